@@ -1,0 +1,98 @@
+"""Which examples make up which batch: a pure function of durations, settings and seed.
+
+Nothing depends on a library's shuffling, which may change between versions: the order is a sort by the raw
+numbers of a counter-based generator, whose stream is fixed by its definition.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch.utils.data import Sampler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    Indices = NDArray[np.int64]
+
+
+class BucketedBatches(Sampler[list[int]]):
+    """The batches of a whole run, of clips of like length.
+
+    Each epoch is shuffled anew and cut into windows of ``bucket * batch_size`` examples; a window is sorted by
+    duration and cut into batches, which come in random order. Every example is in exactly one batch of an epoch;
+    one batch an epoch may be smaller than the others.
+
+    :param seconds: duration of each example.
+    :param batch_size: examples a batch.
+    :param bucket: batches a window; 1 draws batches at random.
+    :param seed: start of the random numbers.
+    :param batches: batches of the run: optimizer steps times accumulation; epochs follow one another until then.
+    :raises ValueError: when there is no example.
+    """
+
+    def __init__(self, seconds: Sequence[float], batch_size: int, bucket: int, seed: int, batches: int) -> None:
+        if not len(seconds):
+            msg = "there is no example to make batches of"
+            raise ValueError(msg)
+        self._seconds = np.asarray(seconds, dtype=np.float64)
+        self._batch_size = batch_size
+        self._bucket = bucket
+        self._seed = seed
+        self._batches = batches
+
+    @property
+    def per_epoch(self) -> int:
+        """Return the batches of one epoch."""
+        return -(-len(self._seconds) // self._batch_size)
+
+    def epoch(self, number: int) -> list[list[int]]:
+        """Return all batches of epoch 0, 1, …."""
+        order = _shuffled(np.arange(len(self._seconds)), self._seed, number, 0)
+        size = self._bucket * self._batch_size
+        windows = (order[start : start + size] for start in range(0, len(order), size))
+        return [batch.tolist() for index, window in enumerate(windows) for batch in self._cut(window, number, index)]
+
+    def start(self, position: int) -> Iterator[list[int]]:
+        """Yield the run's batches from one position on, without making the epochs before it."""
+        number, skipped = divmod(position, self.per_epoch)
+        while position < self._batches:
+            for batch in self.epoch(number)[skipped : skipped + self._batches - position]:
+                yield batch
+                position += 1
+            number, skipped = number + 1, 0
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Yield the batches of the run."""
+        return self.start(0)
+
+    def __len__(self) -> int:
+        """Return the number of batches of the run."""
+        return self._batches
+
+    def _cut(self, window: Indices, epoch: int, index: int) -> list[Indices]:
+        """Return the batches of a window in random order."""
+        ordered = window[np.argsort(self._seconds[window], kind="stable")]
+        cuts = range(0, len(ordered), self._batch_size)
+        order = _shuffled(np.arange(len(cuts)), self._seed, epoch, index + 1)
+        return [ordered[cuts[i] : cuts[i] + self._batch_size] for i in order]
+
+
+def length_sorted(seconds: Sequence[float], batch_size: int) -> tuple[list[list[int]], list[int]]:
+    """Return batches of clips of like length for evaluation, the longest first: want of memory shows at once.
+
+    :returns: the batches, and for each example the place of its result in the batches' order, so that
+        ``[results[place] for place in places]`` is in the examples' order again.
+    """
+    order = np.argsort(-np.asarray(seconds, dtype=np.float64), kind="stable")
+    batches = [order[start : start + batch_size].tolist() for start in range(0, len(order), batch_size)]
+    return batches, np.argsort(order, kind="stable").tolist()
+
+
+def _shuffled(values: Indices, *key: int) -> Indices:
+    raw = np.random.Philox(np.random.SeedSequence(key)).random_raw(len(values))
+    shuffled: Indices = values[np.argsort(raw, kind="stable")]
+    return shuffled

@@ -1,0 +1,92 @@
+"""A batch of examples as the model reads it, and the template that orders text and audio.
+
+    [ before | audio | after | answer EOS ]
+
+The four stay apart until the audio's number of tokens is known; each is a `Padded` of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from steermoe_core.data.config import AUDIO_SLOT, PROMPT_SLOT
+from steermoe_core.data.padded import Padded
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one forward pass needs.
+
+    :param ids: B ids of the examples.
+    :param features: (B,T,F) input of the encoder.
+    :param before: (B,P) token ids that stand before the audio.
+    :param after: (B,Q) token ids that stand between the audio and the answer.
+    :param answer: (B,Y) token ids to be learned, EOS at each row's end; rows of length 0 when answers are asked for.
+    :param seconds: (B,) durations of the clips.
+    :param one_prompt: no example brought a prompt of its own, so `before` is the same for all batches.
+    """
+
+    ids: tuple[str, ...]
+    features: Padded
+    before: Padded
+    after: Padded
+    answer: Padded
+    seconds: Tensor
+    one_prompt: bool = True
+
+    def shared_before(self) -> list[int]:
+        """Return the ids that stand before every example's audio in all batches: what is worth computing once."""
+        return [int(token) for token in self.before.rows()[0]] if self.one_prompt else []
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Batch:
+        """Move to a device; `dtype` is that of the features."""
+        return replace(
+            self,
+            features=self.features.to(device, dtype),
+            before=self.before.to(device),
+            after=self.after.to(device),
+            answer=self.answer.to(device),
+            seconds=self.seconds.to(device),
+        )
+
+    def __len__(self) -> int:
+        """Return the number of examples B."""
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A template such as ``"{audio}{prompt}"``, cut at its audio slot.
+
+    :param before: text before the audio.
+    :param after: text between the audio and the answer.
+    """
+
+    before: str
+    after: str
+
+    @classmethod
+    def parse(cls, template: str) -> Layout:
+        """Cut a template that holds exactly one audio slot."""
+        before, after = template.split(AUDIO_SLOT)
+        return cls(before, after)
+
+    @property
+    def has_prompt(self) -> bool:
+        """Return whether a prompt has a place in it."""
+        return PROMPT_SLOT in self.before + self.after
+
+    def fill(self, prompt: str) -> tuple[str, str]:
+        """Return the texts before and after the audio, with the prompt in its slot; braces in it are just text."""
+        return self.before.replace(PROMPT_SLOT, prompt), self.after.replace(PROMPT_SLOT, prompt)
+
+
+def ids(rows: list[list[int]]) -> Padded:
+    """Return rows of token ids as int64, whatever their lengths, zero included."""
+    return Padded.stack([torch.tensor(row, dtype=torch.int64) for row in rows])

@@ -1,0 +1,59 @@
+"""Division of a dataset by the hash of its texts, so that no text of one part is heard in another."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: The part of everything that no fraction claims.
+TRAIN = "train"
+#: The part that must never be trained on.
+TEST = "test"
+#: Letters, marks (vowel signs of many scripts) and numbers, as Unicode's general categories begin.
+_KEPT = frozenset("LMN")
+
+
+def normalise_text(text: str) -> str:
+    """Return the text in lower case with nothing but letters, digits, apostrophes and single spaces.
+
+    Two texts that a listener cannot tell apart become equal: "Don't stop!" and "DON'T  STOP".
+    """
+    folded = unicodedata.normalize("NFKC", text.replace("\u2019", "'")).lower()
+    kept = "".join(c if c == "'" or unicodedata.category(c)[0] in _KEPT else " " for c in folded)
+    return " ".join(kept.split())
+
+
+def part_of(text: str, fractions: Mapping[str, float], seed: int = 0) -> str:
+    """Return the part that a text belongs to: by the hash of its normalised form, so equal texts never part.
+
+    The answer depends on nothing but the arguments: not on the other texts, the machine or the order of
+    `fractions`. "test" claims its share first, so that another size of "dev" leaves the test set as it is.
+
+    :param fractions: expected share of each part, e.g. ``{"dev": 0.1, "test": 0.2}``; the rest is "train".
+    :param seed: another seed is another division.
+    :raises ValueError: when a share is negative or all shares together exceed 1.
+    """
+    _check(fractions)
+    point = _uniform(f"{seed}\0{normalise_text(text)}")
+    claimed = 0.0
+    for name in sorted(fractions, key=lambda name: (name != TEST, name)):
+        claimed += fractions[name]
+        if point < claimed:
+            return name
+    return TRAIN
+
+
+def _check(fractions: Mapping[str, float]) -> None:
+    if min(fractions.values(), default=0.0) < 0.0 or sum(fractions.values()) > 1.0 + 1e-9:
+        msg = f"shares must not be negative nor sum to more than 1: {dict(fractions)}"
+        raise ValueError(msg)
+
+
+def _uniform(text: str) -> float:
+    """Return a number in [0, 1) from the text: 53 bits, as many as a float holds."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
