@@ -1,0 +1,89 @@
+"""The Whisper encoder with true lengths: log-mel → two convolutions → positions → layers → final norm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 - the name everybody reads
+
+from steermoe_core.data.padded import Padded
+from steermoe_core.model.encoder import Encoder, Tap, untouched
+from steermoe_core.model.weights import load, pretrained
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from steermoe_whisper.config import WhisperConfig
+
+HOP = 160  # samples between mel frames, 100 a second
+
+
+class WhisperEncoder(Encoder):
+    """A frozen Whisper encoder: 50 frames a second, final layer norm included."""
+
+    sample_rate = 16_000
+    max_seconds = 30.0
+
+    def __init__(self, config: WhisperConfig) -> None:
+        super().__init__()
+        from transformers import WhisperFeatureExtractor, WhisperModel  # noqa: PLC0415 - takes seconds
+
+        self.config = config
+        dtype = config.dtype if config.dtype == "auto" else getattr(torch, config.dtype)
+        model = pretrained(WhisperModel, config.weights, dtype=dtype, attn_implementation=config.attention)
+        self.model = model.get_encoder()
+        self.extractor = load(WhisperFeatureExtractor, config.weights)
+        self.width = self.model.config.d_model
+        self.layers = self.model.config.encoder_layers
+        self.freeze()
+
+    def frames(self, samples: int) -> int:
+        """Return ⌈mel frames / 2⌉ of the clip with its tail, at most 1500."""
+        mels = min(samples + self._tail, self.extractor.n_samples) // HOP
+        return (mels + 1) // 2
+
+    def features(self, waveforms: Sequence[np.ndarray]) -> Padded:
+        """Return log-mels (B,T,M), 100 frames a second; each clip is normalised by itself."""
+        mels = [torch.from_numpy(self._mel(np.pad(wave, (0, self._tail)))) for wave in waveforms]
+        if self.config.input == "true-length":
+            return Padded.stack(mels)
+        lengths = [min(len(wave) + self._tail, self.extractor.n_samples) // HOP for wave in waveforms]
+        return Padded(torch.stack(mels), torch.tensor(lengths))
+
+    def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
+        model = self.model
+        mel = features if self.config.input == "true-length" else Padded(
+            features.values, torch.full_like(features.lengths, features.values.shape[1])
+        )
+        hidden = F.gelu(_convolve(model.conv1, mel.zeroed()))
+        hidden = Padded(hidden, mel.lengths).zeroed()  # what a lone clip has beyond its end
+        hidden = F.gelu(_convolve(model.conv2, hidden))  # (B,T',D)
+        hidden = hidden * model.embed_scale + model.embed_positions.weight[: hidden.shape[1]]
+        seen = Padded(hidden, (mel.lengths + 1) // 2)
+        given = (features.lengths + 1) // 2
+        mask = None if self.config.input == "30s" else seen.mask[:, None, None, :]  # (B,1,1,T')
+        for number, layer in enumerate(model.layers):
+            hidden = layer(hidden, mask)
+            hidden = tap(number, Padded(hidden, given)).values
+        longest = int(given.max())
+        return Padded(model.layer_norm(hidden[:, :longest]), given)
+
+    @property
+    def _tail(self) -> int:
+        return round(self.config.tail * self.sample_rate)
+
+    def _mel(self, wave: np.ndarray) -> np.ndarray:
+        padding = "max_length" if self.config.input == "30s" else "do_not_pad"
+        found = self.extractor(
+            wave[: self.extractor.n_samples], sampling_rate=self.sample_rate, padding=padding, return_tensors="np"
+        )
+        return np.ascontiguousarray(found.input_features[0].T, dtype=np.float32)
+
+
+def _convolve(convolution: nn.Conv1d, hidden: Padded) -> torch.Tensor:
+    """Convolve over time: (B,T,C) → (B,T',C')."""
+    values = hidden.values.to(convolution.weight.dtype)
+    return convolution(values.transpose(1, 2)).transpose(1, 2)

@@ -1,0 +1,130 @@
+"""Settings of the built-in model parts; cheap to import."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+from attrs.validators import deep_iterable, ge, gt
+
+from steermoe_core.component import Selection, choose
+from steermoe_core.errors import UsageError
+
+
+@attrs.frozen(kw_only=True)
+class NoAdapterConfig:
+    """Nothing is trained in the encoder."""
+
+
+@attrs.frozen(kw_only=True)
+class SoftmaxRouterConfig:
+    """A dense soft mixture.
+
+    :param temperature: logits are divided by it; higher values keep more experts in use.
+    """
+
+    temperature: float = attrs.field(default=1.0, validator=gt(0.0))
+
+
+@attrs.frozen(kw_only=True)
+class SteeringConfig:
+    """Layer-wise steering of the encoder.
+
+    :param experts: steering vectors a layer; 1 is static steering.
+    :param layers: numbers of the steered layers, from 0; empty steers all.
+    :param scale: initial factor of every layer's shift.
+    :param start: standard deviation of the initial vectors; 0 starts exactly at the unsteered encoder.
+    :param balance: weight of the load-balance loss KL(mean gate ‖ uniform) over valid frames.
+    :param router: how gates come from a frame.
+    """
+
+    experts: int = attrs.field(default=8, validator=gt(0))
+    layers: list[int] = attrs.field(factory=list, validator=deep_iterable(ge(0)))
+    scale: float = attrs.field(default=0.1, validator=gt(0.0))
+    start: float = attrs.field(default=0.01, validator=ge(0.0))
+    balance: float = attrs.field(default=0.0, validator=ge(0.0))
+    router: Selection = choose("router", default="softmax")
+
+    def steered(self, count: int) -> list[int]:
+        """Return the numbers of the steered layers of an encoder with ``count`` layers, in order."""
+        wrong = [layer for layer in self.layers if layer >= count]
+        if wrong:
+            msg = f"adapter.layers names layer {wrong[0]}, but the encoder's layers are 0 to {count - 1}"
+            raise UsageError(msg)
+        return sorted(set(self.layers)) or list(range(count))
+
+
+@attrs.frozen(kw_only=True)
+class PoolConfig:
+    """`pool = {…}`: fewer audio tokens than frames.
+
+    :param kind: mean or maximum of a window, its frames side by side, or no pooling.
+    :param kernel: frames a window.
+    """
+
+    kind: Literal["avg", "max", "stack", "none"] = "avg"
+    kernel: int = attrs.field(default=4, validator=gt(0))
+
+
+@attrs.frozen(kw_only=True)
+class LinearConfig:
+    """One linear map from pooled frames to the language model's width.
+
+    :param pool: time pooling before the map.
+    :param start: `random` weights, or `ridge`: least squares onto the embeddings of the transcripts'
+        tokens under a uniform alignment, solved before the first step.
+    """
+
+    pool: PoolConfig = attrs.field(factory=PoolConfig)
+    start: Literal["random", "ridge"] = "random"
+
+
+@attrs.frozen(kw_only=True)
+class MlpConfig:
+    """Two linear maps with a GELU between them.
+
+    :param pool: time pooling before the maps.
+    :param hidden: width between the maps; 0 takes the language model's.
+    """
+
+    pool: PoolConfig = attrs.field(factory=PoolConfig)
+    hidden: int = attrs.field(default=0, validator=ge(0))
+
+
+@attrs.frozen(kw_only=True)
+class SoftCtcConfig:
+    """Audio tokens inside the convex hull of the language model's own embeddings.
+
+    Each frame gives a distribution over text tokens and a blank (scaled cosine to the frozen embedding
+    table); blanks are dropped and each run of equal best tokens becomes one audio token: the
+    posterior-weighted mean of the embeddings.
+
+    :param start: `ctc` trains on the CTC loss alone for the first `start_steps` steps, without the
+        language model; `random` uses both losses from the first step.
+    :param start_steps: steps of that first phase.
+    :param weight: weight of the CTC loss beside the language model's loss after it.
+    :param vocabulary: the tokens to choose from: those of the training answers, or all.
+    :param scale: initial factor of the cosines.
+    :param sharpness: posteriors are raised to this power before they mix embeddings.
+    """
+
+    start: Literal["ctc", "random"] = "ctc"
+    start_steps: int = attrs.field(default=0, validator=ge(0))
+    weight: float = attrs.field(default=0.3, validator=ge(0.0))
+    vocabulary: Literal["train", "all"] = "train"
+    scale: float = attrs.field(default=20.0, validator=gt(0.0))
+    sharpness: float = attrs.field(default=1.0, validator=gt(0.0))
+
+
+@attrs.frozen(kw_only=True)
+class CausalLMConfig:
+    """A frozen causal language model.
+
+    :param weights: a hub id, a local folder, a .gguf file, or a set of weights that a plugin provides.
+    :param dtype: of its weights; `auto` takes the checkpoint's.
+    :param attention: implementation of attention.
+    """
+
+    weights: str
+    dtype: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"

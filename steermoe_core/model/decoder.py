@@ -1,0 +1,134 @@
+"""The frozen language model: embeddings in, hidden states and logits out, with a prefix computed once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from steermoe_core.model.encoder import Frozen
+from steermoe_core.model.weights import load, pretrained
+
+if TYPE_CHECKING:
+    from steermoe_core.model.config import CausalLMConfig
+
+#: Keys and values of a prefix, one pair of (1,heads,P,d) a layer.
+Prefix = list[tuple[torch.Tensor, torch.Tensor]]
+
+
+class Decoder(Frozen):
+    """A frozen causal language model and its tokenizer.
+
+    :ivar tokenizer: a Hugging Face tokenizer.
+    :ivar width: width H of its embeddings.
+    :ivar context: longest sequence in positions.
+    """
+
+    tokenizer: Any
+    width: int
+    context: int
+
+    @property
+    @abstractmethod
+    def embeddings(self) -> torch.Tensor:
+        """The frozen embedding table (V,H)."""
+
+    @abstractmethod
+    def embed(self, ids: torch.Tensor) -> torch.Tensor:
+        """Return the embeddings (…,H) of token ids (…)."""
+
+    @abstractmethod
+    def hidden(self, embeds: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
+        """Return the last hidden states (B,S,H).
+
+        :param embeds: input embeddings (B,S,H).
+        :param mask: (B,C+S), true at real positions of what the cache holds and of the inputs.
+        :param positions: (B,S), the position of each input in its own row.
+        :param cache: what `new_cache` gave, extended in place; None keeps nothing.
+        """
+
+    @abstractmethod
+    def new_cache(self, prefix: Prefix, batch: int) -> Any:
+        """Return a key-value cache that starts with the prefix, for so many rows."""
+
+    @abstractmethod
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return next-token logits (…,V) of hidden states (…,H)."""
+
+    @abstractmethod
+    def prefix(self, ids: list[int]) -> Prefix:
+        """Return keys and values of token ids that stand at the start of every sequence; computed once."""
+
+    @property
+    def eos(self) -> int:
+        """The token that ends an answer."""
+        return int(self.tokenizer.eos_token_id)
+
+
+class CausalLM(Decoder):
+    """Any `AutoModelForCausalLM`: a hub name, a local folder or a GGUF file."""
+
+    def __init__(self, config: CausalLMConfig) -> None:
+        super().__init__()
+        from transformers import AutoModelForCausalLM  # noqa: PLC0415 - takes seconds
+
+        self.tokenizer = load_tokenizer(config.weights)
+        dtype = config.dtype if config.dtype == "auto" else getattr(torch, config.dtype)
+        self.model = pretrained(
+            AutoModelForCausalLM, config.weights, dtype=dtype, attn_implementation=config.attention
+        )
+        self.width = self.model.get_input_embeddings().weight.shape[1]
+        self.context = getattr(self.model.config.get_text_config(), "max_position_embeddings", 2048)
+        self._cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
+        self._prefixes: dict[tuple[int, ...], Prefix] = {}
+        self.freeze()
+
+    @property
+    def embeddings(self) -> torch.Tensor:
+        return self.model.get_input_embeddings().weight
+
+    def embed(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.model.get_input_embeddings()(ids)
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        logits = self.model.get_output_embeddings()(hidden)
+        return logits if self._cap is None else self._cap * torch.tanh(logits / self._cap)
+
+    def hidden(self, embeds: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
+        return self.model.get_decoder()(
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        ).last_hidden_state
+
+    def prefix(self, ids: list[int]) -> Prefix:
+        key = tuple(ids)
+        if key not in self._prefixes:
+            self._prefixes[key] = self._compute_prefix(ids) if ids else []
+        return self._prefixes[key]
+
+    def new_cache(self, prefix: Prefix, batch: int) -> Any:
+        from transformers import DynamicCache  # noqa: PLC0415 - takes seconds
+
+        rows = [(keys.expand(batch, -1, -1, -1), values.expand(batch, -1, -1, -1)) for keys, values in prefix]
+        return DynamicCache(rows or None, config=self.model.config)
+
+    @torch.no_grad()
+    def _compute_prefix(self, ids: list[int]) -> Prefix:
+        cache = self.new_cache([], 1)
+        tokens = torch.tensor([ids], device=self.embeddings.device)
+        self.model.get_decoder()(input_ids=tokens, past_key_values=cache, use_cache=True)
+        return [(layer.keys, layer.values) for layer in cache.layers]
+
+
+def load_tokenizer(weights: str) -> Any:
+    """Return the tokenizer that comes with the weights; a missing pad token becomes the EOS token."""
+    from transformers import AutoTokenizer  # noqa: PLC0415 - takes seconds
+
+    tokenizer = load(AutoTokenizer, weights)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer

@@ -1,0 +1,69 @@
+"""What every frozen audio encoder offers: features, a frame-count law and layers that can be tapped."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from steermoe_core.data.padded import Padded
+
+if TYPE_CHECKING:
+    import numpy as np
+
+#: Called with a layer's number (0 … layers-1) and its output (B,T,D); returns what the next layer sees.
+Tap = Callable[[int, Padded], Padded]
+
+
+def untouched(layer: int, frames: Padded) -> Padded:  # noqa: ARG001 - the signature of a tap
+    """Return the frames as they are: the tap of an encoder that nothing steers."""
+    return frames
+
+
+class Frozen(nn.Module):
+    """A module that is never trained: no gradients into its weights, dropout and norms in eval mode for good."""
+
+    def freeze(self) -> None:
+        """Switch gradients off and eval mode on; to be called when all weights are in place."""
+        self.requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> Frozen:  # noqa: ARG002, FBT001, FBT002 - torch's signature
+        """Stay in eval mode, also when the model around it is switched to training."""
+        super().train(mode=False)
+        return self
+
+
+class Encoder(Frozen):
+    """A frozen audio encoder.
+
+    A subclass sets the three numbers, implements three methods and calls `freeze` at the end of its
+    constructor. It holds no steering code: it calls ``tap`` after each layer and goes on with what
+    comes back.
+    """
+
+    #: Samples per second of the waveforms it takes.
+    sample_rate: int
+    #: Width D of its layers and of the frames it gives.
+    width: int
+    #: Layers that can be tapped.
+    layers: int
+    #: Longest clip in seconds; None if there is no limit.
+    max_seconds: float | None = None
+
+    @abstractmethod
+    def frames(self, samples: int) -> int:
+        """Return how many frames it gives for so many samples: the length law."""
+
+    @abstractmethod
+    def features(self, waveforms: Sequence[np.ndarray]) -> Padded:
+        """Turn waveforms (float32, mono, `sample_rate`) into input features (B,T,F); no gradients."""
+
+    @abstractmethod
+    def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
+        """Turn features (B,T,F) into frames (B,T',D), calling ``tap`` after each layer.
+
+        The frames of a clip may not depend on padding or on the other clips of the batch.
+        """

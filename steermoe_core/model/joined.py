@@ -1,0 +1,103 @@
+"""The whole model: encoder → adapter → projector → audio tokens among text embeddings → decoder → loss.
+
+    positions   [ before | audio | after | answer EOS ]
+    loss        on `answer EOS` only, each predicted from the position before it
+
+Rows are packed without gaps and padded on the right; `before`, where all rows share it, is computed once
+as a key-value prefix.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 - the name everybody reads
+
+from steermoe_core.data.padded import Padded
+
+if TYPE_CHECKING:
+    from steermoe_core.data.layout import Batch
+    from steermoe_core.model.adapter import Adapter
+    from steermoe_core.model.decoder import Decoder, Prefix
+    from steermoe_core.model.encoder import Encoder
+    from steermoe_core.model.projectors import Projector
+
+
+class Joined(nn.Module):
+    """A frozen encoder and a frozen decoder, with what is trained between them."""
+
+    def __init__(self, encoder: Encoder, adapter: Adapter, projector: Projector, decoder: Decoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.adapter = adapter
+        self.projector = projector
+        self.decoder = decoder
+
+    def forward(self, batch: Batch, tokens: int, *, language_model: bool = True) -> torch.Tensor:
+        """Return the training loss: sums over answer tokens, divided by ``tokens``.
+
+        :param tokens: answer tokens of the whole optimizer step, so that accumulation k equals a batch k times
+            as large.
+        :param language_model: False trains on the projector's own loss alone.
+        """
+        frames = self.frames(batch.features)
+        spoken = Padded(batch.answer.values, batch.answer.lengths - 1)  # nobody says EOS
+        audio, loss = self.projector(frames, spoken)
+        total = frames.values.new_zeros(()) if loss is None else loss
+        if language_model:
+            total = total + self.answer_losses(batch, audio).sum()
+        penalty = self.adapter.penalty()
+        share = batch.answer.lengths.sum() / tokens
+        return total / tokens + (0.0 if penalty is None else penalty * share)
+
+    def frames(self, features: Padded) -> Padded:
+        """Return the frames (B,T,D) that the projector sees."""
+        return self.adapter.after(self.encoder(features, self.adapter.tap))
+
+    def audio(self, features: Padded) -> Padded:
+        """Return the audio tokens (B,A,H)."""
+        return self.projector(self.frames(features))[0]
+
+    def answer_losses(self, batch: Batch, audio: Padded) -> torch.Tensor:
+        """Return the cross-entropy of every answer token and EOS of the batch, row after row (N,).
+
+        The head is applied at these positions only: the same numbers as all logits, for a fraction of the work.
+        """
+        inputs, prefix = self.inputs(batch, audio, answered=True)
+        hidden = self.hidden(inputs, prefix)  # (B,S,H)
+        rows, steps = batch.answer.mask.nonzero(as_tuple=True)  # (N,), (N,)
+        # A row ends with its answer's last token but EOS, which is predicted and never read.
+        first = inputs.lengths - batch.answer.lengths
+        logits = self.decoder.logits(hidden[rows, first[rows] + steps])  # (N,V)
+        return F.cross_entropy(logits.float(), batch.answer.values[rows, steps], reduction="none")
+
+    def hidden(self, inputs: Padded, prefix: Prefix, cache: Any = None) -> torch.Tensor:
+        """Return the decoder's last hidden states (B,S,H) of right-padded inputs (B,S,H) that follow the prefix."""
+        before = prefix[0][0].shape[2] if prefix else 0
+        if prefix and cache is None:
+            cache = self.decoder.new_cache(prefix, len(inputs))
+        mask = F.pad(inputs.mask.long(), (before, 0), value=1)
+        positions = before + torch.arange(inputs.values.shape[1], device=mask.device)
+        return self.decoder.hidden(inputs.values, mask, positions.expand(len(inputs), -1), cache)
+
+    def inputs(self, batch: Batch, audio: Padded, *, answered: bool) -> tuple[Padded, Prefix]:
+        """Return embeddings (B,S,H) of ``[before | audio | after | answer without EOS]`` and the prefix they follow."""
+        # The last shared token stays with the rows: the first answer token needs a position that predicts it.
+        shared = batch.shared_before()[:-1]
+        embed = self.decoder.embed
+        rows = []
+        parts = zip(batch.before.rows(), audio.rows(), batch.after.rows(), batch.answer.rows(), strict=True)
+        for before, tokens, after, answer in parts:
+            said = answer[:-1] if answered else answer[:0]
+            text = embed(torch.cat([before[len(shared) :], after, said]))
+            start = len(before) - len(shared)
+            rows.append(torch.cat([text[:start], tokens.to(text.dtype), text[start:]]))
+        return Padded.stack(rows), self.decoder.prefix(shared)
+
+    def without_audio(self, batch: Batch) -> Padded:
+        """Return no audio tokens for every row: the control that shows what the text alone gives."""
+        table = self.decoder.embeddings
+        return Padded(table.new_zeros(len(batch.ids), 0, self.decoder.width), batch.answer.lengths * 0)
+

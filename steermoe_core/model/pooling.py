@@ -1,0 +1,48 @@
+"""Time pooling: fewer audio tokens than frames, and padding never enters a maximum or a mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from steermoe_core.data.padded import Padded
+
+if TYPE_CHECKING:
+    from steermoe_core.model.config import PoolConfig
+
+
+def pooled_length(config: PoolConfig, frames: int) -> int:
+    """Return how many audio tokens so many frames become; a last, partly filled window counts."""
+    return frames if config.kind == "none" else -(-frames // config.kernel)
+
+
+def pooled_width(config: PoolConfig, width: int) -> int:
+    """Return the width after pooling: only stacking changes it."""
+    return width * config.kernel if config.kind == "stack" else width
+
+
+def pool(config: PoolConfig, frames: Padded) -> Padded:
+    """Pool windows of ``kernel`` frames (B,T,D) into one token each (B,ceil(T/kernel),D or D·kernel).
+
+    The last window of a clip may be partly filled: a mean is over its real frames, a maximum ignores the
+    rest, a stack holds zeros there.
+    """
+    if config.kind == "none":
+        return frames
+    windows, mask = _windows(frames, config.kernel)  # (B,A,k,D), (B,A,k,1)
+    lengths = (frames.lengths + config.kernel - 1) // config.kernel
+    if config.kind == "stack":
+        return Padded((windows * mask).flatten(2), lengths)
+    if config.kind == "avg":
+        return Padded((windows * mask).sum(2) / mask.sum(2).clamp_min(1), lengths)
+    highest = windows.masked_fill(~mask, float("-inf")).amax(2)
+    return Padded(highest.masked_fill(~mask.any(2), 0.0), lengths)
+
+
+def _windows(frames: Padded, kernel: int) -> tuple[torch.Tensor, torch.Tensor]:
+    values, mask = frames.values, frames.mask.unsqueeze(-1)
+    missing = -values.shape[1] % kernel
+    values = torch.nn.functional.pad(values, (0, 0, 0, missing))
+    mask = torch.nn.functional.pad(mask, (0, 0, 0, missing))
+    return values.unflatten(1, (-1, kernel)), mask.unflatten(1, (-1, kernel))

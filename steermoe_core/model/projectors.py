@@ -1,0 +1,96 @@
+"""Projectors: from encoder frames (B,T,D) to audio tokens (B,A,H) that the language model reads."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from steermoe_core.data.padded import Padded
+from steermoe_core.model.pooling import pool, pooled_length, pooled_width
+from steermoe_core.model.ridge import Ridge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import torch
+
+    from steermoe_core.model.config import LinearConfig, MlpConfig
+    from steermoe_core.model.decoder import Decoder
+
+
+
+class Projector(nn.Module):
+    """Turns frames into audio tokens; may have a loss of its own beside the language model's.
+
+    :ivar start_steps: first steps that train on that loss alone, without the language model.
+    """
+
+    start_steps: int = 0
+    #: Batches of (frames, answers) that `begin` wants to see; 0 if none.
+    begin_batches: int = 0
+
+    @abstractmethod
+    def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
+        """Return audio tokens (B,A,H) and, given the answers' ids (B,Y), its own loss summed over tokens."""
+
+    @abstractmethod
+    def tokens(self, frames: int) -> int:
+        """Return the largest number of audio tokens that so many frames become."""
+
+    def begin(self, answers: Iterable[list[int]], pairs: Iterable[tuple[Padded, Padded]]) -> None:
+        """Prepare from the training data, once, before the first step of a new run.
+
+        :param answers: token ids of every training answer.
+        :param pairs: frames (B,T,D) and answer ids (B,Y) of `begin_batches` batches, made as they are asked for.
+        """
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return the trainable parameters by learning-rate group."""
+        return {"projector": list(self.parameters())}
+
+
+class LinearProjector(Projector):
+    """Pooling, then one linear map with bias."""
+
+    def __init__(self, config: LinearConfig, width: int, decoder: Decoder) -> None:
+        super().__init__()
+        self.config = config
+        self.map = nn.Linear(pooled_width(config.pool, width), decoder.width)
+        self.begin_batches = 64 if config.start == "ridge" else 0
+        self._embeddings = decoder.embed
+
+    def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:  # noqa: ARG002
+        pooled = pool(self.config.pool, frames)
+        return Padded(self.map(pooled.values), pooled.lengths), None
+
+    def tokens(self, frames: int) -> int:
+        return pooled_length(self.config.pool, frames)
+
+    def begin(self, answers: Iterable[list[int]], pairs: Iterable[tuple[Padded, Padded]]) -> None:  # noqa: ARG002
+        if self.config.start != "ridge":
+            return
+        ridge = Ridge()
+        for frames, answer in pairs:
+            ridge.add(pool(self.config.pool, frames), answer, self._embeddings)
+        ridge.solve_into(self.map)
+
+
+class MlpProjector(Projector):
+    """Pooling, then linear, GELU, linear."""
+
+    def __init__(self, config: MlpConfig, width: int, decoder: Decoder) -> None:
+        super().__init__()
+        self.config = config
+        hidden = config.hidden or decoder.width
+        self.map = nn.Sequential(
+            nn.Linear(pooled_width(config.pool, width), hidden), nn.GELU(), nn.Linear(hidden, decoder.width)
+        )
+
+    def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:  # noqa: ARG002
+        pooled = pool(self.config.pool, frames)
+        return Padded(self.map(pooled.values), pooled.lengths), None
+
+    def tokens(self, frames: int) -> int:
+        return pooled_length(self.config.pool, frames)

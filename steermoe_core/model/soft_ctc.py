@@ -1,0 +1,93 @@
+"""Audio tokens that are mixtures of the language model's own embeddings, found by CTC.
+
+Each frame x gives logits over text tokens c and a blank: scale · cos(M x, e_c), with e_c the frozen
+embedding rows and one trained vector for the blank. CTC against the transcript trains M (and what lies
+before it) without a language-model pass. For reading, frames whose best class is the blank are dropped,
+each run of one best class becomes one token, and the token is the posterior-weighted mean of embeddings:
+a point inside their convex hull, which a frozen language model can read from the first step on.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 - the name everybody reads
+
+from steermoe_core.data.padded import Padded
+from steermoe_core.model.projectors import Projector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from steermoe_core.model.config import SoftCtcConfig
+    from steermoe_core.model.decoder import Decoder
+
+BLANK = 0
+
+
+class SoftCtcProjector(Projector):
+    """Linear map, cosine CTC head on the frozen embedding table, run compression."""
+
+    def __init__(self, config: SoftCtcConfig, width: int, decoder: Decoder) -> None:
+        super().__init__()
+        self.config = config
+        self.start_steps = config.start_steps if config.start == "ctc" else 0
+        self.map = nn.Linear(width, decoder.width)
+        self.blank = nn.Parameter(torch.randn(decoder.width) * decoder.width**-0.5)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale)))
+        self.register_buffer("vocabulary", torch.ones(len(decoder.embeddings), dtype=torch.bool))
+        # In a tuple, so that torch does not take the decoder's table for a parameter of the projector.
+        self._table = (decoder.embeddings,)
+
+    def begin(self, answers: Iterable[list[int]], pairs: Iterable[tuple[Padded, Padded]]) -> None:  # noqa: ARG002
+        if self.config.vocabulary == "train":
+            self.vocabulary.zero_()
+            self.vocabulary[torch.tensor(sorted({token for answer in answers for token in answer}))] = True
+
+    def tokens(self, frames: int) -> int:
+        return frames
+
+    def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
+        classes = self.vocabulary.nonzero().squeeze(-1)  # (C,)
+        rows = self._table[0][classes].to(frames.values.dtype)  # (C,H)
+        logits = self._logits(frames.values, rows)  # (B,T,1+C)
+        loss = None if answer is None else self.config.weight * _ctc(logits, frames, answer, classes)
+        return self._compress(logits, frames, rows), loss
+
+    def _logits(self, frames: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        directions = F.normalize(torch.cat([self.blank[None], rows]), dim=-1)
+        return self.log_scale.exp() * (F.normalize(self.map(frames), dim=-1) @ directions.T)
+
+    def _compress(self, logits: torch.Tensor, frames: Padded, rows: torch.Tensor) -> Padded:
+        best = logits.argmax(-1).masked_fill(~frames.mask, BLANK)  # (B,T)
+        spoken = best != BLANK
+        starts = spoken & (best != F.pad(best, (1, 0), value=BLANK)[:, :-1])
+        lengths = starts.sum(1)
+        run = (starts.cumsum(1) - 1)[spoken]  # which token of its clip each spoken frame belongs to
+        clip = spoken.nonzero()[:, 0]
+        posteriors = (self.config.sharpness * logits[spoken][:, 1:]).softmax(-1)  # (N,C)
+        tokens = int(lengths.max()) if len(lengths) else 0
+        slot = clip * tokens + run
+        sums = rows.new_zeros(len(lengths) * tokens, rows.shape[1]).index_add(0, slot, posteriors @ rows)
+        counts = rows.new_zeros(len(lengths) * tokens).index_add(0, slot, torch.ones_like(slot, dtype=rows.dtype))
+        return Padded((sums / counts.clamp_min(1)[:, None]).unflatten(0, (-1, tokens)) if tokens else
+                      rows.new_zeros(len(lengths), 0, rows.shape[1]), lengths)
+
+
+def _ctc(logits: torch.Tensor, frames: Padded, answer: Padded, classes: torch.Tensor) -> torch.Tensor:
+    """Return the CTC loss summed over clips; an answer that its frames can't spell out counts as 0."""
+    lookup = classes.new_zeros(int(classes[-1]) + 1)
+    lookup[classes] = torch.arange(1, len(classes) + 1, device=classes.device)
+    targets = lookup[answer.values.clamp_max(len(lookup) - 1)]
+    return F.ctc_loss(
+        logits.float().log_softmax(-1).transpose(0, 1),
+        targets,
+        frames.lengths,
+        answer.lengths,
+        blank=BLANK,
+        reduction="sum",
+        zero_infinity=True,
+    )
