@@ -16,7 +16,7 @@ Each message is one clear sentence that says where and what to do; a traceback i
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ class ConfigError(SteermoeError):
 
     exit_code = ExitCode.USAGE
 
-    def __init__(self, problems: Sequence[object]) -> None:
+    def __init__(self, problems: Sequence[Any]) -> None:
         self.problems = list(problems)
         super().__init__(_listing(self.problems))
 
@@ -63,7 +63,7 @@ class PluginError(SteermoeError):
 
     exit_code = ExitCode.PLUGIN
 
-    def __init__(self, message: str = "", problems: Sequence[object] = ()) -> None:
+    def __init__(self, message: str = "", problems: Sequence[Any] = ()) -> None:
         self.problems = list(problems)
         super().__init__(message or _listing(self.problems))
 
@@ -90,7 +90,7 @@ class DivergedError(SteermoeError):
     """The loss or a gradient stopped being a number."""
 
 
-def _listing(problems: Sequence[object]) -> str:
+def _listing(problems: Sequence[Any]) -> str:
     """Return the problems one under the other, and how many there are."""
     count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
     return "\n".join([*map(str, problems), f"{count}, nothing was run"])

@@ -1,1 +1,1 @@
-
+"""Experiment files: reading, merging, checking and completing them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import attrs
-from attrs.validators import ge, gt, in_, le, matches_re, optional
+from attrs.validators import ge, gt, le, matches_re
 
 from steermoe_core.component import Selection, choose
 
@@ -116,7 +116,7 @@ class TrainConfig:
     save_every: int = attrs.field(default=0, validator=ge(0))
     keep: int = attrs.field(default=2, validator=gt(0))
     checkpointing: Literal["none", "encoder", "decoder", "both"] = "none"
-    deepspeed: DeepSpeedConfig | None = attrs.field(default=None, validator=optional(attrs.validators.instance_of(DeepSpeedConfig)))
+    deepspeed: DeepSpeedConfig | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -132,7 +132,7 @@ class EvaluateConfig:
     batch_size: int = attrs.field(default=8, validator=gt(0))
     max_new_tokens: int = attrs.field(default=200, validator=gt(0))
     tokens_per_second: float = attrs.field(default=12.0, validator=gt(0.0))
-    controls: list[str] = attrs.field(factory=lambda: ["no-audio"], validator=attrs.validators.deep_iterable(in_(["no-audio"])))
+    controls: list[Literal["no-audio"]] = attrs.field(factory=lambda: ["no-audio"])
 
 
 @attrs.frozen(kw_only=True)

@@ -37,6 +37,10 @@ class Collator(ABC):
         """Return a batch of bare waveforms (float32, mono, at the collator's rate) that waits for answers."""
 
     @abstractmethod
+    def prompt_lengths(self) -> tuple[int, int]:
+        """Return the tokens of the common prompt's text before and after the audio."""
+
+    @abstractmethod
     def fitting(self, examples: Sequence[Example]) -> tuple[list[Example], Report]:
         """Return the examples whose answers can be learned whole, and an account of the others."""
 
@@ -93,6 +97,11 @@ class AsrCollator(Collator):
         names = [str(number) for number in range(len(waveforms))]
         own: Sequence[str | None] = [None] * len(waveforms) if prompts is None else prompts
         return self._batch(names, waveforms, own, [[] for _ in waveforms])
+
+    def prompt_lengths(self) -> tuple[int, int]:
+        """Return the tokens of the common prompt's text before and after the audio."""
+        before, after = self._layout.fill(self.config.prompt)
+        return len(self._tokens(before)), len(self._tokens(after))
 
     def fitting(self, examples: Sequence[Example]) -> tuple[list[Example], Report]:
         """Leave out examples whose answer has more tokens than the settings allow.

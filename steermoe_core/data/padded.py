@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,11 +46,8 @@ class Padded:
         if any(row.shape[1:] != rows[0].shape[1:] for row in rows):
             msg = f"rows of shapes {[tuple(row.shape) for row in rows]} differ in more than their length"
             raise ValueError(msg)
-        lengths = [len(row) for row in rows]
-        values = rows[0].new_full((len(rows), max(lengths), *rows[0].shape[1:]), fill)  # (B,T,…)
-        for into, row in zip(values, rows, strict=True):
-            into[: len(row)] = row
-        return cls(values, torch.tensor(lengths, device=values.device))
+        values = pad_sequence(list(rows), batch_first=True, padding_value=fill)  # (B,T,…), gradients flow
+        return cls(values, torch.tensor([len(row) for row in rows], device=values.device))
 
     @property
     def mask(self) -> Tensor:

@@ -54,6 +54,9 @@ def load(auto_class: Any, weights: str, **options: Any) -> Any:
     """
     if weights.endswith(".gguf"):
         weights, options["gguf_file"] = str(Path(weights).parent), Path(weights).name
+    from transformers.utils import logging  # noqa: PLC0415 - takes seconds
+
+    logging.disable_progress_bar()  # the engine shows its own
     try:
         return auto_class.from_pretrained(weights, **options)
     except OSError as error:

@@ -1,0 +1,96 @@
+"""Human speech: the telephone prompts of Asterisk, and five sentences of LibriVox.
+
+Debian carries both: `asterisk-core-sounds-en-g722` with `asterisk-core-sounds-en` (transcripts), CC-BY-SA-3.0, one
+speaker; `pocketsphinx-testdata`. The prompts are decoded once, into FLAC files in the cache.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+
+from steermoe_core.data.audio import duration
+from steermoe_core.data.split import normalise_text
+from steermoe_pocket import cache, clips, debian
+from steermoe_pocket.progress import working
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_VERSION = 1
+_SOUNDS = "asterisk/sounds/en_US_f_Allison"
+_LIBRIVOX = "pocketsphinx/test/data/librivox"
+#: "dash [-]": a word and the sign that it stands for.
+_SIGN = re.compile(r" \[.\]$")
+#: Tones, silence, and transcripts with a note in brackets beside (or instead of) what is said.
+_UNUSABLE = re.compile(r"[\[<(]")
+
+
+def prompts(share: Path) -> list[clips.Clip]:
+    """Return the telephone prompts, decoded now if the cache has none.
+
+    :param share: where the Debian packages are unpacked (`/usr/share`).
+    :raises SpeechMissing: when the packages are not installed.
+    """
+    debian.require(share, "asterisk-core-sounds-en-g722", "asterisk-core-sounds-en")
+    listed = list(_listed(share))
+    folder = cache.root() / "speech" / f"human-{_key(listed)}"
+    return clips.read(cache.made_once(folder, lambda made: _decode(made, listed)))
+
+
+def librivox(share: Path) -> list[clips.Clip]:
+    """Return the LibriVox sentences, as they lie in the package (16 kHz).
+
+    :raises SpeechMissing: when the package is not installed.
+    """
+    debian.require(share, "pocketsphinx-testdata")
+    folder = share / _LIBRIVOX
+    lines = (folder / "transcription").read_text("utf-8").splitlines()
+    return [_sentence(folder, match) for line in lines if (match := re.match(r"<s> (.+) </s> \((\S+)\)", line))]
+
+
+def decode(path: Path) -> NDArray[np.float32]:
+    """Return the waveform (samples,) of a .g722 file at 16 kHz."""
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=clips.RATE)
+    with av.open(str(path), format="g722") as container:
+        frames = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
+    return np.concatenate([frame.to_ndarray()[0] for frame in frames]).astype(np.float32)
+
+
+def _sentence(folder: Path, match: re.Match[str]) -> clips.Clip:
+    text, name = match.groups()
+    audio = folder / f"{name}.wav"
+    return clips.Clip(name, audio, text, duration(audio), part="test")
+
+
+def _listed(share: Path) -> Iterator[tuple[str, str, Path]]:
+    """Yield id, transcript and file of every prompt with usable speech."""
+    table = share / debian.PACKAGES["asterisk-core-sounds-en"]
+    for line in gzip.decompress(table.read_bytes()).decode("utf-8").splitlines():
+        name, separator, transcript = line.strip().partition(": ")
+        text = _SIGN.sub("", transcript)
+        path = share / _SOUNDS / f"{name}.g722"
+        usable = separator and not line.startswith(";") and not _UNUSABLE.search(text) and normalise_text(text)
+        if usable and path.is_file():
+            yield name, text, path
+
+
+def _key(listed: list[tuple[str, str, Path]]) -> str:
+    digest = hashlib.sha256(str(_VERSION).encode())
+    for name, text, path in listed:
+        digest.update(f"\0{name}\0{text}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _decode(folder: Path, listed: list[tuple[str, str, Path]]) -> None:
+    with working(f"decoding {len(listed)} telephone prompts"):
+        clips.write(folder, ((name, text, decode(path)) for name, text, path in listed))

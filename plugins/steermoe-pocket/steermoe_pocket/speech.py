@@ -1,0 +1,45 @@
+"""The dataset `pocket-speech`."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from steermoe_pocket import digits, human, synthetic
+from steermoe_pocket.debian import SpeechMissing
+
+if TYPE_CHECKING:
+    from steermoe_core.data.example import Example
+    from steermoe_pocket.clips import Clip
+    from steermoe_pocket.config import SpeechConfig
+
+_LOG = logging.getLogger("steermoe")
+
+
+def examples(config: SpeechConfig) -> list[Example]:
+    """Return the examples of one part of a source, in the same order in every run.
+
+    :raises SpeechMissing: when the source's Debian package is not installed and nothing may stand in.
+    """
+    found = (clip.example(config.numbers) for clip in _clips(config))
+    return [example for example in found if config.split in ("all", example.split)]
+
+
+def _clips(config: SpeechConfig) -> list[Clip]:
+    try:
+        return _wanted(config)
+    except SpeechMissing as error:
+        if config.fallback == "none":
+            raise
+        _LOG.warning('pocket-speech: synthetic speech stands in for "%s" (%s)', config.source, error)
+        return synthetic.recordings(config.hours, config.seed)
+
+
+def _wanted(config: SpeechConfig) -> list[Clip]:
+    if config.source == "human":
+        return human.prompts(config.share)
+    if config.source == "librivox":
+        return human.librivox(config.share)
+    if config.source == "digits":
+        return digits.recordings(config.hours, config.seed, config.share)
+    return synthetic.recordings(config.hours, config.seed)

@@ -1,0 +1,53 @@
+"""`steermoe config FILE`: the resolved experiment, and where each value came from."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from steermoe_core.config.resolve import Resolved, resolve
+from steermoe_core.config.words import dotted
+from steermoe_core.errors import ConfigError, PluginError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from steermoe_core.cli.session import Session
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's flags."""
+    flag = parser.add_argument
+    flag("file", type=Path, metavar="FILE", help="an experiment file")
+    flag("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key")
+    flag("--blame", action="store_true", help="say for each value where it came from")
+    flag("--json", action="store_true", help="print JSON; problems of the file too")
+
+
+def run(args: Namespace, session: Session) -> int:
+    """Print the experiment with all defaults filled in."""
+    try:
+        resolved = resolve(args.file, args.set, session.registry)
+    except (ConfigError, PluginError) as error:
+        if not args.json or not error.problems:
+            raise
+        _print_json({"problems": [problem.as_dict() for problem in error.problems]})
+        return error.exit_code
+    if args.json:
+        _print_json(_facts(resolved, blame=args.blame))
+    else:
+        sys.stdout.write(resolved.blame() if args.blame else resolved.to_toml())
+    return 0
+
+
+def _facts(resolved: Resolved, *, blame: bool) -> dict[str, Any]:
+    facts: dict[str, Any] = {"digest": resolved.digest, "experiment": resolved.table}
+    if blame:
+        facts["origins"] = {dotted(path): str(origin) for path, origin in resolved.origins.items()}
+    return facts
+
+
+def _print_json(facts: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n")

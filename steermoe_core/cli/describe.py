@@ -1,0 +1,132 @@
+"""`steermoe describe KIND [NAME]`: show the components of a kind, or every key of one component."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from steermoe_core.component import KINDS
+from steermoe_core.errors import PluginError, UsageError
+from steermoe_core.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from rich.table import Table
+
+    from steermoe_core.cli.session import Session
+    from steermoe_core.config.docs import Setting
+    from steermoe_core.plugins import Registry
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's flags."""
+    parser.add_argument("kind", metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("name", metavar="NAME", nargs="?", help="what an experiment says after `use =`")
+    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
+
+
+def run(args: Namespace, session: Session) -> int:
+    """Print a list of components, or one in full."""
+    if args.kind not in KINDS:
+        msg = f'there is no kind "{args.kind}"{did_you_mean(args.kind, KINDS)} (known: {", ".join(KINDS)})'
+        raise UsageError(msg)
+    if args.name is None:
+        return _list(args, session)
+    return _one(args, session)
+
+
+def _list(args: Namespace, session: Session) -> int:
+    registry = session.registry
+    facts = [_origin(registry, args.kind, name) for name in registry.names(args.kind)]
+    if args.json:
+        print(json.dumps({"kind": args.kind, "components": facts}, indent=2))
+    elif facts:
+        session.console.print(_components(facts, args.kind))
+    else:
+        session.console.print(f"no {args.kind} is installed")
+    return 0
+
+
+def _origin(registry: Registry, kind: str, name: str) -> dict[str, Any]:
+    component, plugin = registry.get(kind, name), registry.plugin_of(kind, name)
+    return {
+        "name": name,
+        "summary": component.summary,
+        "plugin": plugin.name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+    }
+
+
+def _components(facts: list[dict[str, Any]], kind: str) -> Table:
+    table = _empty(kind, "from", "summary")
+    for fact in facts:
+        _add(table, fact["name"], f"{fact['distribution']} {fact['version']}", fact["summary"])
+    return table
+
+
+def _one(args: Namespace, session: Session) -> int:
+    registry, kind, name = session.registry, args.kind, args.name
+    component, origin = registry.get(kind, name), _origin(session.registry, kind, name)
+    keys, about, snippet = _documented(registry, kind, name)
+    if args.json:
+        facts = {"kind": kind, **origin, "api": component.api, "config": component.config}
+        facts |= {"factory": component.factory, "about": about, "example": snippet}
+        print(json.dumps({**facts, "settings": [key.as_dict() for key in keys]}, indent=2, default=str))
+        return 0
+    show = session.console.print
+    show(f"{kind} {name}: {component.summary}", markup=False)
+    show(f"from {origin['distribution']} {origin['version']}, settings {component.config}\n", markup=False)
+    show(f"{about}\n", markup=False)
+    show(_keys(keys) if keys else "It has no settings.")
+    show(f"\n{snippet}", markup=False, soft_wrap=True, end="")
+    return 0
+
+
+def _documented(registry: Registry, kind: str, name: str) -> tuple[list[Setting], str, str]:
+    """Return the keys, the class's own words and an example.
+
+    :raises PluginError: the plugin's settings class cannot be imported or is none.
+    """
+    from steermoe_core.config.docs import settings, summary
+    from steermoe_core.config.example import example
+
+    component = registry.get(kind, name)
+    try:
+        cls = component.config_class()
+        return settings(cls), summary(cls), example(registry, kind, name)
+    except PluginError:
+        raise
+    except Exception as error:  # a plugin's code may raise anything
+        origin = registry.plugin_of(kind, name).origin
+        msg = f'the settings of {kind} "{name}" ({origin}) cannot be loaded: {type(error).__name__}: {error}'
+        raise PluginError(msg) from error
+
+
+def _keys(keys: list[Setting]) -> Table:
+    table = _empty("key", "type", "default", "meaning")
+    for key in keys:
+        default = "required" if key.required else "" if key.default is None else _shown(key)
+        _add(table, key.key, "; ".join((key.type, *key.limits)), default, key.doc)
+    return table
+
+
+def _shown(key: Setting) -> str:
+    return "see below" if isinstance(key.default, dict) and key.default else json.dumps(key.default, default=str)
+
+
+def _empty(*columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    from rich.text import Text
+
+    table.add_row(*map(Text, cells))

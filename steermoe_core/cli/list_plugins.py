@@ -1,0 +1,110 @@
+"""`steermoe list-plugins`: show what is installed, from where, healthy or broken, and what each offers.
+
+Exit code 0 even with broken plugins: only a command that needs one fails.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from steermoe_core.component import API, KINDS
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from rich.table import Table
+    from rich.text import Text
+
+    from steermoe_core.cli.session import Session
+    from steermoe_core.plugins import Plugin
+
+_STYLES = {"active": "green", "blocked": "yellow", "broken": "bold red"}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's flags."""
+    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
+    parser.add_argument("--kind", choices=KINDS, metavar="KIND", help=f"only components of a kind: {', '.join(KINDS)}")
+    parser.add_argument("--timings", action="store_true", help="show what the import of each plugin costs")
+
+
+def run(args: Namespace, session: Session) -> int:
+    """Print the table, or the facts."""
+    plugins = [plugin for plugin in session.registry.plugins if _concerns(plugin, args.kind)]
+    if args.json:
+        import json
+
+        print(json.dumps({"api": API, "plugins": [_facts(plugin, args.kind) for plugin in plugins]}, indent=2))
+        return 0
+    session.console.print(_table(plugins, args.kind, timings=args.timings))
+    for plugin in plugins:
+        if session.traceback and plugin.trace:
+            session.console.print(f"\n{plugin.name} ({plugin.origin}):\n{plugin.trace}", markup=False)
+    for name in session.registry.unknown_blocks:
+        session.console.print(f"note: STEERMOE_BLOCK names {name}, which is not installed", markup=False)
+    return 0
+
+
+def _concerns(plugin: Plugin, kind: str | None) -> bool:
+    """Tell whether a plugin has, or for all that is known may have, components of a kind."""
+    offer = plugin.components or plugin.withheld
+    return kind is None or not offer or any(of == kind for of, _ in offer)
+
+
+def _by_kind(plugin: Plugin, kind: str | None) -> dict[str, list[str]]:
+    kinds = KINDS if kind is None else (kind,)
+    found = {one: [part.name for of, part in plugin.components if of == one] for one in kinds}
+    return {one: names for one, names in found.items() if names}
+
+
+def _facts(plugin: Plugin, kind: str | None) -> dict[str, Any]:
+    return {
+        "name": plugin.name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "status": plugin.status,
+        "reason": plugin.reason,
+        "hint": plugin.hint or None,
+        "location": plugin.location,
+        "seconds": round(plugin.seconds, 4),
+        "heavy_imports": list(plugin.heavy),
+        "components": [
+            {"kind": of, "name": part.name, "api": part.api, "summary": part.summary}
+            for of, part in plugin.components
+            if kind in (None, of)
+        ],
+    }
+
+
+def _table(plugins: list[Plugin], kind: str | None, *, timings: bool) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("plugin", overflow="fold")
+    table.add_column("distribution", overflow="fold")
+    table.add_column("status", no_wrap=True)
+    if timings:
+        table.add_column("ms", justify="right", no_wrap=True)
+    table.add_column("components", overflow="fold", ratio=1)
+    for plugin in plugins:
+        cells = [Text(plugin.name), Text(plugin.origin), Text(plugin.status, _STYLES[plugin.status])]
+        if timings:
+            cells.append(Text(f"{plugin.seconds * 1000:.1f}"))
+        table.add_row(*cells, _offer(plugin, kind))
+    return table
+
+
+def _offer(plugin: Plugin, kind: str | None) -> Text:
+    """Return what a plugin has, or why it has nothing."""
+    from rich.text import Text
+
+    lines = [Text(f"{one}: {', '.join(names)}") for one, names in _by_kind(plugin, kind).items()]
+    if plugin.reason:
+        lines.append(Text(plugin.reason, "red" if plugin.status == "broken" else ""))
+    if plugin.hint:
+        lines.append(Text(f"hint: {plugin.hint}", "dim"))
+    if plugin.heavy:
+        lines.append(Text(f"slow: it imports {', '.join(plugin.heavy)} at once", "yellow"))
+    return Text("\n").join(lines)

@@ -1,0 +1,180 @@
+"""The command `steermoe`: finds the command's module, imports only that, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable, Sequence
+    from types import ModuleType
+
+#: Every command and its line of help; the module is `steermoe_core.cli.<name with underscores>`.
+COMMANDS = {
+    "run": "train and score experiments; go on with interrupted ones",
+    "check": "find every mistake in an experiment file, without running it",
+    "evaluate": "score a trained run again",
+    "transcribe": "write down what is said in sound files",
+    "list-plugins": "show what is installed, from where, healthy or broken",
+    "describe": "show the components of a kind, or every key of one component",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    :param argv: words behind the program's name; those of the process by default.
+    :returns: the exit code (`steermoe_core.errors.ExitCode`).
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words in (["--version"], ["-V"]):
+        return _print_version()
+    try:
+        return _guarded(lambda: _dispatch(words), words)
+    except BrokenPipeError:  # the reader (`| head`) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _print_version() -> int:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        number = version("steermoe")
+    except PackageNotFoundError:
+        number = "unknown (not installed)"
+    print(f"steermoe {number}")
+    return 0
+
+
+def _dispatch(words: list[str]) -> int:
+    place = _command_place(words)
+    if place is None:
+        return _without_command(words)
+    module = _command_module(words[place])
+    arguments = _parse(words[place], module, words[:place] + words[place + 1 :])
+    from steermoe_core.cli.session import Session
+
+    return int(module.run(arguments, Session(arguments)))
+
+
+def _command_place(words: list[str]) -> int | None:
+    """Return the index of the command: the first word that is neither a flag nor the value of `--block`."""
+    takes_value = False
+    for index, word in enumerate(words):
+        if not takes_value and not word.startswith("-"):
+            return index
+        takes_value = word == "--block" and not takes_value
+    return None
+
+
+def _without_command(words: list[str]) -> int:
+    from steermoe_core.errors import UsageError
+
+    parser = _parser("steermoe", "One TOML file is one experiment; every part is a plugin.")
+    parser.usage = "steermoe COMMAND …"
+    lines = "\n".join(f"  {name:<14}{text}" for name, text in COMMANDS.items())
+    parser.epilog = f"commands:\n{lines}\n\nsteermoe COMMAND --help tells more about one."
+    parser.add_argument("-V", "--version", action="store_true", help="print the version")
+    if _parsed(parser, words).version:
+        return _print_version()
+    message = f"which command?\n\n{parser.format_help()}".rstrip()
+    raise UsageError(message)
+
+
+def _command_module(name: str) -> ModuleType:
+    from importlib import import_module
+
+    if name not in COMMANDS:
+        from steermoe_core.errors import UsageError
+        from steermoe_core.suggest import did_you_mean
+
+        msg = f'there is no command "{name}"{did_you_mean(name, COMMANDS)} (steermoe --help lists all)'
+        raise UsageError(msg)
+    return import_module(f"steermoe_core.cli.{name.replace('-', '_')}")
+
+
+def _parse(name: str, module: ModuleType, words: list[str]) -> Namespace:
+    parser = _parser(f"steermoe {name}", (module.__doc__ or "").partition(": ")[2].strip() or COMMANDS[name])
+    module.add_arguments(parser)
+    return _parsed(parser, words)
+
+
+def _parser(program: str, description: str) -> ArgumentParser:
+    """Return a parser with the flags that every command takes."""
+    from argparse import ArgumentParser, RawDescriptionHelpFormatter
+
+    # Before 3.13 a subclass is the only way to raise instead of printing and exiting.
+    class Parser(ArgumentParser):
+        def error(self, message: str) -> None:  # type: ignore[override]
+            from steermoe_core.errors import UsageError
+
+            raise UsageError(f"{message} ({self.prog} --help tells more)")  # noqa: EM102, TRY003
+
+    parser = Parser(
+        prog=program, description=description, allow_abbrev=False, formatter_class=RawDescriptionHelpFormatter
+    )
+    common = parser.add_argument_group("every command")
+    common.add_argument(
+        "--block", action="append", default=[], metavar="NAME", help="do not import this plugin or distribution"
+    )
+    common.add_argument("--no-plugins", action="store_true", help="import nothing but the built-in parts")
+    common.add_argument("--traceback", action="store_true", help="show where an error comes from")
+    common.add_argument("--pdb", action="store_true", help="open the debugger where an error happens")
+    return parser
+
+
+def _parsed(parser: ArgumentParser, words: list[str]) -> Namespace:
+    """Parse; a flag that does not exist is told with the flag that was meant."""
+    arguments, rest = parser.parse_known_args(words)
+    if rest:
+        import re
+
+        from steermoe_core.errors import UsageError
+        from steermoe_core.suggest import did_you_mean
+
+        flags = set(re.findall(r"--[\w-]+", parser.format_help()))
+        near = did_you_mean(rest[0].partition("=")[0], flags) if rest[0].startswith("-") else ""
+        msg = f"{parser.prog.removeprefix('steermoe ')} has no argument {rest[0]}{near} ({parser.prog} --help tells more)"
+        raise UsageError(msg)
+    return arguments
+
+
+def _guarded(call: Callable[[], int], words: list[str]) -> int:
+    """Run a command and turn what it raises into a message and an exit code."""
+    try:
+        code = call()
+        sys.stdout.flush()
+    except SystemExit as stop:  # argparse after --help
+        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
+    except BrokenPipeError:
+        raise
+    except KeyboardInterrupt:
+        print("steermoe: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        return _report(error, words)
+    return code
+
+
+def _report(error: Exception, words: list[str]) -> int:
+    """Print an error; one that no user can cause gets its traceback in any case."""
+    from steermoe_core.errors import ExitCode, SteermoeError
+
+    expected = isinstance(error, SteermoeError)
+    if "--traceback" in words or not expected:
+        import traceback
+
+        traceback.print_exception(error)
+    if "--pdb" in words:
+        import pdb  # noqa: T100: the user asked for it
+
+        pdb.post_mortem(error.__traceback__)
+    if isinstance(error, SteermoeError):
+        located = getattr(error, "problems", ())
+        print(error if located else f"steermoe: {error}", file=sys.stderr)
+        return int(error.exit_code)
+    print("steermoe: this is a mistake in steermoe or in a plugin; the lines above say where", file=sys.stderr)
+    return int(ExitCode.RUN_FAILED)

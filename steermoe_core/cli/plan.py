@@ -1,0 +1,71 @@
+"""`steermoe plan FILE`: what a run would be, without loading a weight."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterable
+
+    from rich.table import Table
+
+    from steermoe_core.cli.session import Session
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's flags."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="an experiment file")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key")
+    parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="length of the clip shown (default 10)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="where run folders go")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: Namespace, session: Session) -> int:
+    """Print the plan."""
+    from steermoe_core.config.resolve import resolve  # noqa: PLC0415 - keeps other commands quick
+
+    resolved = resolve(args.file, args.set, session.registry)
+    from steermoe_core.run.plan import plan  # noqa: PLC0415 - imports torch: seconds
+
+    found = plan(resolved, session.registry, args.runs, seconds=args.seconds)
+    if args.json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+        return 0
+    for table in _tables(found):
+        session.console.print(table)
+    session.console.print(f"run folder: {found['run_folder']}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _tables(found: dict[str, Any]) -> Iterable[Table]:
+    way, memory = found["shapes"], found["memory_bytes"]
+    yield _table("parts", ("kind", "name", "distribution", "weights"), [part.values() for part in found["parts"]])
+    steps = [
+        ("samples", f"{way['samples']:,}"),
+        ("encoder frames", " × ".join(map(str, way["frames"]))),
+        ("audio tokens, at most", " × ".join(map(str, way["audio_tokens"]))),
+        ("decoder positions", f"{way['before']} before + {way['audio_tokens'][0]} audio + {way['after']} after"),
+        ("of the decoder's context", f"{way['positions']:,} of {way['context']:,}"),
+    ]
+    yield _table(f"a clip of {way['seconds']:g} s", ("stage", "size"), steps)
+    counts = [(row["part"], f"{row['trainable']:,}", f"{row['frozen']:,}") for row in found["parameters"]]
+    yield _table("parameters", ("part", "trainable", "frozen"), counts)
+    sizes = [(name, f"{size / 2**20:,.0f} MiB") for name, size in memory.items()]
+    yield _table("memory of a training step, estimated", ("for", "size"), sizes)
+    rows = [(row["split"], f"{row['clips']:,}", f"{row['seconds'] / 60:.1f} min", row["note"]) for row in found["data"]]
+    yield _table("data", ("split", "clips", "length", "note"), rows)
+
+
+def _table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    from rich.table import Table  # noqa: PLC0415 - keeps other commands quick
+
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -1,0 +1,42 @@
+"""What commands share: the registry and the console, made when a command first asks for them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from rich.console import Console
+
+    from steermoe_core.plugins import Registry
+
+
+class Session:
+    """One call of the program.
+
+    :param arguments: parsed command line with the flags that every command takes.
+    """
+
+    def __init__(self, arguments: Namespace) -> None:
+        self._arguments = arguments
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Every plugin that the flags let in."""
+        from steermoe_core.plugins import load_registry
+
+        return load_registry(self._arguments.block, no_plugins=self._arguments.no_plugins)
+
+    @cached_property
+    def console(self) -> Console:
+        """The terminal; plain text of its width when piped."""
+        from rich.console import Console
+
+        return Console(highlight=False, soft_wrap=False)
+
+    @property
+    def traceback(self) -> bool:
+        """Whether the user wants to see where errors come from."""
+        return bool(self._arguments.traceback)

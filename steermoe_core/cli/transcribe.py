@@ -1,0 +1,32 @@
+"""`steermoe transcribe RUN FILE…`: the text of sound files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from steermoe_core.cli.session import Session
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's flags."""
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a run folder or an adapter folder")
+    parser.add_argument("sounds", nargs="+", type=Path, metavar="FILE", help="sound files, any rate")
+    parser.add_argument("--json", action="store_true", help="print JSON lines")
+
+
+def run(args: Namespace, session: Session) -> int:
+    """Print a line a file."""
+    from steermoe_core.run.transcriber import Transcriber  # noqa: PLC0415 - imports torch: seconds
+
+    texts = Transcriber(args.folder, session.registry).transcribe(args.sounds)
+    for sound, text in zip(args.sounds, texts, strict=True):
+        if args.json:
+            print(json.dumps({"file": str(sound), "text": text}, ensure_ascii=False))
+        else:
+            print(f"{sound}: {text}" if len(texts) > 1 else text)
+    return 0

@@ -1,0 +1,167 @@
+"""Where each key of a TOML text stands.
+
+tomli keeps no positions. This scanner only ever reads text that tomli has accepted, so it has no error
+handling of its own: it splits the text into keys and values and counts the tables of arrays.
+"""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+import tomli
+
+#: A key path: names of tables and keys, and indices into arrays.
+KeyPath = tuple[str | int, ...]
+
+_BLANK = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
+_KEY = re.compile(r"""[ \t]*("(?:\\.|[^"\\])*"|'[^']*'|[\w-]+)[ \t]*""")
+_STRING = re.compile(
+    r'"""(?:\\.|[^\\])*?"""(?:"{0,2})'
+    r"|'''.*?'''(?:'{0,2})"
+    r'|"(?:\\.|[^"\\])*"'
+    r"|'[^']*'",
+    re.DOTALL,
+)
+_SCALAR = re.compile(r"[^,\]}#\n]*[^,\]}#\n \t]")
+
+
+@attrs.frozen
+class Span:
+    """A stretch of text.
+
+    :param start: offset of its first character.
+    :param end: offset behind its last character.
+    """
+
+    start: int
+    end: int
+
+
+@attrs.frozen
+class Spot:
+    """Where one key stands.
+
+    :param key: its name; for an item of an array, the item.
+    :param value: its value; for a table with a header, the last name in the header.
+    """
+
+    key: Span
+    value: Span
+
+
+def locate(text: str) -> dict[KeyPath, Spot]:
+    """Return the spot of every key, table and array item of a valid TOML text.
+
+    :param text: with line feeds as line ends.
+    """
+    return _Scanner(text).document()
+
+
+class _Scanner:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.position = 0
+        self.spots: dict[KeyPath, Spot] = {}
+        self.last_index: dict[KeyPath, int] = {}
+
+    def document(self) -> dict[KeyPath, Spot]:
+        table: KeyPath = ()
+        while self._skip_blank() < len(self.text):
+            if self.text[self.position] == "[":
+                table = self._header()
+            else:
+                self._pair(table)
+        return self.spots
+
+    def _skip_blank(self) -> int:
+        return self._take(_BLANK).end
+
+    def _take(self, pattern: re.Pattern[str], group: int = 0) -> Span:
+        match = pattern.match(self.text, self.position)
+        if match is None:
+            return Span(self.position, self.position)
+        self.position = match.end()
+        return Span(*match.span(group))
+
+    def _header(self) -> KeyPath:
+        brackets = 2 if self.text.startswith("[[", self.position) else 1
+        self.position += brackets
+        path: KeyPath = ()
+        *parents, (name, span) = self._names()
+        self.position += brackets
+        for parent, parent_span in parents:
+            path = self._inside((*path, parent))
+            self.spots.setdefault(path, Spot(parent_span, parent_span))
+        path = (*path, name)
+        if brackets == 1:
+            self.spots[path] = Spot(span, span)
+            return path
+        self.spots.setdefault(path, Spot(span, span))
+        self.last_index[path] = self.last_index.get(path, -1) + 1
+        path = self._inside(path)
+        self.spots[path] = Spot(span, span)
+        return path
+
+    def _inside(self, path: KeyPath) -> KeyPath:
+        """Return the path of the newest table where `path` is an array of tables."""
+        return (*path, self.last_index[path]) if path in self.last_index else path
+
+    def _names(self) -> list[tuple[str, Span]]:
+        names = []
+        while True:
+            span = self._take(_KEY, group=1)
+            names.append((_name(self.text[span.start : span.end]), span))
+            if self.text[self.position] != ".":
+                return names
+            self.position += 1
+
+    def _pair(self, table: KeyPath) -> None:
+        *parents, (name, span) = self._names()
+        path = table
+        for parent, parent_span in parents:
+            path = (*path, parent)
+            self.spots.setdefault(path, Spot(parent_span, parent_span))
+        self.position += len("=")
+        path = (*path, name)
+        self.spots[path] = Spot(span, self._value(path))
+
+    def _value(self, path: KeyPath) -> Span:
+        start = self._skip_blank()
+        if self.text[start] == "[":
+            self._items(path)
+        elif self.text[start] == "{":
+            self._pairs(path)
+        else:
+            self._take(_STRING if self.text[start] in "\"'" else _SCALAR)
+        return Span(start, self.position)
+
+    def _items(self, path: KeyPath) -> None:
+        index = 0
+        while self._more("]"):
+            item = (*path, index)
+            span = self._value(item)
+            self.spots[item] = Spot(span, span)
+            index += 1
+
+    def _pairs(self, path: KeyPath) -> None:
+        while self._more("}"):
+            self._pair(path)
+
+    def _more(self, closing: str) -> bool:
+        """Step over the opening bracket or a comma; return whether another entry follows."""
+        if self.text[self._skip_blank()] != closing:
+            self.position += 1
+            self._skip_blank()
+        if self.text[self.position] == closing:
+            self.position += 1
+            return False
+        return True
+
+
+def _name(written: str) -> str:
+    """Return the name that a bare or quoted key stands for."""
+    if written[0] not in "\"'":
+        return written
+    (name,) = tomli.loads(f"{written} = 0")
+    return name

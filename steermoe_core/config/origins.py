@@ -1,0 +1,98 @@
+"""The plain table of a resolved experiment with all defaults filled, and where each value came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from steermoe_core.component import Selection
+from steermoe_core.config.fields import fields_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from steermoe_core.config.layers import Layers
+    from steermoe_core.config.locate import KeyPath
+    from steermoe_core.config.source import Source
+    from steermoe_core.plugins import Registry
+
+ENGINE = "steermoe"
+
+
+@attrs.frozen(eq=False)
+class Origin:
+    """Where one value came from; `str` is what `--blame` prints.
+
+    :param source: the file or flag that wrote it; None for a default.
+    :param path: its key path in that source.
+    :param owner: distribution (with its version) whose settings class gives the default.
+    """
+
+    source: Source | None
+    path: KeyPath
+    owner: str
+
+    @property
+    def line(self) -> int | None:
+        """Line in the file, from 1; None for a flag or a default."""
+        return None if self.source is None else self.source.line(self.path)
+
+    def __str__(self) -> str:
+        if self.source is None:
+            return f"default of {self.owner}"
+        return self.source.name if self.line is None else f"{self.source.name}:{self.line}"
+
+
+class Filler:
+    """Writes an experiment out as a plain table, noting the owner of every value's default."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self.owners: dict[KeyPath, str] = {}
+
+    def table(self, settings: object, path: KeyPath = (), owner: str = ENGINE) -> dict[str, Any]:
+        """Return the keys of a settings object; those without a value are left out."""
+        table = {}
+        for key, field in fields_of(type(settings)).items():
+            value = getattr(settings, field.attribute.name)
+            if value is not None:
+                table[key] = self._plain(value, (*path, key), owner)
+        return table
+
+    def _plain(self, value: Any, path: KeyPath, owner: str) -> Any:
+        if isinstance(value, Selection):
+            self.owners[(*path, "use")] = owner
+            return {"use": value.name, **self.table(value.config, path, self._distribution(value))}
+        if attrs.has(type(value)):
+            return self.table(value, path, owner)
+        if isinstance(value, dict):
+            return {key: self._plain(item, (*path, key), owner) for key, item in value.items()}
+        if isinstance(value, (list, tuple)) and any(attrs.has(type(item)) for item in value):
+            return [self._plain(item, (*path, index), owner) for index, item in enumerate(value)]
+        self.owners[path] = owner
+        return _bare(value)
+
+    def _distribution(self, selection: Selection) -> str:
+        plugin = self._registry.plugin_of(selection.kind, selection.name)
+        return ENGINE if plugin.distribution == ENGINE else plugin.origin
+
+
+def _bare(value: Any) -> Any:
+    if isinstance(value, Path):
+        return value.as_posix()
+    return [_bare(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def origins(layers: Layers, owners: Mapping[KeyPath, str]) -> dict[KeyPath, Origin]:
+    """Return the origin of every value; lines are looked up when they are asked for."""
+    found = {}
+    for path, owner in owners.items():
+        raw = layers.raw_path(path)
+        if raw is None:
+            found[path] = Origin(None, path, owner)
+        else:
+            source, _ = layers.written(raw)
+            found[path] = Origin(source, raw, owner)
+    return found

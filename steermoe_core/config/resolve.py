@@ -1,0 +1,130 @@
+"""An experiment file, with all that it extends and all flags, as one checked and complete experiment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from steermoe_core.config.experiment import Experiment
+from steermoe_core.config.layers import Layers, open_layers
+from steermoe_core.config.meaning import contradictions
+from steermoe_core.config.origins import Filler, Origin, origins
+from steermoe_core.config.overrides import apply_overrides
+from steermoe_core.config.strict import Fault, InvalidError
+from steermoe_core.config.structurer import Structurer
+from steermoe_core.config.toml import dumps
+from steermoe_core.errors import ConfigError, PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from steermoe_core.config.locate import KeyPath
+    from steermoe_core.config.problems import Problem
+    from steermoe_core.plugins import Registry
+
+#: Problems that installing or repairing a plugin would solve.
+_PLUGIN_CODES = {"E201", "E203", "E204"}
+
+
+@attrs.frozen(kw_only=True)
+class Resolved:
+    """A checked experiment.
+
+    :param experiment: the settings, components' own settings included.
+    :param table: the same as plain TOML values: all defaults filled, `use` keys kept, paths absolute.
+    :param origins: where each value of `table` came from.
+    :param path: the experiment file.
+    """
+
+    experiment: Experiment
+    table: dict[str, Any]
+    origins: Mapping[KeyPath, Origin] = attrs.field(repr=False, eq=False)
+    path: Path = attrs.field(eq=False)
+
+    @property
+    def digest(self) -> str:
+        """8 hex digits that name the settings: equal tables have equal digests, whatever wrote them."""
+        text = json.dumps(_canonical(self.table), sort_keys=True, separators=(",", ":"), default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def to_toml(self) -> str:
+        """Return an experiment file that resolves to an equal table without base files and flags."""
+        return dumps(self.table)
+
+    def blame(self) -> str:
+        """Return the same file with a comment behind each value: where it came from."""
+        return dumps(self.table, comment=self._origin)
+
+    def _origin(self, path: KeyPath) -> str:
+        return str(self.origins[path]) if path in self.origins else ""
+
+
+def resolve(path: Path, overrides: Sequence[str], registry: Registry) -> Resolved:
+    """Read, merge, check and complete an experiment.
+
+    :param path: the experiment file.
+    :param overrides: ``KEY=VALUE`` texts of `--set` flags.
+    :param registry: where components are looked up.
+    :raises ConfigError: with every problem of the file, its base files and the flags.
+    :raises PluginError: when nothing but missing or broken components is wrong.
+    """
+    layers = open_layers(path)
+    problems = apply_overrides(layers, overrides)
+    experiment = None
+    try:
+        experiment = _structure(layers, registry)
+    except InvalidError as error:
+        problems += [_located(layers, fault) for fault in error.faults]
+    if problems or experiment is None:
+        raise _error(problems)
+    filler = Filler(registry)
+    table = filler.table(experiment)
+    return Resolved(experiment=experiment, table=table, origins=origins(layers, filler.owners), path=path)
+
+
+def _structure(layers: Layers, registry: Registry) -> Experiment:
+    structurer = Structurer(registry, partial(_folder, layers))
+    try:
+        experiment: Experiment = structurer.structure(layers.table, Experiment)
+    except InvalidError as error:
+        more = contradictions(error.done.get("data"), error.done.get("train"))
+        raise InvalidError([*error.faults, *more]) from None
+    faults = list(contradictions(experiment.data, experiment.train))
+    if faults:
+        raise InvalidError(faults)
+    return experiment
+
+
+def _folder(layers: Layers, path: KeyPath) -> Path:
+    source, _ = layers.written(layers.raw_path(path) or path)
+    return source.folder
+
+
+def _located(layers: Layers, fault: Fault) -> Problem:
+    """Point at the key, or for a missing one at the table that should hold it."""
+    raw = layers.raw_path(fault.path) or fault.path
+    source, written = layers.written(raw)
+    part = fault.part if written == raw else "key"
+    problem = source.problem(fault.code, fault.message, written, part, hint=fault.hint, notes=fault.notes)
+    return attrs.evolve(problem, path=fault.path)
+
+
+def _error(problems: list[Problem]) -> ConfigError | PluginError:
+    ordered = sorted(problems, key=lambda problem: (problem.file, problem.line or 0, problem.column or 0))
+    if all(problem.code in _PLUGIN_CODES for problem in ordered):
+        return PluginError(problems=ordered)
+    return ConfigError(ordered)
+
+
+def _canonical(value: Any) -> Any:
+    """Return a value in which 1 and 1.0 are the same."""
+    if isinstance(value, dict):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,220 @@
+"""What makes a plugin broken: its import, its hooks and the components they yield, each with a reason.
+
+Whatever a plugin raises becomes a `Broken` here, `SystemExit` included; only the user's own Ctrl-C
+passes. Each check is one function and each reason one sentence with a hint what to do.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from contextlib import redirect_stdout
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from steermoe_core import hookspecs
+from steermoe_core.component import API, OLDEST_API, Component
+from steermoe_core.suggest import closest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from importlib.metadata import EntryPoint
+
+    from steermoe_core.discovery import Entry
+
+#: What a plugin offers: (kind, component) pairs.
+Offer = tuple[tuple[str, Component], ...]
+
+HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("steermoe_"))
+_KIND_OF_HOOK = {hook: kind for kind, hook in hookspecs.HOOK_OF_KIND.items()}
+_VALUE = re.compile(r"[\w.]+(\s*:\s*[\w.]+)?(\s*\[.*\])?\s*")
+
+
+class Broken(Exception):  # noqa: N818: it is a verdict; no user ever sees it raised
+    """A plugin cannot be used.
+
+    :param reason: one sentence, without a full stop.
+    :param hint: what to do about it.
+    """
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.hint = reason, hint
+
+
+def imported(entry: Entry) -> Any:
+    """Import the plugin of an entry point and return its module or object."""
+    point = _point(entry)
+    return _guarded(point.load, lambda error: _import_failure(error, point, entry))
+
+
+def offered(plugin: Any, entry: Entry, manager: pluggy.PluginManager) -> Offer:
+    """Check the plugin's hooks and return what they yield."""
+    hooks = _hooks(plugin, manager)
+    offer = tuple(
+        (_KIND_OF_HOOK[hook], component)
+        for hook, function in hooks.items()
+        if hook in _KIND_OF_HOOK
+        for component in _yielded(hook, function)
+    )
+    _check_api(offer, entry)
+    _check_twice(offer)
+    return offer
+
+
+def _guarded(call: Callable[[], Any], failure: Callable[[BaseException], Broken]) -> Any:
+    """Call a plugin's code; stdout belongs to the command (`--json`), so plugins print to stderr."""
+    try:
+        with redirect_stdout(sys.stderr):
+            return call()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001: a plugin may raise anything, SystemExit too
+        raise failure(error) from error
+
+
+def _point(entry: Entry) -> EntryPoint:
+    from importlib.metadata import EntryPoint
+
+    if entry.fault is not None:
+        raise Broken(entry.fault, f"reinstall {entry.distribution}")
+    if not _VALUE.fullmatch(entry.value):
+        reason = f'its entry point "{entry.value}" is not of the form "module" or "module:object"'
+        raise Broken(reason, f"correct pyproject.toml of {entry.distribution} and reinstall it")
+    return EntryPoint(entry.name, entry.value, "steermoe")
+
+
+def _import_failure(error: BaseException, point: EntryPoint, entry: Entry) -> Broken:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        if f"{point.module}.".startswith(f"{error.name}."):
+            return Broken(f"its module {error.name} does not exist", f"reinstall {entry.distribution}")
+        missing = error.name.partition(".")[0]
+        if missing == "steermoe_core":
+            return Broken(f"it needs {error.name}, which this steermoe does not have", _either(entry))
+        return Broken(f"it needs the module {error.name}, which is not installed", _install(missing, entry))
+    return Broken(f"its import failed: {described(error)}", f"repair or upgrade {entry.distribution}")
+
+
+def _install(missing: str, entry: Entry) -> str:
+    return f"install the package that has {missing}, or reinstall {entry.distribution} with its dependencies"
+
+
+def _either(entry: Entry) -> str:
+    return f"upgrade whichever is older: {entry.distribution} or steermoe"
+
+
+def described(error: BaseException) -> str:
+    """Return ``Type: message (file:line)`` of the last line of the plugin's code that was reached."""
+    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    if isinstance(error, SyntaxError):
+        return text  # it says file and line itself
+    from traceback import extract_tb
+
+    lines = [frame for frame in extract_tb(error.__traceback__) if _is_plugin_code(frame.filename)]
+    return f"{text} ({lines[-1].filename}:{lines[-1].lineno})" if lines else text
+
+
+def _is_plugin_code(filename: str) -> bool:
+    return not filename.startswith("<") and filename != __file__ and "importlib" not in filename
+
+
+def _hooks(plugin: Any, manager: pluggy.PluginManager) -> dict[str, Callable[..., Any]]:
+    """Return the plugin's hooks by name, or say which function is not the hook it means to be."""
+    hooks: dict[str, Callable[..., Any]] = {}
+    for name, function in _functions(plugin):
+        options = manager.parse_hookimpl_opts(plugin, name)
+        if options is None:
+            _check_undecorated(plugin, name, function)
+            continue
+        hook = options.get("specname") or name
+        if hook in HOOKS:
+            _check_plain(hook, function, options)
+            hooks[hook] = function
+        elif not options.get("optionalhook"):
+            raise _misspelt(hook)
+    if not hooks:
+        raise Broken("it has no hook, so it offers nothing", f"write one of {', '.join(sorted(HOOKS))}")
+    return hooks
+
+
+def _functions(plugin: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
+    for name in dir(plugin):
+        value = _guarded(
+            lambda name=name: getattr(plugin, name, None),  # type: ignore[misc]
+            lambda error, name=name: Broken(f"reading its {name} failed: {described(error)}"),  # type: ignore[misc]
+        )
+        if callable(value) and not isinstance(value, type):
+            yield name, value
+
+
+def _check_undecorated(plugin: Any, name: str, function: Callable[..., Any]) -> None:
+    """Refuse a function that was surely meant as a hook; one imported from elsewhere was not."""
+    home = getattr(plugin, "__name__", type(plugin).__module__)
+    if not name.startswith("steermoe_") or getattr(function, "__module__", None) != home:
+        return
+    meant = name if name in HOOKS else closest(name, HOOKS)
+    if meant == name:
+        raise Broken(f"its function {name} is not marked as a hook", "add @hookimpl above it")
+    if meant:
+        reason = f'its function {name} looks like the hook "{meant}" but is misspelt and not marked'
+        raise Broken(reason, f"rename it to {meant} and add @hookimpl above it")
+
+
+def _misspelt(hook: str) -> Broken:
+    meant = closest(hook, HOOKS)
+    if meant:
+        return Broken(f'there is no hook {hook}; did you mean "{meant}"?', f"rename it to {meant}")
+    hint = "if it belongs to a newer hook contract, upgrade steermoe"
+    return Broken(f"there is no hook {hook} in hook contract {API}", hint)
+
+
+def _check_plain(hook: str, function: Callable[..., Any], options: Any) -> None:
+    """Refuse wrappers and arguments that the specification does not have."""
+    if options.get("wrapper") or options.get("hookwrapper"):
+        raise Broken(f"its hook {hook} is a wrapper; steermoe's hooks are plain functions")
+    known = list(signature(getattr(hookspecs, hook)).parameters)
+    variadic = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    needed = [
+        name
+        for name, argument in signature(function).parameters.items()
+        if argument.default is Parameter.empty and argument.kind not in variadic
+    ]
+    unknown = [name for name in needed if name not in known]
+    if unknown:
+        takes = f"only {', '.join(known)}" if known else "no arguments"
+        reason = f"its hook {hook} takes {', '.join(unknown)}, but the hook has {takes}"
+        raise Broken(reason, f"write def {hook}({', '.join(known)})")
+
+
+def _yielded(hook: str, function: Callable[..., Any]) -> list[Component]:
+    failure = "its hook {} raised {}".format
+    components: Iterable[Any] = _guarded(function, lambda error: Broken(failure(hook, described(error))))
+    if isinstance(components, (str, Component)) or not hasattr(components, "__iter__"):
+        kind = type(components).__name__
+        raise Broken(f"its hook {hook} returned {kind} instead of Components", "yield each Component")
+    found = _guarded(lambda: list(components), lambda error: Broken(failure(hook, described(error))))
+    for item in found:
+        if not isinstance(item, Component):
+            reason = f"its hook {hook} yielded {type(item).__name__} {item!r:.60} instead of a Component"
+            raise Broken(reason, "yield steermoe_core.Component records")
+    return list(found)
+
+
+def _check_api(offer: Offer, entry: Entry) -> None:
+    for kind, component in offer:
+        written = f'its {kind} "{component.name}" was written for hook contract {component.api}'
+        if component.api > API:
+            raise Broken(f"{written}, newer than {API} of this steermoe", "upgrade steermoe")
+        if component.api < OLDEST_API:
+            reason = f"{written}, older than {OLDEST_API}, the oldest that this steermoe loads"
+            raise Broken(reason, f"upgrade {entry.distribution}")
+
+
+def _check_twice(offer: Offer) -> None:
+    seen: set[tuple[str, str]] = set()
+    for kind, component in offer:
+        if (kind, component.name) in seen:
+            raise Broken(f'it offers the {kind} "{component.name}" twice', "rename one of them")
+        seen.add((kind, component.name))

@@ -1,0 +1,196 @@
+"""Run an experiment: train, keep the adapter, score every split; or go on where an earlier start stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import torch
+
+from steermoe_core.data.padded import Padded
+from steermoe_core.errors import DivergedError
+from steermoe_core.evaluate.evaluation import Evaluator
+from steermoe_core.run import adapter, lock
+from steermoe_core.run.build import Builder, data_record
+from steermoe_core.run.folder import RunFolder, now, write_json
+from steermoe_core.train.callbacks import ProgressBar, StopOnSignal
+from steermoe_core.train.checkpoint import latest
+from steermoe_core.train.journal import Journal
+from steermoe_core.train.trainer import SteeringTrainer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from steermoe_core.config.resolve import Resolved
+    from steermoe_core.data.example import Example
+    from steermoe_core.evaluate.evaluation import Prediction
+    from steermoe_core.model.joined import Joined
+    from steermoe_core.plugins import Registry
+    from steermoe_core.run.console import Console
+
+log = logging.getLogger("steermoe")
+
+
+class Run:
+    """One experiment in its folder.
+
+    :param runs: the folder that holds the run folders.
+    :param console: where progress and notes go.
+    """
+
+    def __init__(self, resolved: Resolved, registry: Registry, runs: Path, console: Console) -> None:
+        self.resolved = resolved
+        self.experiment = resolved.experiment
+        self.registry = registry
+        self.folder = RunFolder.of(resolved, runs)
+        self.console = console
+        self.builder = Builder(self.experiment, registry)
+
+    def execute(self) -> RunFolder:
+        """Train and score what is not yet trained and scored.
+
+        :raises KeyboardInterrupt: stopped on request; the folder can be resumed.
+        """
+        with self.folder.held():
+            if self.folder.status.get("state") == "finished":
+                return self.folder
+            self._begin()
+            try:
+                self._train_and_score()
+            except BaseException as error:
+                state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+                self.folder.set_status(state, ended=now(), error=str(error) or type(error).__name__)
+                self.registry.fire("steermoe_run_failed", folder=self.folder.path, error=error)
+                raise
+            self.folder.set_status("finished", ended=now(), error=None)
+            self.registry.fire("steermoe_after_run", folder=self.folder.path)
+        return self.folder
+
+    def _begin(self) -> None:
+        self.folder.experiment.write_text(self.resolved.to_toml(), encoding="utf-8")
+        started = self.folder.status.get("started", now())
+        self.folder.set_status("running", started=started, ended=None, error=None)
+        self.registry.fire("steermoe_before_run", folder=self.folder.path)
+        set_threads(self.experiment.train.threads)
+
+    def _train_and_score(self) -> None:
+        with self.console.task("loading models"):
+            model = self.builder.model()
+            frozen = adapter.identity(model)
+        if self.folder.adapter.is_dir():
+            adapter.load(self.folder.adapter, model, frozen)
+            move(model, self.experiment.train.device)
+        else:
+            self._train(model, frozen)
+        for name, examples in self.builder.eval_examples().items():
+            if not (self.folder.evaluations / name / "scores.json").is_file():
+                score(self.builder, model, examples, self.folder.evaluations / name, self.console, label=name)
+
+    def _train(self, model: Joined, frozen: dict[str, str]) -> None:
+        collator = self.builder.collator(model)
+        examples = self._examples(model, collator, frozen)
+        journal = Journal(self.folder.metrics)
+        stop = StopOnSignal()
+        with stop, self.console.progress() as progress:
+            callbacks = [self.builder.part(selection) for selection in self.experiment.callbacks]
+            trainer = SteeringTrainer(
+                model=model,
+                config=self.experiment.train,
+                seed=self.experiment.experiment.seed,
+                folder=self.folder.checkpoints,
+                examples=examples,
+                collate=collator,
+                journal=journal,
+                callbacks=[*callbacks, ProgressBar(progress), stop],
+            )
+            resumed = latest(self.folder.checkpoints)
+            step = int(resumed.name.removeprefix("step-")) if resumed else 0
+            journal.rewind(step)
+            if resumed is None:
+                prepare(model, collator, examples, trainer)
+            else:
+                self.console.note(f"resuming from step {step}")
+            trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        self.folder.set_status("running", step=trainer.state.global_step)
+        if stop.stopped and trainer.state.global_step < self.experiment.train.steps:
+            raise KeyboardInterrupt
+        if adapter.identity(model) != frozen:
+            msg = "a frozen weight changed during training; a component of this run trains what it must not"
+            raise DivergedError(msg)
+        toml = self.resolved.to_toml()
+        adapter.save(self.folder.adapter, model, self.experiment, toml, frozen, trainer.state.global_step)
+
+    def _examples(self, model: Joined, collator: Any, frozen: dict[str, str]) -> list[Example]:
+        with self.console.task("reading data"):
+            examples, report = self.builder.train_examples(model.encoder.max_seconds)
+            examples, answers = collator.fitting(examples)
+            data = {"train": data_record(examples)}
+        self.console.note(f"training data: {report}")
+        if any(answers.left_out.values()):
+            self.console.note(f"training data: {answers}")
+        seed = self.experiment.experiment.seed
+        write_json(self.folder.lock, lock.describe(self.registry, seed=seed, fingerprints=frozen, data=data))
+        return list(examples)
+
+
+def prepare(model: Joined, collator: Any, examples: Sequence[Example], trainer: SteeringTrainer) -> None:
+    """Let the projector look at the training data before the first step."""
+
+    def pairs() -> Iterator[tuple[Padded, Padded]]:
+        batches = iter(trainer.get_train_dataloader())
+        with torch.no_grad():
+            for _ in range(model.projector.begin_batches):
+                batch = next(batches).to(trainer.args.device)
+                spoken = Padded(batch.answer.values, batch.answer.lengths - 1)
+                yield model.frames(batch.features), spoken
+
+    model.projector.begin((collator.answer(example)[:-1] for example in examples), pairs())
+
+
+def score(
+    builder: Builder, model: Joined, examples: list[Example], folder: Path, console: Console, *, label: str
+) -> dict[str, Any]:
+    """Score a split into its folder and return scores.json; the folder appears when it is complete."""
+    experiment = builder.experiment
+    total = len(examples) * (1 + len(experiment.evaluate.controls))
+    with console.progress() as progress:
+        task = progress.add_task(f"scoring {label}", total=total, note="")
+        evaluator = Evaluator(
+            model=model,
+            collator=builder.collator(model),
+            config=experiment.evaluate,
+            metrics=[builder.part(selection) for selection in experiment.metrics],
+            seed=experiment.experiment.seed,
+            device=next(model.parameters()).device,
+            progressed=lambda clips: progress.advance(task, clips),
+        )
+        predictions, scores = evaluator.evaluate(examples)
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for control, rows in predictions.items():
+        _write_rows(partial / (f"predictions.{control}.jsonl" if control else "predictions.jsonl"), rows)
+    write_json(partial / "scores.json", {"split": label, "data": data_record(examples), **scores})
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.replace(folder)
+    return scores
+
+
+def move(model: Joined, device: str) -> Joined:
+    """Put the model where the experiment wants it."""
+    return model.to("cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu"))
+
+
+def set_threads(threads: int) -> None:
+    """Use so many CPU threads; 0 leaves torch's choice, one a core."""
+    if threads:
+        torch.set_num_threads(threads)
+
+
+def _write_rows(path: Path, rows: Sequence[Prediction]) -> None:
+    lines = (json.dumps(attrs.asdict(row), ensure_ascii=False) for row in rows)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -1,0 +1,97 @@
+"""What a run leaves behind, and who may write to it.
+
+    runs/<experiment name>-<8 hex of the resolved config>/
+      experiment.toml  lock.json  status.json  metrics.jsonl
+      checkpoints/step-<n>/  adapter/  evaluations/<split>/
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from steermoe_core.errors import RunFolderError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from steermoe_core.config.resolve import Resolved
+
+
+class RunFolder:
+    """The folder of one run; names of its files, its status and its lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.experiment = path / "experiment.toml"
+        self.lock = path / "lock.json"
+        self.metrics = path / "metrics.jsonl"
+        self.checkpoints = path / "checkpoints"
+        self.adapter = path / "adapter"
+        self.evaluations = path / "evaluations"
+
+    @classmethod
+    def of(cls, resolved: Resolved, runs: Path) -> RunFolder:
+        """Return the folder that belongs to an experiment: a changed setting is another folder."""
+        return cls(runs / f"{resolved.experiment.experiment.name}-{resolved.digest}")
+
+    @classmethod
+    def existing(cls, path: Path) -> RunFolder:
+        """Return the folder of a run that was started before.
+
+        :raises UsageError: there is none at this path.
+        """
+        folder = cls(path)
+        if not folder.experiment.is_file():
+            msg = f"{path} is not a run folder: it has no experiment.toml"
+            raise UsageError(msg)
+        return folder
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The last status written; an empty one before the first."""
+        try:
+            return dict(json.loads((self.path / "status.json").read_text(encoding="utf-8")))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+
+    def set_status(self, state: str, **values: Any) -> None:
+        """Write the state and what changed with it; earlier values stay."""
+        status = {**self.status, "state": state, **values, "updated": now()}
+        write_json(self.path / "status.json", status)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep every other process out of this folder while the block runs.
+
+        :raises RunFolderError: another process holds it; its number is named.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                msg = f"{self.path} is in use by process {file.read().strip() or 'unknown'}; wait for it or stop it"
+                raise RunFolderError(msg) from error
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+
+def now() -> str:
+    """Return the time of day as ISO 8601, UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file that is never seen half written."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,49 @@
+"""lock.json: everything outside the experiment file that a run's numbers depend on."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from steermoe_core.plugins import Registry
+
+#: Packages whose version can change a number.
+PACKAGES = ("torch", "transformers", "accelerate", "numpy", "safetensors", "soundfile", "soxr", "tokenizers", "jiwer")
+
+
+def describe(registry: Registry, *, seed: int, fingerprints: dict[str, str], data: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a run's surroundings.
+
+    :param fingerprints: SHA-256 of each frozen part.
+    :param data: of each source, its number of examples and a hash of their ids, texts and files.
+    """
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "plugins": {plugin.distribution: plugin.version for plugin in registry.plugins if plugin.status == "active"},
+        "packages": {name: _version(name) for name in PACKAGES},
+        "git": _git(),
+        "seed": seed,
+        "frozen": fingerprints,
+        "data": data,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git() -> dict[str, Any] | None:
+    def ask(*words: str) -> str:
+        return subprocess.run(["git", *words], capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603, S607
+
+    try:
+        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,97 @@
+"""The table of a run: what was reached on each split, what the controls reach, what the routers do."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+
+    from steermoe_core.run.folder import RunFolder
+
+
+def results(folder: RunFolder) -> dict[str, Any]:
+    """Return a run's scores by split, with what it trained."""
+    paths = sorted(folder.evaluations.glob("*/scores.json"))
+    card = json.loads((folder.adapter / "adapter.json").read_text(encoding="utf-8"))
+    return {
+        "run": str(folder.path),
+        "experiment": card["experiment"],
+        "trainable_parameters": card["trainable_parameters"],
+        "steps": card["step"],
+        "splits": {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths},
+    }
+
+
+def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bool) -> None:
+    """Print the runs side by side, as tables or as JSON."""
+    found = [results(folder) for folder in folders]
+    if as_json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    console.print(_scores_table(found))
+    for one in found:
+        if (steering := _steering_table(one)) is not None:
+            console.print(steering)
+    for one in found:
+        console.print(f"run folder: {one['run']}", highlight=False, soft_wrap=True)
+
+
+def _scores_table(found: Sequence[dict[str, Any]]) -> Table:
+    metrics = _ordered(name for one in found for split in one["splits"].values() for name in split["metrics"])
+    controls = _ordered(name for one in found for split in one["splits"].values() for name in split["controls"])
+    table = Table(title="scores, with 95 % intervals", title_justify="left")
+    table.add_column("experiment")
+    table.add_column("trained", justify="right")
+    table.add_column("split")
+    table.add_column("clips", justify="right")
+    for name in metrics:
+        table.add_column(name.upper(), justify="right")
+    for control in controls:
+        table.add_column(f"{control} {metrics[0].upper()}", justify="right")
+    for one in found:
+        for split, scores in one["splits"].items():
+            cells = [_with_interval(scores["metrics"].get(name)) for name in metrics]
+            beside = [_plain(scores["controls"].get(control, {}).get(metrics[0])) for control in controls]
+            table.add_row(
+                one["experiment"], f"{one['trainable_parameters']:,}", split, str(scores["examples"]), *cells, *beside
+            )
+    return table
+
+
+def _steering_table(one: dict[str, Any]) -> Table | None:
+    split, scores = next(((name, s) for name, s in one["splits"].items() if s["steering"]), (None, None))
+    if scores is None:
+        return None
+    table = Table(title=f"{one['experiment']}: steering on {split}", title_justify="left")
+    for name in ("layer", "gate entropy (nats)", "experts in use", "dead", "scale", "shift / frame"):
+        table.add_column(name, justify="right")
+    for layer in scores["steering"]:
+        table.add_row(
+            str(layer["layer"]),
+            f"{layer['entropy']:.2f}",
+            f"{layer['effective']:.1f}",
+            str(layer["dead"]),
+            f"{layer['scale']:.3f}",
+            f"{layer['relative_norm']:.3f}",
+        )
+    return table
+
+
+def _with_interval(score: dict[str, Any] | None) -> str:
+    if score is None or score["interval"] is None:
+        return _plain(score)
+    return f"{_plain(score)} ({score['interval']['low']:.3f}–{score['interval']['high']:.3f})"
+
+
+def _plain(score: dict[str, Any] | None) -> str:
+    return "–" if score is None or score["value"] is None else f"{score['value']:.3f}"
+
+
+def _ordered(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))

@@ -1,0 +1,167 @@
+"""Files of trained tensors: never a frozen weight, never half a file, never the wrong model.
+
+    checkpoints/step-<n>/   trained.safetensors, optimizer.pt, scheduler.pt, rng_state.pth, trainer_state.json
+                            and seal.json with the size and SHA-256 of each
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from steermoe_core.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from steermoe_core.model.joined import Joined
+
+log = logging.getLogger("steermoe")
+
+TRAINED = "trained.safetensors"
+SEAL = "seal.json"
+
+
+def trained_tensors(model: Joined) -> dict[str, torch.Tensor]:
+    """Return everything that training changes: the trainable parameters and the buffers beside them."""
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    parts = {"adapter": model.adapter, "projector": model.projector}
+    state = {f"{part}.{name}": tensor for part, module in parts.items() for name, tensor in module.state_dict().items()}
+    inside = {n: p for n, p in model.encoder.named_parameters(prefix="encoder") if p.requires_grad}
+    return {name: tensor for name, tensor in {**state, **inside}.items() if name not in frozen}
+
+
+def save_trained(model: Joined, path: Path) -> None:
+    """Write the trained tensors; the file appears whole or not at all."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trained_tensors(model).items()}
+    partial = path.with_suffix(".partial")
+    with saving(path):
+        try:
+            save_file(tensors, partial)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def load_trained(model: Joined, path: Path) -> None:
+    """Read trained tensors into the model.
+
+    :raises CheckpointError: the file is damaged, or its tensors are not the model's; the difference is named.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        msg = f"{path} cannot be read ({error}); it is damaged or not a file of trained tensors"
+        raise CheckpointError(msg) from error
+    own = trained_tensors(model)
+    if differences := _differences(own, tensors):
+        msg = f"{path} does not fit this model: {'; '.join(differences[:5])}"
+        raise CheckpointError(msg)
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
+
+
+@contextmanager
+def saving(path: Path) -> Iterator[None]:
+    """Turn a failed write into a sentence that says what was not saved and what is left.
+
+    :raises CheckpointError: the disk is full or not writable.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        msg = f"{path} was not saved ({error}); make room or choose another --runs folder, then run the same command"
+        raise CheckpointError(msg) from error
+
+
+@contextmanager
+def new_checkpoint(final: Path) -> Iterator[Path]:
+    """Give a temporary folder to fill; it gets its final name when it is complete and sealed."""
+    partial = final.with_name(f".{final.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    with saving(final):
+        try:
+            partial.mkdir(parents=True)
+            yield partial
+            _seal(partial)
+            os.replace(partial, final)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+def latest(folder: Path) -> Path | None:
+    """Return the newest intact checkpoint of a run; None if there is none yet.
+
+    :raises CheckpointError: there are checkpoints and all of them are damaged.
+    """
+    found = all_checkpoints(folder)
+    for checkpoint in reversed(found):
+        if (fault := _fault(checkpoint)) is None:
+            return checkpoint
+        log.warning("checkpoint %s is damaged (%s); going back to the one before", checkpoint, fault)
+    if found:
+        msg = f"every checkpoint in {folder} is damaged; delete that folder to train from the start"
+        raise CheckpointError(msg)
+    return None
+
+
+def all_checkpoints(folder: Path) -> list[Path]:
+    """Return the complete checkpoints of a run in the order of their steps."""
+    return sorted(folder.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")))
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Delete all but the newest checkpoints."""
+    for old in all_checkpoints(folder)[:-keep]:
+        shutil.rmtree(old)
+
+
+def _differences(own: dict[str, torch.Tensor], given: dict[str, torch.Tensor]) -> list[str]:
+    missing = [f"{name} is missing" for name in own if name not in given]
+    extra = [f"{name} is unknown here" for name in given if name not in own]
+    shapes = [
+        f"{name} is {tuple(given[name].shape)} there and {tuple(own[name].shape)} here"
+        for name in own
+        if name in given and own[name].shape != given[name].shape
+    ]
+    return missing + extra + shapes
+
+
+def _seal(folder: Path) -> None:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    seal = {str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": _sha256(path)} for path in files}
+    (folder / SEAL).write_text(json.dumps(seal, indent=1), encoding="utf-8")
+
+
+def _fault(folder: Path) -> str | None:
+    try:
+        seal = json.loads((folder / SEAL).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return f"{SEAL} is missing or cut short"
+    for name, expected in seal.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != expected["bytes"] or _sha256(path) != expected["sha256"]:
+            return f"{name} was changed or cut short"
+    return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,56 @@
+"""Parameter groups of the optimizer: a rate a group, decay on matrices only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from steermoe_core.errors import PluginError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from steermoe_core.config.experiment import LearningRates, TrainConfig
+    from steermoe_core.model.joined import Joined
+
+
+def trainable_groups(model: Joined) -> dict[str, list[nn.Parameter]]:
+    """Return every trainable parameter of the model by group.
+
+    :raises PluginError: a part leaves a trainable parameter out of its groups, or names it twice.
+    """
+    groups: dict[str, list[nn.Parameter]] = {}
+    for part in (model.adapter, model.projector):
+        for name, parameters in part.groups().items():
+            groups.setdefault(name, []).extend(parameters)
+    grouped = [id(parameter) for parameters in groups.values() for parameter in parameters]
+    trainable = [id(parameter) for parameter in model.parameters() if parameter.requires_grad]
+    if sorted(grouped) != sorted(trainable):
+        msg = (
+            f"{type(model.adapter).__name__} and {type(model.projector).__name__} put {len(grouped)} tensors into "
+            f"their groups, but {len(trainable)} are trainable; each must be in exactly one group"
+        )
+        raise PluginError(msg)
+    return {name: parameters for name, parameters in groups.items() if parameters}
+
+
+def optimizer_groups(model: Joined, config: TrainConfig) -> list[dict[str, Any]]:
+    """Return AdamW's parameter groups: each group twice, its matrices with decay and the rest without."""
+    rates = attrs.asdict(config.learning_rate)
+    found = []
+    for name, parameters in trainable_groups(model).items():
+        rate = _rate(rates, name, config.learning_rate)
+        for decayed in (True, False):
+            chosen = [p for p in parameters if (p.ndim > 1) == decayed]
+            decay = config.weight_decay if decayed else 0.0
+            if chosen:
+                found.append({"params": chosen, "lr": rate, "weight_decay": decay, "name": name, "decayed": decayed})
+    return found
+
+
+def _rate(rates: dict[str, float], name: str, config: LearningRates) -> float:
+    if name not in rates:
+        msg = f"no learning rate for group {name!r}: {type(config).__name__} has {', '.join(sorted(rates))}"
+        raise PluginError(msg)
+    return rates[name]

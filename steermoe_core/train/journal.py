@@ -1,0 +1,39 @@
+"""metrics.jsonl: one object a line, in the order of steps, without repeats after a resume."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Journal:
+    """Appends records to a file of JSON lines."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, step: int, **values: Any) -> None:
+        """Add a record that belongs to a step."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **values}, ensure_ascii=False) + "\n")
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Yield the records; a last line that a kill cut short is left out."""
+        if not self.path.exists():
+            return
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                return
+
+    def rewind(self, step: int) -> None:
+        """Drop what was written after a step: it will be written again."""
+        kept = [record for record in self.read() if record["step"] <= step]
+        partial = self.path.with_suffix(".partial")
+        partial.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept), encoding="utf-8")
+        partial.replace(self.path)

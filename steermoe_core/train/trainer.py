@@ -1,0 +1,151 @@
+"""transformers' `Trainer`, told what is ours: groups, token-weighted loss, data order, small checkpoints."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, Trainer, TrainingArguments
+
+from steermoe_core.data.batches import BucketedBatches
+from steermoe_core.errors import DivergedError
+from steermoe_core.train.callbacks import Callback, GroupClip, JournalWriter
+from steermoe_core.train.checkpoint import TRAINED, load_trained, new_checkpoint, prune, save_trained
+from steermoe_core.train.groups import optimizer_groups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from steermoe_core.config.experiment import TrainConfig
+    from steermoe_core.data.example import Example
+    from steermoe_core.data.layout import Batch
+    from steermoe_core.model.joined import Joined
+    from steermoe_core.train.journal import Journal
+
+
+class SteeringTrainer(Trainer):  # type: ignore[misc]
+    """Trains what is trainable in a joined model.
+
+    :param folder: where checkpoints go, as ``step-<n>``.
+    :param examples: the training examples; their order is a pure function of the seed and the step.
+    :param collate: turns examples into a batch.
+    """
+
+    def __init__(
+        self,
+        model: Joined,
+        config: TrainConfig,
+        seed: int,
+        folder: Path,
+        examples: Sequence[Example],
+        collate: Callable[[list[Example]], Batch],
+        journal: Journal,
+        callbacks: Sequence[Callback],
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.examples = examples
+        clip = GroupClip(config.clip)
+        everyone = [clip, JournalWriter(clip), *callbacks]
+        for callback in everyone:
+            callback.journal, callback.joined = journal, model
+        super().__init__(
+            model=model, args=arguments(config, seed, folder), data_collator=collate, callbacks=everyone
+        )
+        self.pop_callback(PrinterCallback)
+        self.loss_is_scaled_for_ga = True  # the loss is divided by the tokens of the whole step
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Return the batches of the whole run as one epoch, so that a resume only skips."""
+        batches = BucketedBatches(
+            seconds=[example.seconds for example in self.examples],
+            batch_size=self.config.batch_size,
+            bucket=self.config.bucket,
+            seed=self.args.seed,
+            batches=self.config.steps * self.config.accumulation,
+        )
+        return DataLoader(
+            self.examples,  # type: ignore[arg-type]
+            batch_sampler=batches,
+            collate_fn=self.data_collator,
+            num_workers=self.config.workers,
+        )
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:  # noqa: ARG002 - the parent's signature
+        """Return AdamW over the named groups."""
+        if self.optimizer is None:
+            self.optimizer = torch.optim.AdamW(optimizer_groups(self.model, self.config))
+        return self.optimizer
+
+    def compute_loss(
+        self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None  # noqa: ARG002, FBT001, FBT002
+    ) -> torch.Tensor:
+        """Return the loss of a batch as its share of the whole step.
+
+        :raises DivergedError: it is not a number.
+        """
+        reading = self.state.global_step >= self.model.projector.start_steps
+        loss = model(inputs, num_items_in_batch, language_model=reading)
+        if not math.isfinite(loss.item()):
+            msg = (
+                f"the loss is {loss.item()} at step {self.state.global_step + 1} (clips {', '.join(inputs.ids)}); "
+                "the last checkpoint is kept: lower the learning rates and run again"
+            )
+            raise DivergedError(msg)
+        return loss
+
+    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> int:  # noqa: ARG002
+        return int(sum(batch.answer.lengths.sum() for batch in batch_samples))
+
+    def _prepare_inputs(self, inputs: Batch) -> Batch:
+        return inputs.to(self.args.device)
+
+    def floating_point_ops(self, inputs: Batch) -> int:  # noqa: ARG002 - the parent's signature
+        """Return 0: counted by nobody here."""
+        return 0
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002 - the parent's signature
+        final = self.folder / f"step-{self.state.global_step}"
+        if final.exists():
+            return
+        with new_checkpoint(final) as partial:
+            save_trained(self.model, partial / TRAINED)
+            self._save_optimizer_and_scheduler(str(partial))
+            self._save_scaler(str(partial))
+            self._save_rng_state(str(partial))
+            self.state.save_to_json(str(partial / "trainer_state.json"))
+        prune(self.folder, self.config.keep)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:  # noqa: ARG002
+        load_trained(self.model, Path(resume_from_checkpoint) / TRAINED)
+
+
+def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments:
+    """Return the experiment's `[train]` table in transformers' words."""
+    schedule = {"constant": "constant_with_warmup"}.get(config.schedule, config.schedule)
+    return TrainingArguments(
+        output_dir=str(folder),
+        max_steps=config.steps,
+        per_device_train_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.accumulation,
+        learning_rate=config.learning_rate.projector,
+        lr_scheduler_type=schedule,
+        warmup_steps=config.warmup,
+        max_grad_norm=0.0,  # GroupClip clips each group by itself
+        seed=seed,
+        use_cpu=config.device == "cpu" or not torch.cuda.is_available(),
+        bf16=config.precision == "bf16",
+        fp16=config.precision == "fp16",
+        logging_strategy="steps",
+        logging_steps=config.log_every,
+        logging_nan_inf_filter=False,
+        save_strategy="steps" if config.save_every else "no",
+        save_steps=config.save_every or 500,
+        dataloader_num_workers=config.workers,
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        report_to="none",
+    )
