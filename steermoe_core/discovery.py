@@ -80,7 +80,7 @@ def _entries(found: Distribution, name: str) -> list[Entry]:
     version, location = _field(found, "Version"), _location(found)
     try:
         points = [point for point in found.entry_points if point.group == GROUP]
-    except Exception as error:  # each Python version has its own exception for a bad file
+    except Exception as error:  # noqa: BLE001 - each Python version has its own exception for a bad file
         fault = f"entry_points.txt cannot be read ({type(error).__name__}: {error})"
         return [Entry(name.removeprefix("steermoe-"), "", name, version, location, fault)]
     return [Entry(point.name, point.value, name, version, location) for point in points]
@@ -89,7 +89,7 @@ def _entries(found: Distribution, name: str) -> list[Entry]:
 def _field(found: Distribution, key: str) -> str:
     try:
         return str(found.metadata[key] or "unknown")
-    except Exception:  # no METADATA, or not readable: again one exception a Python version
+    except Exception:  # noqa: BLE001 - no METADATA, or not readable: again one exception a Python version
         return "unknown"
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import redirect_stdout
+from functools import partial
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
-
-import pluggy
 
 from steermoe_core import hookspecs
 from steermoe_core.component import API, OLDEST_API, Component
@@ -22,17 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from importlib.metadata import EntryPoint
 
-    from steermoe_core.discovery import Entry
+    import pluggy
 
-#: What a plugin offers: (kind, component) pairs.
-Offer = tuple[tuple[str, Component], ...]
+    from steermoe_core.discovery import Entry
+    from steermoe_core.plugin import Offer
 
 HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("steermoe_"))
 _KIND_OF_HOOK = {hook: kind for kind, hook in hookspecs.HOOK_OF_KIND.items()}
 _VALUE = re.compile(r"[\w.]+(\s*:\s*[\w.]+)?(\s*\[.*\])?\s*")
 
 
-class Broken(Exception):  # noqa: N818: it is a verdict; no user ever sees it raised
+class Broken(Exception):  # noqa: N818 - it is a verdict; no user ever sees it raised
     """A plugin cannot be used.
 
     :param reason: one sentence, without a full stop.
@@ -50,18 +49,20 @@ def imported(entry: Entry) -> Any:
     return _guarded(point.load, lambda error: _import_failure(error, point, entry))
 
 
-def offered(plugin: Any, entry: Entry, manager: pluggy.PluginManager) -> Offer:
+def offered(plugin: Any, manager: pluggy.PluginManager) -> Offer:
     """Check the plugin's hooks and return what they yield."""
-    hooks = _hooks(plugin, manager)
-    offer = tuple(
+    return tuple(
         (_KIND_OF_HOOK[hook], component)
-        for hook, function in hooks.items()
+        for hook, function in _hooks(plugin, manager).items()
         if hook in _KIND_OF_HOOK
         for component in _yielded(hook, function)
     )
+
+
+def check_offer(offer: Offer, entry: Entry) -> None:
+    """Refuse components of another hook contract, and one that is offered twice."""
     _check_api(offer, entry)
     _check_twice(offer)
-    return offer
 
 
 def _guarded(call: Callable[[], Any], failure: Callable[[BaseException], Broken]) -> Any:
@@ -71,7 +72,7 @@ def _guarded(call: Callable[[], Any], failure: Callable[[BaseException], Broken]
             return call()
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001: a plugin may raise anything, SystemExit too
+    except BaseException as error:  # a plugin may raise anything, SystemExit too
         raise failure(error) from error
 
 
@@ -135,14 +136,15 @@ def _hooks(plugin: Any, manager: pluggy.PluginManager) -> dict[str, Callable[...
         elif not options.get("optionalhook"):
             raise _misspelt(hook)
     if not hooks:
-        raise Broken("it has no hook, so it offers nothing", f"write one of {', '.join(sorted(HOOKS))}")
+        reason = "it has no hook, so it offers nothing"
+        raise Broken(reason, f"write one of {', '.join(sorted(HOOKS))}")
     return hooks
 
 
 def _functions(plugin: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
     for name in dir(plugin):
         value = _guarded(
-            lambda name=name: getattr(plugin, name, None),  # type: ignore[misc]
+            partial(getattr, plugin, name, None),
             lambda error, name=name: Broken(f"reading its {name} failed: {described(error)}"),  # type: ignore[misc]
         )
         if callable(value) and not isinstance(value, type):
@@ -156,7 +158,8 @@ def _check_undecorated(plugin: Any, name: str, function: Callable[..., Any]) -> 
         return
     meant = name if name in HOOKS else closest(name, HOOKS)
     if meant == name:
-        raise Broken(f"its function {name} is not marked as a hook", "add @hookimpl above it")
+        reason = f"its function {name} is not marked as a hook"
+        raise Broken(reason, "add @hookimpl above it")
     if meant:
         reason = f'its function {name} looks like the hook "{meant}" but is misspelt and not marked'
         raise Broken(reason, f"rename it to {meant} and add @hookimpl above it")
@@ -173,7 +176,8 @@ def _misspelt(hook: str) -> Broken:
 def _check_plain(hook: str, function: Callable[..., Any], options: Any) -> None:
     """Refuse wrappers and arguments that the specification does not have."""
     if options.get("wrapper") or options.get("hookwrapper"):
-        raise Broken(f"its hook {hook} is a wrapper; steermoe's hooks are plain functions")
+        reason = f"its hook {hook} is a wrapper; steermoe's hooks are plain functions"
+        raise Broken(reason)
     known = list(signature(getattr(hookspecs, hook)).parameters)
     variadic = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
     needed = [
@@ -193,7 +197,8 @@ def _yielded(hook: str, function: Callable[..., Any]) -> list[Component]:
     components: Iterable[Any] = _guarded(function, lambda error: Broken(failure(hook, described(error))))
     if isinstance(components, (str, Component)) or not hasattr(components, "__iter__"):
         kind = type(components).__name__
-        raise Broken(f"its hook {hook} returned {kind} instead of Components", "yield each Component")
+        reason = f"its hook {hook} returned {kind} instead of Components"
+        raise Broken(reason, "yield each Component")
     found = _guarded(lambda: list(components), lambda error: Broken(failure(hook, described(error))))
     for item in found:
         if not isinstance(item, Component):
@@ -206,7 +211,8 @@ def _check_api(offer: Offer, entry: Entry) -> None:
     for kind, component in offer:
         written = f'its {kind} "{component.name}" was written for hook contract {component.api}'
         if component.api > API:
-            raise Broken(f"{written}, newer than {API} of this steermoe", "upgrade steermoe")
+            reason = f"{written}, newer than {API} of this steermoe"
+            raise Broken(reason, "upgrade steermoe")
         if component.api < OLDEST_API:
             reason = f"{written}, older than {OLDEST_API}, the oldest that this steermoe loads"
             raise Broken(reason, f"upgrade {entry.distribution}")
@@ -216,5 +222,6 @@ def _check_twice(offer: Offer) -> None:
     seen: set[tuple[str, str]] = set()
     for kind, component in offer:
         if (kind, component.name) in seen:
-            raise Broken(f'it offers the {kind} "{component.name}" twice', "rename one of them")
+            reason = f'it offers the {kind} "{component.name}" twice'
+            raise Broken(reason, "rename one of them")
         seen.add((kind, component.name))

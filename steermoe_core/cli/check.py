@@ -36,14 +36,18 @@ def run(args: Namespace, session: Session) -> int:
     count = len(list(_uses(resolved.table)))
     folder = f"{resolved.experiment.experiment.name}-{resolved.digest}"
     if args.json:
-        print(json.dumps({"file": str(args.file), "ok": True, "components": count, "folder": folder}, indent=2))
+        print(
+            json.dumps({"file": str(args.file), "ok": True, "components": count, "folder": folder}, indent=2)
+        )
     else:
         print(f"{args.file}: ok, {count} component{'' if count == 1 else 's'}, run folder {folder}")
     return 0
 
 
 def _facts(error: ConfigError | PluginError) -> list[dict[str, Any]]:
-    return [problem.as_dict() for problem in error.problems]  # type: ignore[attr-defined]
+    from steermoe_core.config.problems import Problem
+
+    return [problem.as_dict() for problem in error.problems if isinstance(problem, Problem)]
 
 
 def _uses(value: object) -> Iterator[str]:

@@ -113,7 +113,9 @@ def _keys(keys: list[Setting]) -> Table:
 
 
 def _shown(key: Setting) -> str:
-    return "see below" if isinstance(key.default, dict) and key.default else json.dumps(key.default, default=str)
+    return (
+        "see below" if isinstance(key.default, dict) and key.default else json.dumps(key.default, default=str)
+    )
 
 
 def _empty(*columns: str) -> Table:

@@ -12,6 +12,7 @@ from steermoe_core.component import API, KINDS
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -24,7 +25,9 @@ _STYLES = {"active": "green", "blocked": "yellow", "broken": "bold red"}
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
-    parser.add_argument("--kind", choices=KINDS, metavar="KIND", help=f"only components of a kind: {', '.join(KINDS)}")
+    parser.add_argument(
+        "--kind", choices=KINDS, metavar="KIND", help=f"only components of a kind: {', '.join(KINDS)}"
+    )
     parser.add_argument("--timings", action="store_true", help="show what the import of each plugin costs")
 
 
@@ -34,10 +37,13 @@ def run(args: Namespace, session: Session) -> int:
     if args.json:
         import json
 
-        print(json.dumps({"api": API, "plugins": [_facts(plugin, args.kind) for plugin in plugins]}, indent=2))
+        print(
+            json.dumps({"api": API, "plugins": [_facts(plugin, args.kind) for plugin in plugins]}, indent=2)
+        )
         return 0
     session.console.print(_table(plugins, args.kind, timings=args.timings))
     for plugin in plugins:
+        _print_reason(plugin, session.console)
         if session.traceback and plugin.trace:
             session.console.print(f"\n{plugin.name} ({plugin.origin}):\n{plugin.trace}", markup=False)
     for name in session.registry.unknown_blocks:
@@ -96,15 +102,26 @@ def _table(plugins: list[Plugin], kind: str | None, *, timings: bool) -> Table:
     return table
 
 
+def _print_reason(plugin: Plugin, console: Console) -> None:
+    """Say below the table why a plugin is not active, on lines that can be searched and copied."""
+    if not plugin.reason:
+        return
+    style = _STYLES[plugin.status]
+    console.print(
+        f"\n{plugin.name} ({plugin.origin}) is {plugin.status}: {plugin.reason}",
+        style=style,
+        markup=False,
+        soft_wrap=True,
+    )
+    if plugin.hint:
+        console.print(f"  hint: {plugin.hint}", markup=False, soft_wrap=True)
+
+
 def _offer(plugin: Plugin, kind: str | None) -> Text:
-    """Return what a plugin has, or why it has nothing."""
+    """Return what a plugin has."""
     from rich.text import Text
 
     lines = [Text(f"{one}: {', '.join(names)}") for one, names in _by_kind(plugin, kind).items()]
-    if plugin.reason:
-        lines.append(Text(plugin.reason, "red" if plugin.status == "broken" else ""))
-    if plugin.hint:
-        lines.append(Text(f"hint: {plugin.hint}", "dim"))
     if plugin.heavy:
         lines.append(Text(f"slow: it imports {', '.join(plugin.heavy)} at once", "yellow"))
     return Text("\n").join(lines)

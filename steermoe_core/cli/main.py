@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 #: Every command and its line of help; the module is `steermoe_core.cli.<name with underscores>`.
 COMMANDS = {
     "run": "train and score experiments; go on with interrupted ones",
+    "plan": "what a run would be: parts, shapes, parameters, memory, data; no weight is loaded",
     "check": "find every mistake in an experiment file, without running it",
+    "config": "print an experiment with every default, and where each value came from",
     "evaluate": "score a trained run again",
     "transcribe": "write down what is said in sound files",
     "list-plugins": "show what is installed, from where, healthy or broken",
@@ -118,7 +120,11 @@ def _parser(program: str, description: str) -> ArgumentParser:
     )
     common = parser.add_argument_group("every command")
     common.add_argument(
-        "--block", action="append", default=[], metavar="NAME", help="do not import this plugin or distribution"
+        "--block",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="do not import this plugin or distribution",
     )
     common.add_argument("--no-plugins", action="store_true", help="import nothing but the built-in parts")
     common.add_argument("--traceback", action="store_true", help="show where an error comes from")
@@ -137,7 +143,8 @@ def _parsed(parser: ArgumentParser, words: list[str]) -> Namespace:
 
         flags = set(re.findall(r"--[\w-]+", parser.format_help()))
         near = did_you_mean(rest[0].partition("=")[0], flags) if rest[0].startswith("-") else ""
-        msg = f"{parser.prog.removeprefix('steermoe ')} has no argument {rest[0]}{near} ({parser.prog} --help tells more)"
+        command = parser.prog.removeprefix("steermoe ")
+        msg = f"{command} has no argument {rest[0]}{near} ({parser.prog} --help tells more)"
         raise UsageError(msg)
     return arguments
 
@@ -154,7 +161,7 @@ def _guarded(call: Callable[[], int], words: list[str]) -> int:
     except KeyboardInterrupt:
         print("steermoe: interrupted", file=sys.stderr)
         return 130
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - this is where every error becomes an exit code
         return _report(error, words)
     return code
 
@@ -169,12 +176,14 @@ def _report(error: Exception, words: list[str]) -> int:
 
         traceback.print_exception(error)
     if "--pdb" in words:
-        import pdb  # noqa: T100: the user asked for it
+        import pdb  # noqa: T100 - the user asked for it
 
         pdb.post_mortem(error.__traceback__)
     if isinstance(error, SteermoeError):
         located = getattr(error, "problems", ())
         print(error if located else f"steermoe: {error}", file=sys.stderr)
         return int(error.exit_code)
-    print("steermoe: this is a mistake in steermoe or in a plugin; the lines above say where", file=sys.stderr)
+    print(
+        "steermoe: this is a mistake in steermoe or in a plugin; the lines above say where", file=sys.stderr
+    )
     return int(ExitCode.RUN_FAILED)

@@ -34,7 +34,11 @@ class Session:
         """The terminal; plain text of its width when piped."""
         from rich.console import Console
 
-        return Console(highlight=False, soft_wrap=False)
+        class Terminal(Console):
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError  # rich would end the program with exit code 1
+
+        return Terminal(highlight=False)
 
     @property
     def traceback(self) -> bool:

@@ -57,7 +57,9 @@ def _selection(registry: Registry, field: Field, kind: str) -> Any:
     if name == "":
         return None
     table = _chosen(registry, kind, name or next(iter(registry.names(kind)), f"some-{kind}"))
-    return {list: [table], dict: {"name": table}}.get(field.many, table)  # type: ignore[call-overload]
+    if field.many is list:
+        return [table]
+    return {"name": table} if field.many is dict else table
 
 
 def _stand_in(key: str, field: Field) -> Any:
@@ -75,7 +77,9 @@ def _candidates(key: str, annotation: Any) -> tuple[Any, ...]:
         return ({},)
     if annotation is float:
         return tuple(float(number) for number in (*_NUMBERS, 0.5))
-    return {bool: (True, False), int: _NUMBERS, Path: (f"path/to/{key}",)}.get(annotation, (f"my-{key}", "a", "1"))
+    return {bool: (True, False), int: _NUMBERS, Path: (f"path/to/{key}",)}.get(
+        annotation, (f"my-{key}", "a", "1")
+    )
 
 
 def _allowed(field: Field, value: Any) -> bool:

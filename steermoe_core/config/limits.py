@@ -72,9 +72,7 @@ def _not_in(path: KeyPath, key: str, wrong: object, error: Exception) -> Broken:
     return path, f"{key} must be one of {listed(map(shown, options))}, is {shown(wrong)}", hint
 
 
-def _culprit(
-    check: Callable[[Any], object], key: str, value: Any, error: Exception
-) -> tuple[KeyPath, Any]:
+def _culprit(check: Callable[[Any], object], key: str, value: Any, error: Exception) -> tuple[KeyPath, Any]:
     """Return the path and value that broke a limit: an entry of a list where the limit is one on entries."""
     for index, entry in enumerate(value if isinstance(value, list) else ()):
         try:

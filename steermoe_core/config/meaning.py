@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from steermoe_core.config.strict import Fault
+from steermoe_core.config.faults import Fault
 from steermoe_core.config.words import shown
 
 if TYPE_CHECKING:

@@ -68,7 +68,8 @@ def _row(field: Field, setting: Setting) -> str:
 def _value(field: Field, setting: Setting) -> str:
     if field.kind is None:
         return ", ".join([type_name(field.type), *setting.limits])
-    return {None: f"a {field.kind}", list: f"a list of {field.kind}s", dict: f"{field.kind}s by name"}[field.many]
+    one = setting.type.removeprefix("a table: ")
+    return {None: one, list: f"a list of {field.kind}s", dict: f"{field.kind}s by name"}[field.many]
 
 
 def _default(field: Field) -> str:

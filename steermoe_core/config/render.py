@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from steermoe_core.config.problems import Problem
 
 _GUTTER = 5
+#: Characters shown before, in and behind the marked part.
+_LONGEST = 100
 
 
 def render(problem: Problem) -> str:
@@ -36,12 +38,30 @@ def _place(problem: Problem) -> str:
 
 
 def _snippet(source: str, line: int | None, column: int, width: int, hint: str) -> list[str]:
-    before, marked = source[: column - 1], source[column - 1 : column - 1 + width]
+    source = "".join(
+        character if character.isprintable() or character == "\t" else "\N{REPLACEMENT CHARACTER}"
+        for character in source
+    )
+    before, marked, after = (
+        source[: column - 1],
+        source[column - 1 : column - 1 + width],
+        source[column - 1 + width :],
+    )
+    before, marked, after = _ending(before), _beginning(marked), _beginning(after)
+    source = before + marked + after
     carets = "^" * max(1, sum(map(_cells, marked)))
     return [
         f"{'' if line is None else line:>{_GUTTER}} | {source}".rstrip(),
         f"{'':{_GUTTER}} | {_padding(before)}{carets} {hint}".rstrip(),
     ]
+
+
+def _ending(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"…{text[-_LONGEST:]}"
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _padding(text: str) -> str:

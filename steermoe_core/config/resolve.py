@@ -15,7 +15,7 @@ from steermoe_core.config.layers import Layers, open_layers
 from steermoe_core.config.meaning import contradictions
 from steermoe_core.config.origins import Filler, Origin, origins
 from steermoe_core.config.overrides import apply_overrides
-from steermoe_core.config.strict import Fault, InvalidError
+from steermoe_core.config.faults import Fault, InvalidError
 from steermoe_core.config.structurer import Structurer
 from steermoe_core.config.toml import dumps
 from steermoe_core.errors import ConfigError, PluginError
@@ -115,10 +115,15 @@ def _located(layers: Layers, fault: Fault) -> Problem:
 
 
 def _error(problems: list[Problem]) -> ConfigError | PluginError:
-    ordered = sorted(problems, key=lambda problem: (problem.file, problem.line or 0, problem.column or 0))
+    ordered = sorted(problems, key=_place)
     if all(problem.code in _PLUGIN_CODES for problem in ordered):
         return PluginError(problems=ordered)
     return ConfigError(ordered)
+
+
+def _place(problem: Problem) -> tuple[str, int, int]:
+    """Return where a problem is listed; flags stay in the order in which they were found wrong."""
+    return (problem.file, problem.line, problem.column or 0) if problem.line else (problem.file, 0, 0)
 
 
 def _canonical(value: Any) -> Any:

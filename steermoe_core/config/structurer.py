@@ -1,32 +1,28 @@
-"""Tables with a `use` key: the component that they choose, and its settings."""
+"""Tables that become settings: those of the experiment, and with a `use` key those of a component."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.component import Component, Selection
+from steermoe_core.component import Selection
+from steermoe_core.config.catalogue import Catalogue
 from steermoe_core.config.experiment import Experiment
-from steermoe_core.config.fields import fields_of, tables
-from steermoe_core.config.strict import InvalidError, Strict
+from steermoe_core.config.faults import Fault, InvalidError
+from steermoe_core.config.fields import fields_of, tables, type_name
+from steermoe_core.config.limits import broken_limits
+from steermoe_core.config.strict import Strict
 from steermoe_core.config.words import described, listed, shown, table_name
+from steermoe_core.suggest import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
 
     from steermoe_core.config.fields import Field
     from steermoe_core.config.locate import KeyPath
     from steermoe_core.plugins import Registry
-
-#: Components of distributions that are not part of the engine, for hints to install them.
-DISTRIBUTIONS = {
-    ("encoder", "whisper"): "steermoe-whisper",
-    ("encoder", "conformer"): "steermoe-conformer",
-    ("dataset", "clotho-aqa"): "steermoe-clothoaqa",
-    ("adapter", "lora"): "steermoe-lora",
-}
 
 
 class Structurer(Strict):
@@ -37,10 +33,70 @@ class Structurer(Strict):
 
     def __init__(self, registry: Registry, folder: Callable[[KeyPath], Path]) -> None:
         super().__init__(folder)
-        self._registry = registry
+        self._catalogue = Catalogue(registry)
         self._owners: list[tuple[int, str]] = []
 
-    def owner(self) -> str:
+    def hooks(self) -> list[tuple[Callable[[Any], bool], Callable[[Any, Any], Any]]]:
+        """Add settings classes to the types that are known."""
+        return [*super().hooks(), (attrs.has, self._settings)]
+
+    def _settings(self, value: object, cls: type) -> Any:
+        """Structure a table as its settings class: unknown, missing, wrong and out-of-limit keys at once."""
+        table, fields = self.table(value), fields_of(cls)
+        faults = [self._unknown(key, cls) for key in table if key not in fields]
+        done, wrong = self.each(self._present(table, fields))
+        defaults, more = self.each(self._absent(table, fields))
+        faults += wrong + more + [
+            Fault(code="E301", message=message, path=(*self.path(), *path), hint=hint)
+            for path, message, hint in broken_limits(cls, done)
+        ]  # fmt: skip
+        if faults:
+            raise InvalidError(faults, {**done, **defaults})
+        try:
+            return cls(**done, **defaults)
+        except (TypeError, ValueError) as error:
+            raise self.fault("E302", f"{self._owner()}: {error}", "key") from error
+
+    def _present(self, table: dict[str, Any], fields: Mapping[str, Field]) -> Iterator[tuple[str, Any]]:
+        for key in fields:
+            if key in table:
+                yield key, lambda key=key: self._field(fields[key], table[key])
+
+    def _absent(self, table: dict[str, Any], fields: Mapping[str, Field]) -> Iterator[tuple[str, Any]]:
+        """Yield the keys whose default has to be worked out, and the missing ones; a misspelt key is not missing."""
+        meant = {closest(key, fields) for key in table if key not in fields}
+        for key, field in fields.items():
+            special = field.kind is not None or field.required or isinstance(field.default(), Path)
+            if special and key not in table and key not in meant:
+                yield key, lambda field=field: self._missing(field)
+
+    def _field(self, field: Field, value: object) -> Any:
+        if field.kind is not None:
+            return self._chosen(field, value)
+        return self.structure(value, field.type)
+
+    def _missing(self, field: Field) -> Any:
+        """Return the default component or path of a key that is left out; a required one is a fault."""
+        if field.kind is not None:
+            return self._unchosen(field)
+        if not field.required:
+            return self.folder(self.path()) / field.default().expanduser()
+        if attrs.has(field.type):
+            raise self.fault("E103", f"the table {table_name(self.path())} is missing")
+        *above, key = self.path()
+        message = f'the key "{key}" is missing in {table_name(tuple(above)) if above else "the file"}'
+        raise self.fault("E103", message, "key", f"{key} is {type_name(field.type)}")
+
+    def _unknown(self, key: str, cls: type) -> Fault:
+        known = fields_of(cls)
+        near, home = closest(key, known), _home(key)
+        hint = f"known keys: {listed(known)}" if known else "it has no keys"
+        if near or home:
+            hint = f"it is a key of {home}" if home else f'did you mean "{near}"?'
+        message = f'unknown key "{key}" in {self._owner()}'
+        return Fault("E102", message, (*self.path(), key), "key", hint)
+
+    def _owner(self) -> str:
         """Return the table that is looked at and, for a component, whose settings it holds."""
         where = table_name(self.path()) if self.path() else "the file"
         for depth, name in reversed(self._owners):
@@ -48,7 +104,7 @@ class Structurer(Strict):
                 return f"{where} ({name})"
         return where
 
-    def chosen(self, field: Field, value: object) -> Any:
+    def _chosen(self, field: Field, value: object) -> Any:
         """Structure what stands under a field that chooses: one table, a list or named tables."""
         if field.many is dict:
             tables = self.table(value)
@@ -58,7 +114,7 @@ class Structurer(Strict):
             return list(items.values()) or self._none(field)
         return [self._select(field, value)] if field.many is list else self._select(field, value)
 
-    def unchosen(self, field: Field) -> Any:
+    def _unchosen(self, field: Field) -> Any:
         """Return the default of a component table that is left out."""
         name = field.default_component
         if name is None:
@@ -68,20 +124,13 @@ class Structurer(Strict):
         chosen = self._select(field, {"use": name})
         return [chosen] if field.many is list else chosen
 
-    def home(self, key: str) -> str | None:
-        """Return the table of an experiment that has a key."""
-        for path, cls in tables(Experiment).items():
-            if path and key in fields_of(cls):
-                return table_name(path)
-        return None
-
     def _none(self, field: Field) -> list[Any]:
         """Return no components, where the field allows that."""
         if field.default_component is not None:
             return []
         name = f"{table_name(self.path())[:-1]}.NAME]" if field.many is dict else table_name(self.path())
         message = f"the table {name} is missing: it chooses the {field.kind}"
-        raise self.fault("E103", message, hint=f'add use = "…"; {self._known(field.kind)}')
+        raise self.fault("E103", message, hint=f'add use = "…"; {self._catalogue.known(str(field.kind))}')
 
     def _select(self, field: Field, value: object) -> Selection:
         kind, example = str(field.kind), shown(value) if isinstance(value, str) else '"…"'
@@ -89,64 +138,25 @@ class Structurer(Strict):
         name = table.get("use", None if field.many else field.default_component or None)
         if name is None:
             message = f"{table_name(self.path())} does not say which {kind} it wants"
-            raise self.fault("E202", message, "key", f'add use = "…"; {self._known(kind)}')
-        component = self._component(kind, name)
-        cls = self._config_class(kind, component)
-        settings = {key: setting for key, setting in table.items() if key != "use"}
-        return Selection(kind, name, self._settings_of(kind, component, settings, cls))
-
-    def _settings_of(self, kind: str, component: Component, table: dict[str, Any], cls: type) -> Any:
-        self._owners.append((len(self.path()), f'{kind} "{component.name}"'))
+            raise self.fault("E202", message, "key", f'add use = "…"; {self._catalogue.known(kind)}')
+        cls = self._settings_class(kind, name)
+        self._owners.append((len(self.path()), f'{kind} "{name}"'))
         try:
-            return self.structure(table, cls)
+            settings = {key: setting for key, setting in table.items() if key != "use"}
+            return Selection(kind, name, self.structure(settings, cls))
         finally:
             self._owners.pop()
 
-    def _component(self, kind: str, name: object) -> Component:
-        if not isinstance(name, str):
-            with self.at("use"):
-                raise self.fault("E101", f"use must be text, is {described(name)}")
-        component = self._registry.find(kind, name)
-        if component is None:
-            with self.at("use"):
-                raise self._unknown_component(kind, name)
-        return component
-
-    def _unknown_component(self, kind: str, name: str) -> InvalidError:
-        silent = self._registry.absent(kind, name)
-        notes = tuple(f"{plugin.origin} is {plugin.status}: {plugin.reason}" for plugin in silent)
-        message = f'no {kind} named "{name}"'
-        for plugin in silent:
-            if plugin.withheld or name in (plugin.name, plugin.distribution.removeprefix("steermoe-")):
-                message += f": its plugin is {plugin.status}"
-                return self.fault("E203", message, "text", plugin.hint, notes=notes)
-        return self.fault("E201", message, "text", self._instead(kind, name), notes=notes)
-
-    def _instead(self, kind: str, name: str) -> str:
-        """Return what to write or install instead of a component that is not there."""
-        near, known = self._registry.suggest(kind, name), self._known(kind)
-        if (kind, name) in DISTRIBUTIONS:
-            return f"pip install {DISTRIBUTIONS[kind, name]}; {known}"
-        if near:
-            return f'did you mean "{near}" ({self._registry.plugin_of(kind, near).origin})? {known}'
-        return known
-
-    def _known(self, kind: str | None) -> str:
-        names = self._registry.names(str(kind))
-        return f"known: {listed(names)}" if names else f"no {kind} is installed"
-
-    def _config_class(self, kind: str, component: Component) -> type:
-        name = f'{kind} "{component.name}" of {self._registry.plugin_of(kind, component.name).origin}'
-        try:
-            cls = component.config_class()
-            if attrs.has(cls):
-                fields_of(cls)
-        except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
-            why = f"{type(error).__name__}: {error}"
-        else:
-            if attrs.has(cls):
-                return cls
-            why = f"{component.config} is not an attrs class"
+    def _settings_class(self, kind: str, name: object) -> type:
         with self.at("use"):
-            raise self.fault("E204", f"the settings of {name} cannot be loaded: {why}", "text")
+            if not isinstance(name, str):
+                raise self.fault("E101", f"use must be text, is {described(name)}")
+            return self._catalogue.settings_class(kind, name, self.path())
 
+
+def _home(key: str) -> str | None:
+    """Return the table of an experiment that has a key."""
+    for path, cls in tables(Experiment).items():
+        if path and key in fields_of(cls):
+            return table_name(path)
+    return None

@@ -23,7 +23,7 @@ _PLAIN = (
     (re.compile(r"Expected '=' after a key.*"), 'a key needs "=" and a value'),
     (re.compile(r"Expected newline or end of document after a statement"), "the line should end here"),
     (re.compile(r"Unclosed array"), 'the list is never closed with "]"'),
-    (re.compile(r"Unterminated string|Expected [\"']|Illegal character '\\n'"), "the text lacks its closing quote"),
+    (re.compile(r"Unterminated string|Expected [\"']|Illegal character '\\n'"), "this text has no end quote"),
 )
 _WORDS = {"True": "true", "False": "false", "yes": "true", "no": "false", "on": "true", "off": "false"}
 _NO_VALUE = {"None", "null", "nil", "none"}

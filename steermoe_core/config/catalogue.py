@@ -1,0 +1,80 @@
+"""From a kind and a name to a component's settings class, or to the reason why there is none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from steermoe_core.config.faults import Fault, InvalidError
+from steermoe_core.config.fields import tables
+from steermoe_core.config.words import listed
+
+if TYPE_CHECKING:
+    from steermoe_core.component import Component
+    from steermoe_core.config.locate import KeyPath
+    from steermoe_core.plugins import Registry
+
+#: Components of distributions that are not part of the engine, for hints to install them.
+DISTRIBUTIONS = {
+    ("encoder", "whisper"): "steermoe-whisper",
+    ("encoder", "conformer"): "steermoe-conformer",
+    ("dataset", "clotho-aqa"): "steermoe-clothoaqa",
+    ("adapter", "lora"): "steermoe-lora",
+}
+
+
+class Catalogue:
+    """The registry, asked in the words of an experiment file."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def settings_class(self, kind: str, name: str, path: KeyPath) -> type:
+        """Return the settings class of a component.
+
+        :param path: of the `use` key that asks.
+        :raises InvalidError: when no active plugin offers it, or its settings cannot be loaded.
+        """
+        component = self._registry.find(kind, name)
+        if component is None:
+            raise InvalidError([self._unknown(kind, name, path)])
+        try:
+            return _loaded(component)
+        except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
+            whose = f'{kind} "{name}" of {self._registry.plugin_of(kind, name).origin}'
+            message = f"the settings of {whose} cannot be loaded: {type(error).__name__}: {error}"
+            raise InvalidError([Fault("E204", message, path, "text")]) from None
+
+    def known(self, kind: str) -> str:
+        """Return the names of a kind, for hints."""
+        names = self._registry.names(kind)
+        return f"known: {listed(names)}" if names else f"no {kind} is installed"
+
+    def _unknown(self, kind: str, name: str, path: KeyPath) -> Fault:
+        silent = self._registry.absent(kind, name)
+        notes = tuple(f"{plugin.origin} is {plugin.status}: {plugin.reason}" for plugin in silent)
+        message = f'no {kind} named "{name}"'
+        for plugin in silent:
+            if plugin.withheld or name in (plugin.name, plugin.distribution.removeprefix("steermoe-")):
+                message += f": its plugin is {plugin.status}"
+                return Fault("E203", message, path, "text", plugin.hint, notes)
+        return Fault("E201", message, path, "text", self._instead(kind, name), notes)
+
+    def _instead(self, kind: str, name: str) -> str:
+        """Return what to write or install instead of a component that is not there."""
+        near, known = self._registry.suggest(kind, name), self.known(kind)
+        if (kind, name) in DISTRIBUTIONS:
+            return f"pip install {DISTRIBUTIONS[kind, name]}; {known}"
+        if near:
+            return f'did you mean "{near}" ({self._registry.plugin_of(kind, near).origin})? {known}'
+        return known
+
+
+def _loaded(component: Component) -> type:
+    cls = component.config_class()
+    if not attrs.has(cls):
+        message = f"{component.config} is not an attrs class"
+        raise TypeError(message)
+    tables(cls)  # resolves every annotation
+    return cls

@@ -1,0 +1,85 @@
+"""`steermoe check`: right or wrong, in words or as data, without running anything."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from steermoe_core.cli.main import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Site
+
+GOOD = """
+experiment.name = "first"
+encoder.use = "beats"
+decoder = { use = "causal-lm", weights = "none" }
+train.steps = 1
+data.train = { use = "folder", path = "." }
+data.eval.all = { use = "folder", path = "." }
+"""
+
+
+@pytest.fixture
+def file(site: Site) -> Path:
+    """Return an experiment that is right."""
+    site.healthy("beats")
+    path = site.folder / "first.toml"
+    path.write_text(GOOD)
+    return path
+
+
+def test_right_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The name, the number of components and the run folder that it would have."""
+    assert main(["check", str(file)]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"{file}: ok, 8 components, run folder first-")
+
+    assert main(["check", str(file), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["ok"]
+    assert text.endswith(f"{facts['folder']}\n")
+
+
+def test_set_names_another_folder(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A changed setting is another run; `--set` may be repeated."""
+    folders = []
+    for words in ([], ["--set", "train.steps=2"], ["--set", "train.steps=2", "--set", "train.steps=1"]):
+        assert main(["check", str(file), "--json", *words]) == 0
+        folders.append(json.loads(capsys.readouterr().out)["folder"])
+
+    assert folders[0] != folders[1]
+    assert folders[0] == folders[2]
+
+
+def test_all_problems_at_once(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every mistake with its place; exit code 2."""
+    file.write_text(GOOD.replace("train.steps = 1", "train.stepz = 1") + 'adapter.use = "steerin"\n')
+
+    assert main(["check", str(file)]) == 2
+    err = capsys.readouterr().err
+    assert f"{file}:5:" in err
+    assert 'did you mean "steps"' in err
+    assert 'did you mean "steering"' in err
+
+    assert main(["check", str(file), "--json"]) == 2
+    facts = json.loads(capsys.readouterr().out)
+    assert not facts["ok"]
+    assert {"E102", "E201"} <= {problem["code"] for problem in facts["problems"]}
+
+
+def test_blocked_plugin_that_is_needed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is wrong but a plugin that is not there: exit code 3 and its reason."""
+    assert main(["check", str(file), "--block", "beats"]) == 3
+    assert 'blocked by name "beats"' in capsys.readouterr().err
+    assert main(["check", str(file), "--block", "beats", "--json"]) == 3
+
+
+def test_missing_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that cannot be read is told as any other problem."""
+    assert main(["check", str(file.with_name("none.toml"))]) == 2
+    assert "none.toml" in capsys.readouterr().err

@@ -1,0 +1,77 @@
+"""`--set KEY=VALUE`: what the value means, and where the key leads."""
+
+from __future__ import annotations
+
+import pytest
+
+from steermoe_core.config.resolve import resolve
+from steermoe_core.errors import ConfigError
+
+
+def value_of(flags, path, minimal, registry):
+    """Return the resolved value after some flags."""
+    value = resolve(minimal, flags, registry).table
+    for part in path:
+        value = value[part]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("flag", "path", "value"),
+    [
+        ("train.steps=7", ("train", "steps"), 7),
+        ("train.steps = 7 ", ("train", "steps"), 7),
+        ("encoder.trim=false", ("encoder", "trim"), False),
+        ("encoder.weights=openai/whisper-tiny", ("encoder", "weights"), "openai/whisper-tiny"),
+        ("encoder.weights=two words, a=b # c", ("encoder", "weights"), "two words, a=b # c"),
+        ('encoder.weights="7"', ("encoder", "weights"), "7"),
+        ("encoder.weights=''", ("encoder", "weights"), ""),
+        ("projector.widths=[1, 2]", ("projector", "widths"), [1, 2]),
+        ("projector.pool={kernel=9}", ("projector", "pool"), {"kind": "avg", "kernel": 9}),
+        ("train.learning_rate.router=1", ("train", "learning_rate", "router"), 1.0),
+        ("train.deepspeed.stage=3", ("train", "deepspeed", "stage"), 3),
+        ('data.eval."a.b".use=folder', ("data", "eval", "dev", "use"), "folder"),
+    ],
+)
+def test_values_are_toml_and_other_words_are_text(flag, path, value, minimal, registry):
+    """Spaces around count for nothing; tables begin where there is none."""
+    flags = [flag, 'data.eval."a.b".path=x'] if "a.b" in flag else [flag]
+    assert value_of(flags, path, minimal, registry) == value
+
+
+def test_a_number_picks_from_a_list(minimal, registry):
+    """Also from a list of one that is written as a table; the next number adds."""
+    flags = ["metrics.0.use=cer", "metrics.1.use=wer", "metrics.1.mode=chars", "data.train.0.split=dev"]
+    table = resolve(minimal, flags, registry).table
+    assert [metric["use"] for metric in table["metrics"]] == ["cer", "wer"]
+    assert table["metrics"][1]["mode"] == "chars"
+    assert table["data"]["train"][0]["split"] == "dev"
+
+
+def test_the_last_flag_for_a_key_wins(minimal, registry):
+    """As with every command line."""
+    assert value_of(["train.steps=7", "train.steps=8"], ("train", "steps"), minimal, registry) == 8
+
+
+def test_flags_that_choose_a_component_act_first(minimal, registry):
+    """The order of flags does not matter, and the old component's settings go."""
+    flags = ["adapter.router.k=4", "adapter.router.use=topk", "adapter.use=steering"]
+    assert value_of(flags, ("adapter", "router"), minimal, registry) == {"use": "topk", "k": 4}
+    with pytest.raises(ConfigError, match='unknown key "experts"'):
+        resolve(minimal, ["adapter.use=none", "adapter.experts=2"], registry)
+
+
+@pytest.mark.parametrize(
+    "flag", ["", "=", "a", "[a]=1", "a..b=1", "a b=1", "#=1", "a\n=1", 'train.steps="', "a={", "a="]
+)
+def test_a_flag_that_makes_no_sense_is_a_problem_not_a_crash(flag, minimal, registry):
+    """Each is E006 and points at the flag."""
+    with pytest.raises(ConfigError) as caught:
+        resolve(minimal, [flag], registry)
+    assert [(problem.code, problem.file) for problem in caught.value.problems] == [("E006", "--set")]
+
+
+def test_extends_cannot_be_set(minimal, registry):
+    """It belongs to a file; accepted and ignored would be worse."""
+    with pytest.raises(ConfigError, match='unknown key "extends"'):
+        resolve(minimal, ["extends=other.toml"], registry)

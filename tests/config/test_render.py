@@ -1,0 +1,36 @@
+"""The caret line stands under what it means, whatever the line holds."""
+
+from __future__ import annotations
+
+from steermoe_core.config.problems import Problem
+from steermoe_core.config.render import render
+
+
+def lines(source: str, column: int, width: int, **more: object) -> list[str]:
+    """Return the source line and the caret line without their gutter."""
+    problem = Problem(
+        code="E102", message="", file="x.toml", line=7, column=column, source=source, width=width, **more
+    )
+    return [line[8:] for line in render(problem).split("\n")[1:]]
+
+
+def test_wide_characters_take_two_cells() -> None:
+    """Also those before the caret."""
+    assert lines('"学" = "习"', column=8, width=1) == ['"学" = "习"', "        ^^"]
+
+
+def test_tabs_stay_tabs() -> None:
+    """A terminal aligns both lines alike."""
+    assert lines("\ta = 1", column=2, width=1, hint="b?") == ["\ta = 1", "\t^ b?"]
+
+
+def test_long_lines_are_cut_around_the_caret() -> None:
+    """A list of thousand numbers does not fill the screen."""
+    source, caret = lines("x" * 500 + "abc" + "y" * 500, column=501, width=3)
+    assert source == "…" + "x" * 100 + "abc" + "y" * 100 + "…"
+    assert caret == " " * 101 + "^^^"
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    """An escape sequence in a broken file stays harmless."""
+    assert lines("a = \x1b[2J", column=5, width=1)[0] == "a = \N{REPLACEMENT CHARACTER}[2J"

@@ -1,0 +1,44 @@
+"""The experiments of this project and the real registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from steermoe_core.config.docs import parameters
+from steermoe_core.config.fields import fields_of
+from steermoe_core.config.resolve import resolve
+from steermoe_core.config.catalogue import DISTRIBUTIONS
+from steermoe_core.plugins import load_registry
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "experiments").glob("*.toml"))
+REGISTRY = load_registry()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_shipped_experiments_resolve_to_themselves(path, tmp_path):
+    """Each is right, and its complete form has the same digest."""
+    pytest.importorskip("steermoe_whisper")
+    pytest.importorskip("steermoe_pocket")
+    resolved = resolve(path, [], REGISTRY)
+    again = tmp_path / "experiment.toml"
+    again.write_text(resolved.to_toml(), encoding="utf-8")
+    assert resolve(again, [], REGISTRY).digest == resolved.digest
+
+
+COMPONENTS = [(kind, part) for plugin in REGISTRY.plugins for kind, part in plugin.components]
+
+
+@pytest.mark.parametrize(("kind", "part"), COMPONENTS, ids=lambda value: getattr(value, "name", value))
+def test_every_key_of_every_component_is_documented(kind, part):
+    """One `:param:` a key, none left over."""
+    cls = part.config_class()
+    assert set(parameters(cls)) == set(fields_of(cls)), kind
+
+
+def test_no_hint_sends_anybody_to_a_distribution_for_a_built_in():
+    """The table of distributions is about what is not in the engine."""
+    builtin = load_registry(no_plugins=True)
+    assert not [key for key in DISTRIBUTIONS if builtin.find(*key)]

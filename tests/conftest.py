@@ -1,0 +1,94 @@
+"""Plugin distributions made on disk, as pip would leave them: a module and a dist-info folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+HEALTHY = """
+from steermoe_core import Component, hookimpl
+
+@hookimpl
+def steermoe_encoders():
+    yield Component(
+        name="{name}", api=1, summary="made up",
+        config="steermoe_core.model.config:PoolConfig", factory="nowhere:Nothing",
+    )
+"""
+
+
+class Site:
+    """A folder on `sys.path` that plugin distributions are written to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+
+    def add(  # noqa: PLR0913 - each is a fact of a distribution
+        self,
+        name: str,
+        source: str | None = None,
+        *,
+        distribution: str | None = None,
+        version: str = "1.0",
+        module: str | None = None,
+        value: str | None = None,
+    ) -> str:
+        """Write a distribution whose entry point `name` is a module; return the module's name.
+
+        :param source: the module's text; None writes no module; HEALTHY by default through `healthy`.
+        """
+        module = module or f"fake_{name.replace('-', '_')}"
+        if source is not None:
+            (self.folder / f"{module}.py").write_text(dedent(source), encoding="utf-8")
+        self.info(distribution or f"steermoe-{name}", version, f"[steermoe]\n{name} = {value or module}\n")
+        return module
+
+    def healthy(self, name: str, component: str | None = None, **facts: str) -> str:
+        """Write a plugin that offers one encoder, called like the plugin if nothing else is said."""
+        return self.add(name, HEALTHY.format(name=component or name), **facts)
+
+    def info(self, distribution: str, version: str, entry_points: str) -> Path:
+        """Write only a distribution's metadata; return its folder."""
+        folder = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        folder.mkdir()
+        text = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        (folder / "METADATA").write_text(text, encoding="utf-8")
+        (folder / "entry_points.txt").write_text(entry_points, encoding="utf-8")
+        return folder
+
+    def run(
+        self, *words: str, code: str | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `steermoe WORDS…` (or Python code) in a fresh interpreter that sees this folder."""
+        what = ["-m", "steermoe_core"] if code is None else ["-c", code]
+        return subprocess.run(  # noqa: S603 - our own interpreter
+            [sys.executable, *what, *words],
+            env={**os.environ, "PYTHONPATH": str(self.folder), "COLUMNS": "100", **environment},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Yield an empty site folder at the head of `sys.path`; what was imported from it is forgotten after."""
+    monkeypatch.delenv("STEERMOE_BLOCK", raising=False)
+    place = Site(tmp_path / "site")
+    monkeypatch.syspath_prepend(str(place.folder))
+    known = set(sys.modules)
+    yield place
+    for name in set(sys.modules) - known:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
