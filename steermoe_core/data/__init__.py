@@ -1,1 +1,1 @@
-
+"""Audio and texts: examples, their checks, and the batches that they become."""

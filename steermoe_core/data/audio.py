@@ -74,7 +74,7 @@ def _check_frames(frames: int, path: Path) -> int:
     if frames <= 0:
         raise _empty(path)
     if frames > _UNKNOWN_FRAMES:
-        msg = f"{path}: the file's header does not say how long it is; write it again with an encoder that does"
+        msg = f"{path}: its header does not say how long it is; write it again with an encoder that does"
         raise DataError(msg)
     return frames
 

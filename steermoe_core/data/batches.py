@@ -22,19 +22,24 @@ if TYPE_CHECKING:
 class BucketedBatches(Sampler[list[int]]):
     """The batches of a whole run, of clips of like length.
 
-    Each epoch is shuffled anew and cut into windows of ``bucket * batch_size`` examples; a window is sorted by
-    duration and cut into batches, which come in random order. Every example is in exactly one batch of an epoch;
-    one batch an epoch may be smaller than the others.
+    Each epoch is shuffled anew and cut into windows of ``bucket * batch_size`` examples; a window is sorted
+    by duration and cut into batches, which come in random order. Every example is in exactly one batch of
+    an epoch; one batch an epoch may be smaller than the others.
 
     :param seconds: duration of each example.
     :param batch_size: examples a batch.
     :param bucket: batches a window; 1 draws batches at random.
     :param seed: start of the random numbers.
-    :param batches: batches of the run: optimizer steps times accumulation; epochs follow one another until then.
+    :param batches: batches of the run: optimizer steps times accumulation times processes; epochs follow
+        one another until then. There is no attribute `batch_size`: with one, accelerate's sharding would
+        drop the groups of batches in which an epoch's smaller batch stands; it is to be used with
+        `even_batches=False`.
     :raises ValueError: when there is no example.
     """
 
-    def __init__(self, seconds: Sequence[float], batch_size: int, bucket: int, seed: int, batches: int) -> None:
+    def __init__(
+        self, seconds: Sequence[float], batch_size: int, bucket: int, seed: int, batches: int
+    ) -> None:
         if not len(seconds):
             msg = "there is no example to make batches of"
             raise ValueError(msg)
@@ -54,7 +59,11 @@ class BucketedBatches(Sampler[list[int]]):
         order = _shuffled(np.arange(len(self._seconds)), self._seed, number, 0)
         size = self._bucket * self._batch_size
         windows = (order[start : start + size] for start in range(0, len(order), size))
-        return [batch.tolist() for index, window in enumerate(windows) for batch in self._cut(window, number, index)]
+        return [
+            batch.tolist()
+            for index, window in enumerate(windows)
+            for batch in self._cut(window, number, index)
+        ]
 
     def start(self, position: int) -> Iterator[list[int]]:
         """Yield the run's batches from one position on, without making the epochs before it."""

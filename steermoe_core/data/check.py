@@ -40,7 +40,9 @@ class Report:
     def __str__(self) -> str:
         """Return a sentence with every count and the first names."""
         used = f"{self.kept} of {self.total} clips are used ({self.seconds / 60:.1f} minutes)"
-        reasons = [f"{len(names)} {reason}: {some(names)}" for reason, names in self.left_out.items() if names]
+        reasons = [
+            f"{len(names)} {reason}: {some(names)}" for reason, names in self.left_out.items() if names
+        ]
         return "; ".join([used, *reasons]) + "."
 
 
@@ -58,7 +60,7 @@ def usable(
     bad = [example for example in examples if not example.seconds > 0.0]  # nan is not
     short = [example.id for example in examples if 0.0 < example.seconds < min_seconds]
     long = [example.id for example in examples if example.seconds > max_seconds]
-    kept = [example for example in examples if 0.0 < example.seconds and min_seconds <= example.seconds <= max_seconds]
+    kept = [e for e in examples if e.seconds > 0.0 and min_seconds <= e.seconds <= max_seconds]
     left_out = {
         f"shorter than {min_seconds:g} s": short,
         f"longer than {max_seconds:g} s": long,
@@ -75,7 +77,7 @@ def trainable(examples: Sequence[Example]) -> Sequence[Example]:
     :raises DataError: naming the first that do.
     """
     if tests := [example.id for example in examples if example.split == TEST]:
-        msg = f"{len(tests)} clips belong to a test part and cannot be trained on ({some(tests)}); choose another split"
+        msg = f"{len(tests)} clips of a test part cannot be trained on ({some(tests)}); choose another split"
         raise DataError(msg)
     return examples
 
@@ -97,8 +99,8 @@ def _complaint(example: Example) -> str:
 def _check_share(bad: int, total: int, max_bad: float, complaints: Sequence[str]) -> None:
     if bad > max_bad * total:
         msg = (
-            f"{bad} of {total} clips cannot be read, more than the share {max_bad:g} that data.max_bad allows "
-            f"({some(complaints)}); mend or remove them, or raise data.max_bad"
+            f"{bad} of {total} clips cannot be read, more than the share {max_bad:g} that data.max_bad "
+            f"allows ({some(complaints)}); mend or remove them, or raise data.max_bad"
         )
         raise DataError(msg)
 

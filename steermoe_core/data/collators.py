@@ -93,7 +93,10 @@ class AsrCollator(Collator):
         return self._batch([example.id for example in examples], waveforms, prompts, answers)
 
     def prompt_batch(self, waveforms: Sequence[Waveform], prompts: Sequence[str] | None = None) -> Batch:
-        """Lay out waveforms (float32, mono, `rate`) for generation; `prompts` replace the common one, each its clip's."""
+        """Lay out waveforms (float32, mono, `rate`) for generation.
+
+        :param prompts: one for each waveform, in place of the common one.
+        """
         names = [str(number) for number in range(len(waveforms))]
         own: Sequence[str | None] = [None] * len(waveforms) if prompts is None else prompts
         return self._batch(names, waveforms, own, [[] for _ in waveforms])
@@ -113,7 +116,9 @@ class AsrCollator(Collator):
         kept = [example for example, whole in zip(examples, fits, strict=True) if whole]
         long = [example.id for example, whole in zip(examples, fits, strict=True) if not whole]
         seconds = sum(example.seconds for example in kept)
-        report = Report(total=len(examples), seconds=seconds, left_out={f"with answers over {limit} tokens": long})
+        report = Report(
+            total=len(examples), seconds=seconds, left_out={f"with answers over {limit} tokens": long}
+        )
         if not kept:
             msg = f"no clip is left: {report}"
             raise DataError(msg)
@@ -171,7 +176,7 @@ class AsrCollator(Collator):
         if own is None:
             return self.config.prompt
         if not self._layout.has_prompt:
-            msg = f"{name}: the clip has a prompt of its own, but collator.template has no slot {{prompt}} for it"
+            msg = f"{name}: the clip has its own prompt, but collator.template has no slot {{prompt}} for it"
             raise DataError(msg)
         return own
 

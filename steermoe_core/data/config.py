@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - the strict converter asks for the type
 
 import attrs
 from attrs.validators import ge, gt
@@ -16,7 +16,7 @@ ALL = "all"
 
 def _check_parts(_instance: object, _field: object, parts: dict[str, float]) -> None:
     if wrong := {"train", ALL, ""} & parts.keys():
-        msg = f"a part cannot be called {min(wrong)!r}: what no part claims is \"train\", and all of them are {ALL!r}"
+        msg = f"a part cannot be called {min(wrong)!r}: the rest is 'train', all together are '{ALL}'"
         raise ValueError(msg)
     if min(parts.values(), default=0.0) < 0.0 or sum(parts.values()) > 1.0:
         msg = "shares must not be negative nor sum to more than 1"
@@ -43,13 +43,13 @@ class FolderConfig:
     :param path: the folder; it holds metadata.csv, or sub-folders train, dev and test that do.
     :param file_column: column with the name of the sound file, relative to the table.
     :param text_column: column with the transcript; where the default is missing, a column `text` will do.
-    :param prompt_column: column with the clip's own prompt, such as a question; empty: clips have none. A file
-        may then have several rows.
-    :param cluster_column: column with the speaker or group that the intervals of scores are bootstrapped over;
-        empty: clips are independent, except rows of the same file.
+    :param prompt_column: column with the clip's own prompt, such as a question; empty: clips have none. A
+        file may then have several rows.
+    :param cluster_column: column with the speaker or group that the intervals of scores are bootstrapped
+        over; empty: clips are independent, except rows of the same file.
     :param split: the part to take: a name, or `all`.
-    :param parts: division of a folder without sub-folders: share of each part, by the hash of the text, so that no
-        text is in two parts; what no part claims is `train`. Example: `{ dev = 0.1, test = 0.2 }`.
+    :param parts: division of a folder without sub-folders: share of each part, by the hash of the text, so
+        that no text is in two parts; what no part claims is `train`. Example: `{ dev = 0.1, test = 0.2 }`.
     :param seed: another seed divides differently.
     """
 
@@ -69,11 +69,11 @@ class AsrConfig:
 
     :param prompt: text that fills the template's prompt slot of every clip that has no prompt of its own.
     :param template: order of the input: exactly one `{audio}`, at most one `{prompt}`, any text around them.
-    :param answer_prefix: put in front of each answer, e.g. a space where the tokenizer's words begin with one;
-        removed again from what the model says.
+    :param answer_prefix: put in front of each answer, e.g. a space where the tokenizer's words begin with
+        one; removed again from what the model says.
     :param lower: answers are learned in lower case.
-    :param max_answer_tokens: clips with a longer answer, end token included, are left out of training and counted;
-        no answer is ever cut.
+    :param max_answer_tokens: clips with a longer answer, end token included, are left out of training and
+        counted; no answer is ever cut.
     """
 
     prompt: str = "please transcribe the audio content into text: "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - attrs.resolve_types finds it here
 
 import attrs
 
@@ -11,11 +11,12 @@ import attrs
 class Example:
     """A clip, its transcript (or answer) and what the rest of the engine must know without opening it.
 
-    :param id: unique within its source and the same in every run; predictions and comparisons are joined by it.
+    :param id: unique within its source and the same in every run; predictions and comparisons are joined by
+        it.
     :param audio: the sound file; it is decoded when a batch needs it.
     :param text: the reference transcript or answer.
-    :param seconds: duration of the clip from the file's header; nan where the file could not be measured, which
-        `data.check.usable` counts as a bad clip.
+    :param seconds: duration of the clip from the file's header; nan where the file could not be measured,
+        which `data.check.usable` counts as a bad clip.
     :param prompt: the question that goes with this clip; None where the collator has one prompt for all.
     :param cluster: speaker or group of clips that are not independent of one another; intervals are
         bootstrapped over clusters. None: the example stands alone.

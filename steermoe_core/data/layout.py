@@ -27,7 +27,8 @@ class Batch:
     :param features: (B,T,F) input of the encoder.
     :param before: (B,P) token ids that stand before the audio.
     :param after: (B,Q) token ids that stand between the audio and the answer.
-    :param answer: (B,Y) token ids to be learned, EOS at each row's end; rows of length 0 when answers are asked for.
+    :param answer: (B,Y) token ids to be learned, EOS at each row's end; rows of length 0 when answers are
+        asked for.
     :param seconds: (B,) durations of the clips.
     :param one_prompt: no example brought a prompt of its own, so `before` is the same for all batches.
     """
@@ -41,8 +42,15 @@ class Batch:
     one_prompt: bool = True
 
     def shared_before(self) -> list[int]:
-        """Return the ids that stand before every example's audio in all batches: what is worth computing once."""
+        """Return the ids before the audio that all batches share: what is worth computing once."""
         return [int(token) for token in self.before.rows()[0]] if self.one_prompt else []
+
+    def row(self, number: int) -> Batch:
+        """Return one of its rows as a batch."""
+        one = slice(number, number + 1)
+        parts = {name: getattr(self, name) for name in ("features", "before", "after", "answer")}
+        rows = {name: Padded(part.values[one], part.lengths[one]) for name, part in parts.items()}
+        return replace(self, ids=self.ids[one], seconds=self.seconds[one], **rows)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Batch:
         """Move to a device; `dtype` is that of the features."""
@@ -83,7 +91,7 @@ class Layout:
         return PROMPT_SLOT in self.before + self.after
 
     def fill(self, prompt: str) -> tuple[str, str]:
-        """Return the texts before and after the audio, with the prompt in its slot; braces in it are just text."""
+        """Return the texts before and after the audio, the prompt in its slot; its braces are just text."""
         return self.before.replace(PROMPT_SLOT, prompt), self.after.replace(PROMPT_SLOT, prompt)
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Padded:
     """Rows of unequal length in one tensor.
 
-    :param values: (B,T,…); row b is real in its first `lengths[b]` positions, the rest is padding of any value.
+    :param values: (B,T,…); row b is real in its first `lengths[b]` positions, the rest is padding of any
+        value.
     :param lengths: (B,) int64, on the same device.
     :raises ValueError: when the two do not fit together.
     """
@@ -67,8 +68,9 @@ class Padded:
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Padded:
         """Move to a device; `dtype` changes floating values only, so that ids stay ids."""
         kind = dtype if self.values.is_floating_point() else None
-        values = self.values.to(device, kind, non_blocking=True)
-        return Padded(values, self.lengths.to(device, non_blocking=True))
+        ahead = torch.device(device).type != "cpu"  # a copy to the host must have ended before it is read
+        values = self.values.to(device, kind, non_blocking=ahead)
+        return Padded(values, self.lengths.to(device, non_blocking=ahead))
 
     def __len__(self) -> int:
         """Return the number of rows B."""

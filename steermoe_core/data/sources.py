@@ -33,11 +33,11 @@ _DEFAULT_TEXT, _OTHER_TEXT = "transcription", "text"
 def folder(config: FolderConfig) -> list[Example]:
     """Read an audiofolder: sound files and metadata.csv, in the table's order.
 
-    A clip that is missing or unreadable is kept with nan seconds: `data.check.usable` counts it. Sound files without
-    a transcript are named in a warning.
+    A clip that is missing or unreadable is kept with nan seconds: `data.check.usable` counts it. Sound
+    files without a transcript are named in a warning.
 
-    :raises DataError: when the folder, a table, a column or the part that was asked for is missing, a row is not
-        well formed, or nothing is left.
+    :raises DataError: when the folder, a table, a column or the part that was asked for is missing, a row
+        is not well formed, or nothing is left.
     """
     if not config.path.is_dir():
         msg = f"{config.path}: there is no such folder"
@@ -55,12 +55,16 @@ def _divided(config: FolderConfig) -> list[Example]:
     """Read a folder whose sub-folders are its parts."""
     found = [part for part in PARTS if (config.path / part).is_dir()]
     if not found:
-        msg = f"{config.path}: there is no {TABLE}; write one with columns {config.file_column} and {config.text_column}"
+        msg = (
+            f"{config.path}: no {TABLE}; write one with columns {config.file_column} and {config.text_column}"
+        )
         raise DataError(msg)
     if config.parts:
         msg = f"{config.path}: its sub-folders {', '.join(found)} divide it already; leave out `parts`"
         raise DataError(msg)
     wanted = [part for part in found if config.split in (ALL, part)]
+    if not wanted:
+        raise _no_such_part(config, found)
     return [example for part in wanted for example in _read(config.path / part, config, part)]
 
 
@@ -72,7 +76,6 @@ def _read(place: Path, config: FolderConfig, part: str | None) -> Iterator[Examp
         raise DataError(msg)
     rows = list(_rows(table))
     text_column = _text_column(table, rows[0][1], config)
-    _warn_unnamed(place, {row[config.file_column].strip() for _, row in rows})
     seen: Counter[str] = Counter()
     for line, row in rows:
         name = _file_name(table, line, row[config.file_column], seen, config)
@@ -86,6 +89,7 @@ def _read(place: Path, config: FolderConfig, part: str | None) -> Iterator[Examp
             cluster=_cluster(row, name, config),
             split=part_of(text, config.parts, config.seed) if config.parts else part,
         )
+    _warn_unnamed(place, seen)
 
 
 def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -95,7 +99,7 @@ def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
             reader = csv.DictReader(file, restkey="", strict=True)
             for row in reader:
                 if "" in row or None in row.values():
-                    msg = f"{table}:{reader.line_num}: the row has more or fewer fields than the header; quote texts with commas"
+                    msg = f"{table}:{reader.line_num}: not as many fields as the header; quote texts with commas"
                     raise DataError(msg)
                 yield reader.line_num, row
             if reader.line_num <= 1:
@@ -107,7 +111,7 @@ def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _text_column(table: Path, row: dict[str, str], config: FolderConfig) -> str:
-    """Return the transcript's column, after a look at whether all columns that the settings name are there."""
+    """Return the transcript's column, when all columns that the settings name are there."""
     default_missing = config.text_column == _DEFAULT_TEXT and _DEFAULT_TEXT not in row
     text_column = _OTHER_TEXT if default_missing and _OTHER_TEXT in row else config.text_column
     for column in (config.file_column, text_column, config.prompt_column, config.cluster_column):
@@ -152,15 +156,21 @@ def _warn_unnamed(place: Path, named: Iterable[str]) -> None:
     known = {(place / name).resolve() for name in named}
     files = (path for path in sorted(place.rglob("*")) if path.suffix.lower() in SUFFIXES)
     if unnamed := [str(path.relative_to(place)) for path in files if path.resolve() not in known]:
-        message = f"{place}: {len(unnamed)} sound files have no row in {TABLE} and are not used: {some(unnamed)}"
+        message = (
+            f"{place}: {len(unnamed)} sound files without a row in {TABLE} are not used: {some(unnamed)}"
+        )
         warnings.warn(message, stacklevel=2)
 
 
 def _chosen(examples: list[Example], config: FolderConfig) -> list[Example]:
     chosen = [example for example in examples if config.split in (ALL, example.split)]
     if not chosen:
-        there = sorted({example.split for example in examples if example.split is not None})
-        parts = f"its parts are {', '.join(there)}" if there else "it has no such part; set `parts` to divide it"
-        msg = f"{config.path}: no clip belongs to split {config.split!r}; {parts}"
-        raise DataError(msg)
+        raise _no_such_part(
+            config, sorted({example.split for example in examples if example.split is not None})
+        )
     return chosen
+
+
+def _no_such_part(config: FolderConfig, there: list[str]) -> DataError:
+    parts = f"its parts are {', '.join(there)}" if there else "it has no parts; set `parts` to divide it"
+    return DataError(f"{config.path}: no clip belongs to split {config.split!r}; {parts}")

@@ -1,7 +1,7 @@
 """How sure a score is: intervals from resampling whole clusters (speakers, clips) with replacement.
 
-Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP 2004. Examples
-of one speaker err alike; resampled one by one they would look like more evidence than they are.
+Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP 2004.
+Examples of one speaker err alike; resampled one by one they would look like more evidence than they are.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Difference:
 
     :param value: corpus score of the second minus that of the first; negative: the second errs less.
     :param interval: of that difference; None where fewer than two clusters leave nothing to resample.
-    :param improvement: share of resampled corpora on which the second errs less (a tie counts half): Bisani and
-        Ney's probability of improvement; None as above.
+    :param improvement: share of resampled corpora on which the second errs less (a tie counts half): Bisani
+        and Ney's probability of improvement; None as above.
     """
 
     value: float
@@ -100,10 +100,10 @@ def difference(
 def _same(first: Mapping[str, Edits], second: Mapping[str, Edits]) -> list[str]:
     """Return the common ids, sorted so that the order of files does not matter."""
     if alone := sorted(first.keys() ^ second.keys()):
-        msg = f"{len(alone)} examples were scored in one of the two only, for instance {alone[0]!r}; score the same split"
+        msg = f"{len(alone)} examples are in one run only, such as {alone[0]!r}; score the same split"
         raise UsageError(msg)
     if moved := sorted(i for i in first if first[i].reference != second[i].reference):
-        msg = f"the references of {len(moved)} examples differ, for instance of {moved[0]!r}; score with the same ruler"
+        msg = f"{len(moved)} references differ, such as that of {moved[0]!r}; score with the same ruler"
         raise UsageError(msg)
     return sorted(first)
 
@@ -119,7 +119,9 @@ def _summed(counts: Sequence[Sums], clusters: Sequence[Hashable] | None) -> Sums
     if clusters is None:
         return stacked
     numbers: dict[Hashable, int] = {}
-    index = [numbers.setdefault(("alone", i) if c is None else c, len(numbers)) for i, c in enumerate(clusters)]
+    index = [
+        numbers.setdefault(("alone", i) if c is None else c, len(numbers)) for i, c in enumerate(clusters)
+    ]
     sums = np.zeros((len(numbers), *stacked.shape[1:]))
     np.add.at(sums, index, stacked)
     return sums

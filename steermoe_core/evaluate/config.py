@@ -14,8 +14,9 @@ Normalise = Literal["none", "basic", "whisper-en"]
 class WerConfig:
     """Word error rate: substitutions, deletions and insertions over the words of the references.
 
-    :param normalise: what is done to both texts before: `none`; `basic`: lower case, no punctuation; `whisper-en`:
-        the English normaliser of OpenAI's Whisper (numbers, spelling, fillers), from package whisper-normalizer.
+    :param normalise: what is done to both texts before: `none`; `basic`: lower case, no punctuation;
+        `whisper-en`: the English normaliser of OpenAI's Whisper (numbers, spelling, fillers), from package
+        whisper-normalizer.
     """
 
     normalise: Normalise = "basic"
@@ -25,8 +26,9 @@ class WerConfig:
 class CerConfig:
     """Character error rate: as the word error rate, of characters; a single space counts as one.
 
-    :param normalise: what is done to both texts before: `none`; `basic`: lower case, no punctuation; `whisper-en`:
-        the English normaliser of OpenAI's Whisper (numbers, spelling, fillers), from package whisper-normalizer.
+    :param normalise: what is done to both texts before: `none`; `basic`: lower case, no punctuation;
+        `whisper-en`: the English normaliser of OpenAI's Whisper (numbers, spelling, fillers), from package
+        whisper-normalizer.
     """
 
     normalise: Normalise = "basic"

@@ -53,6 +53,7 @@ class Evaluator:
     seed: int
     device: Any = "cpu"
     progressed: Callable[[int], None] = lambda clips: None
+    _silent: dict[tuple[int, ...], Answer] = attrs.field(factory=dict, init=False)
 
     def evaluate(self, examples: Sequence[Example]) -> tuple[dict[str, list[Prediction]], dict[str, Any]]:
         """Return the predictions (of the model and of each control) and the content of scores.json."""
@@ -91,8 +92,18 @@ class Evaluator:
 
     def _answers(self, batch: Batch, examples: Sequence[Example], control: str) -> list[Answer]:
         limits = [self.limit(example.seconds) for example in examples]
-        audio = self.model.without_audio(batch) if control == "no-audio" else None
-        return generate(self.model, batch, limits, audio)
+        if control == "no-audio":
+            return self._unheard(batch, limits)
+        return generate(self.model, batch, limits)
+
+    def _unheard(self, batch: Batch, limits: Sequence[int]) -> list[Answer]:
+        """Answer without audio: rows of the same text differ in their limit alone, so each text is answered once."""
+        texts = [(*b.tolist(), -1, *a.tolist()) for b, a in zip(batch.before.rows(), batch.after.rows(), strict=True)]
+        for text in {text: None for text in texts if text not in self._silent}:
+            alone = batch.row(texts.index(text))
+            limit = self.config.max_new_tokens
+            self._silent[text] = generate(self.model, alone, [limit], audio=self.model.without_audio(alone))[0]
+        return [self._silent[text].cut(limit) for text, limit in zip(texts, limits, strict=True)]
 
     def _prediction(self, example: Example, answer: Answer) -> Prediction:
         return Prediction(

@@ -1,7 +1,8 @@
 """Scores of (hypothesis, reference) pairs as counts of edits, so that they can be summed and resampled.
 
-A corpus score is a micro-average: all edits over all reference units. Nothing is cut, stripped or substituted:
-a hypothesis that never ends costs an insertion a word, and so does each word said where the reference is empty.
+A corpus score is a micro-average: all edits over all reference units. Nothing is cut, stripped or
+substituted: a hypothesis that never ends costs an insertion a word, and so does each word said where the
+reference is empty.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class Edits:
 
     def __add__(self, other: Edits) -> Edits:
         """Return the counts of both."""
-        return Edits(*(mine + its for mine, its in zip(attrs.astuple(self), attrs.astuple(other), strict=True)))
+        return Edits(
+            *(mine + its for mine, its in zip(attrs.astuple(self), attrs.astuple(other), strict=True))
+        )
 
 
 class Metric(Protocol):
@@ -58,7 +61,7 @@ class Metric(Protocol):
 
 
 class Wer:
-    """Word error rate; its name tells the ruler where that is not the default: ``wer``, ``wer-none``, …"""
+    """Word error rate; its name tells the ruler where that is not the default: `wer`, `wer-none`."""
 
     def __init__(self, config: WerConfig) -> None:
         self.name = _name("wer", config.normalise)

@@ -81,7 +81,7 @@ class CausalLM(Decoder):
         self.width = self.model.get_input_embeddings().weight.shape[1]
         self.context = getattr(self.model.config.get_text_config(), "max_position_embeddings", 2048)
         self._cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
-        self._prefixes: dict[tuple[int, ...], Prefix] = {}
+        self._prefixes: dict[tuple[Any, ...], Prefix] = {}
         self.freeze()
 
     @property
@@ -105,7 +105,9 @@ class CausalLM(Decoder):
         ).last_hidden_state
 
     def prefix(self, ids: list[int]) -> Prefix:
-        key = tuple(ids)
+        device = self.embeddings.device.type
+        precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.embeddings.dtype
+        key = (precision, *ids)
         if key not in self._prefixes:
             self._prefixes[key] = self._compute_prefix(ids) if ids else []
         return self._prefixes[key]

@@ -22,6 +22,10 @@ class Answer:
     ids: list[int]
     stop: Literal["eos", "limit"]
 
+    def cut(self, limit: int) -> Answer:
+        """Return what a smaller limit would have given: greedy generation never looks ahead."""
+        return self if len(self.ids) < limit else Answer(self.ids[:limit], "limit")
+
 
 @torch.no_grad()
 def generate(model: Joined, batch: Batch, limits: Sequence[int], audio: Padded | None = None) -> list[Answer]:
@@ -76,6 +80,8 @@ def _append(
     """Add each living row's token to what it said; return the places of the rows that go on."""
     going = []
     for place, (row, token) in enumerate(zip(alive, chosen, strict=True)):
+        if limits[row] < 1:
+            continue
         if token == eos:
             stops[row] = "eos"
             continue

@@ -47,14 +47,15 @@ class Joined(nn.Module):
         audio, loss = self.projector(frames, spoken)
         total = frames.values.new_zeros(()) if loss is None else loss
         if language_model:
-            total = total + self.answer_losses(batch, audio).sum()
+            total = self.projector.loss_weight * total + self.answer_losses(batch, audio).sum()
         penalty = self.adapter.penalty()
         share = batch.answer.lengths.sum() / tokens
         return total / tokens + (0.0 if penalty is None else penalty * share)
 
     def frames(self, features: Padded) -> Padded:
-        """Return the frames (B,T,D) that the projector sees."""
-        return self.adapter.after(self.encoder(features, self.adapter.tap))
+        """Return the frames (B,T,D) that the projector sees, in fp32 like everything that is trained."""
+        frames = self.adapter.after(self.encoder(features, self.adapter.tap))
+        return Padded(frames.values.float(), frames.lengths)
 
     def audio(self, features: Padded) -> Padded:
         """Return the audio tokens (B,A,H)."""
@@ -91,9 +92,11 @@ class Joined(nn.Module):
         parts = zip(batch.before.rows(), audio.rows(), batch.after.rows(), batch.answer.rows(), strict=True)
         for before, tokens, after, answer in parts:
             said = answer[:-1] if answered else answer[:0]
-            text = embed(torch.cat([before[len(shared) :], after, said]))
-            start = len(before) - len(shared)
-            rows.append(torch.cat([text[:start], tokens.to(text.dtype), text[start:]]))
+            own = before[len(shared) :]
+            if not len(before) + len(tokens) + len(after):
+                own = before.new_tensor([self.decoder.eos])  # something must predict the first answer token
+            text = embed(torch.cat([own, after, said]))
+            rows.append(torch.cat([text[: len(own)], tokens.to(text.dtype), text[len(own) :]]))
         return Padded.stack(rows), self.decoder.prefix(shared)
 
     def without_audio(self, batch: Batch) -> Padded:

@@ -33,9 +33,9 @@ def pool(config: PoolConfig, frames: Padded) -> Padded:
     windows, mask = _windows(frames, config.kernel)  # (B,A,k,D), (B,A,k,1)
     lengths = (frames.lengths + config.kernel - 1) // config.kernel
     if config.kind == "stack":
-        return Padded((windows * mask).flatten(2), lengths)
+        return Padded(windows.masked_fill(~mask, 0.0).flatten(2), lengths)
     if config.kind == "avg":
-        return Padded((windows * mask).sum(2) / mask.sum(2).clamp_min(1), lengths)
+        return Padded(windows.masked_fill(~mask, 0.0).sum(2) / mask.sum(2).clamp_min(1), lengths)
     highest = windows.masked_fill(~mask, float("-inf")).amax(2)
     return Padded(highest.masked_fill(~mask.any(2), 0.0), lengths)
 

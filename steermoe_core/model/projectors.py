@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from steermoe_core.model.decoder import Decoder
 
 
-
 class Projector(nn.Module):
     """Turns frames into audio tokens; may have a loss of its own beside the language model's.
 
     :ivar start_steps: first steps that train on that loss alone, without the language model.
+    :ivar loss_weight: factor of that loss beside the language model's; alone it counts in full.
     """
 
     start_steps: int = 0
+    loss_weight: float = 1.0
     #: Batches of (frames, answers) that `begin` wants to see; 0 if none.
     begin_batches: int = 0
 

@@ -35,6 +35,7 @@ class SoftCtcProjector(Projector):
         super().__init__()
         self.config = config
         self.start_steps = config.start_steps if config.start == "ctc" else 0
+        self.loss_weight = config.weight
         self.map = nn.Linear(width, decoder.width)
         self.blank = nn.Parameter(torch.randn(decoder.width) * decoder.width**-0.5)
         self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale)))
@@ -51,11 +52,15 @@ class SoftCtcProjector(Projector):
         return frames
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
-        classes = self.vocabulary.nonzero().squeeze(-1)  # (C,)
-        rows = self._table[0][classes].to(frames.values.dtype)  # (C,H)
+        rows = self._table[0][self.vocabulary].to(frames.values.dtype)  # (C,H)
         logits = self._logits(frames.values, rows)  # (B,T,1+C)
-        loss = None if answer is None else self.config.weight * _ctc(logits, frames, answer, classes)
+        loss = None if answer is None else _ctc(logits, frames, self._classes(answer))
         return self._compress(logits, frames, rows), loss
+
+    def _classes(self, answer: Padded) -> Padded:
+        """Return the class of each token, from 1 on, in the order of the vocabulary."""
+        classes = self.vocabulary.cumsum(0) * self.vocabulary  # (V,)
+        return Padded(classes[answer.values], answer.lengths)
 
     def _logits(self, frames: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         directions = F.normalize(torch.cat([self.blank[None], rows]), dim=-1)
@@ -69,22 +74,19 @@ class SoftCtcProjector(Projector):
         run = (starts.cumsum(1) - 1)[spoken]  # which token of its clip each spoken frame belongs to
         clip = spoken.nonzero()[:, 0]
         posteriors = (self.config.sharpness * logits[spoken][:, 1:]).softmax(-1)  # (N,C)
-        tokens = int(lengths.max()) if len(lengths) else 0
+        mixtures = (posteriors.to(rows.dtype) @ rows).to(rows.dtype)  # (N,H)
+        tokens = int(lengths.max())
         slot = clip * tokens + run
-        sums = rows.new_zeros(len(lengths) * tokens, rows.shape[1]).index_add(0, slot, posteriors @ rows)
+        sums = rows.new_zeros(len(lengths) * tokens, rows.shape[1]).index_add(0, slot, mixtures)
         counts = rows.new_zeros(len(lengths) * tokens).index_add(0, slot, torch.ones_like(slot, dtype=rows.dtype))
-        return Padded((sums / counts.clamp_min(1)[:, None]).unflatten(0, (-1, tokens)) if tokens else
-                      rows.new_zeros(len(lengths), 0, rows.shape[1]), lengths)
+        return Padded((sums / counts.clamp_min(1)[:, None]).view(len(lengths), tokens, -1), lengths)
 
 
-def _ctc(logits: torch.Tensor, frames: Padded, answer: Padded, classes: torch.Tensor) -> torch.Tensor:
+def _ctc(logits: torch.Tensor, frames: Padded, answer: Padded) -> torch.Tensor:
     """Return the CTC loss summed over clips; an answer that its frames can't spell out counts as 0."""
-    lookup = classes.new_zeros(int(classes[-1]) + 1)
-    lookup[classes] = torch.arange(1, len(classes) + 1, device=classes.device)
-    targets = lookup[answer.values.clamp_max(len(lookup) - 1)]
     return F.ctc_loss(
         logits.float().log_softmax(-1).transpose(0, 1),
-        targets,
+        answer.values,
         frames.lengths,
         answer.lengths,
         blank=BLANK,

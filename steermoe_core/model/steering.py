@@ -46,10 +46,10 @@ class Steering(Adapter):
         if layer not in self.rows:
             return frames
         row = self.rows[layer]
-        gates = self.router(frames.values, row)  # (B,T,E)
+        gates = self.router(frames.values.to(self.vectors.dtype), row)  # (B,T,E)
         shift = self.scales[row] * (gates @ self.vectors[row])  # (B,T,D)
         self._record(row, frames, gates, shift)
-        return Padded(frames.values + shift, frames.lengths)
+        return Padded(frames.values + shift.to(frames.values.dtype), frames.lengths)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         return {"steering": [self.vectors], "scales": [self.scales], "router": list(self.router.parameters())}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import nn
+
+# DeepSpeed, where it is installed, announces on stdout that a CPU is a CPU; stdout belongs to results.
+logging.getLogger("DeepSpeed").addFilter(lambda record: "Setting accelerator to CPU" not in record.getMessage())
 
 _SHAPES_ONLY: ContextVar[bool] = ContextVar("shapes_only", default=False)
 
@@ -54,9 +58,9 @@ def load(auto_class: Any, weights: str, **options: Any) -> Any:
     """
     if weights.endswith(".gguf"):
         weights, options["gguf_file"] = str(Path(weights).parent), Path(weights).name
-    from transformers.utils import logging  # noqa: PLC0415 - takes seconds
+    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415 - takes seconds
 
-    logging.disable_progress_bar()  # the engine shows its own
+    disable_progress_bar()  # the engine shows its own
     try:
         return auto_class.from_pretrained(weights, **options)
     except OSError as error:

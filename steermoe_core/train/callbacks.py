@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from typing import TYPE_CHECKING, Any
@@ -39,17 +40,26 @@ class GroupClip(Callback):
     def __init__(self, largest: float) -> None:
         self.largest = largest
         self.norms: dict[str, float] = {}
+        self.rates: dict[str, float] = {}
 
     def on_pre_optimizer_step(
         self, args: Any, state: TrainerState, control: TrainerControl, optimizer: Optimizer | None = None, **_: Any
     ) -> None:
         assert optimizer is not None  # noqa: S101 - the trainer always passes it
-        self.norms = {}
-        for name, parameters in _by_name(optimizer).items():
-            norm = float(torch.nn.utils.clip_grad_norm_(parameters, self.largest))
-            self.norms[name] = norm
-            if norm != norm or norm == float("inf"):  # noqa: PLR0124 - NaN
-                msg = f"the gradient of group {name!r} is not a number at step {state.global_step + 1}"
+        scaler = getattr(optimizer, "scaler", None)
+        if scaler is not None:
+            scaler.unscale_(optimizer.optimizer)
+        groups = _by_name(optimizer)
+        norms = [torch.nn.utils.clip_grad_norm_(parameters, self.largest) for parameters in groups.values()]
+        self.norms = dict(zip(groups, torch.stack(norms).tolist(), strict=True))  # waits for the device once
+        self.rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
+        if scaler is None or scaler.get_scale() < 1.0:  # a scaler skips the step and halves its scale
+            self._check(state.global_step + 1)
+
+    def _check(self, step: int) -> None:
+        for name, norm in self.norms.items():
+            if not math.isfinite(norm):
+                msg = f"the gradient of group {name!r} is not a number at step {step}; lower its learning rate"
                 raise DivergedError(msg)
 
 
@@ -70,10 +80,9 @@ class JournalWriter(Callback):
         state: TrainerState,
         control: TrainerControl,
         logs: dict[str, float] | None = None,
-        optimizer: Optimizer | None = None,
         **_: Any,
     ) -> None:
-        if logs is None or "loss" not in logs or optimizer is None:
+        if logs is None or "loss" not in logs:
             return
         now = time.monotonic()
         pace = (now - self.started) / max(state.global_step - self.step, 1)
@@ -81,10 +90,18 @@ class JournalWriter(Callback):
         self.journal.write(
             state.global_step,
             loss=logs["loss"],
-            learning_rate={group["name"]: group["lr"] for group in optimizer.param_groups if group["decayed"]},
+            learning_rate=self.clip.rates,
             gradient_norm=self.clip.norms,
             seconds_per_step=pace,
         )
+
+
+class LastStep(Callback):
+    """Logs and saves the last step, wherever it falls between the others."""
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.global_step >= state.max_steps:
+            control.should_log = control.should_save = True
 
 
 class ProgressBar(Callback):

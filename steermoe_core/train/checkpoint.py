@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -95,6 +95,7 @@ def new_checkpoint(final: Path) -> Iterator[Path]:
             partial.mkdir(parents=True)
             yield partial
             _seal(partial)
+            shutil.rmtree(final, ignore_errors=True)  # a damaged one, that the run went back behind
             os.replace(partial, final)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
@@ -123,8 +124,8 @@ def all_checkpoints(folder: Path) -> list[Path]:
 
 
 def prune(folder: Path, keep: int) -> None:
-    """Delete all but the newest checkpoints."""
-    for old in all_checkpoints(folder)[:-keep]:
+    """Delete all but the newest checkpoints, and what a kill left half written."""
+    for old in [*all_checkpoints(folder)[:-keep], *folder.glob(".step-*.partial")]:
         shutil.rmtree(old)
 
 
@@ -140,23 +141,24 @@ def _differences(own: dict[str, torch.Tensor], given: dict[str, torch.Tensor]) -
 
 
 def _seal(folder: Path) -> None:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    seal = {str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": _sha256(path)} for path in files}
-    (folder / SEAL).write_text(json.dumps(seal, indent=1), encoding="utf-8")
+    (folder / SEAL).write_text(json.dumps(_contents(folder), indent=1), encoding="utf-8")
+
+
+def _contents(folder: Path) -> dict[str, Any]:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / SEAL]
+    return {str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": _sha256(path)} for path in files}
 
 
 def _fault(folder: Path) -> str | None:
     try:
-        seal = json.loads((folder / SEAL).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        seal = dict(json.loads((folder / SEAL).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # ValueError: neither UTF-8 nor JSON, or no table
         return f"{SEAL} is missing or cut short"
-    for name, expected in seal.items():
-        path = folder / name
-        if not path.is_file():
-            return f"{name} is missing"
-        if path.stat().st_size != expected["bytes"] or _sha256(path) != expected["sha256"]:
-            return f"{name} was changed or cut short"
-    return None
+    found = _contents(folder)
+    if missing := seal.keys() - found.keys():
+        return f"{min(missing)} is missing"
+    changed = [name for name in found if found[name] != seal.get(name)]
+    return f"{changed[0]} was changed or cut short" if changed else None
 
 
 def _sha256(path: Path) -> str:

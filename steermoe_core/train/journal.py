@@ -25,10 +25,10 @@ class Journal:
         """Yield the records; a last line that a kill cut short is left out."""
         if not self.path.exists():
             return
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in self.path.read_bytes().split(b"\n")[:-1]:
             try:
                 yield json.loads(line)
-            except json.JSONDecodeError:
+            except ValueError:
                 return
 
     def rewind(self, step: int) -> None:

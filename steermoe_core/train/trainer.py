@@ -12,7 +12,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from steermoe_core.data.batches import BucketedBatches
 from steermoe_core.errors import DivergedError
-from steermoe_core.train.callbacks import Callback, GroupClip, JournalWriter
+from steermoe_core.train.callbacks import Callback, GroupClip, JournalWriter, LastStep
 from steermoe_core.train.checkpoint import TRAINED, load_trained, new_checkpoint, prune, save_trained
 from steermoe_core.train.groups import optimizer_groups
 
@@ -49,7 +49,7 @@ class SteeringTrainer(Trainer):  # type: ignore[misc]
         self.folder = folder
         self.examples = examples
         clip = GroupClip(config.clip)
-        everyone = [clip, JournalWriter(clip), *callbacks]
+        everyone = [clip, JournalWriter(clip), LastStep(), *callbacks]
         for callback in everyone:
             callback.journal, callback.joined = journal, model
         super().__init__(
@@ -109,8 +109,6 @@ class SteeringTrainer(Trainer):  # type: ignore[misc]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002 - the parent's signature
         final = self.folder / f"step-{self.state.global_step}"
-        if final.exists():
-            return
         with new_checkpoint(final) as partial:
             save_trained(self.model, partial / TRAINED)
             self._save_optimizer_and_scheduler(str(partial))

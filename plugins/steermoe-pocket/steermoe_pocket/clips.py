@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    #: Id, text and waveform (samples,) at `RATE`.
+    Recording = tuple[str, str, NDArray[np.float32]]
+
 #: Samples a second of every clip in the cache.
 RATE = 16_000
 _TABLE = "metadata.csv"
@@ -58,10 +61,10 @@ class Clip:
         )
 
 
-def write(folder: Path, clips: Iterable[tuple[str, str, NDArray[np.float32]]]) -> None:
+def write(folder: Path, clips: Iterable[Recording]) -> None:
     """Write FLAC files (16 bit) and their table.
 
-    :param clips: id, text and waveform (samples,) at `RATE`; slashes in an id become folders.
+    :param clips: slashes in an id become folders.
     """
     with (folder / _TABLE).open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)

@@ -33,12 +33,21 @@ class SpeechConfig:
     :param share: where the Debian packages are unpacked.
     """
 
-    source: Literal["human", "synthetic", "digits", "librivox"] = attrs.field(default="human", validator=in_(SOURCES))
+    source: Literal["human", "synthetic", "digits", "librivox"] = attrs.field(
+        default="human",
+        validator=in_(SOURCES),
+    )
     split: Literal["train", "dev", "test", "all"] = attrs.field(default="train", validator=in_(SPLITS))
-    fallback: Literal["synthetic", "none"] = attrs.field(default="synthetic", validator=in_(("synthetic", "none")))
+    fallback: Literal["synthetic", "none"] = attrs.field(
+        default="synthetic",
+        validator=in_(("synthetic", "none")),
+    )
     hours: float = attrs.field(default=1.5, validator=gt(0.0))
     seed: int = attrs.field(default=17, validator=ge(0))
-    numbers: Literal["written", "spelled"] = attrs.field(default="written", validator=in_(("written", "spelled")))
+    numbers: Literal["written", "spelled"] = attrs.field(
+        default="written",
+        validator=in_(("written", "spelled")),
+    )
     share: Path = attrs.field(default=Path("/usr/share"), validator=instance_of(Path))
 
     @split.validator

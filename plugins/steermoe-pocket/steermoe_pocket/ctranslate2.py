@@ -1,9 +1,9 @@
 """Reader of CTranslate2's `model.bin`: a flat list of named arrays.
 
-Layout (all little-endian): u32 format version; string spec name; u32 spec revision; u32 count, then that many
-variables; u32 count, then that many aliases. A string is a u16 length (with its closing zero byte) and bytes. A
-variable is: string name; u8 rank; u32 of each dimension; u8 type; u32 bytes; the values. An alias is two strings:
-another name, and the variable that it stands for.
+Layout (all little-endian): u32 format version; string spec name; u32 spec revision; u32 count, then that
+many variables; u32 count, then that many aliases. A string is a u16 length (with its closing zero byte) and
+bytes. A variable is: string name; u8 rank; u32 of each dimension; u8 type; u32 bytes; the values. An alias is
+two strings: another name, and the variable that it stands for.
 """
 
 from __future__ import annotations

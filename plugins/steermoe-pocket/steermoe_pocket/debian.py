@@ -10,7 +10,8 @@ from pathlib import Path
 from steermoe_core.errors import SetupError
 
 SHARE = Path("/usr/share")
-#: Package → a file that it brings, below `SHARE`. The transcripts are in a doc folder, which small images leave out.
+#: Package → a file that it brings, below `SHARE`. The transcripts lie in a doc folder, which small images of
+#: systems leave out.
 PACKAGES = {
     "asterisk-core-sounds-en-g722": "asterisk/sounds/en_US_f_Allison/hello.g722",
     "asterisk-core-sounds-en": "doc/asterisk-core-sounds-en/core-sounds-en.txt.gz",
@@ -18,7 +19,7 @@ PACKAGES = {
 }
 
 
-class SpeechMissing(SetupError):
+class SpeechMissingError(SetupError):
     """The speech of a Debian package is not on this machine."""
 
 
@@ -30,13 +31,13 @@ def missing(share: Path = SHARE) -> list[str]:
 def require(share: Path, *packages: str) -> None:
     """Stop unless the packages' files are there.
 
-    :raises SpeechMissing: naming the packages and the command that installs them.
+    :raises SpeechMissingError: naming the packages and the command that installs them.
     """
     lacking = [package for package in packages if package in missing(share)]
     if lacking:
         files = " and ".join(str(share / PACKAGES[package]) for package in lacking)
-        msg = f"no {files}; install the Debian package with: apt-get install --no-install-recommends {' '.join(lacking)}"
-        raise SpeechMissing(msg)
+        msg = f"no {files}; run as root: apt-get install --no-install-recommends {' '.join(lacking)}"
+        raise SpeechMissingError(msg)
 
 
 def install() -> str | None:

@@ -1,7 +1,7 @@
-"""Numbers put together from the human recordings of number words: any amount of speech over a small vocabulary.
+"""Numbers put together from the human recordings of number words: any amount of speech, few words.
 
-"three thousand five hundred eighty four" is seven recordings in a row. The numbers of the test part are never heard in
-training, but the recordings of their words are: this is composition, not new audio.
+"three thousand five hundred eighty four" is six recordings in a row. The numbers of the test part are never
+heard in training, but the recordings of their words are: this is composition, not new audio.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _QUIET = 0.02
 def recordings(hours: float, seed: int, share: Path) -> list[clips.Clip]:
     """Return that much composed speech, made now if the cache has less.
 
-    :raises SpeechMissing: when the human recordings are not installed.
+    :raises SpeechMissingError: when the human recordings are not installed.
     """
     debian.require(share, "asterisk-core-sounds-en-g722", "asterisk-core-sounds-en")
     place = growing.folder(f"digits-{seed}", numbers(seed), _VERSION)

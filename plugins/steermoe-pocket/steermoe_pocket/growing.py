@@ -1,4 +1,4 @@
-"""A set of recordings that grows in the cache: made in chunks, by several processes, resumed where it stopped.
+"""A set of recordings that grows in the cache: made in chunks, by several processes, resumed where it ended.
 
 The texts are one endless stream, so a smaller set is always the beginning of a larger one.
 """
@@ -40,7 +40,13 @@ def folder(name: str, texts: Iterator[str], version: str) -> Path:
     return cache.root() / "speech" / f"{name}-{digest.hexdigest()[:12]}"
 
 
-def grow(place: Path, texts: Iterator[str], speak: Speak, hours: float, processes: int | None = None) -> list[clips.Clip]:
+def grow(
+    place: Path,
+    texts: Iterator[str],
+    speak: Speak,
+    hours: float,
+    processes: int | None = None,
+) -> list[clips.Clip]:
     """Return the first `hours` of the recordings, after making those that are missing.
 
     :param place: the folder.
@@ -58,7 +64,8 @@ def grow(place: Path, texts: Iterator[str], speak: Speak, hours: float, processe
 def _extend(place: Path, texts: Iterator[str], speak: Speak, hours: float, processes: int) -> None:
     chunks = enumerate(iter(lambda: list(islice(texts, CHUNK)), []))
     record = partial(_record, place, speak)
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool, counting(place.name, hours, "hours") as show:
+    workers = ProcessPoolExecutor(processes, get_context("spawn"))
+    with workers as pool, counting(place.name, hours, "hours") as show:
         while not _reach(found := _read(place, hours), hours):
             show(_hours(found))
             list(pool.map(record, islice(chunks, processes)))
@@ -69,7 +76,7 @@ def _record(place: Path, speak: Speak, numbered: tuple[int, list[str]]) -> None:
     cache.made_once(place / f"{number:05d}", lambda made: clips.write(made, _spoken(speak, number, texts)))
 
 
-def _spoken(speak: Speak, number: int, texts: list[str]) -> Iterator[tuple[str, str, NDArray[np.float32]]]:
+def _spoken(speak: Speak, number: int, texts: list[str]) -> Iterator[clips.Recording]:
     for index, text in enumerate(texts, start=number * CHUNK):
         waveform = speak(text, str(index))
         if len(waveform) >= _SHORTEST * clips.RATE:

@@ -1,7 +1,7 @@
 """Human speech: the telephone prompts of Asterisk, and five sentences of LibriVox.
 
-Debian carries both: `asterisk-core-sounds-en-g722` with `asterisk-core-sounds-en` (transcripts), CC-BY-SA-3.0, one
-speaker; `pocketsphinx-testdata`. The prompts are decoded once, into FLAC files in the cache.
+Debian carries both: `asterisk-core-sounds-en-g722` with `asterisk-core-sounds-en` (transcripts; CC-BY-SA-3.0;
+one speaker), and `pocketsphinx-testdata`. The prompts are decoded once, into FLAC files in the cache.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def prompts(share: Path) -> list[clips.Clip]:
     """Return the telephone prompts, decoded now if the cache has none.
 
     :param share: where the Debian packages are unpacked (`/usr/share`).
-    :raises SpeechMissing: when the packages are not installed.
+    :raises SpeechMissingError: when the packages are not installed.
     """
     debian.require(share, "asterisk-core-sounds-en-g722", "asterisk-core-sounds-en")
     listed = list(_listed(share))
@@ -49,12 +49,13 @@ def prompts(share: Path) -> list[clips.Clip]:
 def librivox(share: Path) -> list[clips.Clip]:
     """Return the LibriVox sentences, as they lie in the package (16 kHz).
 
-    :raises SpeechMissing: when the package is not installed.
+    :raises SpeechMissingError: when the package is not installed.
     """
     debian.require(share, "pocketsphinx-testdata")
     folder = share / _LIBRIVOX
     lines = (folder / "transcription").read_text("utf-8").splitlines()
-    return [_sentence(folder, match) for line in lines if (match := re.match(r"<s> (.+) </s> \((\S+)\)", line))]
+    matches = [re.match(r"<s> (.+) </s> \((\S+)\)", line) for line in lines]
+    return [_sentence(folder, match) for match in matches if match]
 
 
 def decode(path: Path) -> NDArray[np.float32]:
@@ -78,8 +79,8 @@ def _listed(share: Path) -> Iterator[tuple[str, str, Path]]:
         name, separator, transcript = line.strip().partition(": ")
         text = _SIGN.sub("", transcript)
         path = share / _SOUNDS / f"{name}.g722"
-        usable = separator and not line.startswith(";") and not _UNUSABLE.search(text) and normalise_text(text)
-        if usable and path.is_file():
+        usable = separator and not line.startswith(";") and not _UNUSABLE.search(text)
+        if usable and normalise_text(text) and path.is_file():
             yield name, text, path
 
 

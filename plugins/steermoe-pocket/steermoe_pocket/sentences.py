@@ -1,4 +1,4 @@
-"""Endless random sentences to be spoken by a synthetic voice; the grammar is `grammar.toml`, common words are in `words.txt`."""
+"""Endless random sentences to be spoken by a synthetic voice, from `grammar.toml` and `words.txt`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MIX = {"telephone": 0.45, "list": 0.2, "general": 0.35}
 #: Shares of the texts that belong to the dev and test parts.
 _HELD_OUT = {"dev": 0.02, "test": 0.05}
-#: Chance that a word of a telephone sentence is replaced by a common word, so that templates are not learnt by heart.
+#: Chance that a word of a telephone sentence becomes a common word: templates must not be learnt by heart.
 _SURPRISE = 0.25
 #: Texts of up to this many words may come twice.
 _SHORT = 2

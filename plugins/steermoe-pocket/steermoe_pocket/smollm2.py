@@ -1,12 +1,12 @@
-"""SmolLM2 135M Instruct as a package carries it (GGUF, 4-bit), written as a plain folder of transformers (fp32).
+"""SmolLM2 135M Instruct as a package carries it (GGUF, 4-bit), written as a plain folder (fp32).
 
-transformers reads the GGUF file itself, in half a minute, but the model that it returns can't be saved. So the weights
-are loaded into a plain Llama once; later loads take about a second and give equal logits.
+transformers reads the GGUF file itself, in half a minute, but the model that it returns can't be saved. So
+the weights are loaded into a plain Llama once; later loads take about a second and give equal logits.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steermoe_pocket import cache
 from steermoe_pocket.packages import Carried, key
@@ -14,6 +14,8 @@ from steermoe_pocket.progress import hushed, working
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from transformers import LlamaForCausalLM
 
     from steermoe_pocket.config import WeightsConfig
 
@@ -48,10 +50,9 @@ def write(folder: Path, gguf: Path) -> None:
         tokenizer.save_pretrained(folder)
 
 
-def load_gguf(gguf: Path) -> Any:
+def load_gguf(gguf: Path) -> LlamaForCausalLM:
     """Return the model as transformers reads it from the GGUF file, fp32."""
     import torch  # noqa: PLC0415
-    from transformers import AutoModelForCausalLM  # noqa: PLC0415
+    from transformers import LlamaForCausalLM  # noqa: PLC0415
 
-    return AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-
+    return LlamaForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)

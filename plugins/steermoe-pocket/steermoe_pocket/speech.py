@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from steermoe_pocket import digits, human, synthetic
-from steermoe_pocket.debian import SpeechMissing
+from steermoe_pocket.debian import SpeechMissingError
 
 if TYPE_CHECKING:
     from steermoe_core.data.example import Example
@@ -19,7 +19,7 @@ _LOG = logging.getLogger("steermoe")
 def examples(config: SpeechConfig) -> list[Example]:
     """Return the examples of one part of a source, in the same order in every run.
 
-    :raises SpeechMissing: when the source's Debian package is not installed and nothing may stand in.
+    :raises SpeechMissingError: when the source's Debian package is not installed and nothing may stand in.
     """
     found = (clip.example(config.numbers) for clip in _clips(config))
     return [example for example in found if config.split in ("all", example.split)]
@@ -28,7 +28,7 @@ def examples(config: SpeechConfig) -> list[Example]:
 def _clips(config: SpeechConfig) -> list[Clip]:
     try:
         return _wanted(config)
-    except SpeechMissing as error:
+    except SpeechMissingError as error:
         if config.fallback == "none":
             raise
         _LOG.warning('pocket-speech: synthetic speech stands in for "%s" (%s)', config.source, error)

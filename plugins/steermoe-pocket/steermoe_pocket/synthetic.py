@@ -6,7 +6,7 @@ import random
 import re
 from functools import cache, partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
@@ -15,6 +15,7 @@ from steermoe_pocket import clips, growing
 from steermoe_pocket.sentences import sentences
 
 if TYPE_CHECKING:
+    from hibari import Hibari
     from numpy.typing import NDArray
 
 _VERSION = 1
@@ -42,13 +43,14 @@ def speak(seed: int, text: str, index: str) -> NDArray[np.float32]:
     voice = _voice()
     spoken = voice(written(text, chance), speed=chance.uniform(*_SPEEDS), seed=chance.getrandbits(32))
     pitch = 2 ** (chance.uniform(-_PITCH, _PITCH) / 12)
-    waveform = soxr.resample(spoken, voice.sample_rate * pitch, clips.RATE) * 10 ** chance.uniform(*_VOLUMES)
+    volume = 10 ** chance.uniform(*_VOLUMES)
+    waveform = volume * soxr.resample(spoken, voice.sample_rate * pitch, clips.RATE)
     silence = np.zeros(int(clips.RATE * chance.uniform(0, _SILENCE)))
     return np.concatenate([silence, waveform.clip(-1, 1)]).astype(np.float32)
 
 
 def written(text: str, chance: random.Random) -> str:
-    """Return the sentence as a person would write it for reading aloud: letters as capitals, pauses, an end."""
+    """Return the sentence as it is written for reading aloud: letters as capitals, pauses, an end."""
     words = text.split()
     following = [*words[1:], ""]
     shown = [_letter(word, after) for word, after in zip(words, following, strict=True)]
@@ -63,7 +65,7 @@ def _letter(word: str, after: str) -> str:
 
 
 @cache
-def _voice() -> Any:
+def _voice() -> Hibari:
     from hibari import Hibari  # noqa: PLC0415  # opens the model
 
     return Hibari(threads=1)

@@ -1,7 +1,8 @@
 """The lab's texts: normal form, numbers in words, and the law that says which part a text belongs to.
 
-The part is a function of the text alone, the same for every source. So a sentence that anybody generates can never be
-in the train part when a recording with that text is in the test part, whether or not the recordings are installed.
+The part is a function of the text alone, the same for every source. So a sentence that anybody generates can
+never be in the train part when a recording with that text is in the test part, whether or not the recordings
+are installed.
 """
 
 from __future__ import annotations
@@ -13,13 +14,27 @@ from steermoe_core.data.split import normalise_text, part_of
 #: Expected shares of the texts.
 _SHARES = {"dev": 0.1, "test": 0.2}
 _SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+    *(
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+    ),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _SCALES = ((1_000_000_000, "billion"), (1_000_000, "million"), (1000, "thousand"), (100, "hundred"))
 #: Words that `spell` uses: numbers are composed of their recordings, so these are always in the train part.
-NUMBER_WORDS = frozenset(_SMALL + _TENS + [word for _, word in _SCALES])
+NUMBER_WORDS = frozenset([*_SMALL, *_TENS, *(word for _, word in _SCALES)])
 #: Longer runs of digits are read digit by digit.
 _LONGEST = 6
 

@@ -1,4 +1,4 @@
-"""OpenAI Whisper as packages carry it (CTranslate2, fp16), written as the folder that transformers reads (fp32)."""
+"""OpenAI Whisper as packages carry it (CTranslate2, fp16), written as a folder of transformers (fp32)."""
 
 from __future__ import annotations
 
@@ -58,18 +58,20 @@ def write(folder: Path, content: bytes, tokenizer: Path, settings: dict[str, Any
     :param settings: CTranslate2's `config.json`.
     :raises SetupError: when the binary is damaged or no Whisper.
     """
-    from steermoe_pocket.whisper_config import generation_config, model_config, write_processor  # noqa: PLC0415
     from transformers import WhisperForConditionalGeneration  # noqa: PLC0415  # seconds to import
 
+    from steermoe_pocket import whisper_config  # noqa: PLC0415
+
     state = rename(ctranslate2.read(content, "model.bin"))
-    tokens = {token["content"]: token["id"] for token in json.loads(tokenizer.read_text("utf-8"))["added_tokens"]}
-    config = model_config(state, tokens)
+    added = json.loads(tokenizer.read_text("utf-8"))["added_tokens"]
+    tokens = {token["content"]: token["id"] for token in added}
+    config = whisper_config.architecture(state, tokens)
     model = WhisperForConditionalGeneration(config)
     model.load_state_dict(state, strict=True)
-    model.generation_config = generation_config(config, tokens, settings)
+    model.generation_config = whisper_config.generation(config, tokens, settings)
     model.save_pretrained(folder)
     shutil.copyfile(tokenizer, folder / "tokenizer.json")
-    write_processor(folder, config)
+    whisper_config.write_processor(folder, config)
 
 
 def _meter(path: str, sha256: str) -> Carried:

@@ -19,7 +19,7 @@ _HEAD = 64
 _MULTILINGUAL = 51865
 
 
-def model_config(state: Mapping[str, Tensor], tokens: Mapping[str, int]) -> WhisperConfig:
+def architecture(state: Mapping[str, Tensor], tokens: Mapping[str, int]) -> WhisperConfig:
     """Read the architecture off the weights' shapes.
 
     :param tokens: ids of the added tokens.
@@ -27,7 +27,7 @@ def model_config(state: Mapping[str, Tensor], tokens: Mapping[str, int]) -> Whis
     width, mels, _ = state["model.encoder.conv1.weight"].shape
     vocabulary, _ = state["model.decoder.embed_tokens.weight"].shape
     end = tokens["<|endoftext|>"]
-    sides = {}
+    sides: dict[str, Any] = {}
     for side in ("encoder", "decoder"):
         sides[f"{side}_layers"] = _count_layers(state, side)
         sides[f"{side}_attention_heads"] = width // _HEAD
@@ -47,13 +47,17 @@ def model_config(state: Mapping[str, Tensor], tokens: Mapping[str, int]) -> Whis
     )
 
 
-def generation_config(config: WhisperConfig, tokens: Mapping[str, int], settings: Mapping[str, Any]) -> GenerationConfig:
+def generation(
+    config: WhisperConfig,
+    tokens: Mapping[str, int],
+    settings: Mapping[str, Any],
+) -> GenerationConfig:
     """Return how text is generated, in the fields that Whisper's own `generate` reads.
 
     :param settings: CTranslate2's `config.json`.
     """
     multilingual = config.vocab_size >= _MULTILINGUAL
-    fields = {
+    fields: dict[str, Any] = {
         "max_length": config.max_target_positions,
         "decoder_start_token_id": config.decoder_start_token_id,
         "bos_token_id": config.bos_token_id,

@@ -41,30 +41,25 @@ class WhisperEncoder(Encoder):
         self.freeze()
 
     def frames(self, samples: int) -> int:
-        """Return ⌈mel frames / 2⌉ of the clip with its tail, at most 1500."""
-        mels = min(samples + self._tail, self.extractor.n_samples) // HOP
-        return (mels + 1) // 2
+        """Return ⌈mel frames / 2⌉ of the clip with its tail: at least 1, at most 1500."""
+        return (self._mels(samples) + 1) // 2
 
     def features(self, waveforms: Sequence[np.ndarray]) -> Padded:
         """Return log-mels (B,T,M), 100 frames a second; each clip is normalised by itself."""
-        mels = [torch.from_numpy(self._mel(np.pad(wave, (0, self._tail)))) for wave in waveforms]
-        if self.config.input == "true-length":
-            return Padded.stack(mels)
-        lengths = [min(len(wave) + self._tail, self.extractor.n_samples) // HOP for wave in waveforms]
-        return Padded(torch.stack(mels), torch.tensor(lengths))
+        mels = [torch.from_numpy(self._mel(wave)) for wave in waveforms]
+        return Padded(Padded.stack(mels).values, torch.tensor([self._mels(len(wave)) for wave in waveforms]))
 
     def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
         model = self.model
-        mel = features if self.config.input == "true-length" else Padded(
-            features.values, torch.full_like(features.lengths, features.values.shape[1])
-        )
+        whole = torch.full_like(features.lengths, features.values.shape[1])
+        mel = features if self.config.input == "true-length" else Padded(features.values, whole)
         hidden = F.gelu(_convolve(model.conv1, mel.zeroed()))
         hidden = Padded(hidden, mel.lengths).zeroed()  # what a lone clip has beyond its end
         hidden = F.gelu(_convolve(model.conv2, hidden))  # (B,T',D)
         hidden = hidden * model.embed_scale + model.embed_positions.weight[: hidden.shape[1]]
         seen = Padded(hidden, (mel.lengths + 1) // 2)
         given = (features.lengths + 1) // 2
-        mask = None if self.config.input == "30s" else seen.mask[:, None, None, :]  # (B,1,1,T')
+        mask = None if self.config.input == "30s" else _attention_mask(seen)
         for number, layer in enumerate(model.layers):
             hidden = layer(hidden, mask)
             hidden = tap(number, Padded(hidden, given)).values
@@ -75,12 +70,26 @@ class WhisperEncoder(Encoder):
     def _tail(self) -> int:
         return round(self.config.tail * self.sample_rate)
 
+    def _samples(self, samples: int) -> int:
+        """Return the samples that are computed on: a spectrum needs one whole window, the positions end at 30 s."""
+        return min(max(samples + self._tail, self.extractor.n_fft), self.extractor.n_samples)
+
+    def _mels(self, samples: int) -> int:
+        return self._samples(samples) // HOP
+
     def _mel(self, wave: np.ndarray) -> np.ndarray:
+        samples = self._samples(len(wave))
+        wave = np.pad(wave[:samples], (0, max(samples - len(wave), 0)))
         padding = "max_length" if self.config.input == "30s" else "do_not_pad"
-        found = self.extractor(
-            wave[: self.extractor.n_samples], sampling_rate=self.sample_rate, padding=padding, return_tensors="np"
-        )
+        found = self.extractor(wave, sampling_rate=self.sample_rate, padding=padding, return_tensors="np")
         return np.ascontiguousarray(found.input_features[0].T, dtype=np.float32)
+
+
+def _attention_mask(frames: Padded) -> torch.Tensor:
+    """Return what is added to attention scores (B,1,1,T'): 0 at real frames, the lowest number at padding."""
+    values = frames.values
+    lowest = torch.finfo(values.dtype).min
+    return torch.zeros_like(values[:, None, None, :, 0]).masked_fill(~frames.mask[:, None, None, :], lowest)
 
 
 def _convolve(convolution: nn.Conv1d, hidden: Padded) -> torch.Tensor:

@@ -1,0 +1,57 @@
+# make setup   install everything into .venv and prepare the pocket lab's models and speech
+# make run     the layer-wise steering experiment (or another: make run EXPERIMENT=experiments/….toml)
+# make test    lint, types, contracts, tests
+# make check   lint, types, contracts
+# make clean   remove .venv and what tools leave behind; runs/ and the user's cache stay
+#
+# Needs Python >= 3.10 (PYTHON=…), make and pip. Pip's own settings (index, proxy, certificates) are honoured.
+
+SHELL      := /bin/bash
+PYTHON     ?= python3
+VENV       := .venv
+BIN        := $(VENV)/bin
+EXPERIMENT ?= experiments/whisper_layer_wise.toml
+
+PLUGINS    := $(sort $(wildcard plugins/*/pyproject.toml))
+FILES      := plugins/steermoe-pocket/requirements-files.txt
+EDITABLE   := -e .[deepspeed,test] $(patsubst %/pyproject.toml,-e ./%,$(PLUGINS))
+INSTALLED  := $(VENV)/installed.stamp
+PREPARED   := $(VENV)/prepared.stamp
+
+.PHONY: setup run test check clean
+
+setup: $(PREPARED)
+
+run: setup
+	$(BIN)/steermoe run $(EXPERIMENT)
+
+test: check
+	$(BIN)/python -m pytest
+
+check: $(PREPARED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache build plugins/*/build
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	  || { echo "steermoe needs Python >= 3.10; name one with: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv $(VENV); \
+	elif $(PYTHON) -m pip --python $(PYTHON) --version >/dev/null 2>&1; then \
+	  $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $@ install --quiet pip; \
+	else echo "this Python can make no virtual environment; install its venv package (Debian: python3-venv)" >&2; exit 1; fi \
+	|| { rm -rf $(VENV); exit 1; }
+
+$(INSTALLED): pyproject.toml constraints.txt $(FILES) $(PLUGINS) | $(BIN)/python
+	$(BIN)/python -m pip install --constraint constraints.txt $(EDITABLE)
+	$(BIN)/python -m pip install --no-deps --require-hashes --requirement $(FILES)
+	@touch $@
+
+$(PREPARED): $(INSTALLED) $(wildcard plugins/steermoe-pocket/steermoe_pocket/*)
+	$(BIN)/python -m steermoe_pocket --apt
+	@touch $@

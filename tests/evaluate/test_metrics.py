@@ -1,0 +1,133 @@
+"""Error rates are micro-averages of jiwer's edits, with nothing capped, stripped or excused."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import TYPE_CHECKING
+
+import jiwer
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steermoe_core.errors import SetupError
+from steermoe_core.evaluate.config import CerConfig, WerConfig
+from steermoe_core.evaluate.metrics import Cer, Edits, Metric, Wer, rate, total
+
+if TYPE_CHECKING:
+    from steermoe_core.evaluate.config import Normalise
+
+WER = Wer(WerConfig())
+CER = Cer(CerConfig())
+
+sentences = st.lists(st.sampled_from(["one", "two", "three", "it's", "a"]), max_size=8).map(" ".join)
+said = sentences.filter(bool)
+pairs = st.lists(st.tuples(sentences, said), min_size=1, max_size=8)
+
+
+@given(pairs)
+def test_equal_to_jiwer(texts: list[tuple[str, str]]) -> None:
+    """The corpus scores are jiwer's, which takes all pairs at once."""
+    hypotheses, references = [h for h, _ in texts], [r for _, r in texts]
+
+    assert rate(WER.edits(h, r) for h, r in texts) == pytest.approx(jiwer.wer(references, hypotheses))
+    assert rate(CER.edits(h, r) for h, r in texts) == pytest.approx(jiwer.cer(references, hypotheses))
+
+
+@given(sentences, sentences)
+def test_edits_fit_the_texts(hypothesis: str, reference: str) -> None:
+    """Deletions, insertions and lengths add up; what is equal has no error."""
+    edits = WER.edits(hypothesis, reference)
+
+    assert edits.reference == len(reference.split())
+    assert edits.reference - edits.deletions + edits.insertions == len(hypothesis.split())
+    assert (edits.errors == 0) == (hypothesis == reference)
+
+
+def test_the_corpus_is_weighted_by_length() -> None:
+    """One wrong word of one and none of nine is a tenth, not a half."""
+    edits = [WER.edits("no", "yes"), WER.edits("a b c d e f g h i", "a b c d e f g h i")]
+
+    assert rate(edits) == pytest.approx(0.1)
+    assert total(edits) == Edits(1, 0, 0, 10)
+
+
+@pytest.mark.parametrize("metric", [WER, CER])
+def test_an_empty_reference_counts_what_was_said(metric: Metric) -> None:
+    """Each unit said into silence is an insertion, and raises the corpus score."""
+    edits = metric.edits("one two", "")
+
+    assert edits == Edits(0, 0, edits.insertions, 0)
+    assert edits.insertions in {2, 7}
+    assert metric.edits("", "") == Edits(0, 0, 0, 0)
+    assert rate([edits, metric.edits("one two", "one two")]) == 1.0
+
+
+def test_no_reference_word_at_all_is_not_a_number() -> None:
+    """A score without a denominator is neither perfect nor anything else."""
+    assert math.isnan(rate([]))
+    assert math.isnan(rate([WER.edits("one", "")]))
+
+
+@given(st.lists(said, min_size=1), st.sampled_from(["", "zzz", "e", "zzz zzz"]))
+def test_constant_answers_gain_nothing(references: list[str], constant: str) -> None:
+    """An answer that has nothing to do with the clip is as bad as silence, or worse."""
+    assert rate(WER.edits(constant, reference) for reference in references) >= 1.0
+
+
+@given(said, st.integers(1, 20))
+def test_repetition_is_not_capped(reference: str, times: int) -> None:
+    """An answer that goes on after the transcript pays for each word."""
+    edits = WER.edits(" ".join([reference] * (times + 1)), reference)
+
+    assert edits.errors == times * edits.reference
+
+
+def test_echo_of_the_prompt_is_not_stripped() -> None:
+    """What the model says is what is scored."""
+    assert WER.edits("please transcribe one", "one").insertions == 2
+
+
+@pytest.mark.parametrize(
+    ("normalise", "errors"),
+    [("none", 2), ("basic", 0), ("whisper-en", 0)],
+)
+def test_rulers_differ_in_case_and_punctuation(normalise: Normalise, errors: int) -> None:
+    """The setting decides whether spelling counts."""
+    if normalise == "whisper-en":
+        pytest.importorskip("whisper_normalizer")
+
+    assert Wer(WerConfig(normalise=normalise)).edits("Hello,  WORLD", "hello world").errors == errors
+
+
+def test_white_space_is_never_an_error() -> None:
+    """Tabs, line breaks and double spaces are single spaces in every ruler."""
+    for config in (CerConfig(), CerConfig(normalise="none")):
+        assert Cer(config).edits("\tone\n two ", "one two").errors == 0
+
+
+def test_the_english_ruler_knows_numbers_and_spelling() -> None:
+    """Whisper's normaliser makes twenty one 21 and colour color."""
+    pytest.importorskip("whisper_normalizer")
+
+    assert Wer(WerConfig(normalise="whisper-en")).edits("21 colors", "twenty-one colours").errors == 0
+
+
+def test_a_missing_normaliser_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package is optional; the error names it."""
+    monkeypatch.setitem(sys.modules, "whisper_normalizer.english", None)
+
+    with pytest.raises(SetupError, match="pip install whisper-normalizer"):
+        Wer(WerConfig(normalise="whisper-en"))
+
+
+def test_names_tell_the_ruler() -> None:
+    """Two rulers of one run do not share a name."""
+    assert [Wer(WerConfig()).name, Wer(WerConfig(normalise="none")).name] == ["wer", "wer-none"]
+    assert [Cer(CerConfig()).name, Cer(CerConfig(normalise="none")).name] == ["cer", "cer-none"]
+
+
+def test_characters_count_spaces() -> None:
+    """A missing space is one deletion."""
+    assert CER.edits("onetwo", "one two") == Edits(0, 1, 0, 7)
