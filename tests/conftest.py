@@ -92,3 +92,14 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     for name in set(sys.modules) - known:
         if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def decoder_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the folder of a random language model of width 32, written once."""
+    import torch  # noqa: PLC0415 - most tests do without
+
+    from tests.parts import save_decoder  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    return save_decoder(tmp_path_factory.mktemp("decoder"))

@@ -31,7 +31,9 @@ def tokenizer(words: Sequence[str] = (*DIGITS, *PROMPT_WORDS)) -> PreTrainedToke
     vocabulary = {token: number for number, token in enumerate(dict.fromkeys((EOS, UNKNOWN, *words)))}
     backend = Tokenizer(WordLevel(vocabulary, unk_token=UNKNOWN))
     backend.pre_tokenizer = Whitespace()
-    return PreTrainedTokenizerFast(tokenizer_object=backend, eos_token=EOS, unk_token=UNKNOWN)
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=backend, eos_token=EOS, unk_token=UNKNOWN
+    )
 
 
 def sine(seconds: float, rate: int = RATE, hertz: float = 440.0) -> NDArray[np.float32]:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.config.experiment import Experiment
+from steermoe_core.config.faults import Fault, InvalidError
 from steermoe_core.config.layers import Layers, open_layers
 from steermoe_core.config.meaning import contradictions
 from steermoe_core.config.origins import Filler, Origin, origins
 from steermoe_core.config.overrides import apply_overrides
-from steermoe_core.config.faults import Fault, InvalidError
 from steermoe_core.config.structurer import Structurer
 from steermoe_core.config.toml import dumps
 from steermoe_core.errors import ConfigError, PluginError

@@ -63,7 +63,7 @@ class Structurer(Strict):
                 yield key, lambda key=key: self._field(fields[key], table[key])
 
     def _absent(self, table: dict[str, Any], fields: Mapping[str, Field]) -> Iterator[tuple[str, Any]]:
-        """Yield the keys whose default has to be worked out, and the missing ones; a misspelt key is not missing."""
+        """Yield the keys whose default has to be worked out, and the missing ones but for a misspelt one."""
         meant = {closest(key, fields) for key in table if key not in fields}
         for key, field in fields.items():
             special = field.kind is not None or field.required or isinstance(field.default(), Path)
@@ -88,9 +88,10 @@ class Structurer(Strict):
         raise self.fault("E103", message, "key", f"{key} is {type_name(field.type)}")
 
     def _unknown(self, key: str, cls: type) -> Fault:
-        known = fields_of(cls)
+        chooses = bool(self._owners) and self._owners[-1][0] == len(self._path)
+        known = [*(["use"] if chooses else []), *fields_of(cls)]
         near, home = closest(key, known), _home(key)
-        hint = f"known keys: {listed(known)}" if known else "it has no keys"
+        hint = f"known keys: {listed(known)}"
         if near or home:
             hint = f"it is a key of {home}" if home else f'did you mean "{near}"?'
         message = f'unknown key "{key}" in {self._owner()}'
@@ -107,8 +108,8 @@ class Structurer(Strict):
     def _chosen(self, field: Field, value: object) -> Any:
         """Structure what stands under a field that chooses: one table, a list or named tables."""
         if field.many is dict:
-            tables = self.table(value)
-            return self.every((name, lambda t=t: self._select(field, t)) for name, t in tables.items())  # type: ignore[misc]
+            named = self.table(value)
+            return self.every((name, lambda t=t: self._select(field, t)) for name, t in named.items())  # type: ignore[misc]
         if field.many is list and isinstance(value, list):
             items = self.every((i, lambda t=t: self._select(field, t)) for i, t in enumerate(value))  # type: ignore[misc]
             return list(items.values()) or self._none(field)

@@ -8,7 +8,7 @@ The four stay apart until the audio's number of tokens is known; each is a `Padd
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -49,7 +49,9 @@ class Batch:
         """Return one of its rows as a batch."""
         one = slice(number, number + 1)
         parts = {name: getattr(self, name) for name in ("features", "before", "after", "answer")}
-        rows = {name: Padded(part.values[one], part.lengths[one]) for name, part in parts.items()}
+        rows: dict[str, Any] = {
+            name: Padded(part.values[one], part.lengths[one]) for name, part in parts.items()
+        }
         return replace(self, ids=self.ids[one], seconds=self.seconds[one], **rows)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Batch:

@@ -96,10 +96,13 @@ def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the line number and the fields of each row; at least one row, all as long as the header."""
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restkey="", strict=True)
+            reader = csv.DictReader(file, strict=True)
             for row in reader:
-                if "" in row or None in row.values():
-                    msg = f"{table}:{reader.line_num}: not as many fields as the header; quote texts with commas"
+                if (
+                    None in row or None in row.values()
+                ):  # where the reader puts what is too much or too little
+                    where = f"{table}:{reader.line_num}"
+                    msg = f"{where}: not as many fields as the header; quote texts with commas"
                     raise DataError(msg)
                 yield reader.line_num, row
             if reader.line_num <= 1:

@@ -25,7 +25,7 @@ data.eval.all = { use = "folder", path = "." }
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An experiment that is right where the Whisper plugin is installed."""
+    """Return an experiment that is right where the Whisper plugin is installed."""
     pytest.importorskip("steermoe_whisper")
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "first.toml"
@@ -46,7 +46,7 @@ def test_it_prints_a_complete_experiment(file: Path, capsys: pytest.CaptureFixtu
 
 def test_blame(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """File and line, flag, or whose default it is."""
-    assert main(["config", "first.toml", "--set", "train.warmup=1", "--blame"]) == 0
+    assert main(["config", file.name, "--set", "train.warmup=1", "--blame"]) == 0
     lines = {
         line.partition("=")[0].strip(): line.partition("# ")[2]
         for line in capsys.readouterr().out.splitlines()

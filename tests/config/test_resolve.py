@@ -156,19 +156,20 @@ def test_every_value_knows_where_it_came_from(tmp_path, minimal, registry, monke
     assert tomli.loads(resolved.blame()) == resolved.table
 
 
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=9)
 FLAGS = {
     "train.steps": st.integers(1, 10**6),
     "train.clip": st.floats(1e-6, 1e6),
     "train.deepspeed": st.sampled_from(["{}", "{ stage = 3 }"]),
-    "experiment.description": st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=9).map(quoted),
+    "experiment.description": TEXTS.map(quoted),
     "projector.widths": st.lists(st.integers(1, 9), max_size=3),
     "projector.rate": st.sampled_from(["0.25", "{ kind = 'max' }"]),
     "adapter": st.sampled_from(["{ use = 'steering', helper = { use = 'topk' } }", "{ use = 'none' }"]),
     "metrics": st.sampled_from(["[]", "[{use='cer'}, {use='wer'}]", "{use='cer'}"]),
-    "data.eval.\"a.b\"": st.just("{ use = 'folder', path = 'x', names = ['é', ''] }"),
+    'data.eval."a.b"': st.just("{ use = 'folder', path = 'x', names = ['é', ''] }"),
     "decoder.options": st.sampled_from(["{}", "{ a = [1, { b = 'c' }], \"d e\" = 1979-05-27 }"]),
     "callbacks": st.just("[{ use = 'early-stop' }]"),
-}  # fmt: skip
+}
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

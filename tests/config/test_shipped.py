@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from steermoe_core.config.catalogue import DISTRIBUTIONS
 from steermoe_core.config.docs import parameters
 from steermoe_core.config.fields import fields_of
 from steermoe_core.config.resolve import resolve
-from steermoe_core.config.catalogue import DISTRIBUTIONS
 from steermoe_core.plugins import load_registry
 
 ROOT = Path(__file__).parents[2]

@@ -44,12 +44,32 @@ def test_a_value_is_taken_as_it_is_or_not_at_all(value, kind):
 @pytest.mark.parametrize(
     ("value", "kind"),
     [
-        ("false", bool), (1, bool), (0, bool), (3.7, int), (3.0, int), (True, int), ("7", int), (True, float),
-        ("1e-3", float), (float("nan"), float), (5, str), (True, str), ("abc", list[str]), ({"a": 1}, list[str]),
-        ([1], dict[str, int]), (True, Literal[0, 1]), (1.0, Literal[1]), ("b", Literal["a"]), (3, Path),
-        ([1, 2, 3], tuple[int, int]), ([True], list[int]), ({"a": "x"}, dict[str, int]), ("x", int | bool), ([1], int | str),
+        ("false", bool),
+        (1, bool),
+        (0, bool),
+        (3.7, int),
+        (3.0, int),
+        (True, int),
+        ("7", int),
+        (True, float),
+        ("1e-3", float),
+        (float("nan"), float),
+        (5, str),
+        (True, str),
+        ("abc", list[str]),
+        ({"a": 1}, list[str]),
+        ([1], dict[str, int]),
+        (True, Literal[0, 1]),
+        (1.0, Literal[1]),
+        ("b", Literal["a"]),
+        (3, Path),
+        ([1, 2, 3], tuple[int, int]),
+        ([True], list[int]),
+        ({"a": "x"}, dict[str, int]),
+        ("x", int | bool),
+        ([1], int | str),
     ],
-)  # fmt: skip
+)
 def test_nothing_is_converted(strict, value, kind):
     """What cattrs alone would bend into shape is a fault."""
     with pytest.raises(InvalidError):
@@ -59,12 +79,25 @@ def test_nothing_is_converted(strict, value, kind):
 @pytest.mark.parametrize(
     ("value", "kind", "result"),
     [
-        (1, float, 1.0), ([1, 2], tuple[int, ...], (1, 2)), ([1, "a"], tuple[int, str], (1, "a")), ([], list[int], []),
-        ({"a": 1}, Mapping[str, float], {"a": 1.0}), ([1], Sequence[int], [1]), (5, int | None, 5), (1, int | str, 1),
-        ("x", int | str, "x"), ("a/b", Path, Path("/base/a/b")), ("/a", Path, Path("/a")), ([1, {"b": True}], Any, [1, {"b": True}]),
-        (2, float | str, 2.0), ("auto", Literal["auto"] | int, "auto"), (3, Literal["auto"] | int, 3), ([1], list, [1]), ({"a": 1}, dict, {"a": 1}),
+        (1, float, 1.0),
+        ([1, 2], tuple[int, ...], (1, 2)),
+        ([1, "a"], tuple[int, str], (1, "a")),
+        ([], list[int], []),
+        ({"a": 1}, Mapping[str, float], {"a": 1.0}),
+        ([1], Sequence[int], [1]),
+        (5, int | None, 5),
+        (1, int | str, 1),
+        ("x", int | str, "x"),
+        ("a/b", Path, Path("/base/a/b")),
+        ("/a", Path, Path("/a")),
+        ([1, {"b": True}], Any, [1, {"b": True}]),
+        (2, float | str, 2.0),
+        ("auto", Literal["auto"] | int, "auto"),
+        (3, Literal["auto"] | int, 3),
+        ([1], list, [1]),
+        ({"a": 1}, dict, {"a": 1}),
     ],
-)  # fmt: skip
+)
 def test_what_fits_is_taken(strict, value, kind, result):
     """Lists, tuples, tables, optional values, unions, choices, paths."""
     assert strict.structure(value, kind) == result

@@ -48,7 +48,8 @@ def test_it_reads_well():
         "x": [{}, 1],
     }
     assert dumps(table) == (
-        'name = "tiny"\nx = [{}, 1]\n\n[train]\nsteps = 3\n\n[train.rate]\n"a b" = 1e-05\n\n[[metrics]]\nuse = "wer"\n'
+        'name = "tiny"\nx = [{}, 1]\n\n[train]\nsteps = 3\n\n'
+        '[train.rate]\n"a b" = 1e-05\n\n[[metrics]]\nuse = "wer"\n'
     )
 
 

@@ -76,7 +76,7 @@ def test_a_batch_holds_clips_of_like_length() -> None:
     def padding(bucket: int) -> float:
         epoch = batches(seconds, size=8, bucket=bucket).epoch(0)
         padded = sum(len(batch) * max(seconds[i] for i in batch) for batch in epoch)
-        return 1 - sum(seconds) / padded
+        return float(1 - sum(seconds) / padded)
 
     assert padding(1) > 0.35
     assert padding(16) < 0.08

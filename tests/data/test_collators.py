@@ -41,7 +41,7 @@ def clip(folder: Path, text: str, seconds: float = 0.1, prompt: str | None = Non
 
 def words(padded: Padded) -> list[list[str]]:
     """Return the tokens of each row."""
-    return [WORDS.convert_ids_to_tokens(row.tolist()) for row in padded.rows()]
+    return [list(WORDS.convert_ids_to_tokens(row.tolist())) for row in padded.rows()]
 
 
 def test_a_batch_of_unequal_clips(tmp_path: Path) -> None:

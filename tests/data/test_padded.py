@@ -64,7 +64,7 @@ def test_gradients_reach_rows_and_not_padding() -> None:
     """Zeroing cuts what flows back into padding, also where it is not finite."""
     values = torch.tensor([[1.0, float("inf")], [2.0, 3.0]], requires_grad=True)
 
-    Padded(values, torch.tensor([1, 2])).zeroed().values.square().sum().backward()
+    Padded(values, torch.tensor([1, 2])).zeroed().values.square().sum().backward()  # type: ignore[no-untyped-call]
 
     assert values.grad is not None
     assert values.grad.tolist() == [[2.0, 0.0], [4.0, 6.0]]

@@ -86,6 +86,14 @@ def test_texts_and_names_of_any_script(tmp_path: Path) -> None:
     assert [example.text for example in read(tmp_path)] == ['你好, "you"']
 
 
+def test_other_columns_do_not_matter(tmp_path: Path) -> None:
+    """A table with more columns, one without a name among them as pandas writes it, is read."""
+    write_wav(tmp_path / "a.wav")
+    (tmp_path / "metadata.csv").write_text(",file_name,text,mood\n0,a.wav,one,\n", encoding="utf-8")
+
+    assert [example.text for example in read(tmp_path)] == ["one"]
+
+
 def test_sub_folders_are_parts(tmp_path: Path) -> None:
     """Folders train, dev and test with tables of their own are parts, with ids that do not clash."""
     for part in ("train", "dev", "test"):

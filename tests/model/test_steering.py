@@ -1,0 +1,282 @@
+"""Steering computes the paper's formulas, touches nothing but frames, and learns through every layer."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from steermoe_core.component import Selection
+from steermoe_core.data.padded import Padded
+from steermoe_core.errors import UsageError
+from steermoe_core.model.config import SoftmaxRouterConfig, SteeringConfig
+from steermoe_core.model.gates import GateStatistics, balance_loss
+from steermoe_core.model.routers import SoftmaxRouter
+from steermoe_core.model.steering import Steering
+from tests.parts import TinyConfig, TinyEncoder, noise, steering
+
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+
+
+@pytest.fixture(scope="module")
+def encoder() -> TinyEncoder:
+    """Return a tiny encoder of three layers."""
+    return TinyEncoder(TinyConfig())
+
+
+@pytest.fixture(scope="module")
+def features(encoder: TinyEncoder) -> Padded:
+    """Return three clips of 4, 12 and 8 frames."""
+    return encoder.features([noise(0.4, 0), noise(1.2, 1), noise(0.8, 2)])
+
+
+def naive(adapter: Steering, row: int, frame: torch.Tensor) -> torch.Tensor:
+    """Return one steered frame (D,) by the formulas, number by number in double precision."""
+    weight, bias = adapter.router.weight[row].double(), adapter.router.bias[row].double()
+    logits = [sum(w * x for w, x in zip(weight[e].tolist(), frame.tolist())) + bias[e].item() for e in range(len(bias))]
+    total = sum(math.exp(logit) for logit in logits)
+    gates = [math.exp(logit) / total for logit in logits]
+    shift = [
+        adapter.scales[row].item() * sum(g * adapter.vectors[row, e, d].item() for e, g in enumerate(gates))
+        for d in range(len(frame))
+    ]
+    return frame + torch.tensor(shift, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("experts", [1, 4])
+def test_tap_computes_the_formulas(encoder: TinyEncoder, experts: int) -> None:
+    """x = u + scale[l] · Σ_e softmax(W[l] u + b[l])[e] · V[l,e], frame by frame."""
+    adapter = steering(encoder, experts=experts)
+    frames = Padded(torch.randn(2, 3, encoder.width), torch.tensor([3, 2]))
+
+    for layer in range(encoder.layers):
+        steered = adapter.tap(layer, frames)
+        for given_frame, found in zip(frames.values.flatten(0, 1), steered.values.flatten(0, 1), strict=True):
+            torch.testing.assert_close(found.double(), naive(adapter, layer, given_frame.double()), **CLOSE)
+        assert steered.lengths is frames.lengths
+
+
+def test_router_slice_is_the_big_router(encoder: TinyEncoder) -> None:
+    """A layer's row block gives the gates that all L·E logits give at that block."""
+    router = SoftmaxRouter(SoftmaxRouterConfig(temperature=2.0), encoder.width, 4, 3)
+    hidden = torch.randn(2, 5, encoder.width)
+    everything = hidden @ router.weight.flatten(0, 1).T + router.bias.flatten()  # (B,T,L·E)
+
+    for row in range(3):
+        gates = (everything[..., 4 * row : 4 * (row + 1)] / 2.0).softmax(-1)
+        torch.testing.assert_close(router(hidden, row), gates, **CLOSE)
+
+
+def test_start_zero_is_the_unsteered_encoder(encoder: TinyEncoder, features: Padded) -> None:
+    """With vectors of standard deviation 0 the frames are bit-equal to those of the bare encoder."""
+    steered = encoder(features, steering(encoder, start=0.0).tap)
+
+    assert torch.equal(steered.values, encoder(features).values)
+
+
+def test_uniform_gates_add_the_mean_vector(encoder: TinyEncoder) -> None:
+    """A router of zeros weighs all experts alike."""
+    adapter = steering(encoder)
+    torch.nn.init.zeros_(adapter.router.weight)
+    torch.nn.init.zeros_(adapter.router.bias)
+    frames = Padded(torch.randn(1, 4, encoder.width), torch.tensor([4]))
+
+    shift = adapter.tap(1, frames).values - frames.values
+
+    expected = (adapter.scales[1] * adapter.vectors[1].mean(0)).expand(1, 4, -1)
+    torch.testing.assert_close(shift, expected, **CLOSE)
+
+
+def test_one_expert_is_static_steering(encoder: TinyEncoder) -> None:
+    """With one expert every frame is shifted alike, whatever the router says."""
+    adapter = steering(encoder, experts=1)
+    frames = Padded(torch.randn(2, 4, encoder.width), torch.tensor([4, 4]))
+
+    shift = adapter.tap(0, frames).values - frames.values
+
+    torch.testing.assert_close(shift, (adapter.scales[0] * adapter.vectors[0, 0]).expand(2, 4, -1), **CLOSE)
+
+
+def test_only_chosen_layers_are_steered(encoder: TinyEncoder) -> None:
+    """`layers = [2, 0]` owns two rows, in the encoder's order, and leaves layer 1 alone."""
+    adapter = steering(encoder, layers=[2, 0])
+    frames = Padded(torch.randn(1, 4, encoder.width), torch.tensor([4]))
+
+    assert adapter.vectors.shape == (2, 4, encoder.width)
+    assert adapter.router.weight.shape == (2, 4, encoder.width)
+    assert adapter.first_layer == 0
+    assert adapter.tap(1, frames) is frames
+    expected = naive(adapter, 1, frames.values[0, 0].double())
+    torch.testing.assert_close(adapter.tap(2, frames).values[0, 0].double(), expected, **CLOSE)
+
+
+def test_a_layer_that_does_not_exist_is_refused() -> None:
+    """The message names the layer and the layers that there are."""
+    config = SteeringConfig(layers=[0, 3], router=Selection("router", "softmax", SoftmaxRouterConfig()))
+
+    with pytest.raises(UsageError, match="layer 3, but the encoder's layers are 0 to 2"):
+        config.steered(3)
+
+
+def test_gradients_reach_vectors_scales_and_router_only(encoder: TinyEncoder, features: Padded) -> None:
+    """Every trained tensor gets a finite gradient that is not zero in every layer; no frozen tensor gets one."""
+    adapter = steering(encoder)
+    encoder(features, adapter.tap).values.square().sum().backward()
+
+    for name, parameter in adapter.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert (parameter.grad.flatten(1) if parameter.ndim > 1 else parameter.grad[:, None]).any(1).all(), name
+    assert all(parameter.grad is None for parameter in encoder.parameters())
+    grouped = [parameter for group in adapter.groups().values() for parameter in group]
+    assert {id(p) for p in grouped} == {id(p) for p in adapter.parameters()}
+
+
+def test_no_graph_before_the_first_steered_layer(encoder: TinyEncoder, features: Padded) -> None:
+    """Layers below the first steered one cost no backward pass."""
+    adapter = steering(encoder, layers=[1])
+    seen = {}
+
+    def tap(layer: int, frames: Padded) -> Padded:
+        seen[layer] = frames.values.requires_grad
+        return adapter.tap(layer, frames)
+
+    encoder(features, tap)
+
+    assert seen == {0: False, 1: False, 2: True}
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_frames_keep_the_encoders_precision(dtype: torch.dtype, features: Padded) -> None:
+    """An encoder in another precision goes on in it; what is trained stays in fp32."""
+    encoder = TinyEncoder(TinyConfig()).to(dtype)
+    adapter = steering(encoder)
+
+    assert encoder(features, adapter.tap).values.dtype == dtype
+    assert adapter.vectors.dtype == torch.float32
+
+
+class TestBalance:
+    """The load-balance loss: KL(mean gate ‖ uniform) over valid frames."""
+
+    @given(st.integers(0, 2**31), st.integers(2, 6))
+    @settings(deadline=None, max_examples=25)
+    def test_equals_the_definition_and_is_never_negative(self, seed: int, experts: int) -> None:
+        """Σ_e p(e) · log(p(e)·E) with p the mean over valid frames; padding has no part in it."""
+        generator = torch.Generator().manual_seed(seed)
+        gates = torch.randn(3, 5, experts, generator=generator).softmax(-1)
+        mask = torch.arange(5) < torch.tensor([5, 1, 3])[:, None]
+
+        usage = torch.stack([gates[b, t] for b in range(3) for t in range(5) if mask[b, t]]).double().mean(0)
+        expected = sum(p * math.log(p * experts) for p in usage.tolist())
+        loss = balance_loss(gates, mask).item()
+
+        assert loss == pytest.approx(expected, abs=1e-5)
+        assert loss >= -1e-6
+
+    def test_is_zero_when_all_experts_are_used_alike(self) -> None:
+        """Each frame may still choose one expert: it is the use over all frames that counts."""
+        assert balance_loss(torch.eye(4)[None], torch.ones(1, 4, dtype=torch.bool)).item() == pytest.approx(0, abs=1e-6)
+
+    def test_is_the_weighted_mean_over_layers_once(self, encoder: TinyEncoder, features: Padded) -> None:
+        """`penalty` gives each forward pass's loss once, and nothing where its weight is 0 or nothing is trained."""
+        adapter = steering(encoder, balance=0.3)
+        seen = []
+
+        def tap(layer: int, frames: Padded) -> Padded:
+            seen.append(balance_loss(adapter.router(frames.values, layer), frames.mask))
+            return adapter.tap(layer, frames)
+
+        encoder(features, tap)
+        penalty = adapter.penalty()
+
+        assert penalty is not None
+        torch.testing.assert_close(penalty, 0.3 * torch.stack(seen).mean())
+        assert adapter.penalty() is None
+        with torch.no_grad():
+            encoder(features, adapter.tap)
+        assert adapter.penalty() is None
+        plain = steering(encoder)
+        encoder(features, plain.tap)
+        assert plain.penalty() is None
+
+
+class TestStatistics:
+    """What the gates do, over valid frames only."""
+
+    def test_equal_a_naive_count(self, encoder: TinyEncoder, features: Padded) -> None:
+        """Load, entropies, effective number of experts and size of the shift, frame by frame."""
+        adapter = steering(encoder)
+        taken: list[list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = [[], [], []]
+
+        def tap(layer: int, frames: Padded) -> Padded:
+            steered = adapter.tap(layer, frames)
+            gates = adapter.router(frames.values, layer)
+            for row, length in enumerate(frames.lengths.tolist()):
+                for t in range(length):
+                    u = frames.values[row, t]
+                    taken[layer].append((gates[row, t], steered.values[row, t] - u, u))
+            return steered
+
+        adapter.watch()
+        with torch.no_grad():
+            encoder(features, tap)
+            encoder(features, tap)
+        records = adapter.statistics()
+
+        assert [record["layer"] for record in records] == [0, 1, 2]
+        for layer, record in enumerate(records):
+            gates = torch.stack([g for g, _, _ in taken[layer]]).double()
+            load = gates.mean(0)
+            usage_entropy = -(load * load.log()).sum().item()
+            assert record["load"] == pytest.approx(load.tolist(), abs=1e-5)
+            assert record["entropy"] == pytest.approx(-(gates * gates.log()).sum(-1).mean().item(), abs=1e-5)
+            assert record["usage_entropy"] == pytest.approx(usage_entropy, abs=1e-5)
+            assert record["effective"] == pytest.approx(math.exp(usage_entropy), abs=1e-4)
+            relative = [(shift.norm() / u.norm()).item() for _, shift, u in taken[layer]]
+            assert record["relative_norm"] == pytest.approx(sum(relative) / len(relative), abs=1e-4)
+            assert record["scale"] == pytest.approx(0.5)
+
+    def test_dead_experts_are_counted(self) -> None:
+        """An expert below a twentieth of its fair share is dead."""
+        statistics = GateStatistics(1, 4)
+        gates = torch.tensor([0.49, 0.49, 0.019, 0.001]).expand(1, 10, 4)
+        statistics.add(0, Padded(torch.ones(1, 10, 2), torch.tensor([10])), gates, torch.ones(1, 10, 2))
+
+        assert statistics.record(0)["dead"] == 1
+
+    def test_stop_with_the_record(self, encoder: TinyEncoder, features: Padded) -> None:
+        """Without `watch` nothing is collected; `statistics` ends the watch."""
+        adapter = steering(encoder)
+        encoder(features, adapter.tap)
+        assert adapter.statistics() == []
+        adapter.watch()
+        encoder(features, adapter.tap)
+        assert len(adapter.statistics()) == 3
+        assert adapter.statistics() == []
+
+
+def test_padding_never_matters(encoder: TinyEncoder, features: Padded) -> None:
+    """Frames, balance loss and statistics of a batch are those of its clips alone, whatever the padding holds."""
+    adapter = steering(encoder, balance=1.0)
+    garbage = Padded(torch.where(features.mask[..., None], features.values, 1e4), features.lengths)
+
+    results = []
+    for given_features in (features, garbage):
+        adapter.watch()
+        frames = encoder(given_features, adapter.tap)
+        results.append((frames.rows(), adapter.penalty(), adapter.statistics()))
+
+    (rows, penalty, statistics), (rows_again, penalty_again, statistics_again) = results
+    for one, two in zip(rows, rows_again, strict=True):
+        torch.testing.assert_close(one, two, **CLOSE)
+    torch.testing.assert_close(penalty, penalty_again, **CLOSE)
+    for one_layer, two_layer in zip(statistics, statistics_again, strict=True):
+        assert one_layer["load"] == pytest.approx(two_layer["load"], abs=1e-5)
+        assert one_layer["relative_norm"] == pytest.approx(two_layer["relative_norm"], abs=1e-5)
+    for number, row in enumerate(features.rows()):
+        alone = encoder(Padded(row[None], features.lengths[number : number + 1]), adapter.tap)
+        torch.testing.assert_close(alone.values[0], rows[number], **CLOSE)
