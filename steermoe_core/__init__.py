@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from steermoe_core.component import Component, Selection, choose
     from steermoe_core.hookspecs import hookimpl
+    from steermoe_core.run.transcriber import load
 
-__all__ = ["Component", "Selection", "choose", "hookimpl"]
+__all__ = ["Component", "Selection", "choose", "hookimpl", "load"]
 
 #: Where each public name lives.
 _HOMES = {
@@ -20,6 +21,7 @@ _HOMES = {
     "Selection": "steermoe_core.component",
     "choose": "steermoe_core.component",
     "hookimpl": "steermoe_core.hookspecs",
+    "load": "steermoe_core.run.transcriber",
 }
 
 

@@ -56,7 +56,7 @@ def _dispatch(words: list[str]) -> int:
     if place is None:
         return _without_command(words)
     module = _command_module(words[place])
-    arguments = _parse(words[place], module, words[:place] + words[place + 1 :])
+    arguments = _parsed(command_parser(words[place]), words[:place] + words[place + 1 :])
     from steermoe_core.cli.session import Session
 
     return int(module.run(arguments, Session(arguments)))
@@ -98,10 +98,16 @@ def _command_module(name: str) -> ModuleType:
     return import_module(f"steermoe_core.cli.{name.replace('-', '_')}")
 
 
-def _parse(name: str, module: ModuleType, words: list[str]) -> Namespace:
-    parser = _parser(f"steermoe {name}", (module.__doc__ or "").partition(": ")[2].strip() or COMMANDS[name])
+def command_parser(name: str) -> ArgumentParser:
+    """Return the parser of one command, its description taken from the module's docstring.
+
+    :raises UsageError: there is no such command.
+    """
+    module = _command_module(name)
+    about = (module.__doc__ or "").partition(": ")[2].strip() or COMMANDS[name]
+    parser = _parser(f"steermoe {name}", about[:1].upper() + about[1:])
     module.add_arguments(parser)
-    return _parsed(parser, words)
+    return parser
 
 
 def _parser(program: str, description: str) -> ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -62,7 +63,7 @@ class AsrCollator(Collator):
     :param tokenizer: any Hugging Face tokenizer with an EOS token; nothing is asked about padding.
     :param features: turns waveforms into the encoder's input, `Encoder.features`.
     :param rate: samples a second that `features` expects.
-    :raises SetupError: when the tokenizer has no EOS token.
+    :raises SetupError: when the tokenizer has no EOS token, or `answer_end` is not one token.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class AsrCollator(Collator):
         self.features = features
         self.rate = rate
         self._layout = Layout.parse(config.template)
+        self.end = self._end()
 
     def collate(self, examples: Sequence[Example], *, answered: bool = True) -> Batch:
         """Load the clips and lay the texts out.
@@ -87,7 +89,8 @@ class AsrCollator(Collator):
         :param answered: False leaves the answers empty, for generation; no text is then too long.
         :raises DataError: when a clip cannot be read, or an answer or prompt does not fit the settings.
         """
-        waveforms = [load(example.audio, self.rate) for example in examples]
+        # Fewer samples read as if they were `rate` a second: a faster clip.
+        waveforms = [load(example.audio, round(self.rate / example.speed)) for example in examples]
         answers = [self._checked(example) if answered else [] for example in examples]
         prompts = [example.prompt for example in examples]
         return self._batch([example.id for example in examples], waveforms, prompts, answers)
@@ -125,22 +128,22 @@ class AsrCollator(Collator):
         return kept, report
 
     def answer(self, example: Example) -> list[int]:
-        """Return the ids to be learned, EOS at the end.
+        """Return the ids to be learned, the end token last.
 
         :raises DataError: when the text itself holds the end token.
         """
         text = example.text.lower() if self.config.lower else example.text
         tokens = self._tokens(self.config.answer_prefix + text if text else "")
-        if self.tokenizer.eos_token_id in tokens:
-            msg = f"{example.id}: its text holds {self.tokenizer.eos_token!r}, the token that ends an answer"
-            raise DataError(msg)
-        return [*tokens, self.tokenizer.eos_token_id]
+        for end in (self.end, self.tokenizer.eos_token_id):
+            if end in tokens:
+                msg = f"{example.id}: its text holds {self.tokenizer.decode([end])!r}, the token that ends an answer"
+                raise DataError(msg)
+        return [*tokens, self.end]
 
     def hypothesis(self, answer: Sequence[int]) -> str:
-        """Return generated ids as text: up to the first EOS, without special tokens and the answer prefix."""
-        said = [int(token) for token in answer]
-        if self.tokenizer.eos_token_id in said:
-            said = said[: said.index(self.tokenizer.eos_token_id)]
+        """Return generated ids as text: up to the first end, without special tokens and the answer prefix."""
+        ends = {self.end, self.tokenizer.eos_token_id}
+        said = list(takewhile(lambda token: token not in ends, map(int, answer)))
         text = self.tokenizer.decode(said, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return str(text).strip().removeprefix(self.config.answer_prefix.strip()).strip()
 
@@ -169,8 +172,21 @@ class AsrCollator(Collator):
             after=ids([self._tokens(after) for _, after in texts]),
             answer=ids(answers),
             seconds=torch.tensor([len(waveform) / self.rate for waveform in waveforms]),
+            ends=(self.end,),
             one_prompt=all(own is None for own in prompts),
         )
+
+    def _end(self) -> int:
+        if not self.config.answer_end:
+            return int(self.tokenizer.eos_token_id)
+        tokens = self._tokens(self.config.answer_end)
+        if len(tokens) != 1:
+            msg = (
+                f"collator.answer_end {self.config.answer_end!r} is {len(tokens)} tokens of this decoder; "
+                "choose a text that is one token, or leave it empty for the tokenizer's EOS"
+            )
+            raise SetupError(msg)
+        return tokens[0]
 
     def _prompt(self, name: str, own: str | None) -> str:
         if own is None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path  # noqa: TC003 - the strict converter asks for the type
 
 import attrs
-from attrs.validators import ge, gt
+from attrs.validators import deep_iterable, ge, gt, min_len
 
 #: Where the audio tokens stand in a template, and where the prompt's text does.
 AUDIO_SLOT, PROMPT_SLOT = "{audio}", "{prompt}"
@@ -51,6 +51,7 @@ class FolderConfig:
     :param parts: division of a folder without sub-folders: share of each part, by the hash of the text, so
         that no text is in two parts; what no part claims is `train`. Example: `{ dev = 0.1, test = 0.2 }`.
     :param seed: another seed divides differently.
+    :param speeds: each clip is taken once at each of these speeds (pitch changes with it); for training.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class FolderConfig:
     split: str = ALL
     parts: dict[str, float] = attrs.field(factory=dict, validator=_check_parts)
     seed: int = attrs.field(default=0, validator=ge(0))
+    speeds: list[float] = attrs.field(factory=lambda: [1.0], validator=deep_iterable(gt(0.0), min_len(1)))
 
 
 @attrs.frozen(kw_only=True)
@@ -71,6 +73,8 @@ class AsrConfig:
     :param template: order of the input: exactly one `{audio}`, at most one `{prompt}`, any text around them.
     :param answer_prefix: put in front of each answer, e.g. a space where the tokenizer's words begin with
         one; removed again from what the model says.
+    :param answer_end: a text of one token that ends each answer, e.g. a line break where the template shows
+        examples that end so; empty: the tokenizer's EOS.
     :param lower: answers are learned in lower case.
     :param max_answer_tokens: clips with a longer answer, end token included, are left out of training and
         counted; no answer is ever cut.
@@ -79,5 +83,6 @@ class AsrConfig:
     prompt: str = "please transcribe the audio content into text: "
     template: str = attrs.field(default="{audio}{prompt}", validator=_check_template)
     answer_prefix: str = ""
+    answer_end: str = ""
     lower: bool = False
     max_answer_tokens: int = attrs.field(default=448, validator=gt(0))

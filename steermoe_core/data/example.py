@@ -20,6 +20,7 @@ class Example:
     :param prompt: the question that goes with this clip; None where the collator has one prompt for all.
     :param cluster: speaker or group of clips that are not independent of one another; intervals are
         bootstrapped over clusters. None: the example stands alone.
+    :param speed: how much faster than recorded it is played, pitch included; `seconds` is the duration then.
     :param split: part that the example belongs to ("train", "dev", "test"), or None where the source has no
         parts. A "test" example cannot be trained on.
     """
@@ -31,3 +32,16 @@ class Example:
     prompt: str | None = None
     cluster: str | None = None
     split: str | None = None
+    speed: float = 1.0
+
+
+def at_speeds(examples: Sequence[Example], speeds: Sequence[float]) -> list[Example]:
+    """Return every example once at each speed: more variety from the same recordings.
+
+    A copy at another speed than 1 has the speed in its id.
+    """
+    return [example if speed == 1.0 else _faster(example, speed) for speed in speeds for example in examples]
+
+
+def _faster(example: Example, speed: float) -> Example:
+    return attrs.evolve(example, id=f"{example.id}@{speed:g}", speed=speed, seconds=example.seconds / speed)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from steermoe_core.data.audio import duration
 from steermoe_core.data.check import some
 from steermoe_core.data.config import ALL
-from steermoe_core.data.example import Example
+from steermoe_core.data.example import Example, at_speeds
 from steermoe_core.data.split import part_of
 from steermoe_core.errors import DataError
 
@@ -43,7 +43,7 @@ def folder(config: FolderConfig) -> list[Example]:
         msg = f"{config.path}: there is no such folder"
         raise DataError(msg)
     examples = _whole(config) if (config.path / TABLE).is_file() else _divided(config)
-    return _chosen(examples, config)
+    return at_speeds(_chosen(examples, config), config.speeds)
 
 
 def _whole(config: FolderConfig) -> list[Example]:

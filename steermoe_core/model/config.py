@@ -99,20 +99,27 @@ class SoftCtcConfig:
     table); blanks are dropped and each run of equal best tokens becomes one audio token: the
     posterior-weighted mean of the embeddings.
 
+    :param pool: time pooling before the choice.
     :param start: `ctc` trains on the CTC loss alone for the first `start_steps` steps, without the
         language model; `random` uses both losses from the first step.
     :param start_steps: steps of that first phase.
     :param weight: weight of the CTC loss beside the language model's loss after it.
     :param vocabulary: the tokens to choose from: those of the training answers, or all.
+    :param negatives: in the CTC loss, tokens that the batch's answers don't hold compete only as a random
+        sample of this size; 0 takes them all. Reading always takes all.
     :param scale: initial factor of the cosines.
+    :param blank_bias: initial advantage of the blank.
     :param sharpness: posteriors are raised to this power before they mix embeddings.
     """
 
+    pool: PoolConfig = attrs.field(factory=lambda: PoolConfig(kind="none"))
     start: Literal["ctc", "random"] = "ctc"
     start_steps: int = attrs.field(default=0, validator=ge(0))
     weight: float = attrs.field(default=0.3, validator=ge(0.0))
     vocabulary: Literal["train", "all"] = "train"
+    negatives: int = attrs.field(default=0, validator=ge(0))
     scale: float = attrs.field(default=20.0, validator=gt(0.0))
+    blank_bias: float = 0.0
     sharpness: float = attrs.field(default=1.0, validator=gt(0.0))
 
 

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 
     from steermoe_core.data.layout import Batch
     from steermoe_core.data.padded import Padded
+    from steermoe_core.model.decoder import Decoder
     from steermoe_core.model.joined import Joined
 
 
 @attrs.frozen
 class Answer:
-    """What the decoder wrote for one clip: token ids without EOS, and why it stopped."""
+    """What the decoder wrote for one clip: token ids without the end token, and why it stopped."""
 
     ids: list[int]
     stop: Literal["eos", "limit"]
@@ -43,49 +44,53 @@ def generate(model: Joined, batch: Batch, limits: Sequence[int], audio: Padded |
     rows = torch.arange(len(inputs), device=hidden.device)
     before = prefix[0][0].shape[2] if prefix else 0
     mask = torch.nn.functional.pad(inputs.mask.long(), (before, 0), value=1)
-    return _continue(model, cache, hidden[rows, inputs.lengths - 1], mask, before + inputs.lengths, limits)
+    answers = _Answers(limits, {*batch.ends, model.decoder.eos})
+    _extend(model.decoder, cache, hidden[rows, inputs.lengths - 1], mask, before + inputs.lengths, answers)
+    return answers.done()
 
 
-def _continue(
-    model: Joined, cache: Any, last: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, limits: Sequence[int]
-) -> list[Answer]:
+def _extend(
+    decoder: Decoder, cache: Any, last: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, answers: _Answers
+) -> None:
     """Extend every row from its last hidden state (B,H); finished rows leave the batch at once."""
-    decoder = model.decoder
-    said: list[list[int]] = [[] for _ in limits]
-    stops: list[Literal["eos", "limit"]] = ["limit" for _ in limits]
-    alive = list(range(len(limits)))  # rows that still speak, in the batch's order
-    while alive:
+    while answers.alive:
         chosen = decoder.logits(last).argmax(-1)  # (B,)
-        going = _append(said, stops, alive, chosen.tolist(), limits, decoder.eos)
-        if len(going) < len(alive):
+        going = answers.append(chosen.tolist())
+        if len(going) < len(chosen):
             keep = torch.tensor(going, device=last.device, dtype=torch.long)
-            alive = [alive[place] for place in going]
             chosen, mask, positions = chosen[keep], mask[keep], positions[keep]
             cache.batch_select_indices(keep)
-        if alive:
+        if going:
             mask = torch.nn.functional.pad(mask, (0, 1), value=1)
             last = decoder.hidden(decoder.embed(chosen)[:, None], mask, positions[:, None], cache)[:, 0]
             positions = positions + 1
-    return [Answer(ids, stop) for ids, stop in zip(said, stops, strict=True)]
 
 
-def _append(
-    said: list[list[int]],
-    stops: list[Literal["eos", "limit"]],
-    alive: list[int],
-    chosen: list[int],
-    limits: Sequence[int],
-    eos: int,
-) -> list[int]:
-    """Add each living row's token to what it said; return the places of the rows that go on."""
-    going = []
-    for place, (row, token) in enumerate(zip(alive, chosen, strict=True)):
-        if limits[row] < 1:
-            continue
-        if token == eos:
-            stops[row] = "eos"
-            continue
-        said[row].append(token)
-        if len(said[row]) < limits[row]:
-            going.append(place)
-    return going
+class _Answers:
+    """What the rows have said so far, and which of them still speak."""
+
+    def __init__(self, limits: Sequence[int], ends: set[int]) -> None:
+        self.limits = limits
+        self.ends = ends
+        self.said: list[list[int]] = [[] for _ in limits]
+        self.ended: set[int] = set()
+        self.alive = list(range(len(limits)))  # rows that still speak, in the batch's order
+
+    def append(self, chosen: Sequence[int]) -> list[int]:
+        """Add a token to each living row; return the places, among the living, of those that go on."""
+        going = [place for place, (row, token) in enumerate(zip(self.alive, chosen, strict=True)) if self._goes_on(row, token)]
+        self.alive = [self.alive[place] for place in going]
+        return going
+
+    def done(self) -> list[Answer]:
+        """Return the finished answers."""
+        return [Answer(ids, "eos" if row in self.ended else "limit") for row, ids in enumerate(self.said)]
+
+    def _goes_on(self, row: int, token: int) -> bool:
+        if len(self.said[row]) >= self.limits[row]:
+            return False
+        if token in self.ends:
+            self.ended.add(row)
+            return False
+        self.said[row].append(token)
+        return len(self.said[row]) < self.limits[row]

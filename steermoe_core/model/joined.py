@@ -44,10 +44,12 @@ class Joined(nn.Module):
         """
         frames = self.frames(batch.features)
         spoken = Padded(batch.answer.values, batch.answer.lengths - 1)  # nobody says EOS
-        audio, loss = self.projector(frames, spoken)
-        total = frames.values.new_zeros(()) if loss is None else loss
         if language_model:
-            total = self.projector.loss_weight * total + self.answer_losses(batch, audio).sum()
+            audio, own = self.projector(frames, spoken)
+            total = self.answer_losses(batch, audio).sum()
+            total = total if own is None else total + self.projector.loss_weight * own
+        else:
+            total = self.projector.loss(frames, spoken)
         penalty = self.adapter.penalty()
         share = batch.answer.lengths.sum() / tokens
         return total / tokens + (0.0 if penalty is None else penalty * share)

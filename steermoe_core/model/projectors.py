@@ -36,6 +36,10 @@ class Projector(nn.Module):
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         """Return audio tokens (B,A,H) and, given the answers' ids (B,Y), its own loss summed over tokens."""
 
+    def loss(self, frames: Padded, answer: Padded) -> torch.Tensor | None:  # noqa: ARG002 - for those that have one
+        """Return its own loss summed over tokens, without making audio tokens; None if it has none."""
+        return None
+
     @abstractmethod
     def tokens(self, frames: int) -> int:
         """Return the largest number of audio tokens that so many frames become."""

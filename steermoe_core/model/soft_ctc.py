@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from steermoe_core.data.padded import Padded
+from steermoe_core.model.pooling import pool, pooled_length, pooled_width
 from steermoe_core.model.projectors import Projector
 
 if TYPE_CHECKING:
@@ -36,8 +37,9 @@ class SoftCtcProjector(Projector):
         self.config = config
         self.start_steps = config.start_steps if config.start == "ctc" else 0
         self.loss_weight = config.weight
-        self.map = nn.Linear(width, decoder.width)
+        self.map = nn.Linear(pooled_width(config.pool, width), decoder.width)
         self.blank = nn.Parameter(torch.randn(decoder.width) * decoder.width**-0.5)
+        self.blank_bias = nn.Parameter(torch.tensor(config.blank_bias))
         self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale)))
         self.register_buffer("vocabulary", torch.ones(len(decoder.embeddings), dtype=torch.bool))
         # In a tuple, so that torch does not take the decoder's table for a parameter of the projector.
@@ -45,26 +47,48 @@ class SoftCtcProjector(Projector):
 
     def begin(self, answers: Iterable[list[int]], pairs: Iterable[tuple[Padded, Padded]]) -> None:  # noqa: ARG002
         if self.config.vocabulary == "train":
+            said = sorted({token for answer in answers for token in answer})
             self.vocabulary.zero_()
-            self.vocabulary[torch.tensor(sorted({token for answer in answers for token in answer}))] = True
+            self.vocabulary[torch.tensor(said, dtype=torch.long)] = True
 
     def tokens(self, frames: int) -> int:
-        return frames
+        return pooled_length(self.config.pool, frames)
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
+        pooled = pool(self.config.pool, frames)
         rows = self._table[0][self.vocabulary].to(frames.values.dtype)  # (C,H)
-        logits = self._logits(frames.values, rows)  # (B,T,1+C)
-        loss = None if answer is None else _ctc(logits, frames, self._classes(answer))
-        return self._compress(logits, frames, rows), loss
+        tokens = self._compress(self._logits(pooled.values, rows), pooled, rows)
+        return tokens, None if answer is None else self.loss(frames, answer)
 
-    def _classes(self, answer: Padded) -> Padded:
-        """Return the class of each token, from 1 on, in the order of the vocabulary."""
-        classes = self.vocabulary.cumsum(0) * self.vocabulary  # (V,)
-        return Padded(classes[answer.values], answer.lengths)
+    def loss(self, frames: Padded, answer: Padded) -> torch.Tensor:
+        pooled = pool(self.config.pool, frames)
+        chosen, correction = self._candidates(answer)
+        rows = self._table[0][chosen].to(frames.values.dtype)  # (C,H)
+        logits = self._logits(pooled.values, rows) + F.pad(correction, (1, 0))
+        classes = chosen.cumsum(0) * chosen  # (V,): the class of each token, from 1 on
+        return _ctc(logits, pooled, Padded(classes[answer.values], answer.lengths))
 
-    def _logits(self, frames: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        directions = F.normalize(torch.cat([self.blank[None], rows]), dim=-1)
-        return self.log_scale.exp() * (F.normalize(self.map(frames), dim=-1) @ directions.T)
+    def _candidates(self, answer: Padded) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return which tokens (V,) compete in the loss, and what is added to the logits of each (C,).
+
+        With `negatives`, the answers' own tokens compete with a random sample of the others, whose logits
+        are raised so that the sum over the sample estimates the sum over all of them.
+        """
+        said = torch.zeros_like(self.vocabulary)
+        said[answer.values[answer.mask]] = True
+        others = (self.vocabulary & ~said).nonzero().squeeze(-1)
+        sampled = self.config.negatives or len(others)
+        if sampled >= len(others):
+            return self.vocabulary, self.map.weight.new_zeros(int(self.vocabulary.sum()))
+        order = torch.randperm(len(others), device=others.device)[:sampled]
+        chosen = said.index_fill(0, others[order], value=True)
+        raised = math.log(len(others) / sampled) * (~said[chosen])
+        return chosen, raised.to(self.map.weight.dtype)
+
+    def _logits(self, pooled: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        directions = F.normalize(torch.cat([self.blank[None], rows]), dim=-1)  # (1+C,H)
+        cosines = F.normalize(self.map(pooled), dim=-1) @ directions.T  # (B,T,1+C)
+        return self.log_scale.exp() * cosines + F.pad(self.blank_bias[None], (0, len(rows)))
 
     def _compress(self, logits: torch.Tensor, frames: Padded, rows: torch.Tensor) -> Padded:
         best = logits.argmax(-1).masked_fill(~frames.mask, BLANK)  # (B,T)
@@ -79,7 +103,8 @@ class SoftCtcProjector(Projector):
         slot = clip * tokens + run
         sums = rows.new_zeros(len(lengths) * tokens, rows.shape[1]).index_add(0, slot, mixtures)
         counts = rows.new_zeros(len(lengths) * tokens).index_add(0, slot, torch.ones_like(slot, dtype=rows.dtype))
-        return Padded((sums / counts.clamp_min(1)[:, None]).view(len(lengths), tokens, -1), lengths)
+        means = sums / counts.clamp_min(1)[:, None]
+        return Padded(means.view(len(lengths), tokens, rows.shape[1]), lengths)
 
 
 def _ctc(logits: torch.Tensor, frames: Padded, answer: Padded) -> torch.Tensor:

@@ -48,7 +48,10 @@ def pretrained(auto_class: Any, weights: str, **options: Any) -> Any:
     from transformers import AutoConfig  # noqa: PLC0415 - takes seconds
 
     build = getattr(auto_class, "from_config", None) or auto_class._from_config  # noqa: SLF001 - its only spelling
-    return build(load(AutoConfig, weights), **options)
+    config = load(AutoConfig, weights)
+    if options.get("dtype") == "auto":
+        options["dtype"] = config.dtype or torch.get_default_dtype()
+    return build(config, **options)
 
 
 def load(auto_class: Any, weights: str, **options: Any) -> Any:
@@ -63,7 +66,7 @@ def load(auto_class: Any, weights: str, **options: Any) -> Any:
     disable_progress_bar()  # the engine shows its own
     try:
         return auto_class.from_pretrained(weights, **options)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a folder that holds something else
         msg = (
             f"no weights at {weights!r}: it is neither a folder with a model, nor a set of weights that a plugin "
             f"provides, nor a model that the hub gave ({_first_line(error)})"

@@ -58,7 +58,7 @@ def _install_speech() -> None:
 
 
 def _prepare_models() -> None:
-    from steermoe_pocket import smollm2, whisper  # noqa: PLC0415  # seconds to import
+    from steermoe_pocket import smollm2, whisper  # seconds to import
 
     settings = WeightsConfig()
     _timed("Whisper tiny.en", lambda: whisper.whisper_tiny_en(settings).name)
@@ -67,7 +67,7 @@ def _prepare_models() -> None:
 
 
 def _prepare_speech(wanted: argparse.Namespace) -> None:
-    from steermoe_pocket import clips, human, synthetic  # noqa: PLC0415
+    from steermoe_pocket import clips, human, synthetic
 
     def described(found: list[clips.Clip]) -> str:
         return f"{len(found)} clips, {sum(clip.seconds for clip in found) / 3600:.2f} hours"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import attrs
-from attrs.validators import ge, gt, in_, instance_of
+from attrs.validators import deep_iterable, ge, gt, in_, instance_of, min_len
 
 SOURCES = ("human", "synthetic", "digits", "librivox")
 SPLITS = ("train", "dev", "test", "all")
@@ -21,7 +21,7 @@ class WeightsConfig:
 class SpeechConfig:
     """`use = "pocket-speech"`: which speech, how much of it, and what stands in where it is not installed.
 
-    :param source: `human` is 550 telephone prompts by one speaker (24 minutes), `synthetic` is generated
+    :param source: `human` is 549 telephone prompts by one speaker (24 minutes), `synthetic` is generated
         sentences by a synthetic voice, `digits` is numbers put together from the human recordings of number
         words, `librivox` is five sentences of an audio book, for tests only.
     :param split: part of the source; equal texts are in equal parts, in every source.
@@ -30,6 +30,7 @@ class SpeechConfig:
     :param hours: amount of synthetic or composed speech, all parts together; 1 is the beginning of 2.
     :param seed: start of the random sentences, numbers, speeds and pitches.
     :param numbers: numbers in the transcripts as they are `written` ("press 1") or `spelled` ("press one").
+    :param speeds: each clip is taken once at each of these speeds (pitch changes with it); for training.
     :param share: where the Debian packages are unpacked.
     """
 
@@ -48,6 +49,7 @@ class SpeechConfig:
         default="written",
         validator=in_(("written", "spelled")),
     )
+    speeds: list[float] = attrs.field(factory=lambda: [1.0], validator=deep_iterable(gt(0.0), min_len(1)))
     share: Path = attrs.field(default=Path("/usr/share"), validator=instance_of(Path))
 
     @split.validator

@@ -6,7 +6,7 @@ import random
 import re
 from functools import cache
 from importlib.resources import files
-from itertools import accumulate, repeat
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import attrs
@@ -24,6 +24,8 @@ _HELD_OUT = {"dev": 0.02, "test": 0.05}
 _SURPRISE = 0.25
 #: Texts of up to this many words may come twice.
 _SHORT = 2
+#: So many of the most frequent words come so many times more than the others.
+_TOP, _FREQUENT = 1000, 2
 
 
 def sentences(seed: int) -> Iterator[str]:
@@ -54,6 +56,7 @@ class _Writer:
     """Expands the grammar by one stream of random numbers."""
 
     random: random.Random
+    deck: list[str] = attrs.field(factory=list)
 
     def sentence(self) -> str:
         (style,) = self.random.choices(list(_MIX), list(_MIX.values()))
@@ -70,8 +73,12 @@ class _Writer:
         return re.sub(r"\{(\w+)\}", lambda match: self._expand(match.group(1)), phrase)
 
     def _word(self) -> str:
-        words, weights = _vocabulary()
-        return self.random.choices(words, cum_weights=weights)[0]
+        """Deal a common word: every word comes once before any comes again, frequent ones a few times."""
+        if not self.deck:
+            words = _vocabulary()
+            self.deck += [*words, *words[:_TOP] * _FREQUENT]
+            self.random.shuffle(self.deck)
+        return self.deck.pop()
 
     def _number(self) -> str:
         return spell(self.random.randrange(10 ** self.random.randint(1, 6)))
@@ -90,7 +97,6 @@ def _grammar() -> Mapping[str, Sequence[str]]:
 
 
 @cache
-def _vocabulary() -> tuple[list[str], list[float]]:
-    """Return common words, most frequent first, and their cumulated weights: flatter than in running text."""
-    words = files(__package__).joinpath("words.txt").read_text("utf-8").split()
-    return words, list(accumulate((rank + 150) ** -0.6 for rank in range(len(words))))
+def _vocabulary() -> list[str]:
+    """Return common words, most frequent first."""
+    return files(__package__).joinpath("words.txt").read_text("utf-8").split()

@@ -36,7 +36,7 @@ def smollm2_135m_instruct(_config: WeightsConfig) -> Path:
 
 def write(folder: Path, gguf: Path) -> None:
     """Write model and tokenizer of a Llama in a GGUF file as a plain folder."""
-    from transformers import AutoTokenizer, LlamaForCausalLM  # noqa: PLC0415  # seconds to import
+    from transformers import AutoTokenizer, LlamaForCausalLM  # seconds to import
 
     with working(f"converting {gguf.name} (about half a minute)"), hushed():
         read = load_gguf(gguf)
@@ -52,7 +52,7 @@ def write(folder: Path, gguf: Path) -> None:
 
 def load_gguf(gguf: Path) -> LlamaForCausalLM:
     """Return the model as transformers reads it from the GGUF file, fp32."""
-    import torch  # noqa: PLC0415
-    from transformers import LlamaForCausalLM  # noqa: PLC0415
+    import torch
+    from transformers import LlamaForCausalLM
 
     return LlamaForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from steermoe_core.data.example import at_speeds
 from steermoe_pocket import digits, human, synthetic
 from steermoe_pocket.debian import SpeechMissingError
 
@@ -22,7 +23,7 @@ def examples(config: SpeechConfig) -> list[Example]:
     :raises SpeechMissingError: when the source's Debian package is not installed and nothing may stand in.
     """
     found = (clip.example(config.numbers) for clip in _clips(config))
-    return [example for example in found if config.split in ("all", example.split)]
+    return at_speeds([example for example in found if config.split in ("all", example.split)], config.speeds)
 
 
 def _clips(config: SpeechConfig) -> list[Clip]:

@@ -66,6 +66,6 @@ def _letter(word: str, after: str) -> str:
 
 @cache
 def _voice() -> Hibari:
-    from hibari import Hibari  # noqa: PLC0415  # opens the model
+    from hibari import Hibari  # opens the model
 
     return Hibari(threads=1)

@@ -58,9 +58,9 @@ def write(folder: Path, content: bytes, tokenizer: Path, settings: dict[str, Any
     :param settings: CTranslate2's `config.json`.
     :raises SetupError: when the binary is damaged or no Whisper.
     """
-    from transformers import WhisperForConditionalGeneration  # noqa: PLC0415  # seconds to import
+    from transformers import WhisperForConditionalGeneration  # seconds to import
 
-    from steermoe_pocket import whisper_config  # noqa: PLC0415
+    from steermoe_pocket import whisper_config
 
     state = rename(ctranslate2.read(content, "model.bin"))
     added = json.loads(tokenizer.read_text("utf-8"))["added_tokens"]

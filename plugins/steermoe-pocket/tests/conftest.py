@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import gzip
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
 import pytest
 
-RATE = 16_000
+from steermoe_pocket.clips import RATE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
 TRANSCRIPTS = """\
 ; Core Asterisk Sounds in English
 
@@ -23,7 +28,16 @@ beep: [this is a simple beep tone]
 conf-menu: Please press 1 to mute, or 22 to exit.
 not-recorded: There is no file for this.
 """
-RECORDED = ("hello", "digits/1", "digits/2", "digits/20", "digits/hundred", "letters/dash", "beep", "conf-menu")
+RECORDED = (
+    "hello",
+    "digits/1",
+    "digits/2",
+    "digits/20",
+    "digits/hundred",
+    "letters/dash",
+    "beep",
+    "conf-menu",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -39,24 +53,36 @@ def share(tmp_path: Path) -> Path:
     """Return a folder like `/usr/share` with the Debian packages' files, of tones."""
     folder = tmp_path / "share"
     for number, name in enumerate(RECORDED):
-        write_g722(folder / "asterisk/sounds/en_US_f_Allison" / f"{name}.g722", tone(0.3, 300 + 50 * number))
+        _write_g722(
+            folder / "asterisk/sounds/en_US_f_Allison" / f"{name}.g722", _tone(0.3, 300 + 50 * number)
+        )
     table = folder / "doc/asterisk-core-sounds-en/core-sounds-en.txt.gz"
     table.parent.mkdir(parents=True)
     table.write_bytes(gzip.compress(TRANSCRIPTS.encode()))
     return folder
 
 
-def tone(seconds: float, pitch: float) -> np.ndarray:
-    """Return a sine of half the full scale, (samples,) float32."""
+@pytest.fixture
+def tone() -> Callable[[float, float], np.ndarray]:
+    """Return a function (seconds, pitch) → sine of half the full scale (samples,)."""
+    return _tone
+
+
+@pytest.fixture
+def write_g722() -> Callable[[Path, np.ndarray], None]:
+    """Return a function that encodes a waveform at 16 kHz as raw G.722, as the Debian package has it."""
+    return _write_g722
+
+
+def _tone(seconds: float, pitch: float) -> np.ndarray:
     time = np.arange(int(seconds * RATE)) / RATE
     return (0.5 * np.sin(2 * np.pi * pitch * time)).astype(np.float32)
 
 
-def write_g722(path: Path, waveform: np.ndarray) -> None:
-    """Encode a waveform at 16 kHz as raw G.722, as the Debian package has it."""
+def _write_g722(path: Path, waveform: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", format="g722") as container:
-        stream = container.add_stream("g722", rate=RATE)
+        stream = container.add_stream("g722", rate=RATE, layout="mono")
         samples = (waveform * 32767).astype(np.int16)[None]
         frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
         frame.rate = RATE

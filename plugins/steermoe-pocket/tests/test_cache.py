@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from steermoe_core.errors import SetupError
 from steermoe_pocket import cache
 

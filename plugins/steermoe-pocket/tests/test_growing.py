@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
 from steermoe_pocket import clips, growing
 
 if TYPE_CHECKING:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import soundfile
-from conftest import RATE, tone, write_g722
-from steermoe_pocket import clips, human
-from steermoe_pocket.debian import SpeechMissingError
+
+from steermoe_pocket import clips, debian, human
+from steermoe_pocket.clips import RATE
 from steermoe_pocket.text import part
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
-def test_a_g722_file_is_decoded(tmp_path: Path) -> None:
+    Tone = Callable[[float, float], np.ndarray]
+    Write = Callable[[Path, np.ndarray], None]
+
+
+def test_a_g722_file_is_decoded(tmp_path: Path, tone: Tone, write_g722: Write) -> None:
     """The tone comes back: its length, its pitch and about its loudness."""
     write_g722(tmp_path / "a.g722", tone(1.0, 440))
     waveform = human.decode(tmp_path / "a.g722")
@@ -36,7 +43,9 @@ def test_prompts_are_those_with_speech(share: Path) -> None:
     }
 
 
-def test_prompts_are_decoded_once_and_again_when_the_recordings_change(share: Path, cache: Path) -> None:
+def test_prompts_are_decoded_once_and_again_when_the_recordings_change(
+    share: Path, cache: Path, tone: Tone, write_g722: Write
+) -> None:
     """The cache's folder is named by the content."""
     first = human.prompts(share)
     assert human.prompts(share) == first
@@ -61,13 +70,15 @@ def test_an_example_carries_what_the_engine_needs(share: Path) -> None:
 @pytest.mark.parametrize("package", ["asterisk-core-sounds-en-g722", "asterisk-core-sounds-en"])
 def test_a_missing_debian_package_is_named(share: Path, package: str) -> None:
     """The message names the package, the file and the command."""
-    file = human.debian.PACKAGES[package]
+    file = debian.PACKAGES[package]
     (share / file).unlink()
-    with pytest.raises(SpeechMissingError, match=f"no {share / file}; run as root: apt-get install .* {package}$"):
+    with pytest.raises(
+        debian.SpeechMissingError, match=f"no {share / file}; run as root: apt-get install .* {package}$"
+    ):
         human.prompts(share)
 
 
-def test_librivox_sentences_are_for_tests_only(share: Path) -> None:
+def test_librivox_sentences_are_for_tests_only(share: Path, tone: Tone) -> None:
     """Whatever their texts are, they belong to the test part."""
     folder = share / "pocketsphinx/test/data/librivox"
     folder.mkdir(parents=True)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from steermoe_core.errors import SetupError
 from steermoe_pocket.packages import Carried, key
 
@@ -21,7 +22,9 @@ def carried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Carried:
     (package / "__init__.py").write_text("raise RuntimeError('imported')")
     (package / "data" / "model.bin").write_bytes(CONTENT)
     monkeypatch.syspath_prepend(tmp_path)
-    return Carried("carrier_of_files", "data/model.bin", hashlib.sha256(CONTENT).hexdigest(), "carrier-of-files==1.0")
+    return Carried(
+        "carrier_of_files", "data/model.bin", hashlib.sha256(CONTENT).hexdigest(), "carrier-of-files==1.0"
+    )
 
 
 def test_a_file_is_found_without_importing_its_package(carried: Carried) -> None:
@@ -40,7 +43,9 @@ def test_another_file_is_refused(carried: Carried) -> None:
 def test_a_missing_package_is_named_with_the_command_that_installs_it() -> None:
     """The message can be copied into a terminal."""
     absent = Carried("no_such_package", "x", "0", "no-such-package==1.0")
-    with pytest.raises(SetupError, match=r'no-such-package==1.0 is not installed; run: pip install --no-deps "no-'):
+    with pytest.raises(
+        SetupError, match=r'no-such-package==1.0 is not installed; run: pip install --no-deps "no-'
+    ):
         absent.locate()
 
 

@@ -1,0 +1,109 @@
+"""The real models and recordings, where they are installed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jiwer
+import pytest
+import torch
+
+from steermoe_pocket import cache as pocket_cache
+from steermoe_pocket import debian, human, smollm2, whisper
+from steermoe_pocket.config import SpeechConfig, WeightsConfig
+from steermoe_pocket.speech import examples
+from steermoe_pocket.text import spelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.slow
+
+needs_recordings = pytest.mark.skipif(bool(debian.missing()), reason="the Debian packages are not installed")
+USERS = pocket_cache.root()
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Use the user's cache: the real models take a while to convert."""
+    monkeypatch.setenv("STEERMOE_CACHE", str(USERS))
+    return USERS
+
+
+def transcribe(folder: Path, waveforms: list[Any], **options: Any) -> list[str]:
+    """Return what Whisper's own decoder hears."""
+    from transformers import WhisperForConditionalGeneration, WhisperProcessor
+
+    processor = WhisperProcessor.from_pretrained(folder)
+    model = WhisperForConditionalGeneration.from_pretrained(folder)
+    heard = []
+    for waveform in waveforms:
+        features = processor(waveform, sampling_rate=16_000, return_tensors="pt").input_features
+        ids = model.generate(features, **options)
+        heard += processor.batch_decode(ids, skip_special_tokens=True)
+    return [spelled(text) for text in heard]
+
+
+@needs_recordings
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("build", "options"),
+    [(whisper.whisper_tiny_en, {}), (whisper.whisper_base, {"language": "en", "task": "transcribe"})],
+    ids=["tiny.en", "base"],
+)
+def test_whisper_transcribes_librivox(
+    build: Callable[[WeightsConfig], Path], options: dict[str, str]
+) -> None:
+    """With its own decoder, at most one word in ten is wrong."""
+    from steermoe_core.data.audio import load
+
+    clips = human.librivox(debian.SHARE)
+    heard = transcribe(build(WeightsConfig()), [load(clip.audio, 16_000) for clip in clips], **options)
+    heard = [text.replace("mr ", "mister ") for text in heard]
+    assert jiwer.wer([clip.text for clip in clips], heard) <= 0.10
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_smollm2_says_paris_and_computes_as_its_gguf_file_does() -> None:
+    """The plain folder is the same model: equal logits, the same tokenizer, the same answer."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = smollm2.smollm2_135m_instruct(WeightsConfig())
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    question = [{"role": "user", "content": "What is the capital of France?"}]
+    ids = tokenizer.apply_chat_template(
+        question, add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
+    answer = model.generate(**ids, max_new_tokens=16, do_sample=False)[0, ids["input_ids"].shape[1] :]
+    assert "Paris" in tokenizer.decode(answer)
+    with torch.no_grad():
+        direct = smollm2.load_gguf(smollm2.GGUF.locate())(**ids).logits
+        assert torch.equal(model(**ids).logits, direct)
+
+
+@needs_recordings
+def test_human_speech_is_divided_as_promised() -> None:
+    """549 prompts, at least 100 for the test, about 50 for choices, and no text in two parts."""
+    parts = {split: examples(SpeechConfig(split=split)) for split in ("train", "dev", "test")}
+    counts = {split: len(found) for split, found in parts.items()}
+    assert counts["test"] >= 100
+    assert 35 <= counts["dev"] <= 65
+    assert sum(counts.values()) == 549
+    heard = [{spelled(example.text) for example in found} for found in parts.values()]
+    assert not (heard[0] & heard[1] or heard[0] & heard[2] or heard[1] & heard[2])
+
+
+@needs_recordings
+def test_numbers_are_composed_of_human_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every number word has its recording."""
+    monkeypatch.setenv("STEERMOE_CACHE", str(tmp_path))
+    found = examples(SpeechConfig(source="digits", split="all", hours=0.02))
+    assert sum(example.seconds for example in found) == pytest.approx(72, abs=6)
+
+
+def test_speech_is_synthesised_in_two_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute of it, the real way."""
+    monkeypatch.setenv("STEERMOE_CACHE", str(tmp_path))
+    found = examples(SpeechConfig(source="synthetic", split="all", hours=0.02))
+    assert sum(example.seconds for example in found) == pytest.approx(72, abs=12)

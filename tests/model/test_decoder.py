@@ -1,0 +1,64 @@
+"""The language model's parts give the numbers of the whole."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from steermoe_core.model.decoder import CausalLM
+from tests.parts import decoder
+
+IDS = torch.tensor([[12, 13, 14, 2, 3]])
+
+
+@pytest.fixture(scope="module", params=["sdpa", "eager"])
+def language_model(request: pytest.FixtureRequest, decoder_folder: str) -> CausalLM:
+    """Return the tiny language model with each implementation of attention."""
+    return decoder(decoder_folder, attention=request.param)
+
+
+def hidden_of(language_model: CausalLM, ids: torch.Tensor, cache: object = None, before: int = 0) -> torch.Tensor:
+    """Return hidden states of ids that follow `before` positions in the cache."""
+    mask = torch.ones(len(ids), before + ids.shape[1], dtype=torch.long)
+    positions = before + torch.arange(ids.shape[1]).expand(len(ids), -1)
+    return language_model.hidden(language_model.embed(ids), mask, positions, cache)
+
+
+def test_logits_of_hidden_states_are_the_models(language_model: CausalLM) -> None:
+    """Embedding, body and head one after the other equal one call."""
+    torch.testing.assert_close(
+        language_model.logits(hidden_of(language_model, IDS)), language_model.model(input_ids=IDS).logits
+    )
+    assert language_model.width == language_model.embeddings.shape[1] == 32
+    assert language_model.eos == 0
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_positions_after_a_prefix_are_those_of_the_whole(language_model: CausalLM, batch: int) -> None:
+    """Hidden states behind a cached prefix equal those of all ids together, in a batch of any size."""
+    prefix = language_model.prefix([12, 13])
+    rest = IDS[:, 2:].expand(batch, -1)
+
+    found = hidden_of(language_model, rest, language_model.new_cache(prefix, batch), before=2)
+
+    expected = hidden_of(language_model, IDS)[:, 2:].expand(batch, -1, -1)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_used_cache_leaves_the_prefix_as_it_was(language_model: CausalLM) -> None:
+    """A cache grows; the prefix that it started from does not."""
+    prefix = language_model.prefix([12, 13])
+    hidden_of(language_model, IDS[:, 2:], language_model.new_cache(prefix, 1), before=2)
+
+    assert language_model.prefix([12, 13]) is prefix
+    assert all(keys.shape[2] == values.shape[2] == 2 for keys, values in prefix)
+
+
+def test_no_prefix_is_an_empty_one(language_model: CausalLM) -> None:
+    """Nothing is computed for no ids."""
+    assert language_model.prefix([]) == []
+
+
+def test_a_missing_pad_token_becomes_the_end_token(language_model: CausalLM) -> None:
+    """Padding is masked everywhere, so any id will do."""
+    assert language_model.tokenizer.pad_token_id == language_model.eos

@@ -1,0 +1,258 @@
+"""Soft-CTC: runs of one best class become one token inside the convex hull of the embeddings; blanks are dropped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F  # noqa: N812 - the name everybody reads
+
+from steermoe_core.data.layout import ids
+from steermoe_core.data.padded import Padded
+from steermoe_core.model.config import SoftCtcConfig
+from steermoe_core.model.generate import generate
+from steermoe_core.model.soft_ctc import SoftCtcProjector
+from steermoe_core.train.checkpoint import load_trained, save_trained
+from tests.parts import batch, decoder, joined
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from steermoe_core.model.decoder import CausalLM
+
+WIDTH = 5
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+ANSWERS = [[2, 3, 5], [8], [5, 2]]
+
+
+@pytest.fixture(scope="module")
+def language_model(decoder_folder: str) -> CausalLM:
+    """Return the tiny language model."""
+    return decoder(decoder_folder)
+
+
+def projector_of(language_model: CausalLM, seed: int = 0, width: int = WIDTH, **config: Any) -> SoftCtcProjector:
+    """Return a projector that chooses from the tokens 2, 3, 5 and 8, and often the blank."""
+    torch.manual_seed(seed)
+    projector = SoftCtcProjector(SoftCtcConfig(**config), width, language_model)
+    projector.begin(iter(ANSWERS), iter([]))
+    return projector
+
+
+def frames_of(lengths: list[int], seed: int) -> Padded:
+    """Return random frames, some the same as the one before, in a padding that is not zero."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = []
+    for length in lengths:
+        row = torch.randn(length, WIDTH, generator=generator)
+        repeats = torch.rand(length, generator=generator) < 0.4
+        for t in range(1, length):
+            row[t] = row[t - 1] if repeats[t] else row[t]
+        rows.append(row)
+    return Padded.stack([*rows, torch.ones(1, WIDTH)], fill=9.0)
+
+
+def naive(projector: SoftCtcProjector, table: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+    """Return the audio tokens (A,H) of one clip (T,D), frame by frame."""
+    classes = projector.vocabulary.nonzero().flatten().tolist()
+    tokens: list[list[torch.Tensor]] = []
+    before = None
+    for frame in row:
+        point = projector.map(frame)
+        candidates = [projector.blank, *(table[c] for c in classes)]
+        logits = torch.stack([projector.log_scale.exp() * F.cosine_similarity(point, c, dim=0) for c in candidates])
+        best = int(logits.argmax())
+        if best != 0:
+            weights = (projector.config.sharpness * logits[1:]).softmax(0)
+            mixture = torch.stack([w * table[c] for w, c in zip(weights, classes, strict=True)]).sum(0)
+            tokens = [*tokens[:-1], [*tokens[-1], mixture]] if best == before else [*tokens, [mixture]]
+        before = best
+    return torch.stack([torch.stack(run).mean(0) for run in tokens]) if tokens else table[:0]
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=4), st.integers(0, 10_000), st.sampled_from([0.5, 1.0, 3.0]))
+@settings(deadline=None, max_examples=40)
+def test_compression_equals_a_loop_over_frames(
+    language_model: CausalLM, lengths: list[int], seed: int, sharpness: float
+) -> None:
+    """Blanks are dropped and end a run; each run is the mean of its frames' mixtures; padding says nothing."""
+    projector = projector_of(language_model, seed, sharpness=sharpness)
+    frames = frames_of(lengths, seed)
+
+    with torch.no_grad():
+        audio, loss = projector(frames)
+        expected = [naive(projector, language_model.embeddings, row) for row in frames.rows()]
+
+    assert loss is None
+    assert audio.lengths.tolist() == [len(row) for row in expected]
+    assert all(len(row) <= projector.tokens(length) for row, length in zip(expected, lengths, strict=False))
+    for found, wanted in zip(audio.rows(), expected, strict=True):
+        torch.testing.assert_close(found, wanted, **CLOSE)
+
+
+def test_tokens_lie_in_the_convex_hull(language_model: CausalLM) -> None:
+    """Each token is a mixture of the vocabulary's embeddings: weights not negative, sum 1."""
+    projector = projector_of(language_model)
+    audio, _ = projector(frames_of([12, 12], 0))
+    table = language_model.embeddings[projector.vocabulary]  # (C,H), its rows are independent
+
+    weights = torch.linalg.lstsq(table.T, torch.cat(audio.rows()).T).solution  # (C,N)
+
+    assert weights.shape[1] > 0
+    assert (weights > -1e-5).all()
+    torch.testing.assert_close(weights.sum(0), torch.ones(weights.shape[1]), **CLOSE)
+
+
+def test_sharp_posteriors_say_one_embedding(language_model: CausalLM) -> None:
+    """At a high sharpness an audio token is the embedding of its best class."""
+    projector = projector_of(language_model, sharpness=1e4)
+    audio, _ = projector(frames_of([12], 1))
+    distances = torch.cdist(torch.cat(audio.rows()), language_model.embeddings[[2, 3, 5, 8]])
+
+    assert (distances.amin(1) < 1e-3).all()
+
+
+def clip_loss(projector: SoftCtcProjector, table: torch.Tensor, row: torch.Tensor, answer: list[int]) -> torch.Tensor:
+    """Return -log of the summed probability of all paths that spell the answer, by enumeration."""
+    classes = projector.vocabulary.nonzero().flatten().tolist()
+    directions = F.normalize(torch.cat([projector.blank[None], table[classes]]), dim=-1)
+    scores = projector.log_scale.exp() * F.normalize(projector.map(row), dim=-1) @ directions.T
+    probabilities = scores.softmax(-1)
+    wanted = [classes.index(token) + 1 for token in answer]
+    total = torch.zeros(())
+    for path in torch.cartesian_prod(*[torch.arange(len(classes) + 1)] * len(row)).view(-1, len(row)):
+        runs = [int(c) for place, c in enumerate(path) if place == 0 or c != path[place - 1]]
+        if [c for c in runs if c] == wanted:
+            total = total + probabilities[torch.arange(len(row)), path].prod()
+    return -total.log()
+
+
+class TestLoss:
+    """The CTC loss against the transcript."""
+
+    def test_equals_the_sum_over_all_paths(self, language_model: CausalLM) -> None:
+        """The loss of a batch is the sum of its clips' losses, each by enumeration of every path."""
+        projector = projector_of(language_model, scale=2.0)
+        frames = frames_of([4, 3, 5], 2)
+        answers = [[2, 3], [8], [5, 5], []]
+
+        with torch.no_grad():
+            _, loss = projector(frames, ids(answers))
+            table = language_model.embeddings
+            alone = [clip_loss(projector, table, r, a) for r, a in zip(frames.rows(), answers, strict=True)]
+
+        torch.testing.assert_close(loss, torch.stack(alone).sum(), **CLOSE)
+
+    def test_does_not_depend_on_the_batch(self, language_model: CausalLM) -> None:
+        """Batch-mates, their order and more padding change neither the loss nor its gradients."""
+        frames, answers = frames_of([9, 6, 11], 3), [[2, 3], [8], [5, 2, 8], [3]]
+        alone = projector_of(language_model)
+        total = torch.zeros(())
+        for row, answer in zip(frames.rows(), answers, strict=True):
+            total = total + alone(Padded.stack([row]), ids([answer]))[1]
+        total.backward()
+        together = projector_of(language_model)
+        longer = Padded(F.pad(frames.values, (0, 0, 0, 5), value=4.0).flip(0), frames.lengths.flip(0))
+        loss = together(longer, ids(answers[::-1]))[1]
+        loss.backward()
+
+        torch.testing.assert_close(loss, total, **CLOSE)
+        for (name, one), two in zip(alone.named_parameters(), together.parameters(), strict=True):
+            torch.testing.assert_close(one.grad, two.grad, rtol=1e-4, atol=1e-5, msg=name)
+
+    def test_an_answer_too_long_for_its_clip_counts_as_zero(self, language_model: CausalLM) -> None:
+        """Two frames cannot spell three tokens; the loss stays a number."""
+        projector = projector_of(language_model)
+        _, loss = projector(Padded.stack([torch.randn(2, WIDTH)]), ids([[2, 3, 5]]))
+        loss.backward()
+
+        assert loss.item() == 0
+        assert all(p.grad is None or p.grad.isfinite().all() for p in projector.parameters())
+
+    def test_reaches_every_trained_tensor(self, language_model: CausalLM) -> None:
+        """Map, blank and scale learn from it; the frozen embeddings do not."""
+        projector = projector_of(language_model)
+        projector(frames_of([9], 0), ids([[2, 3], [5]]))[1].backward()
+
+        assert all(parameter.grad.any() for parameter in projector.parameters())
+        assert {name for name, _ in projector.named_parameters()} == {"map.weight", "map.bias", "blank", "blank_bias", "log_scale"}
+
+
+class TestVocabulary:
+    """What there is to choose from."""
+
+    def test_is_the_training_answers(self, language_model: CausalLM) -> None:
+        """`begin` keeps the tokens that occur in an answer."""
+        assert projector_of(language_model).vocabulary.nonzero().flatten().tolist() == [2, 3, 5, 8]
+
+    def test_may_be_everything(self, language_model: CausalLM) -> None:
+        """`vocabulary = "all"` keeps the whole table."""
+        assert projector_of(language_model, vocabulary="all").vocabulary.all()
+
+    def test_may_be_empty(self, language_model: CausalLM) -> None:
+        """Answers without a token leave the blank alone: nothing is said and the loss is a number."""
+        projector = projector_of(language_model)
+        projector.begin(iter([[], []]), iter([]))
+        audio, loss = projector(frames_of([4], 0), ids([[], []]))
+
+        assert audio.lengths.tolist() == [0, 0]
+        assert loss.isfinite()
+
+    def test_survives_a_checkpoint(self, decoder_folder: str, tmp_path: Path) -> None:
+        """A new model that reads the trained tensors gives the same audio tokens."""
+        first = joined(decoder_folder, projector=projector_of(decoder(decoder_folder), 1, width=12))
+        second = joined(decoder_folder, projector=projector_of(decoder(decoder_folder), 2, width=12, vocabulary="all"))
+        second.projector.vocabulary.fill_(value=True)
+        save_trained(first, tmp_path / "trained.safetensors")
+
+        load_trained(second, tmp_path / "trained.safetensors")
+
+        features = batch(first.encoder).features
+        assert second.projector.vocabulary.nonzero().flatten().tolist() == [2, 3, 5, 8]
+        for one, two in zip(first.audio(features).rows(), second.audio(features).rows(), strict=True):
+            torch.testing.assert_close(one, two)
+
+
+@pytest.mark.parametrize("after", [(), (12, 13)])
+def test_a_clip_of_blanks_is_answered_from_the_text_alone(decoder_folder: str, after: tuple[int, ...]) -> None:
+    """No audio token at all, with or without a prompt, still gives a finite loss and an answer."""
+    model = joined(decoder_folder, projector=projector_of(decoder(decoder_folder), width=12))
+    torch.nn.init.zeros_(model.projector.map.weight)
+    with torch.no_grad():
+        model.projector.map.bias.copy_(model.projector.blank)
+    given_batch = batch(model.encoder, after=(after,))
+
+    assert model.audio(given_batch.features).lengths.tolist() == [0, 0, 0]
+    assert model(given_batch, 10).isfinite()
+    answers = generate(model, given_batch, [4, 4, 4])
+    assert answers == generate(model, given_batch, [4, 4, 4], audio=model.without_audio(given_batch))
+    assert len({tuple(answer.ids) for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3])
+def test_alone_its_loss_counts_in_full(decoder_folder: str, weight: float) -> None:
+    """The weight holds beside the language model's loss; in the first phase CTC is all there is."""
+    model = joined(decoder_folder, projector=projector_of(decoder(decoder_folder), width=12, weight=weight))
+    given_batch = batch(model.encoder, answers=((2, 3), (5,), (8,)))
+    spoken = Padded(given_batch.answer.values, given_batch.answer.lengths - 1)
+    audio, ctc = model.projector(model.frames(given_batch.features), spoken)
+
+    torch.testing.assert_close(model(given_batch, 10, language_model=False), ctc / 10, **CLOSE)
+    both = (weight * ctc + model.answer_losses(given_batch, audio).sum()) / 10
+    torch.testing.assert_close(model(given_batch, 10), both, **CLOSE)
+
+
+def test_works_under_autocast(language_model: CausalLM) -> None:
+    """In bf16 the tokens are those of fp32 within its precision."""
+    projector = projector_of(language_model)
+    frames = frames_of([6], 0)
+    plain, _ = projector(frames, ids([[2], [3]]))
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed, loss = projector(frames, ids([[2], [3]]))
+
+    assert loss.isfinite()
+    assert mixed.lengths.tolist() == plain.lengths.tolist()
+    torch.testing.assert_close(mixed.values.float(), plain.values, rtol=0.1, atol=0.1)
