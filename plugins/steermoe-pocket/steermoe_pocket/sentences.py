@@ -76,7 +76,7 @@ class _Writer:
         """Deal a common word: every word comes once before any comes again, frequent ones a few times."""
         if not self.deck:
             words = _vocabulary()
-            self.deck += [*words, *words[:_TOP] * _FREQUENT]
+            self.deck.extend([*words, *words[:_TOP] * _FREQUENT])
             self.random.shuffle(self.deck)
         return self.deck.pop()
 

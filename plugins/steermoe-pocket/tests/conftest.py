@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import av
 import numpy as np
 import pytest
 
+from steermoe_pocket import growing
 from steermoe_pocket.clips import RATE
 
 if TYPE_CHECKING:
@@ -60,6 +62,13 @@ def share(tmp_path: Path) -> Path:
     table.parent.mkdir(parents=True)
     table.write_bytes(gzip.compress(TRANSCRIPTS.encode()))
     return folder
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let one thread of this process do what several processes would: what they call can be replaced."""
+    monkeypatch.setattr(growing, "get_context", lambda _start: None)
+    monkeypatch.setattr(growing, "ProcessPoolExecutor", lambda _processes, _context: ThreadPoolExecutor(1))
 
 
 @pytest.fixture

@@ -28,23 +28,9 @@ def speak(text: str, index: str) -> np.ndarray:
     return np.full(0 if int(index) % 7 == 6 else clips.RATE, int(index) / 1000, np.float32)
 
 
-class InThisProcess:
-    """Stands for a pool of processes: what it calls can be watched."""
-
-    def __init__(self, *_settings: object) -> None:
-        self.map = map
-
-    def __enter__(self) -> InThisProcess:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        pass
-
-
 @pytest.fixture(autouse=True)
-def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+def _small_chunks(monkeypatch: pytest.MonkeyPatch, in_this_process: None) -> None:
     monkeypatch.setattr(growing, "CHUNK", 10)
-    monkeypatch.setattr(growing, "ProcessPoolExecutor", InThisProcess)
     SPOKEN.clear()
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from steermoe_core.errors import SetupError
 from steermoe_pocket.packages import Carried, key
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONTENT = b"weights"
 

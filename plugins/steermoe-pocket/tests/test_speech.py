@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from steermoe_core.errors import SetupError
-from steermoe_pocket import growing, synthetic
+from steermoe_pocket import synthetic
 from steermoe_pocket.clips import RATE
 from steermoe_pocket.config import SpeechConfig
 from steermoe_pocket.speech import examples
@@ -22,23 +22,9 @@ if TYPE_CHECKING:
 HOUR = 3600
 
 
-class InThisProcess:
-    """Stands for a pool of processes."""
-
-    def __init__(self, *_settings: object) -> None:
-        self.map = map
-
-    def __enter__(self) -> InThisProcess:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        pass
-
-
 @pytest.fixture(autouse=True)
-def _silent_voice(monkeypatch: pytest.MonkeyPatch) -> None:
+def _silent_voice(monkeypatch: pytest.MonkeyPatch, in_this_process: None) -> None:
     """Let the voice say half a second of nothing much, at once."""
-    monkeypatch.setattr(growing, "ProcessPoolExecutor", InThisProcess)
     monkeypatch.setattr(synthetic, "speak", lambda *_: np.full(RATE // 2, 0.1, np.float32))
 
 

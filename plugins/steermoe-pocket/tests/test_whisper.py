@@ -19,9 +19,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIZES = {
-    "d_model": 64, "encoder_layers": 2, "decoder_layers": 1, "encoder_attention_heads": 1,
-    "decoder_attention_heads": 1, "encoder_ffn_dim": 96, "decoder_ffn_dim": 80, "vocab_size": 60,
-    "max_source_positions": 50, "max_target_positions": 20, "num_mel_bins": 8,
+    "d_model": 64,
+    "encoder_layers": 2,
+    "decoder_layers": 1,
+    "encoder_attention_heads": 1,
+    "decoder_attention_heads": 1,
+    "encoder_ffn_dim": 96,
+    "decoder_ffn_dim": 80,
+    "vocab_size": 60,
+    "max_source_positions": 50,
+    "max_target_positions": 20,
+    "num_mel_bins": 8,
 }
 SPECIAL = ("endoftext", "startoftranscript", "en", "translate", "transcribe", "startofprev", "notimestamps")
 TOKENS = {f"<|{name}|>": 40 + number for number, name in enumerate(SPECIAL)}
