@@ -11,6 +11,8 @@ PYTHON     ?= python3
 VENV       := .venv
 BIN        := $(VENV)/bin
 EXPERIMENT ?= experiments/whisper_layer_wise.toml
+# hours of synthetic speech to prepare: what experiments/base/pocket.toml asks for
+HOURS      ?= 3
 
 PLUGINS    := $(sort $(wildcard plugins/*/pyproject.toml))
 FILES      := plugins/steermoe-pocket/requirements-files.txt
@@ -42,7 +44,7 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
 	  || { echo "steermoe needs Python >= 3.10; name one with: make setup PYTHON=/path/to/python3" >&2; exit 1; }
 	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv $(VENV); \
-	elif $(PYTHON) -m pip --python $(PYTHON) --version >/dev/null 2>&1; then \
+	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then \
 	  $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $@ install --quiet pip; \
 	else echo "this Python can make no virtual environment; install its venv package (Debian: python3-venv)" >&2; exit 1; fi \
 	|| { rm -rf $(VENV); exit 1; }
@@ -52,6 +54,6 @@ $(INSTALLED): pyproject.toml constraints.txt $(FILES) $(PLUGINS) | $(BIN)/python
 	$(BIN)/python -m pip install --no-deps --require-hashes --requirement $(FILES)
 	@touch $@
 
-$(PREPARED): $(INSTALLED) $(wildcard plugins/steermoe-pocket/steermoe_pocket/*)
-	$(BIN)/python -m steermoe_pocket --apt
+$(PREPARED): $(INSTALLED) $(wildcard $(addprefix plugins/steermoe-pocket/steermoe_pocket/,*.py *.toml *.txt))
+	$(BIN)/python -m steermoe_pocket --apt --hours $(HOURS)
 	@touch $@

@@ -68,7 +68,9 @@ class TinyEncoder(Encoder):
         with torch.random.fork_rng():
             torch.manual_seed(1)
             self.first = nn.Linear(WINDOW, self.width)
-            self.mixers = nn.ModuleList(nn.Conv1d(self.width, self.width, 3, padding=1) for _ in range(self.layers))
+            self.mixers = nn.ModuleList(
+                nn.Conv1d(self.width, self.width, 3, padding=1) for _ in range(self.layers)
+            )
             self.dropout = nn.Dropout(0.5)
         self.freeze()
 
@@ -83,7 +85,9 @@ class TinyEncoder(Encoder):
 
     def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
         """Map windows (B,T,1600) to frames (B,T,D)."""
-        hidden = Padded(self.first(self.dropout(features.values.to(self.first.weight.dtype))), features.lengths)
+        hidden = Padded(
+            self.first(self.dropout(features.values.to(self.first.weight.dtype))), features.lengths
+        )
         for number, mixer in enumerate(self.mixers):
             values = hidden.zeroed().values
             mixed = mixer(values.transpose(1, 2)).transpose(1, 2)
@@ -93,7 +97,7 @@ class TinyEncoder(Encoder):
 
 def save_decoder(folder: Path) -> str:
     """Write a random Llama of width 32 with the tiny tokenizer; return the folder's name."""
-    from transformers import LlamaConfig, LlamaForCausalLM  # noqa: PLC0415 - takes seconds
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     words = tokenizer()
     config = LlamaConfig(
@@ -118,7 +122,7 @@ def save_decoder(folder: Path) -> str:
 
 def save_whisper(folder: Path) -> str:
     """Write a random Whisper of width 32 and 3 layers with its feature extractor; return the folder's name."""
-    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel  # noqa: PLC0415 - takes seconds
+    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
 
     config = WhisperConfig(
         d_model=32,

@@ -21,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     flag = parser.add_argument
     flag("file", type=Path, metavar="FILE", help="an experiment file")
-    flag("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key")
+    flag("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key (repeatable)")
     flag("--blame", action="store_true", help="say for each value where it came from")
     flag("--json", action="store_true", help="print JSON; problems of the file too")
 

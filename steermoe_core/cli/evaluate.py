@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from steermoe_core.cli.numbers import count
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
@@ -15,7 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("folder", type=Path, metavar="RUN", help="a run folder")
     parser.add_argument("--split", action="append", metavar="NAME", help="only this one of its splits (repeatable)")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="clips generated together; texts stay the same")
+    parser.add_argument("--batch-size", type=count, metavar="N", help="clips generated together; texts stay the same")
     parser.add_argument("--again", action="store_true", help="score anew what has scores already")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
 

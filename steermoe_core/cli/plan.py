@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.cli.numbers import seconds
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterable
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("file", type=Path, metavar="FILE", help="an experiment file")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key")
-    parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="length of the clip shown (default 10)")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="where run folders go")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key (repeatable)")
+    parser.add_argument("--seconds", type=seconds, default=10.0, metavar="S", help="length of the clip shown (default 10)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="where run folders go (default runs)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -65,7 +67,7 @@ def _table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) ->
 
     table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="experiment files, run one after the other")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of every file")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="where run folders go")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of every file (repeatable)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="where run folders go (default runs)")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
 
 

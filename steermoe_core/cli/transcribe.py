@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from steermoe_core.errors import DataError
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
@@ -21,6 +23,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, session: Session) -> int:
     """Print a line a file."""
+    if missing := [sound for sound in args.sounds if not sound.is_file()]:
+        msg = f"{missing[0]}: there is no such audio file"
+        raise DataError(msg)
     from steermoe_core.run.transcriber import Transcriber  # noqa: PLC0415 - imports torch: seconds
 
     texts = Transcriber(args.folder, session.registry).transcribe(args.sounds)

@@ -86,23 +86,26 @@ class CausalLM(Decoder):
 
     @property
     def embeddings(self) -> torch.Tensor:
-        return self.model.get_input_embeddings().weight
+        table: torch.Tensor = self.model.get_input_embeddings().weight
+        return table
 
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
-        return self.model.get_input_embeddings()(ids)
+        embeds: torch.Tensor = self.model.get_input_embeddings()(ids)
+        return embeds
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        logits = self.model.get_output_embeddings()(hidden)
+        logits: torch.Tensor = self.model.get_output_embeddings()(hidden)
         return logits if self._cap is None else self._cap * torch.tanh(logits / self._cap)
 
     def hidden(self, embeds: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
-        return self.model.get_decoder()(
+        found: torch.Tensor = self.model.get_decoder()(
             inputs_embeds=embeds,
             attention_mask=mask,
             position_ids=positions,
             past_key_values=cache,
             use_cache=cache is not None,
         ).last_hidden_state
+        return found
 
     def prefix(self, ids: list[int]) -> Prefix:
         device = self.embeddings.device.type

@@ -44,12 +44,13 @@ class Joined(nn.Module):
         """
         frames = self.frames(batch.features)
         spoken = Padded(batch.answer.values, batch.answer.lengths - 1)  # nobody says EOS
+        total = frames.values.new_zeros(())
         if language_model:
             audio, own = self.projector(frames, spoken)
             total = self.answer_losses(batch, audio).sum()
             total = total if own is None else total + self.projector.loss_weight * own
-        else:
-            total = self.projector.loss(frames, spoken)
+        elif (own := self.projector.loss(frames, spoken)) is not None:
+            total = own
         penalty = self.adapter.penalty()
         share = batch.answer.lengths.sum() / tokens
         return total / tokens + (0.0 if penalty is None else penalty * share)
@@ -61,7 +62,8 @@ class Joined(nn.Module):
 
     def audio(self, features: Padded) -> Padded:
         """Return the audio tokens (B,A,H)."""
-        return self.projector(self.frames(features))[0]
+        audio: Padded = self.projector(self.frames(features))[0]
+        return audio
 
     def answer_losses(self, batch: Batch, audio: Padded) -> torch.Tensor:
         """Return the cross-entropy of every answer token and EOS of the batch, row after row (N,).

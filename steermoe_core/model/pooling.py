@@ -45,4 +45,5 @@ def _windows(frames: Padded, kernel: int) -> tuple[torch.Tensor, torch.Tensor]:
     missing = -values.shape[1] % kernel
     values = torch.nn.functional.pad(values, (0, 0, 0, missing))
     mask = torch.nn.functional.pad(mask, (0, 0, 0, missing))
-    return values.unflatten(1, (-1, kernel)), mask.unflatten(1, (-1, kernel))
+    shape = (len(values), -(-frames.values.shape[1] // kernel), kernel, -1)
+    return values.reshape(shape[:3] + values.shape[2:]), mask.reshape(shape)

@@ -27,7 +27,6 @@ class Ridge:
         self.gram: torch.Tensor | None = None  # (D+1,D+1)
         self.cross: torch.Tensor | None = None  # (D+1,H)
         self.spread = 0.0
-        self.count = 0
 
     def add(self, pooled: Padded, answer: Padded, embed: Callable[[torch.Tensor], torch.Tensor]) -> None:
         """Add pooled frames (B,A,D) and the answers' token ids (B,Y)."""
@@ -44,7 +43,8 @@ class Ridge:
         diagonal = self.gram.diagonal().mean() * self.strength
         eye = torch.eye(len(self.gram), dtype=self.gram.dtype, device=self.gram.device)
         solution = torch.linalg.solve(self.gram + diagonal * eye, self.cross)  # (D+1,H)
-        solution *= self._gain(solution)
+        predicted = (solution * (self.gram @ solution)).sum().item()  # Σ‖x W‖² over all frames
+        solution *= (self.spread / max(predicted, 1e-12)) ** 0.5
         with torch.no_grad():
             linear.weight.copy_(solution[:-1].T)
             linear.bias.copy_(solution[-1])
@@ -56,11 +56,6 @@ class Ridge:
         self.gram += inputs.T @ inputs
         self.cross += inputs.T @ targets
         self.spread += targets.square().sum().item()
-        self.count += len(targets)
-
-    def _gain(self, solution: torch.Tensor) -> float:
-        predicted = (solution * (self.gram @ solution)).sum().item()  # Σ‖x W‖² over all frames
-        return (self.spread / max(predicted, 1e-12)) ** 0.5
 
 
 def _with_bias(frames: torch.Tensor) -> torch.Tensor:

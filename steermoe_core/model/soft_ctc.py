@@ -32,6 +32,8 @@ BLANK = 0
 class SoftCtcProjector(Projector):
     """Linear map, cosine CTC head on the frozen embedding table, run compression."""
 
+    vocabulary: torch.Tensor
+
     def __init__(self, config: SoftCtcConfig, width: int, decoder: Decoder) -> None:
         super().__init__()
         self.config = config

@@ -1,15 +1,33 @@
-"""What a person sees while a run goes on: notes, a word for each long step, progress bars; all on stderr."""
+"""What a person sees while a run goes on: notes, a word for each long step, progress bars; all on stderr.
+
+Where stderr is no terminal, each long step is a plain line and progress is one now and then.
+"""
 
 from __future__ import annotations
 
+import time
+import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+)
+from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+#: A plain line of progress follows the last after so many seconds, or after fewer if so large a share was done.
+SECONDS, FEWER_SECONDS, SHARE = 30.0, 5.0, 0.1
 
 
 class Console:
@@ -20,11 +38,15 @@ class Console:
 
     def note(self, text: str) -> None:
         """Say one sentence."""
-        self.rich.print(text, highlight=False, markup=False)
+        self.rich.print(text, highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def task(self, text: str) -> Iterator[None]:
         """Show a spinner while something of unknown length goes on."""
+        if not self.rich.is_terminal:
+            self.note(text)
+            yield
+            return
         with self.rich.status(text):
             yield
 
@@ -34,10 +56,74 @@ class Console:
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
+            Pace(),
         )
-        with Progress(*columns, console=self.rich, transient=not self.rich.is_terminal) as progress:
+        with Progress(*columns, console=self.rich) if self.rich.is_terminal else PlainProgress(self.note) as progress:
             yield progress
+
+    @contextmanager
+    def warnings(self) -> Iterator[None]:
+        """Say warnings as sentences, without the line of code that gave them."""
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: self.note(f"warning: {message}")
+            yield
+
+
+class Pace(ProgressColumn):
+    """A rate and the time left; the time taken when all is done."""
+
+    def render(self, task: Task) -> Text:
+        return Text(pace(task))
+
+
+class PlainProgress(Progress):
+    """Says a line now and then instead of drawing a bar.
+
+    :param say: takes the lines.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(disable=True)
+        self._say = say
+        self._last: dict[TaskID, tuple[float, float]] = {}
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:  # type: ignore[override]
+        """Note what was done, and say it if a line is due."""
+        super().update(task_id, **changes)
+        self._tell(self._tasks[task_id])
+
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        """Note that more was done, and say it if a line is due."""
+        super().advance(task_id, advance)
+        self._tell(self._tasks[task_id])
+
+    def _tell(self, task: Task) -> None:
+        now, share = time.monotonic(), task.completed / (task.total or 1)
+        if task.id not in self._last:
+            self._last[task.id] = (task.start_time or now, 0.0)
+        then, before = self._last[task.id]
+        waited = now - then
+        if not (before < 1.0 <= share or waited >= SECONDS or (waited >= FEWER_SECONDS and share - before >= SHARE)):
+            return
+        self._last[task.id] = now, share
+        facts = [f"{task.completed:g} of {task.total:g}", task.fields.get("note"), pace(task)]
+        self._say(f"{task.description}: {', '.join(fact for fact in facts if fact)}")
+
+
+def pace(task: Task) -> str:
+    """Return a task's rate and the time left, or at its end the time it took; nothing before the first can be told."""
+    if task.finished:
+        return f"in {_clock(task.finished_time)}"
+    if not task.speed or task.time_remaining is None:
+        return ""
+    rate = f"{task.speed:.1f}/s" if task.speed >= 1.0 else f"{1 / task.speed:.1f} s each"
+    return f"{rate}, {_clock(task.time_remaining)} left"
+
+
+def _clock(seconds: float | None) -> str:
+    minutes, rest = divmod(round(seconds or 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

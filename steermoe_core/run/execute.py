@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -141,10 +142,9 @@ def prepare(model: Joined, collator: Any, examples: Sequence[Example], trainer: 
     """Let the projector look at the training data before the first step."""
 
     def pairs() -> Iterator[tuple[Padded, Padded]]:
-        batches = iter(trainer.get_train_dataloader())
+        first = islice(trainer.get_train_dataloader(), model.projector.begin_batches)  # a short run has fewer
         with torch.no_grad():
-            for _ in range(model.projector.begin_batches):
-                batch = next(batches).to(trainer.args.device)
+            for batch in (batch.to(trainer.args.device) for batch in first):
                 spoken = Padded(batch.answer.values, batch.answer.lengths - 1)
                 yield model.frames(batch.features), spoken
 

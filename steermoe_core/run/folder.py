@@ -3,6 +3,7 @@
     runs/<experiment name>-<8 hex of the resolved config>/
       experiment.toml  lock.json  status.json  metrics.jsonl
       checkpoints/step-<n>/  adapter/  evaluations/<split>/
+      .lock            while a process writes here: its number
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.errors import RunFolderError, UsageError
+from steermoe_core.train.checkpoint import saving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import TextIO
 
     from steermoe_core.config.resolve import Resolved
 
@@ -57,7 +60,7 @@ class RunFolder:
         """The last status written; an empty one before the first."""
         try:
             return dict(json.loads((self.path / "status.json").read_text(encoding="utf-8")))
-        except (FileNotFoundError, json.JSONDecodeError):
+        except (FileNotFoundError, NotADirectoryError, TypeError, ValueError):
             return {}
 
     def set_status(self, state: str, **values: Any) -> None:
@@ -71,18 +74,32 @@ class RunFolder:
 
         :raises RunFolderError: another process holds it; its number is named.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("a+", encoding="utf-8") as file:
+        path = self.path / ".lock"
+        with saving(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = self._locked(path)
+        with file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                file.seek(0)
-                msg = f"{self.path} is in use by process {file.read().strip() or 'unknown'}; wait for it or stop it"
-                raise RunFolderError(msg) from error
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
-            yield
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+
+    def _locked(self, path: Path) -> TextIO:
+        """Return the lock file, held by this process and with its number in it."""
+        file = path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            msg = f"{self.path} is in use by process {file.read().strip() or 'unknown'}; wait for it or stop it"
+            raise RunFolderError(msg) from error
+        if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            file.close()  # another process held it and deleted it while this one opened it
+            return self._locked(path)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        return file
 
 
 def now() -> str:
@@ -91,7 +108,22 @@ def now() -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a file that is never seen half written."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    """Write a file that is never seen half written.
+
+    :raises CheckpointError: the disk is full or not writable.
+    """
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that is never seen half written.
+
+    :raises CheckpointError: the disk is full or not writable.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    with saving(path):
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)

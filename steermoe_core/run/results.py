@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bo
     console.print(_scores_table(found))
     for one in found:
         if (steering := _steering_table(one)) is not None:
+            console.print()
             console.print(steering)
     for one in found:
         console.print(f"run folder: {one['run']}", highlight=False, soft_wrap=True)
@@ -45,15 +47,15 @@ def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bo
 def _scores_table(found: Sequence[dict[str, Any]]) -> Table:
     metrics = _ordered(name for one in found for split in one["splits"].values() for name in split["metrics"])
     controls = _ordered(name for one in found for split in one["splits"].values() for name in split["controls"])
-    table = Table(title="scores, with 95 % intervals", title_justify="left")
-    table.add_column("experiment")
-    table.add_column("trained", justify="right")
-    table.add_column("split")
-    table.add_column("clips", justify="right")
+    table = Table(title="scores, with 95 % intervals", title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    # Where the terminal is narrow, names are folded and no figure is cut.
+    table.add_column("experiment", overflow="fold")
+    for name in ("trained", "split", "clips"):
+        table.add_column(name, justify="left" if name == "split" else "right", no_wrap=True)
     for name in metrics:
-        table.add_column(name.upper(), justify="right")
+        table.add_column(name.upper(), justify="right", no_wrap=True)
     for control in controls:
-        table.add_column(f"{control} {metrics[0].upper()}", justify="right")
+        table.add_column(f"{control}\n{metrics[0].upper()}", justify="right", no_wrap=True)
     for one in found:
         for split, scores in one["splits"].items():
             cells = [_with_interval(scores["metrics"].get(name)) for name in metrics]
@@ -68,7 +70,7 @@ def _steering_table(one: dict[str, Any]) -> Table | None:
     split, scores = next(((name, s) for name, s in one["splits"].items() if s["steering"]), (None, None))
     if scores is None:
         return None
-    table = Table(title=f"{one['experiment']}: steering on {split}", title_justify="left")
+    table = Table(title=f"{one['experiment']}: steering on {split}", title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for name in ("layer", "gate entropy (nats)", "experts in use", "dead", "scale", "shift / frame"):
         table.add_column(name, justify="right")
     for layer in scores["steering"]:
@@ -86,7 +88,7 @@ def _steering_table(one: dict[str, Any]) -> Table | None:
 def _with_interval(score: dict[str, Any] | None) -> str:
     if score is None or score["interval"] is None:
         return _plain(score)
-    return f"{_plain(score)} ({score['interval']['low']:.3f}–{score['interval']['high']:.3f})"
+    return f"{_plain(score)}\n({score['interval']['low']:.3f}–{score['interval']['high']:.3f})"
 
 
 def _plain(score: dict[str, Any] | None) -> str:

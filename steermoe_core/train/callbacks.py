@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from steermoe_core.train.journal import Journal
 
 
-class Callback(TrainerCallback):  # type: ignore[misc]
+class Callback(TrainerCallback):
     """A watcher of training: a transformers callback that can write to metrics.jsonl.
 
     :ivar journal: set before training starts.
@@ -43,9 +43,8 @@ class GroupClip(Callback):
         self.rates: dict[str, float] = {}
 
     def on_pre_optimizer_step(
-        self, args: Any, state: TrainerState, control: TrainerControl, optimizer: Optimizer | None = None, **_: Any
+        self, args: Any, state: TrainerState, control: TrainerControl, optimizer: Any = None, **_: Any
     ) -> None:
-        assert optimizer is not None  # noqa: S101 - the trainer always passes it
         scaler = getattr(optimizer, "scaler", None)
         if scaler is not None:
             scaler.unscale_(optimizer.optimizer)

@@ -38,11 +38,12 @@ def trainable_groups(model: Joined) -> dict[str, list[nn.Parameter]]:
 def optimizer_groups(model: Joined, config: TrainConfig) -> list[dict[str, Any]]:
     """Return AdamW's parameter groups: each group twice, its matrices with decay and the rest without."""
     rates = attrs.asdict(config.learning_rate)
+    bare = {id(p) for name, p in model.named_parameters() if p.ndim < 2 or name.endswith("bias")}  # noqa: PLR2004
     found = []
     for name, parameters in trainable_groups(model).items():
         rate = _rate(rates, name, config.learning_rate)
         for decayed in (True, False):
-            chosen = [p for p in parameters if (p.ndim > 1) == decayed]
+            chosen = [p for p in parameters if (id(p) not in bare) == decayed]
             decay = config.weight_decay if decayed else 0.0
             if chosen:
                 found.append({"params": chosen, "lr": rate, "weight_decay": decay, "name": name, "decayed": decayed})

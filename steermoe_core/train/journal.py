@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.train.checkpoint import saving
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -17,8 +19,11 @@ class Journal:
         self.path = path
 
     def write(self, step: int, **values: Any) -> None:
-        """Add a record that belongs to a step."""
-        with self.path.open("a", encoding="utf-8") as file:
+        """Add a record that belongs to a step.
+
+        :raises CheckpointError: the disk is full or not writable.
+        """
+        with saving(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}, ensure_ascii=False) + "\n")
 
     def read(self) -> Iterator[dict[str, Any]]:
@@ -32,8 +37,16 @@ class Journal:
                 return
 
     def rewind(self, step: int) -> None:
-        """Drop what was written after a step: it will be written again."""
+        """Drop what was written after a step: it will be written again.
+
+        :raises CheckpointError: the disk is full or not writable.
+        """
         kept = [record for record in self.read() if record["step"] <= step]
         partial = self.path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept), encoding="utf-8")
-        partial.replace(self.path)
+        with saving(self.path):
+            try:
+                text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in kept)
+                partial.write_text(text, encoding="utf-8")
+                partial.replace(self.path)
+            finally:
+                partial.unlink(missing_ok=True)

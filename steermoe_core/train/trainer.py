@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from steermoe_core.train.journal import Journal
 
 
-class SteeringTrainer(Trainer):  # type: ignore[misc]
+class SteeringTrainer(Trainer):
     """Trains what is trainable in a joined model.
 
     :param folder: where checkpoints go, as ``step-<n>``.
@@ -46,14 +46,16 @@ class SteeringTrainer(Trainer):  # type: ignore[misc]
         callbacks: Sequence[Callback],
     ) -> None:
         self.config = config
+        self.joined = model
         self.folder = folder
         self.examples = examples
         clip = GroupClip(config.clip)
-        everyone = [clip, JournalWriter(clip), LastStep(), *callbacks]
+        everyone: list[Any] = [clip, JournalWriter(clip), LastStep(), *callbacks]
         for callback in everyone:
             callback.journal, callback.joined = journal, model
+        collator: Any = collate  # the parent expects dicts; ours are records
         super().__init__(
-            model=model, args=arguments(config, seed, folder), data_collator=collate, callbacks=everyone
+            model=model, args=arguments(config, seed, folder), data_collator=collator, callbacks=everyone
         )
         self.pop_callback(PrinterCallback)
         self.loss_is_scaled_for_ga = True  # the loss is divided by the tokens of the whole step
@@ -77,18 +79,18 @@ class SteeringTrainer(Trainer):  # type: ignore[misc]
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:  # noqa: ARG002 - the parent's signature
         """Return AdamW over the named groups."""
         if self.optimizer is None:
-            self.optimizer = torch.optim.AdamW(optimizer_groups(self.model, self.config))
+            self.optimizer = torch.optim.AdamW(optimizer_groups(self.joined, self.config))
         return self.optimizer
 
-    def compute_loss(
+    def compute_loss(  # type: ignore[override] # a batch is a record here
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None  # noqa: ARG002, FBT001, FBT002
     ) -> torch.Tensor:
         """Return the loss of a batch as its share of the whole step.
 
         :raises DivergedError: it is not a number.
         """
-        reading = self.state.global_step >= self.model.projector.start_steps
-        loss = model(inputs, num_items_in_batch, language_model=reading)
+        reading = self.state.global_step >= self.joined.projector.start_steps
+        loss: torch.Tensor = model(inputs, num_items_in_batch, language_model=reading)
         if not math.isfinite(loss.item()):
             msg = (
                 f"the loss is {loss.item()} at step {self.state.global_step + 1} (clips {', '.join(inputs.ids)}); "
@@ -100,17 +102,20 @@ class SteeringTrainer(Trainer):  # type: ignore[misc]
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> int:  # noqa: ARG002
         return int(sum(batch.answer.lengths.sum() for batch in batch_samples))
 
-    def _prepare_inputs(self, inputs: Batch) -> Batch:
+    def _prepare_inputs(self, inputs: Batch) -> Batch:  # type: ignore[override] # likewise
         return inputs.to(self.args.device)
 
-    def floating_point_ops(self, inputs: Batch) -> int:  # noqa: ARG002 - the parent's signature
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> None:
+        """Leave the gradients alone: GroupClip measures each group, the parent would scale all by one norm."""
+
+    def floating_point_ops(self, inputs: Batch) -> int:  # type: ignore[override] # noqa: ARG002 - likewise
         """Return 0: counted by nobody here."""
         return 0
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002 - the parent's signature
         final = self.folder / f"step-{self.state.global_step}"
         with new_checkpoint(final) as partial:
-            save_trained(self.model, partial / TRAINED)
+            save_trained(self.joined, partial / TRAINED)
             self._save_optimizer_and_scheduler(str(partial))
             self._save_scaler(str(partial))
             self._save_rng_state(str(partial))
@@ -118,7 +123,7 @@ class SteeringTrainer(Trainer):  # type: ignore[misc]
         prune(self.folder, self.config.keep)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:  # noqa: ARG002
-        load_trained(self.model, Path(resume_from_checkpoint) / TRAINED)
+        load_trained(self.joined, Path(resume_from_checkpoint) / TRAINED)
 
 
 def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments:

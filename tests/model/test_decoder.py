@@ -17,7 +17,9 @@ def language_model(request: pytest.FixtureRequest, decoder_folder: str) -> Causa
     return decoder(decoder_folder, attention=request.param)
 
 
-def hidden_of(language_model: CausalLM, ids: torch.Tensor, cache: object = None, before: int = 0) -> torch.Tensor:
+def hidden_of(
+    language_model: CausalLM, ids: torch.Tensor, cache: object = None, before: int = 0
+) -> torch.Tensor:
     """Return hidden states of ids that follow `before` positions in the cache."""
     mask = torch.ones(len(ids), before + ids.shape[1], dtype=torch.long)
     positions = before + torch.arange(ids.shape[1]).expand(len(ids), -1)

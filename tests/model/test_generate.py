@@ -35,11 +35,13 @@ def model(decoder_folder: str) -> Joined:
 
 def huggingface(model: Joined, alone: object, limit: int) -> Answer:
     """Return the answer of `generate(do_sample=False)` for a batch of one."""
-    inputs = torch.cat([
-        model.decoder.embed(alone.before.values[0]),
-        model.audio(alone.features).values[0],
-        model.decoder.embed(alone.after.values[0]),
-    ])
+    inputs = torch.cat(
+        [
+            model.decoder.embed(alone.before.values[0]),
+            model.audio(alone.features).values[0],
+            model.decoder.embed(alone.after.values[0]),
+        ]
+    )
     found = model.decoder.model.generate(
         inputs_embeds=inputs[None],
         attention_mask=torch.ones(1, len(inputs), dtype=torch.long),
@@ -74,7 +76,9 @@ def test_any_batch_gives_the_same_answers(model: Joined, places: list[int], size
     found = {}
     for start in range(0, CLIPS, size):
         chosen = places[start : start + size]
-        answers = generate(model, rows_of(whole, *chosen, padding=start % 3), [limits[place] for place in chosen])
+        answers = generate(
+            model, rows_of(whole, *chosen, padding=start % 3), [limits[place] for place in chosen]
+        )
         found.update(zip(chosen, answers, strict=True))
 
     assert [found[number] for number in range(CLIPS)] == alone

@@ -75,7 +75,9 @@ def test_loss_is_the_plain_models_own(model: Joined) -> None:
 
 
 @pytest.mark.parametrize("order", ["audio last", "audio in the middle"])
-def test_prefix_cache_is_the_prefix_as_tokens(model: Joined, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prefix_cache_is_the_prefix_as_tokens(
+    model: Joined, order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Losses and gradients are those without a cache; the prefix is computed once for all batches."""
     given_batch = batch(model.encoder, **ORDERS[order])
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -103,7 +105,9 @@ def test_an_example_does_not_depend_on_its_batch(
 ) -> None:
     """Batch-mates, order and padding leave the loss of every example as it is."""
     whole = batch(model.encoder, **ORDERS[order])
-    alone = [model.answer_losses(one, model.audio(one.features)) for one in (rows_of(whole, n) for n in range(3))]
+    alone = [
+        model.answer_losses(one, model.audio(one.features)) for one in (rows_of(whole, n) for n in range(3))
+    ]
     some = rows_of(whole, *places[:count], padding=padding)
 
     losses = model.answer_losses(some, model.audio(some.features))

@@ -33,7 +33,9 @@ def random_frames(*lengths: int, seed: int = 0) -> Padded:
 
 @pytest.mark.parametrize("config", POOLS)
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
-def test_audio_tokens_are_mapped_pooled_frames(language_model: CausalLM, config: PoolConfig, kind: str) -> None:
+def test_audio_tokens_are_mapped_pooled_frames(
+    language_model: CausalLM, config: PoolConfig, kind: str
+) -> None:
     """Each pooled frame goes through the map; the largest number of tokens is known beforehand."""
     projector: Projector = (
         LinearProjector(LinearConfig(pool=config), WIDTH, language_model)
@@ -58,7 +60,9 @@ def test_mlp_is_two_maps_with_a_gelu_between(language_model: CausalLM) -> None:
     frames = random_frames(4)
     first, _, second = projector.map
 
-    expected = torch.nn.functional.gelu(frames.values @ first.weight.T + first.bias) @ second.weight.T + second.bias
+    expected = (
+        torch.nn.functional.gelu(frames.values @ first.weight.T + first.bias) @ second.weight.T + second.bias
+    )
 
     torch.testing.assert_close(projector(frames)[0].values, expected)
     assert first.out_features == language_model.width

@@ -12,8 +12,9 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from steermoe_core.data.layout import ids
 from steermoe_core.data.padded import Padded
-from steermoe_core.model.config import SoftCtcConfig
+from steermoe_core.model.config import PoolConfig, SoftCtcConfig
 from steermoe_core.model.generate import generate
+from steermoe_core.model.pooling import pool
 from steermoe_core.model.soft_ctc import SoftCtcProjector
 from steermoe_core.train.checkpoint import load_trained, save_trained
 from tests.parts import batch, decoder, joined
@@ -34,7 +35,9 @@ def language_model(decoder_folder: str) -> CausalLM:
     return decoder(decoder_folder)
 
 
-def projector_of(language_model: CausalLM, seed: int = 0, width: int = WIDTH, **config: Any) -> SoftCtcProjector:
+def projector_of(
+    language_model: CausalLM, seed: int = 0, width: int = WIDTH, **config: Any
+) -> SoftCtcProjector:
     """Return a projector that chooses from the tokens 2, 3, 5 and 8, and often the blank."""
     torch.manual_seed(seed)
     projector = SoftCtcProjector(SoftCtcConfig(**config), width, language_model)
@@ -56,14 +59,18 @@ def frames_of(lengths: list[int], seed: int) -> Padded:
 
 
 def naive(projector: SoftCtcProjector, table: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
-    """Return the audio tokens (A,H) of one clip (T,D), frame by frame."""
+    """Return the audio tokens (A,H) of one clip (T,D), pooled frame by pooled frame."""
+    row = pool(projector.config.pool, Padded.stack([row])).values[0]
     classes = projector.vocabulary.nonzero().flatten().tolist()
     tokens: list[list[torch.Tensor]] = []
     before = None
     for frame in row:
         point = projector.map(frame)
         candidates = [projector.blank, *(table[c] for c in classes)]
-        logits = torch.stack([projector.log_scale.exp() * F.cosine_similarity(point, c, dim=0) for c in candidates])
+        logits = torch.stack(
+            [projector.log_scale.exp() * F.cosine_similarity(point, c, dim=0) for c in candidates]
+        )
+        logits[0] += projector.blank_bias
         best = int(logits.argmax())
         if best != 0:
             weights = (projector.config.sharpness * logits[1:]).softmax(0)
@@ -73,13 +80,20 @@ def naive(projector: SoftCtcProjector, table: torch.Tensor, row: torch.Tensor) -
     return torch.stack([torch.stack(run).mean(0) for run in tokens]) if tokens else table[:0]
 
 
-@given(st.lists(st.integers(1, 12), min_size=1, max_size=4), st.integers(0, 10_000), st.sampled_from([0.5, 1.0, 3.0]))
+@given(
+    st.lists(st.integers(1, 12), min_size=1, max_size=4),
+    st.integers(0, 10_000),
+    st.sampled_from([0.5, 1.0, 3.0]),
+)
 @settings(deadline=None, max_examples=40)
 def test_compression_equals_a_loop_over_frames(
     language_model: CausalLM, lengths: list[int], seed: int, sharpness: float
 ) -> None:
     """Blanks are dropped and end a run; each run is the mean of its frames' mixtures; padding says nothing."""
-    projector = projector_of(language_model, seed, sharpness=sharpness)
+    pooling = PoolConfig(kind="avg", kernel=1 + seed % 2)
+    projector = projector_of(
+        language_model, seed, sharpness=sharpness, pool=pooling, blank_bias=seed % 3 - 1.0
+    )
     frames = frames_of(lengths, seed)
 
     with torch.no_grad():
@@ -115,11 +129,14 @@ def test_sharp_posteriors_say_one_embedding(language_model: CausalLM) -> None:
     assert (distances.amin(1) < 1e-3).all()
 
 
-def clip_loss(projector: SoftCtcProjector, table: torch.Tensor, row: torch.Tensor, answer: list[int]) -> torch.Tensor:
+def clip_loss(
+    projector: SoftCtcProjector, table: torch.Tensor, row: torch.Tensor, answer: list[int]
+) -> torch.Tensor:
     """Return -log of the summed probability of all paths that spell the answer, by enumeration."""
     classes = projector.vocabulary.nonzero().flatten().tolist()
     directions = F.normalize(torch.cat([projector.blank[None], table[classes]]), dim=-1)
     scores = projector.log_scale.exp() * F.normalize(projector.map(row), dim=-1) @ directions.T
+    scores[:, 0] += projector.blank_bias
     probabilities = scores.softmax(-1)
     wanted = [classes.index(token) + 1 for token in answer]
     total = torch.zeros(())
@@ -135,7 +152,7 @@ class TestLoss:
 
     def test_equals_the_sum_over_all_paths(self, language_model: CausalLM) -> None:
         """The loss of a batch is the sum of its clips' losses, each by enumeration of every path."""
-        projector = projector_of(language_model, scale=2.0)
+        projector = projector_of(language_model, scale=2.0, blank_bias=0.5)
         frames = frames_of([4, 3, 5], 2)
         answers = [[2, 3], [8], [5, 5], []]
 
@@ -173,12 +190,49 @@ class TestLoss:
         assert all(p.grad is None or p.grad.isfinite().all() for p in projector.parameters())
 
     def test_reaches_every_trained_tensor(self, language_model: CausalLM) -> None:
-        """Map, blank and scale learn from it; the frozen embeddings do not."""
+        """Map, blank, its bias and the scale learn from it; the frozen embeddings do not."""
         projector = projector_of(language_model)
         projector(frames_of([9], 0), ids([[2, 3], [5]]))[1].backward()
 
         assert all(parameter.grad.any() for parameter in projector.parameters())
-        assert {name for name, _ in projector.named_parameters()} == {"map.weight", "map.bias", "blank", "blank_bias", "log_scale"}
+        assert {name for name, _ in projector.named_parameters()} == {
+            "map.weight",
+            "map.bias",
+            "blank",
+            "blank_bias",
+            "log_scale",
+        }
+
+
+class TestNegatives:
+    """A sample of the tokens that nobody said stands for all of them."""
+
+    def test_as_many_as_there_are_is_the_full_loss(self, language_model: CausalLM) -> None:
+        """Nothing is left out, so nothing is estimated."""
+        frames, answers = frames_of([9], 0), ids([[2, 3], [5]])
+        full, sampled = (projector_of(language_model, vocabulary="all", negatives=n) for n in (0, 23))
+
+        assert torch.equal(full(frames, answers)[1], sampled(frames, answers)[1])
+
+    def test_estimate_the_sum_over_all(self, language_model: CausalLM) -> None:
+        """The candidates' scores, raised by what they stand for, sum to those of all tokens on average."""
+        projector = projector_of(language_model, vocabulary="all", negatives=6)
+        scores = torch.rand(len(language_model.embeddings))
+        found = []
+        for _ in range(3000):
+            chosen, raised = projector._candidates(ids([[2, 3], [5, 5]]))
+            assert chosen.sum() == 3 + 6
+            assert chosen[[2, 3, 5]].all()
+            found.append((scores[chosen] * raised.exp()).sum())
+
+        assert torch.stack(found).mean().item() == pytest.approx(scores.sum().item(), rel=0.02)
+
+    def test_do_not_change_what_is_read(self, language_model: CausalLM) -> None:
+        """Audio tokens are chosen from the whole vocabulary."""
+        frames = frames_of([12], 1)
+        full, sampled = (projector_of(language_model, vocabulary="all", negatives=n) for n in (0, 1))
+
+        assert torch.equal(full(frames)[0].values, sampled(frames, ids([[2], [3]]))[0].values)
 
 
 class TestVocabulary:
@@ -204,7 +258,9 @@ class TestVocabulary:
     def test_survives_a_checkpoint(self, decoder_folder: str, tmp_path: Path) -> None:
         """A new model that reads the trained tensors gives the same audio tokens."""
         first = joined(decoder_folder, projector=projector_of(decoder(decoder_folder), 1, width=12))
-        second = joined(decoder_folder, projector=projector_of(decoder(decoder_folder), 2, width=12, vocabulary="all"))
+        second = joined(
+            decoder_folder, projector=projector_of(decoder(decoder_folder), 2, width=12, vocabulary="all")
+        )
         second.projector.vocabulary.fill_(value=True)
         save_trained(first, tmp_path / "trained.safetensors")
 
@@ -217,7 +273,9 @@ class TestVocabulary:
 
 
 @pytest.mark.parametrize("after", [(), (12, 13)])
-def test_a_clip_of_blanks_is_answered_from_the_text_alone(decoder_folder: str, after: tuple[int, ...]) -> None:
+def test_a_clip_of_blanks_is_answered_from_the_text_alone(
+    decoder_folder: str, after: tuple[int, ...]
+) -> None:
     """No audio token at all, with or without a prompt, still gives a finite loss and an answer."""
     model = joined(decoder_folder, projector=projector_of(decoder(decoder_folder), width=12))
     torch.nn.init.zeros_(model.projector.map.weight)

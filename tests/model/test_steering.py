@@ -36,7 +36,10 @@ def features(encoder: TinyEncoder) -> Padded:
 def naive(adapter: Steering, row: int, frame: torch.Tensor) -> torch.Tensor:
     """Return one steered frame (D,) by the formulas, number by number in double precision."""
     weight, bias = adapter.router.weight[row].double(), adapter.router.bias[row].double()
-    logits = [sum(w * x for w, x in zip(weight[e].tolist(), frame.tolist())) + bias[e].item() for e in range(len(bias))]
+    logits = [
+        sum(w * x for w, x in zip(weight[e].tolist(), frame.tolist())) + bias[e].item()
+        for e in range(len(bias))
+    ]
     total = sum(math.exp(logit) for logit in logits)
     gates = [math.exp(logit) / total for logit in logits]
     shift = [
@@ -48,7 +51,7 @@ def naive(adapter: Steering, row: int, frame: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("experts", [1, 4])
 def test_tap_computes_the_formulas(encoder: TinyEncoder, experts: int) -> None:
-    """x = u + scale[l] · Σ_e softmax(W[l] u + b[l])[e] · V[l,e], frame by frame."""
+    """X = u + scale[l] · Σ_e softmax(W[l] u + b[l])[e] · V[l,e], frame by frame."""
     adapter = steering(encoder, experts=experts)
     frames = Padded(torch.randn(2, 3, encoder.width), torch.tensor([3, 2]))
 
@@ -129,7 +132,9 @@ def test_gradients_reach_vectors_scales_and_router_only(encoder: TinyEncoder, fe
     for name, parameter in adapter.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
-        assert (parameter.grad.flatten(1) if parameter.ndim > 1 else parameter.grad[:, None]).any(1).all(), name
+        assert (parameter.grad.flatten(1) if parameter.ndim > 1 else parameter.grad[:, None]).any(1).all(), (
+            name
+        )
     assert all(parameter.grad is None for parameter in encoder.parameters())
     grouped = [parameter for group in adapter.groups().values() for parameter in group]
     assert {id(p) for p in grouped} == {id(p) for p in adapter.parameters()}
@@ -179,7 +184,9 @@ class TestBalance:
 
     def test_is_zero_when_all_experts_are_used_alike(self) -> None:
         """Each frame may still choose one expert: it is the use over all frames that counts."""
-        assert balance_loss(torch.eye(4)[None], torch.ones(1, 4, dtype=torch.bool)).item() == pytest.approx(0, abs=1e-6)
+        assert balance_loss(torch.eye(4)[None], torch.ones(1, 4, dtype=torch.bool)).item() == pytest.approx(
+            0, abs=1e-6
+        )
 
     def test_is_the_weighted_mean_over_layers_once(self, encoder: TinyEncoder, features: Padded) -> None:
         """`penalty` gives each forward pass's loss once, and nothing where its weight is 0 or nothing is trained."""

@@ -61,13 +61,17 @@ class TestFrozen:
 
         assert model.adapter.training
         assert model.projector.training
-        assert not any(module.training for part in (model.encoder, model.decoder) for module in part.modules())
+        assert not any(
+            module.training for part in (model.encoder, model.decoder) for module in part.modules()
+        )
         features = batch(model.encoder).features
         assert torch.equal(model.encoder(features).values, model.encoder(features).values)
 
     def test_has_no_trainable_tensor(self, decoder_folder: str) -> None:
         """Only adapter and projector own parameters with gradients."""
-        trainable = {name.split(".")[0] for name, p in joined(decoder_folder).named_parameters() if p.requires_grad}
+        trainable = {
+            name.split(".")[0] for name, p in joined(decoder_folder).named_parameters() if p.requires_grad
+        }
 
         assert trainable == {"adapter", "projector"}
 
@@ -85,7 +89,9 @@ class TestFingerprint:
         torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1).step()
 
         assert [fingerprint(part) for part in (model.encoder, model.decoder)] == before
-        assert all(not torch.equal(p, trained[name]) for name, p in model.named_parameters() if name in trained)
+        assert all(
+            not torch.equal(p, trained[name]) for name, p in model.named_parameters() if name in trained
+        )
 
     def test_changes_with_every_frozen_tensor(self) -> None:
         """One number of one tensor, parameter or buffer, is enough; putting it back restores the identity."""

@@ -50,6 +50,15 @@ def test_numbers_are_written_or_spelled(share: Path) -> None:
     assert told == [spelled(text) for text in written]
 
 
+def test_speeds_multiply_the_clips(share: Path) -> None:
+    """Each clip comes once at each speed, under an id of its own."""
+    plain = examples(SpeechConfig(share=share, split="all"))
+    found = examples(SpeechConfig(share=share, split="all", speeds=[1.0, 0.5]))
+    assert found[:7] == plain
+    assert [example.seconds for example in found[7:]] == [2 * example.seconds for example in plain]
+    assert len({example.id for example in found}) == 14
+
+
 def test_hours_and_seed_choose_synthetic_speech() -> None:
     """More hours are more clips of the same row; another seed is another row."""
     some = examples(SpeechConfig(source="synthetic", split="all", hours=20 / HOUR))
@@ -107,7 +116,15 @@ def test_librivox_is_never_trained_on(split: str) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"source": "tv"}, {"split": "half"}, {"hours": 0.0}, {"seed": -1}, {"fallback": "x"}, {"numbers": "x"}],
+    [
+        {"source": "tv"},
+        {"split": "half"},
+        {"hours": 0.0},
+        {"seed": -1},
+        {"fallback": "x"},
+        {"numbers": "x"},
+        {"speeds": []},
+    ],
 )
 def test_values_out_of_range_are_refused(wrong: dict) -> None:
     """Before anything is prepared."""

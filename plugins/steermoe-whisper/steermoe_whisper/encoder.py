@@ -53,9 +53,9 @@ class WhisperEncoder(Encoder):
         model = self.model
         whole = torch.full_like(features.lengths, features.values.shape[1])
         mel = features if self.config.input == "true-length" else Padded(features.values, whole)
-        hidden = F.gelu(_convolve(model.conv1, mel.zeroed()))
-        hidden = Padded(hidden, mel.lengths).zeroed()  # what a lone clip has beyond its end
-        hidden = F.gelu(_convolve(model.conv2, hidden))  # (B,T',D)
+        first = Padded(F.gelu(_convolve(model.conv1, mel.zeroed())), mel.lengths)
+        # Zeros beyond each clip's end are what a lone clip has there.
+        hidden = F.gelu(_convolve(model.conv2, first.zeroed()))  # (B,T',D)
         hidden = hidden * model.embed_scale + model.embed_positions.weight[: hidden.shape[1]]
         seen = Padded(hidden, (mel.lengths + 1) // 2)
         given = (features.lengths + 1) // 2
@@ -72,7 +72,7 @@ class WhisperEncoder(Encoder):
 
     def _samples(self, samples: int) -> int:
         """Return the samples that are computed on: a spectrum needs one whole window, the positions end at 30 s."""
-        return min(max(samples + self._tail, self.extractor.n_fft), self.extractor.n_samples)
+        return min(max(samples + self._tail, int(self.extractor.n_fft)), int(self.extractor.n_samples))
 
     def _mels(self, samples: int) -> int:
         return self._samples(samples) // HOP
@@ -95,4 +95,5 @@ def _attention_mask(frames: Padded) -> torch.Tensor:
 def _convolve(convolution: nn.Conv1d, hidden: Padded) -> torch.Tensor:
     """Convolve over time: (B,T,C) → (B,T',C')."""
     values = hidden.values.to(convolution.weight.dtype)
-    return convolution(values.transpose(1, 2)).transpose(1, 2)
+    found: torch.Tensor = convolution(values.transpose(1, 2))
+    return found.transpose(1, 2)

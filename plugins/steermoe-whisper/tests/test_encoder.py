@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steermoe_whisper.config import WhisperConfig
-from steermoe_whisper.encoder import WhisperEncoder
 from transformers import WhisperModel
 
 from steermoe_core.data.padded import Padded
 from steermoe_core.model.weights import shapes_only
+from steermoe_whisper.config import WhisperConfig
+from steermoe_whisper.encoder import WhisperEncoder
 from tests.parts import noise, save_whisper, steering
 
 if TYPE_CHECKING:
@@ -65,7 +65,11 @@ def test_offers_what_every_encoder_offers(encoder: WhisperEncoder) -> None:
 
 def test_length_law(encoder: WhisperEncoder) -> None:
     """Every clip gives as many frames as the law says: one for each 20 ms, never none."""
-    batches = [SAMPLES[start : start + 6] for start in range(0, len(SAMPLES), 6)] if encoder.config.input == "30s" else [SAMPLES]
+    batches = (
+        [SAMPLES[start : start + 6] for start in range(0, len(SAMPLES), 6)]
+        if encoder.config.input == "30s"
+        else [SAMPLES]
+    )
     for samples in batches:
         frames = encoder(encoder.features(waves_of(*samples)))
         assert frames.lengths.tolist() == [encoder.frames(count) for count in samples]
@@ -127,7 +131,9 @@ def test_full_clips_are_the_same_in_both_inputs(folder: str) -> None:
     wave = np.tile(noise(2.5), 12)
     thirty, true = build(folder), build(folder, input="true-length")
 
-    torch.testing.assert_close(true(true.features([wave])).values, thirty(thirty.features([wave])).values, **CLOSE)
+    torch.testing.assert_close(
+        true(true.features([wave])).values, thirty(thirty.features([wave])).values, **CLOSE
+    )
     assert true.frames(len(wave)) == 1500
 
 
@@ -179,7 +185,9 @@ def test_layers_are_tapped_in_order(encoder: WhisperEncoder) -> None:
 
     def tap(layer: int, frames: Padded) -> Padded:
         seen.append((layer, frames.lengths.tolist()))
-        return Padded(torch.zeros_like(frames.values), frames.lengths) if layer == encoder.layers - 1 else frames
+        return (
+            Padded(torch.zeros_like(frames.values), frames.lengths) if layer == encoder.layers - 1 else frames
+        )
 
     frames = encoder(encoder.features(waves), tap)
 

@@ -1,0 +1,99 @@
+"""Group clipping, the bar that shows progress, and the analysis that asks for nothing it does not need."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from rich.progress import Progress
+
+from steermoe_core.errors import DivergedError
+from steermoe_core.model.adapter import NoAdapter
+from steermoe_core.train.analysis import SteeringAnalysis
+from steermoe_core.train.callbacks import GroupClip, ProgressBar
+from steermoe_core.train.config import SteeringAnalysisConfig
+
+STATE = SimpleNamespace(global_step=4, max_steps=10)
+
+
+def optimizer_of(**gradients: list[float]) -> torch.optim.Optimizer:
+    """Return an optimizer with one group a gradient, each of two tensors: a matrix and a vector."""
+    groups: list[dict[str, Any]] = []
+    for name, values in gradients.items():
+        for part in (values[:1], values[1:]):
+            parameter = torch.nn.Parameter(torch.zeros(len(part)))
+            parameter.grad = torch.tensor(part)
+            groups.append({"params": [parameter], "name": name, "lr": 0.5})
+    return torch.optim.SGD(groups)
+
+
+def gradients_of(optimizer: torch.optim.Optimizer) -> list[float]:
+    """Return all gradients one after the other."""
+    return [value for group in optimizer.param_groups for p in group["params"] for value in p.grad.tolist()]
+
+
+class TestGroupClip:
+    """Each group's gradient has a norm of its own."""
+
+    def test_clips_each_group_by_itself(self) -> None:
+        """A large gradient of one group does not shrink another's; norms are those before clipping."""
+        clip, optimizer = GroupClip(1.0), optimizer_of(steering=[3.0, 4.0], router=[0.3, 0.4])
+
+        clip.on_pre_optimizer_step(None, STATE, None, optimizer=optimizer)
+
+        assert gradients_of(optimizer) == pytest.approx([0.6, 0.8, 0.3, 0.4], rel=1e-4)
+        assert clip.norms == pytest.approx({"steering": 5.0, "router": 0.5})
+        assert clip.rates == {"steering": 0.5, "router": 0.5}
+
+    @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+    def test_refuses_what_is_not_a_number(self, wrong: float) -> None:
+        """The message names the group and the step that is not taken."""
+        with pytest.raises(DivergedError, match="group 'router' is not a number at step 5"):
+            GroupClip(1.0).on_pre_optimizer_step(
+                None, STATE, None, optimizer=optimizer_of(steering=[1.0, 1.0], router=[wrong, 0.0])
+            )
+
+    def test_clips_true_gradients_under_a_loss_scaler(self) -> None:
+        """In fp16 gradients are unscaled first; one that overflowed is the scaler's business."""
+        optimizer = optimizer_of(steering=[6.0, 8.0])
+        scale = 2.0
+
+        def unscale(inner: torch.optim.Optimizer) -> None:
+            for group in inner.param_groups:
+                group["params"][0].grad /= scale
+
+        optimizer.scaler = SimpleNamespace(unscale_=unscale, get_scale=lambda: scale)
+        optimizer.optimizer = optimizer
+        clip = GroupClip(1.0)
+        clip.on_pre_optimizer_step(None, STATE, None, optimizer=optimizer)
+
+        assert clip.norms == pytest.approx({"steering": 5.0})
+        optimizer.param_groups[0]["params"][0].grad.fill_(float("inf"))
+        clip.on_pre_optimizer_step(None, STATE, None, optimizer=optimizer)
+
+
+def test_progress_shows_steps_and_loss() -> None:
+    """The bar starts where a resumed run does."""
+    with Progress(disable=True) as progress:
+        bar = ProgressBar(progress)
+        bar.on_train_begin(None, STATE, None)
+        bar.on_log(None, STATE, None, logs={"loss": 1.25})
+        bar.on_log(None, STATE, None, logs={"train_loss": 3.0})
+        STATE.global_step = 5
+        bar.on_step_end(None, STATE, None)
+        STATE.global_step = 4
+
+        assert (progress.tasks[0].completed, progress.tasks[0].total) == (5, 10)
+        assert progress.tasks[0].fields["note"] == "loss 1.250"
+
+
+def test_analysis_of_an_adapter_without_gates_writes_nothing() -> None:
+    """It may stay in an experiment whose adapter is `none`."""
+    analysis = SteeringAnalysis(SteeringAnalysisConfig(every=1))
+    analysis.joined = SimpleNamespace(adapter=NoAdapter(None))
+    analysis.journal = None
+
+    analysis.on_step_begin(None, STATE, None)
+    analysis.on_step_end(None, STATE, None)
