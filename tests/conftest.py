@@ -8,8 +8,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.rig import Rig
 
 ROOT = Path(__file__).parent.parent
 
@@ -103,3 +107,17 @@ def decoder_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     torch.set_num_threads(1)
     return save_decoder(tmp_path_factory.mktemp("decoder"))
+
+
+@pytest.fixture
+def rig(site: Site, decoder_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    """Return a whole experiment on tiny parts."""
+    import torch  # noqa: PLC0415 - most tests do without
+
+    from tests.rig import Rig  # noqa: PLC0415
+
+    for name in ("RIG", "RIG_HOOK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    torch.set_num_threads(1)
+    return Rig(site, decoder_folder, tmp_path)

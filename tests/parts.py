@@ -12,7 +12,6 @@ from torch import nn
 from steermoe_core.component import Component, Selection
 from steermoe_core.data.layout import Batch, ids
 from steermoe_core.data.padded import Padded
-from steermoe_core.model.adapter import Adapter
 from steermoe_core.model.config import (
     CausalLMConfig,
     LinearConfig,
@@ -31,6 +30,8 @@ from tests.tiny import RATE, tokenizer
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from steermoe_core.model.adapter import Adapter
 
 WINDOW = 1600  # samples a frame of the tiny encoder
 
@@ -57,7 +58,7 @@ TINY = Component(
 
 
 class TinyEncoder(Encoder):
-    """Ten frames a second: a linear map of each window of samples, then layers that mix neighbours in time."""
+    """Ten frames a second: a linear map of each window, then layers that mix neighbours in time."""
 
     sample_rate = RATE
     max_seconds = 20.0
@@ -121,7 +122,7 @@ def save_decoder(folder: Path) -> str:
 
 
 def save_whisper(folder: Path) -> str:
-    """Write a random Whisper of width 32 and 3 layers with its feature extractor; return the folder's name."""
+    """Write a random Whisper of width 32 and 3 layers and its feature extractor; return the folder's name."""
     from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
 
     config = WhisperConfig(
@@ -191,7 +192,7 @@ def noise(seconds: float, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=round(seconds * RATE)).astype(np.float32)
 
 
-def batch(
+def batch(  # noqa: PLR0913, PLR0917 - the parts of a batch
     encoder: Encoder,
     seconds: Sequence[float] = (0.35, 1.2, 0.8),
     before: Sequence[Sequence[int]] = ((),),
@@ -199,7 +200,7 @@ def batch(
     answers: Sequence[Sequence[int]] = ((2, 3), (4, 5, 6, 7), (8,)),
     seed: int = 0,
 ) -> Batch:
-    """Return a batch of noise; a single `before` or `after` is that of all rows, EOS (0) is added to answers."""
+    """Return a batch of noise; a single `before` or `after` is that of all rows; answers get EOS (0)."""
     count = len(seconds)
     rows = [list(text) for text in (before if len(before) == count else list(before) * count)]
     return Batch(

@@ -31,7 +31,7 @@ def run(args: Namespace, session: Session) -> int:
     folders = []
     for one in resolved:
         job = Run(one, session.registry, args.runs, Console())
-        if job.folder.status.get("state") == "finished":
+        if job.finished:
             job.console.note(f"{job.folder.path} is finished; change a setting for another run, or delete it to repeat it")
         folders.append(job.execute())
     print_results(folders, session.console, as_json=args.json)

@@ -8,12 +8,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.errors import CheckpointError
 from steermoe_core.model.weights import fingerprint
-from steermoe_core.run.folder import write_json
+from steermoe_core.run.folder import whole_folder, write_json, write_text
 from steermoe_core.train.checkpoint import load_trained, save_trained, trained_tensors
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 PARTS = ("encoder", "decoder")
+#: What every adapter.json has.
+KEYS = {"format", "experiment", "step", "trainable_parameters", "tensors", "frozen"}
 
 
 def identity(model: Joined) -> dict[str, str]:
@@ -33,14 +34,10 @@ def identity(model: Joined) -> dict[str, str]:
 
 def save(folder: Path, model: Joined, experiment: Experiment, toml: str, frozen: dict[str, str], step: int) -> None:
     """Write the adapter folder; it appears whole or not at all."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_trained(model, partial / "adapter.safetensors")
-    (partial / "experiment.toml").write_text(toml, encoding="utf-8")
-    write_json(partial / "adapter.json", _card(model, experiment, frozen, step))
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.replace(folder)
+    with whole_folder(folder) as partial:
+        save_trained(model, partial / "adapter.safetensors")
+        write_text(partial / "experiment.toml", toml)
+        write_json(partial / "adapter.json", _card(model, experiment, frozen, step))
 
 
 def load(folder: Path, model: Joined, frozen: dict[str, str]) -> dict[str, Any]:
@@ -49,11 +46,7 @@ def load(folder: Path, model: Joined, frozen: dict[str, str]) -> dict[str, Any]:
     :param frozen: the `identity` of this model's frozen parts.
     :raises CheckpointError: it was trained on other frozen parts, or is damaged.
     """
-    try:
-        card = json.loads((folder / "adapter.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        msg = f"{folder} is not an adapter folder: its adapter.json cannot be read ({error})"
-        raise CheckpointError(msg) from error
+    card = read_card(folder)
     for part in PARTS:
         made_on = card["frozen"][part]
         if made_on["sha256"] != frozen[part]:
@@ -63,7 +56,27 @@ def load(folder: Path, model: Joined, frozen: dict[str, str]) -> dict[str, Any]:
             )
             raise CheckpointError(msg)
     load_trained(model, folder / "adapter.safetensors")
-    return dict(card)
+    return card
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Return a folder's adapter.json.
+
+    :raises CheckpointError: it is missing, damaged or of a later format.
+    """
+    path = folder / "adapter.json"
+    try:
+        card = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:  # ValueError: neither UTF-8 nor JSON
+        msg = f"{path} cannot be read ({error}); copy the adapter folder again or train it anew"
+        raise CheckpointError(msg) from error
+    if card.get("format", FORMAT) != FORMAT:
+        msg = f"{path} has format {card['format']}, and this steermoe reads {FORMAT}; use the version that wrote it"
+        raise CheckpointError(msg)
+    if missing := KEYS - card.keys():
+        msg = f"{path} is damaged: it has no {min(missing)}; copy the adapter folder again or train it anew"
+        raise CheckpointError(msg)
+    return card
 
 
 def _card(model: Joined, experiment: Experiment, frozen: dict[str, str], step: int) -> dict[str, Any]:

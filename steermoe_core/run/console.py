@@ -100,15 +100,21 @@ class PlainProgress(Progress):
         super().advance(task_id, advance)
         self._tell(self._tasks[task_id])
 
+    def stop(self) -> None:
+        """Say where every task ended."""
+        for task in self.tasks:
+            if task.completed:
+                self._tell_now(task)
+
     def _tell(self, task: Task) -> None:
         now, share = time.monotonic(), task.completed / (task.total or 1)
-        if task.id not in self._last:
-            self._last[task.id] = (task.start_time or now, 0.0)
-        then, before = self._last[task.id]
+        then, before = self._last.setdefault(task.id, (now, share))
         waited = now - then
-        if not (before < 1.0 <= share or waited >= SECONDS or (waited >= FEWER_SECONDS and share - before >= SHARE)):
-            return
-        self._last[task.id] = now, share
+        if not task.finished and (waited >= SECONDS or (waited >= FEWER_SECONDS and share - before >= SHARE)):
+            self._last[task.id] = now, share
+            self._tell_now(task)
+
+    def _tell_now(self, task: Task) -> None:
         facts = [f"{task.completed:g} of {task.total:g}", task.fields.get("note"), pace(task)]
         self._say(f"{task.description}: {', '.join(fact for fact in facts if fact)}")
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import shutil
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +10,14 @@ import attrs
 import torch
 
 from steermoe_core.data.padded import Padded
-from steermoe_core.errors import DivergedError
+from steermoe_core.errors import CheckpointError, PluginError
 from steermoe_core.evaluate.evaluation import Evaluator
 from steermoe_core.run import adapter, lock
 from steermoe_core.run.build import Builder, data_record
-from steermoe_core.run.folder import RunFolder, now, write_json
+from steermoe_core.run.folder import RunFolder, now, whole_folder, write_json, write_text
+from steermoe_core.run.watch import FrozenWatch, StatusWatch
 from steermoe_core.train.callbacks import ProgressBar, StopOnSignal
-from steermoe_core.train.checkpoint import latest
+from steermoe_core.train.checkpoint import all_checkpoints, latest
 from steermoe_core.train.journal import Journal
 from steermoe_core.train.trainer import SteeringTrainer
 
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from steermoe_core.model.joined import Joined
     from steermoe_core.plugins import Registry
     from steermoe_core.run.console import Console
-
-log = logging.getLogger("steermoe")
 
 
 class Run:
@@ -56,29 +53,50 @@ class Run:
 
         :raises KeyboardInterrupt: stopped on request; the folder can be resumed.
         """
-        with self.folder.held():
-            if self.folder.status.get("state") == "finished":
-                return self.folder
-            self._begin()
-            try:
-                self._train_and_score()
-            except BaseException as error:
-                state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-                self.folder.set_status(state, ended=now(), error=str(error) or type(error).__name__)
-                self.registry.fire("steermoe_run_failed", folder=self.folder.path, error=error)
-                raise
-            self.folder.set_status("finished", ended=now(), error=None)
-            self.registry.fire("steermoe_after_run", folder=self.folder.path)
+        if not self.finished:
+            with self.folder.held(), self.console.warnings():
+                if not self.finished:  # another process may have done it in between
+                    self._execute()
         return self.folder
 
+    def _execute(self) -> None:
+        try:
+            self._begin()
+            self._train_and_score()
+        except BaseException as error:
+            self._fail(error)
+            raise
+        self.folder.set_status("finished", ended=now(), error=None)
+        self.registry.fire("steermoe_after_run", folder=self.folder.path)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.folder.status.get("state") == "finished"
+
     def _begin(self) -> None:
-        self.folder.experiment.write_text(self.resolved.to_toml(), encoding="utf-8")
-        started = self.folder.status.get("started", now())
-        self.folder.set_status("running", started=started, ended=None, error=None)
+        write_text(self.folder.experiment, self.resolved.to_toml())
+        status = self.folder.status
+        begun = {"step": status.get("step", 0), "started": status.get("started", now())}
+        self.folder.set_status("running", **begun, ended=None, error=None)
         self.registry.fire("steermoe_before_run", folder=self.folder.path)
         set_threads(self.experiment.train.threads)
 
+    def _fail(self, error: BaseException) -> None:
+        """Tell status.json and the plugins; what goes wrong with that does not hide the error itself."""
+        stopped = isinstance(error, KeyboardInterrupt)
+        state, reason = ("interrupted", None) if stopped else ("failed", str(error) or type(error).__name__)
+        try:
+            self.folder.set_status(state, ended=now(), error=reason)
+        except CheckpointError as second:
+            self.console.note(f"warning: {second}")
+        try:
+            self.registry.fire("steermoe_run_failed", folder=self.folder.path, error=error)
+        except PluginError as second:
+            self.console.note(f"warning: {second}")
+
     def _train_and_score(self) -> None:
+        splits = self.builder.eval_examples()  # a missing split is told before hours of training
         with self.console.task("loading models"):
             model = self.builder.model()
             frozen = adapter.identity(model)
@@ -86,14 +104,15 @@ class Run:
             adapter.load(self.folder.adapter, model, frozen)
             move(model, self.experiment.train.device)
         else:
-            self._train(model, frozen)
-        for name, examples in self.builder.eval_examples().items():
+            self._train(model, frozen, splits)
+        for name, examples in splits.items():
             if not (self.folder.evaluations / name / "scores.json").is_file():
                 score(self.builder, model, examples, self.folder.evaluations / name, self.console, label=name)
 
-    def _train(self, model: Joined, frozen: dict[str, str]) -> None:
+    def _train(self, model: Joined, frozen: dict[str, str], splits: dict[str, list[Example]]) -> None:
         collator = self.builder.collator(model)
-        examples = self._examples(model, collator, frozen)
+        examples = self._examples(model, collator)
+        self._lock(frozen, {"train": examples, **splits})
         journal = Journal(self.folder.metrics)
         stop = StopOnSignal()
         with stop, self.console.progress() as progress:
@@ -106,7 +125,7 @@ class Run:
                 examples=examples,
                 collate=collator,
                 journal=journal,
-                callbacks=[*callbacks, ProgressBar(progress), stop],
+                callbacks=[*callbacks, ProgressBar(progress), stop, FrozenWatch(frozen), StatusWatch(self.folder)],
             )
             resumed = latest(self.folder.checkpoints)
             step = int(resumed.name.removeprefix("step-")) if resumed else 0
@@ -116,26 +135,29 @@ class Run:
             else:
                 self.console.note(f"resuming from step {step}")
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-        self.folder.set_status("running", step=trainer.state.global_step)
-        if stop.stopped and trainer.state.global_step < self.experiment.train.steps:
+        if stop.stopped:
+            self.console.note(f"stopped after step {trainer.state.global_step}; the same command goes on from there")
             raise KeyboardInterrupt
-        if adapter.identity(model) != frozen:
-            msg = "a frozen weight changed during training; a component of this run trains what it must not"
-            raise DivergedError(msg)
         toml = self.resolved.to_toml()
         adapter.save(self.folder.adapter, model, self.experiment, toml, frozen, trainer.state.global_step)
 
-    def _examples(self, model: Joined, collator: Any, frozen: dict[str, str]) -> list[Example]:
+    def _examples(self, model: Joined, collator: Any) -> list[Example]:
         with self.console.task("reading data"):
             examples, report = self.builder.train_examples(model.encoder.max_seconds)
             examples, answers = collator.fitting(examples)
-            data = {"train": data_record(examples)}
         self.console.note(f"training data: {report}")
         if any(answers.left_out.values()):
             self.console.note(f"training data: {answers}")
-        seed = self.experiment.experiment.seed
-        write_json(self.folder.lock, lock.describe(self.registry, seed=seed, fingerprints=frozen, data=data))
         return list(examples)
+
+    def _lock(self, frozen: dict[str, str], sets: dict[str, list[Example]]) -> None:
+        """Write lock.json, unless the checkpoints there belong to other weights or data."""
+        data = {name: data_record(examples) for name, examples in sets.items()}
+        seed = self.experiment.experiment.seed
+        record = lock.describe(self.registry, seed=seed, fingerprints=frozen, data=data)
+        if all_checkpoints(self.folder.checkpoints):
+            lock.check(self.folder.lock, record)
+        write_json(self.folder.lock, record)
 
 
 def prepare(model: Joined, collator: Any, examples: Sequence[Example], trainer: SteeringTrainer) -> None:
@@ -157,26 +179,24 @@ def score(
     """Score a split into its folder and return scores.json; the folder appears when it is complete."""
     experiment = builder.experiment
     total = len(examples) * (1 + len(experiment.evaluate.controls))
+    metrics = [builder.part(selection) for selection in experiment.metrics]
     with console.progress() as progress:
         task = progress.add_task(f"scoring {label}", total=total, note="")
         evaluator = Evaluator(
             model=model,
             collator=builder.collator(model),
             config=experiment.evaluate,
-            metrics=[builder.part(selection) for selection in experiment.metrics],
+            metrics=metrics,
             seed=experiment.experiment.seed,
             device=next(model.parameters()).device,
             progressed=lambda clips: progress.advance(task, clips),
         )
         predictions, scores = evaluator.evaluate(examples)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for control, rows in predictions.items():
-        _write_rows(partial / (f"predictions.{control}.jsonl" if control else "predictions.jsonl"), rows)
-    write_json(partial / "scores.json", {"split": label, "data": data_record(examples), **scores})
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.replace(folder)
+        progress.update(task, completed=total)  # with the clips that were left out
+    with whole_folder(folder) as partial:
+        for control, rows in predictions.items():
+            _write_rows(partial / (f"predictions.{control}.jsonl" if control else "predictions.jsonl"), rows)
+        write_json(partial / "scores.json", {"split": label, "data": data_record(examples), **scores})
     return scores
 
 
@@ -193,4 +213,4 @@ def set_threads(threads: int) -> None:
 
 def _write_rows(path: Path, rows: Sequence[Prediction]) -> None:
     lines = (json.dumps(attrs.asdict(row), ensure_ascii=False) for row in rows)
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_text(path, "".join(f"{line}\n" for line in lines))

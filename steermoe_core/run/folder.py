@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,27 @@ class RunFolder:
 def now() -> str:
     """Return the time of day as ISO 8601, UTC."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+@contextmanager
+def whole_folder(final: Path) -> Iterator[Path]:
+    """Give a temporary folder to fill; it takes the place of the final one when it is complete.
+
+    :raises CheckpointError: the disk is full or not writable.
+    """
+    partial, old = (final.with_name(f".{final.name}.{suffix}") for suffix in ("partial", "old"))
+    with saving(final):
+        try:
+            for leftover in (partial, old):
+                shutil.rmtree(leftover, ignore_errors=True)
+            partial.mkdir(parents=True)
+            yield partial
+            if final.exists():
+                final.replace(old)
+            partial.replace(final)
+            shutil.rmtree(old, ignore_errors=True)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_json(path: Path, value: Any) -> None:

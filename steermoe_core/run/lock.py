@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.errors import RunFolderError
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from steermoe_core.plugins import Registry
 
 #: Packages whose version can change a number.
@@ -30,6 +35,27 @@ def describe(registry: Registry, *, seed: int, fingerprints: dict[str, str], dat
         "frozen": fingerprints,
         "data": data,
     }
+
+
+def check(path: Path, record: dict[str, Any]) -> None:
+    """Make sure that a run goes on with the weights and the training data that it began with.
+
+    :param path: the lock.json of its beginning.
+    :param record: what `describe` says now.
+    :raises RunFolderError: something else is there now.
+    """
+    try:
+        begun = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return  # lost: nothing to compare with
+    then = {**begun.get("frozen", {}), "training data": begun.get("data", {}).get("train")}
+    here = {**record["frozen"], "training data": record["data"]["train"]}
+    if changed := [name for name in here if then.get(name) != here[name]]:
+        msg = (
+            f"{path.parent} cannot go on: its {' and '.join(changed)} changed since it began (see {path.name} there); "
+            "restore what it began with, or delete the folder to train from the start"
+        )
+        raise RunFolderError(msg)
 
 
 def _version(name: str) -> str | None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
 from steermoe_core.model.weights import shapes_only
 from steermoe_core.run.build import Builder
 from steermoe_core.run.folder import RunFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from torch import nn
 
     from steermoe_core.component import Selection
     from steermoe_core.config.experiment import Experiment
@@ -39,7 +39,7 @@ def plan(resolved: Resolved, registry: Registry, runs: Path, *, seconds: float) 
         "shapes": shapes(model, collator, seconds),
         "parameters": parameters(model),
         "memory_bytes": memory(model, experiment, shapes(model, collator, seconds)),
-        "data": _data(builder, model),
+        "data": _data(builder, model, collator),
     }
 
 
@@ -76,7 +76,8 @@ def memory(model: Joined, experiment: Experiment, way: dict[str, Any]) -> dict[s
     weights = sum(p.numel() * p.element_size() for p in model.parameters() if not p.requires_grad)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     batch, width = experiment.train.batch_size, model.decoder.width
-    layers = len(getattr(getattr(model.decoder, "model", None), "model", model.decoder).layers)
+    stacks = [len(module) for module in model.decoder.modules() if isinstance(module, nn.ModuleList)]
+    layers = max(stacks, default=1)
     answer = round(4 * way["seconds"])  # tokens of English speech a second
     decoder = batch * (way["positions"] + answer) * layers * 12 * width * 4
     steered = 0 if model.adapter.first_layer is None else model.encoder.layers - model.adapter.first_layer
@@ -107,9 +108,11 @@ def _origin(selection: Selection, registry: Registry) -> dict[str, str]:
     }
 
 
-def _data(builder: Builder, model: Joined) -> list[dict[str, Any]]:
-    kept, report = builder.train_examples(model.encoder.max_seconds)
-    rows = [{"split": "train", "clips": len(kept), "seconds": report.seconds, "note": str(report)}]
+def _data(builder: Builder, model: Joined, collator: Any) -> list[dict[str, Any]]:
+    found, report = builder.train_examples(model.encoder.max_seconds)
+    kept, answers = collator.fitting(found)
+    note = f"{report} {answers}" if len(kept) < len(found) else str(report)
+    rows = [{"split": "train", "clips": len(kept), "seconds": answers.seconds, "note": note}]
     for name, examples in builder.eval_examples().items():
         seconds = sum(example.seconds for example in examples)
         rows.append({"split": name, "clips": len(examples), "seconds": seconds, "note": ""})

@@ -42,8 +42,9 @@ def evaluate_run(
         experiment = attrs.evolve(experiment, evaluate=evaluate)
     missing = [name for name in wanted if again or not (folder.evaluations / name / "scores.json").is_file()]
     if not missing:
+        console.note(f"{folder.path} has these scores already; --again scores them anew")
         return folder
-    with folder.held():
+    with folder.held(), console.warnings():
         set_threads(experiment.train.threads)
         builder = Builder(experiment, registry)
         model = builder.model()

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from steermoe_core.data.check import some
+from steermoe_core.run.adapter import read_card
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -18,8 +21,8 @@ if TYPE_CHECKING:
 
 def results(folder: RunFolder) -> dict[str, Any]:
     """Return a run's scores by split, with what it trained."""
-    paths = sorted(folder.evaluations.glob("*/scores.json"))
-    card = json.loads((folder.adapter / "adapter.json").read_text(encoding="utf-8"))
+    paths = sorted(folder.evaluations.glob("[!.]*/scores.json"))  # a dot: half written
+    card = read_card(folder.adapter)
     return {
         "run": str(folder.path),
         "experiment": card["experiment"],
@@ -36,6 +39,10 @@ def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bo
         print(json.dumps(found, indent=2, ensure_ascii=False))
         return
     console.print(_scores_table(found))
+    for one in found:
+        for split, scores in one["splits"].items():
+            for reason, names in scores["left_out"].items():
+                console.print(f"{split}: {len(names)} left out, {reason}: {some(names)}", markup=False, soft_wrap=True)
     for one in found:
         if (steering := _steering_table(one)) is not None:
             console.print()
@@ -54,12 +61,12 @@ def _scores_table(found: Sequence[dict[str, Any]]) -> Table:
         table.add_column(name, justify="left" if name == "split" else "right", no_wrap=True)
     for name in metrics:
         table.add_column(name.upper(), justify="right", no_wrap=True)
-    for control in controls:
+    for control in controls if metrics else ():
         table.add_column(f"{control}\n{metrics[0].upper()}", justify="right", no_wrap=True)
     for one in found:
         for split, scores in one["splits"].items():
             cells = [_with_interval(scores["metrics"].get(name)) for name in metrics]
-            beside = [_plain(scores["controls"].get(control, {}).get(metrics[0])) for control in controls]
+            beside = [_plain(scores["controls"].get(control, {}).get(name)) for control in controls for name in metrics[:1]]
             table.add_row(
                 one["experiment"], f"{one['trainable_parameters']:,}", split, str(scores["examples"]), *cells, *beside
             )

@@ -71,7 +71,7 @@ class Transcriber:
     def _wave(self, sound: str | Path | np.ndarray, number: int) -> np.ndarray:
         encoder = self.model.encoder
         if isinstance(sound, np.ndarray):
-            name, wave = f"waveform {number}", sound
+            name, wave = f"waveform {number}", _checked(sound, number)
         else:
             name, wave = str(sound), audio.load(Path(sound), encoder.sample_rate)
         seconds = len(wave) / encoder.sample_rate
@@ -79,6 +79,16 @@ class Transcriber:
             msg = f"{name} lasts {seconds:.1f} s and the encoder takes {encoder.max_seconds:g} s; cut it into shorter files"
             raise DataError(msg)
         return wave
+
+
+def _checked(wave: np.ndarray, number: int) -> np.ndarray:
+    if wave.ndim != 1 or not len(wave) or not np.issubdtype(wave.dtype, np.floating) or not np.isfinite(wave).all():
+        msg = (
+            f"waveform {number} is {wave.dtype} of shape {wave.shape}; give one channel of finite floats, "
+            "full scale at ±1, at the encoder's sample rate"
+        )
+        raise DataError(msg)
+    return wave.astype(np.float32, copy=False)
 
 
 def load(path: str | Path) -> Transcriber:

@@ -118,6 +118,7 @@ class ProgressBar(Callback):
     ) -> None:
         if logs and "loss" in logs:
             self.loss = f"{logs['loss']:.3f}"
+            self.progress.update(self.task, note=f"loss {self.loss}")
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.progress.update(self.task, completed=state.global_step, note=f"loss {self.loss}")

@@ -34,8 +34,12 @@ BENCHMARKS: dict[str, Callable[..., Iterator[Figure]]] = {
 def main() -> int:
     """Measure, print a table, write JSON; return 1 if a bound is missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(BENCHMARKS)}; all by default")
-    parser.add_argument("--quick", action="store_true", help="less data and fewer repeats, under three minutes")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"some of {', '.join(BENCHMARKS)}; all by default"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="less data and fewer repeats, under three minutes"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
     args = parser.parse_args()
     if unknown := set(args.names) - set(BENCHMARKS):

@@ -1,7 +1,7 @@
 """Training by hand: the engine's mathematics in plain PyTorch, without its modules and without a Trainer.
 
-Only the frozen layers are transformers' own. The batches are made beforehand. The loop does no unnecessary work
-either: it computes the prompt's keys and values once and applies the head at answer positions only.
+Only the frozen layers are transformers' own. The batches are made beforehand. The loop does no unnecessary
+work either: it computes the prompt's keys and values once and applies the head at answer positions only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ POOL = 4
 
 
 class BareLoop:
-    """Steering (or none), a linear or a soft-CTC projector, the loss on the answer, AdamW with a clip a group."""
+    """Steering (or none), a linear or soft-CTC projector, the loss on the answer, AdamW, a clip a group."""
 
     def __init__(self, lab: Lab) -> None:
         self.whisper = lab.model.encoder.model
@@ -39,8 +39,9 @@ class BareLoop:
 
     def train(self, batches: Sequence[Batch]) -> tuple[list[float], list[float]]:
         """Train from the start; return the CPU seconds and the loss of each step."""
-        self.trained = {name: tensor.requires_grad_(tensor.is_floating_point()) for name, tensor in self.start.items()}
-        self.start = {name: tensor.detach().clone() for name, tensor in self.trained.items()}
+        self.trained = {name: tensor.clone() for name, tensor in self.start.items()}
+        for tensor in self.trained.values():
+            tensor.requires_grad_(tensor.is_floating_point())
         self.rows = self._rows()
         groups = self._groups()
         optimizer = torch.optim.AdamW(groups)
@@ -89,9 +90,10 @@ class BareLoop:
 
     def steered(self, hidden: Tensor, layer: int) -> Tensor:
         """Add the layer's mixture of vectors to every frame (B,T',D)."""
-        weight, bias = self.trained["adapter.router.weight"][layer], self.trained["adapter.router.bias"][layer]
+        names = ("router.weight", "router.bias", "vectors", "scales")
+        weight, bias, vectors, scale = (self.trained[f"adapter.{name}"][layer] for name in names)
         gates = F.linear(hidden, weight, bias).softmax(-1)
-        return hidden + self.trained["adapter.scales"][layer] * (gates @ self.trained["adapter.vectors"][layer])
+        return hidden + scale * (gates @ vectors)
 
     def projected(self, frames: Tensor) -> Tensor:
         """Apply the trained linear map."""
@@ -121,7 +123,7 @@ class BareLoop:
         return F.ctc_loss(posteriors, targets, lengths, spoken, reduction="sum", zero_infinity=True)
 
     def mixtures(self, logits: Tensor, lengths: Tensor) -> list[Tensor]:
-        """Return each clip's audio tokens (A,H): a mean over each run of one best class that is not the blank."""
+        """Return each clip's audio tokens (A,H): a mean over each run of one best class, blanks left out."""
         best, found = logits.argmax(-1), []
         for clip, length in enumerate(lengths.tolist()):
             kinds, runs = best[clip, :length].unique_consecutive(return_counts=True)
@@ -144,7 +146,8 @@ class BareLoop:
             rows.append(row)
         hidden = self._decoded(batch.before.rows()[0][:-1], rows)
         chosen = torch.tensor(places).unbind(1)
-        return F.cross_entropy(self.llm.get_output_embeddings()(hidden[chosen]), torch.cat(labels), reduction="sum")
+        logits = self.llm.get_output_embeddings()(hidden[chosen])
+        return F.cross_entropy(logits, torch.cat(labels), reduction="sum")
 
     def _decoded(self, shared: Tensor, rows: list[Tensor]) -> Tensor:
         body = self.llm.get_decoder()
@@ -169,9 +172,11 @@ class BareLoop:
         rates = self.config.learning_rate
         names = {"adapter.vectors": "steering", "adapter.scales": "scales"}
         groups = []
-        for name, tensor in self.trained.items():
+        for key, tensor in self.trained.items():
             if tensor.requires_grad:
-                group = names.get(name, "router" if "router" in name else "projector")
+                name = names.get(key, "router" if "router" in key else "projector")
                 decay = self.config.weight_decay if tensor.ndim > 1 else 0.0
-                groups.append({"params": [tensor], "lr": getattr(rates, group), "weight_decay": decay, "name": group})
+                groups.append(
+                    {"params": [tensor], "lr": getattr(rates, name), "weight_decay": decay, "name": name}
+                )
         return groups

@@ -27,8 +27,8 @@ sys.exit(code or ("torch" in sys.modules and "torch was imported"))
 """
 
 
-def starts(*, quick: bool) -> Iterator[Figure]:  # noqa: ARG001 - quick enough
-    """Yield the median seconds of each command's process: CPU seconds, which a busy machine does not stretch."""
+def starts(*, quick: bool) -> Iterator[Figure]:
+    """Yield the median CPU seconds of each command's process; a busy machine does not stretch them."""
     for words, budget in BUDGETS.items():
         _run(sys.executable, "-c", PROBE, *words.split())
         laps = [_timed(words) for _ in range(REPEATS)]
@@ -48,7 +48,7 @@ def _timed(words: str) -> tuple[float, float]:
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)  # noqa: S603: ourselves
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
 
 def _children() -> float:

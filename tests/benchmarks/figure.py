@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 from rich.table import Table
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     #: Does the work once from its start, and returns the CPU seconds of each of its steps.
     Contender = Callable[[], list[float]]
+
+T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
@@ -45,10 +47,10 @@ class Figure:
 
 
 def fastest(repeats: int, **contenders: Contender) -> dict[str, float]:
-    """Let contenders work in turns and return the seconds of each: the sum over steps of a step's fastest repeat.
+    """Let contenders work in turns; return each one's seconds: the sum over steps of a step's fastest repeat.
 
-    CPU seconds of this process on one thread: they leave out what else a shared machine does, and a step waits for
-    nothing. Turns and minima leave out warm-up and slow moments.
+    CPU seconds of this process on one thread: they leave out what else a shared machine does, and a step
+    waits for nothing. Turns and minima leave out warm-up and slow moments.
     """
     rounds: dict[str, list[list[float]]] = {name: [] for name in contenders}
     for _ in range(repeats):
@@ -57,11 +59,11 @@ def fastest(repeats: int, **contenders: Contender) -> dict[str, float]:
     return {name: sum(map(min, zip(*laps, strict=True))) for name, laps in rounds.items()}
 
 
-def cpu_seconds(work: Callable[[], object]) -> float:
-    """Return the CPU seconds that this process spends on some work."""
+def timed(work: Callable[..., T], *arguments: Any) -> tuple[T, float]:
+    """Return the result of some work and the CPU seconds that this process spent on it."""
     begun = time.process_time()
-    work()
-    return time.process_time() - begun
+    result = work(*arguments)
+    return result, time.process_time() - begun
 
 
 def table(figures: list[Figure]) -> Table:

@@ -80,7 +80,10 @@ def trimmed(lab: Lab, batch: Batch) -> float:
     """Compare losses with those where every row keeps all audio tokens of the longest, masked."""
     model, audio = lab.model, lab.model.audio(batch.features)
     embed, heard = model.decoder.embed, audio.values.shape[1]
-    text = [torch.cat([after, answer[:-1]]) for after, answer in zip(batch.after.rows(), batch.answer.rows(), strict=True)]
+    text = [
+        torch.cat([after, answer[:-1]])
+        for after, answer in zip(batch.after.rows(), batch.answer.rows(), strict=True)
+    ]
     tail, before = Padded.stack(text), batch.before
     values = torch.cat([embed(before.values), audio.values, embed(tail.values)], dim=1)
     mask = torch.cat([before.mask, audio.mask, tail.mask], dim=1)

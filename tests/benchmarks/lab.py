@@ -27,7 +27,7 @@ FILE = Path(__file__).with_name("benchmark.toml")
 
 
 class Laps(Callback):
-    """Stops the time from the end of one step to the end of the next: everything that a step needs is in it."""
+    """Takes the time from the end of one step to the end of the next: all that a step needs is in it."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -45,6 +45,7 @@ class Lab:
     """One variant of `benchmark.toml`.
 
     :param overrides: as of `--set`.
+    :ivar start: what is trained, as it was before the first step.
     """
 
     def __init__(self, *overrides: str) -> None:
@@ -59,12 +60,7 @@ class Lab:
         self.examples, _ = self.collator.fitting(found)
         with TemporaryDirectory() as folder:
             prepare(self.model, self.collator, self.examples, self.trainer(Path(folder)))
-        self._start = {name: tensor.clone() for name, tensor in trained_tensors(self.model).items()}
-
-    @property
-    def start(self) -> dict[str, torch.Tensor]:
-        """What is trained, as it was before the first step."""
-        return {name: tensor.clone() for name, tensor in self._start.items()}
+        self.start = {name: tensor.clone() for name, tensor in trained_tensors(self.model).items()}
 
     def trainer(self, folder: Path, *callbacks: Callback) -> SteeringTrainer:
         """Return the trainer of a new run in a folder, with every callback that `steermoe run` gives it."""
@@ -98,4 +94,4 @@ class Lab:
         """Put what is trained back to where it was before the first step."""
         with torch.no_grad():
             for name, tensor in trained_tensors(self.model).items():
-                tensor.copy_(self._start[name])
+                tensor.copy_(self.start[name])

@@ -1,8 +1,8 @@
 """Peak memory of a training step, and bytes of what it leaves behind.
 
-The peak is the high-water mark of a process of its own, less what was resident before the step: what the step adds
-to the weights. The kernel counts it, so it holds what the allocator, its fragmentation and the libraries take
-beside torch's tensors. The mark is put back before the step: loading the weights leaves a higher one.
+The peak is the high-water mark of a process of its own, less what was resident before the step: what the step
+adds to the weights. The kernel counts it, so it holds what the allocator, its fragmentation and the libraries
+take beside torch's tensors. The mark is put back before the step: loading the weights leaves a higher one.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def adapter_sizes(*, quick: bool) -> Iterator[Figure]:
 
 def _in_a_process(who: str, overrides: list[str]) -> int:
     command = [sys.executable, "-m", "tests.benchmarks.memory", who, *overrides]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603: ourselves
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     return int(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -75,7 +75,7 @@ def _step(who: str, overrides: list[str]) -> int:
     batches = lab.batches()
     work = lab.train if who == "engine" else lambda: PaddedBaseline(lab).train_on(batches)
     torch.ones(64, 64, requires_grad=True).matmul(torch.ones(64, 64)).sum().backward()  # its threads start
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # 5: the mark becomes what is resident now
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the mark becomes what is resident
     before = _kibibytes("VmHWM")
     work()
     return 1024 * (_kibibytes("VmHWM") - before)
@@ -87,4 +87,4 @@ def _kibibytes(name: str) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_step(sys.argv[1], sys.argv[2:])))
+    sys.stdout.write(json.dumps(_step(sys.argv[1], sys.argv[2:])))

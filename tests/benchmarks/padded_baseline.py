@@ -1,4 +1,4 @@
-"""What the engine is compared with: a training step with padding everywhere, as the research code computes it.
+"""What the engine is compared with: a training step with padding everywhere, as the research code has it.
 
 Written after the original SteerMoE training scripts (arXiv 2510.13558):
 
@@ -69,7 +69,10 @@ class PaddedBaseline(nn.Module):
         silent = torch.full(audio.shape[:2], IGNORED)
         mask = torch.ones(embeds.shape[:2], dtype=torch.long)
         return self.llm(
-            inputs_embeds=embeds, attention_mask=mask, labels=torch.cat([silent, labels], dim=1), use_cache=False
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            labels=torch.cat([silent, labels], dim=1),
+            use_cache=False,
         ).loss
 
     def encode(self, mel: Tensor) -> Tensor:

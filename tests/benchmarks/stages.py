@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Stages:
-    """CPU seconds by stage; the backward pass is cut where gradients reach the audio tokens and the frames."""
+    """CPU seconds by stage; the backward pass is cut where gradients reach audio tokens and frames."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -78,12 +78,14 @@ def shares(*, quick: bool) -> Iterator[Figure]:
 def watch(lab: Lab, stages: Stages, patch: pytest.MonkeyPatch) -> None:
     """Put clocks around the stages of a lab's model."""
     model, decoder = lab.model, lab.model.decoder
-    patch.setattr(type(lab.collator), "__call__", stages.timed("loading (sound, features, ids)", type(lab.collator).__call__))
     for part, name, stage in (
+        (type(lab.collator), "collate", "loading (sound, features, ids)"),
         (model, "frames", "encoder forward"),
         (type(model.projector), "forward", "projector forward"),
         (decoder, "hidden", "decoder forward"),
         (decoder, "logits", "head forward"),
+        (torch.optim.AdamW, "step", "AdamW"),
+        (GroupClip, "on_pre_optimizer_step", "clip"),
     ):
         patch.setattr(part, name, stages.timed(stage, getattr(part, name)))
     frames, inputs = model.frames, model.inputs
@@ -94,5 +96,3 @@ def watch(lab: Lab, stages: Stages, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(model, "frames", lambda features: stages.marked("projector backward", frames(features)))
     patch.setattr(model, "inputs", marked_inputs)
     patch.setattr("accelerate.Accelerator.backward", lambda _, loss, **__: stages.backward(loss))
-    patch.setattr(torch.optim.AdamW, "step", stages.timed("AdamW", torch.optim.AdamW.step))
-    patch.setattr(GroupClip, "on_pre_optimizer_step", stages.timed("clip", GroupClip.on_pre_optimizer_step))

@@ -1,4 +1,4 @@
-"""The figures that the engine keeps, on small amounts of the pocket lab's data; `python -m tests.benchmarks` takes more."""
+"""The figures that the engine keeps, on little data; `python -m tests.benchmarks` takes more."""
 
 from __future__ import annotations
 

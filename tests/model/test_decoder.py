@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 
-from steermoe_core.model.decoder import CausalLM
 from tests.parts import decoder
+
+if TYPE_CHECKING:
+    from steermoe_core.model.decoder import CausalLM
 
 IDS = torch.tensor([[12, 13, 14, 2, 3]])
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steermoe_core.model.generate import Answer, generate
-from steermoe_core.model.joined import Joined
 from tests.parts import batch, joined, rows_of
+
+if TYPE_CHECKING:
+    from steermoe_core.model.joined import Joined
 
 CLIPS = 8
 SECONDS = [0.3 + 0.23 * number for number in range(CLIPS)]

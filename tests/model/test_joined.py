@@ -36,7 +36,7 @@ def model(decoder_folder: str) -> Joined:
 
 
 def plain_losses(model: Joined, given_batch: Batch) -> list[torch.Tensor]:
-    """Return each row's losses by the plain Hugging Face model: all logits, labels -100 outside the answer."""
+    """Return each row's losses by the plain Hugging Face model: labels are -100 outside the answer."""
     losses = []
     audio = model.audio(given_batch.features)
     parts = (given_batch.before, audio, given_batch.after, given_batch.answer)
@@ -116,7 +116,7 @@ def test_an_example_does_not_depend_on_its_batch(
 
 
 def test_accumulation_is_a_larger_batch(model: Joined) -> None:
-    """Losses and gradients of the parts of a step sum to those of the whole, by answer tokens and not by batches."""
+    """Losses and gradients of the parts of a step sum to those of the whole: tokens count, not batches."""
     whole = batch(model.encoder)
     tokens = int(whole.answer.lengths.sum())
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -183,7 +183,7 @@ def test_text_only_logits_do_not_see_the_adapter(decoder_folder: str) -> None:
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 def test_frozen_parts_may_have_another_precision(decoder_folder: str, precision: str) -> None:
-    """With both frozen parts in bf16 the loss is a number near the fp32 one, and every trained tensor stays fp32."""
+    """With both frozen parts in bf16 the loss is near the fp32 one; what is trained stays fp32."""
     encoder = TinyEncoder(TinyConfig()).to(getattr(torch, precision))
     model = joined(decoder_folder, steering(encoder), encoder=encoder, dtype=precision)
     reference = joined(decoder_folder)
@@ -218,7 +218,7 @@ def test_rows_that_say_nothing_still_predict(model: Joined) -> None:
 
 
 def test_audio_tokens_stand_between_before_and_after(model: Joined) -> None:
-    """The inputs are [ before | audio | after | answer without EOS ], without gaps and padded on the right."""
+    """The inputs are [ before | audio | after | answer without EOS ], padded on the right."""
     given_batch = batch(model.encoder, before=((12, 13),), after=((14, 15),))
     audio = model.audio(given_batch.features)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 import torch
@@ -9,11 +11,13 @@ import torch
 from steermoe_core.data.layout import ids
 from steermoe_core.data.padded import Padded
 from steermoe_core.model.config import LinearConfig, MlpConfig, PoolConfig
-from steermoe_core.model.decoder import CausalLM
 from steermoe_core.model.pooling import pool
 from steermoe_core.model.projectors import LinearProjector, MlpProjector, Projector
 from steermoe_core.model.ridge import Ridge
 from tests.parts import decoder
+
+if TYPE_CHECKING:
+    from steermoe_core.model.decoder import CausalLM
 
 WIDTH = 6
 POOLS = [PoolConfig(kind="avg", kernel=2), PoolConfig(kind="stack", kernel=3), PoolConfig(kind="none")]
@@ -80,8 +84,8 @@ def test_nothing_of_the_decoder_is_trained(language_model: CausalLM) -> None:
 class TestRidge:
     """The start solved in closed form under a uniform alignment."""
 
-    frames = [random_frames(9, 4, seed=1), random_frames(6, 1, seed=2)]
-    answers = [ids([[2, 3, 4], [5, 6]]), ids([[7, 8, 9, 2, 3, 4, 5], [6]])]
+    frames = (random_frames(9, 4, seed=1), random_frames(6, 1, seed=2))
+    answers = (ids([[2, 3, 4], [5, 6]]), ids([[7, 8, 9, 2, 3, 4, 5], [6]]))
 
     def pairs(self, language_model: CausalLM) -> tuple[np.ndarray, np.ndarray]:
         """Return frames with a column of ones (N,D+1) and the embeddings they are aligned with (N,H)."""

@@ -1,4 +1,4 @@
-"""Soft-CTC: runs of one best class become one token inside the convex hull of the embeddings; blanks are dropped."""
+"""Soft-CTC: runs of one best class become one token in the embeddings' convex hull, blanks none."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def naive(projector: SoftCtcProjector, table: torch.Tensor, row: torch.Tensor) -
 def test_compression_equals_a_loop_over_frames(
     language_model: CausalLM, lengths: list[int], seed: int, sharpness: float
 ) -> None:
-    """Blanks are dropped and end a run; each run is the mean of its frames' mixtures; padding says nothing."""
+    """Blanks are dropped and end a run; a run is the mean of its frames' mixtures; padding says nothing."""
     pooling = PoolConfig(kind="avg", kernel=1 + seed % 2)
     projector = projector_of(
         language_model, seed, sharpness=sharpness, pool=pooling, blank_bias=seed % 3 - 1.0

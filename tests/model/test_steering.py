@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -15,8 +16,10 @@ from steermoe_core.errors import UsageError
 from steermoe_core.model.config import SoftmaxRouterConfig, SteeringConfig
 from steermoe_core.model.gates import GateStatistics, balance_loss
 from steermoe_core.model.routers import SoftmaxRouter
-from steermoe_core.model.steering import Steering
 from tests.parts import TinyConfig, TinyEncoder, noise, steering
+
+if TYPE_CHECKING:
+    from steermoe_core.model.steering import Steering
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
@@ -37,7 +40,7 @@ def naive(adapter: Steering, row: int, frame: torch.Tensor) -> torch.Tensor:
     """Return one steered frame (D,) by the formulas, number by number in double precision."""
     weight, bias = adapter.router.weight[row].double(), adapter.router.bias[row].double()
     logits = [
-        sum(w * x for w, x in zip(weight[e].tolist(), frame.tolist())) + bias[e].item()
+        sum(w * x for w, x in zip(weight[e].tolist(), frame.tolist(), strict=False)) + bias[e].item()
         for e in range(len(bias))
     ]
     total = sum(math.exp(logit) for logit in logits)
@@ -125,7 +128,7 @@ def test_a_layer_that_does_not_exist_is_refused() -> None:
 
 
 def test_gradients_reach_vectors_scales_and_router_only(encoder: TinyEncoder, features: Padded) -> None:
-    """Every trained tensor gets a finite gradient that is not zero in every layer; no frozen tensor gets one."""
+    """Every trained tensor gets a finite gradient that is not zero, in every layer; no frozen one does."""
     adapter = steering(encoder)
     encoder(features, adapter.tap).values.square().sum().backward()
 
@@ -189,7 +192,7 @@ class TestBalance:
         )
 
     def test_is_the_weighted_mean_over_layers_once(self, encoder: TinyEncoder, features: Padded) -> None:
-        """`penalty` gives each forward pass's loss once, and nothing where its weight is 0 or nothing is trained."""
+        """`penalty` gives each forward pass's loss once, and nothing where nothing is to be learned."""
         adapter = steering(encoder, balance=0.3)
         seen = []
 
@@ -267,7 +270,7 @@ class TestStatistics:
 
 
 def test_padding_never_matters(encoder: TinyEncoder, features: Padded) -> None:
-    """Frames, balance loss and statistics of a batch are those of its clips alone, whatever the padding holds."""
+    """Frames, balance loss and statistics of a batch are its clips' own, whatever the padding holds."""
     adapter = steering(encoder, balance=1.0)
     garbage = Padded(torch.where(features.mask[..., None], features.values, 1e4), features.lengths)
 

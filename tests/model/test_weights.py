@@ -55,7 +55,7 @@ class TestFrozen:
     """Nothing switches a frozen part to training."""
 
     def test_stays_in_eval_mode(self, decoder_folder: str) -> None:
-        """`train()` of the whole model reaches adapter and projector only: dropout in frozen parts stays off."""
+        """`train()` of the whole model reaches adapter and projector only: frozen dropout stays off."""
         model = joined(decoder_folder)
         model.train()
 
@@ -115,7 +115,7 @@ class TestFingerprint:
         encoder.added = nn.Linear(3, 3)
 
         assert fingerprint(encoder) == before
-        encoder.added.requires_grad_(False)
+        encoder.added.requires_grad_(requires_grad=False)
         assert fingerprint(encoder) != before
 
     def test_tells_names_shapes_and_types_apart(self) -> None:
@@ -169,7 +169,7 @@ def test_missing_weights_are_named(tmp_path: Path) -> None:
     """The error says what was asked for and what it could have been."""
     config = attrs.evolve(CausalLMConfig(weights=""), weights=str(tmp_path / "nothing"))
 
-    with pytest.raises(SetupError, match="no weights at .*nothing"):
+    with pytest.raises(SetupError, match=r"no weights at .*nothing"):
         CausalLM(config)
     with pytest.raises(SetupError, match="no weights at"):
         load(AutoModelForCausalLM, str(tmp_path))

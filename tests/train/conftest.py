@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
@@ -12,14 +11,18 @@ import torch
 from steermoe_core.config.experiment import TrainConfig
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, FolderConfig
-from steermoe_core.data.example import Example
 from steermoe_core.data.sources import folder as read_folder
-from steermoe_core.model.joined import Joined
-from steermoe_core.train.callbacks import Callback
 from steermoe_core.train.journal import Journal
 from steermoe_core.train.trainer import SteeringTrainer
 from tests.parts import joined
 from tests.tiny import write_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from steermoe_core.data.example import Example
+    from steermoe_core.model.joined import Joined
+    from steermoe_core.train.callbacks import Callback
 
 SEED = 5
 

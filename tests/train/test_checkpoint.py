@@ -123,7 +123,7 @@ class TestTrainedTensors:
             full_disk()
 
         monkeypatch.setattr(checkpoint, "save_file", half)
-        with pytest.raises(CheckpointError, match="was not saved .*No space left on device.*make room"):
+        with pytest.raises(CheckpointError, match=r"was not saved .*No space left on device.*make room"):
             save_trained(model, tmp_path / TRAINED)
 
         assert [path.name for path in tmp_path.iterdir()] == [TRAINED]
@@ -150,7 +150,7 @@ class TestNewCheckpoint:
     def test_leaves_nothing_when_the_disk_is_full(self, tmp_path: Path, error: Exception) -> None:
         """Half a checkpoint disappears, the ones before it stay."""
         write(tmp_path, 3)
-        with (
+        with (  # noqa: PT012 - the block is what fails
             pytest.raises(CheckpointError, match="step-6 was not saved"),
             new_checkpoint(tmp_path / "step-6") as partial,
         ):
@@ -242,7 +242,7 @@ class TestLatest:
         for folder in all_checkpoints(tmp_path):
             (folder / SEAL).unlink()
 
-        with pytest.raises(CheckpointError, match="every checkpoint in .* is damaged"):
+        with pytest.raises(CheckpointError, match=r"every checkpoint in .* is damaged"):
             latest(tmp_path)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 from torch import nn
 
 from steermoe_core.config.experiment import LearningRates, TrainConfig
 from steermoe_core.errors import PluginError
-from steermoe_core.model.joined import Joined
 from steermoe_core.train.groups import optimizer_groups, trainable_groups
 from tests.parts import joined
+
+if TYPE_CHECKING:
+    from steermoe_core.model.joined import Joined
 
 RATES = LearningRates(projector=1.0, steering=2.0, router=3.0, scales=4.0)
 CONFIG = TrainConfig(steps=1, learning_rate=RATES, weight_decay=0.5)
@@ -60,7 +64,7 @@ def test_a_tensor_without_a_group_is_the_plugins_fault(model: Joined) -> None:
     model.adapter.forgotten = nn.Parameter(torch.zeros(2))
 
     with pytest.raises(
-        PluginError, match="Steering and LinearProjector put 6 tensors into .*7 are trainable"
+        PluginError, match=r"Steering and LinearProjector put 6 tensors into .*7 are trainable"
     ):
         trainable_groups(model)
 
@@ -78,5 +82,5 @@ def test_a_group_without_a_rate_is_the_plugins_fault(model: Joined, monkeypatch:
     """The message names the group and the groups that have rates."""
     monkeypatch.setattr(model.adapter, "groups", lambda: {"sterring": list(model.adapter.parameters())})
 
-    with pytest.raises(PluginError, match="no learning rate for group 'sterring': .*projector.*steering"):
+    with pytest.raises(PluginError, match=r"no learning rate for group 'sterring': .*projector.*steering"):
         optimizer_groups(model, CONFIG)

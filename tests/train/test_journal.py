@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +11,8 @@ from steermoe_core.train.journal import Journal
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 @given(note=st.text())

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from torch.optim import Optimizer
 
 from steermoe_core.errors import DivergedError
 from steermoe_core.model.config import SoftCtcConfig
@@ -22,6 +21,8 @@ from steermoe_core.train.config import SteeringAnalysisConfig
 from tests.parts import decoder, joined
 
 if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
     from steermoe_core.data.layout import Batch
     from steermoe_core.model.joined import Joined
     from steermoe_core.train.trainer import SteeringTrainer
@@ -216,7 +217,7 @@ class TestCheckpoints:
 
     def test_a_second_ctrl_c_acts_at_once(self) -> None:
         """Whoever insists is obeyed."""
-        with StopOnSignal(), pytest.raises(KeyboardInterrupt):
+        with StopOnSignal(), pytest.raises(KeyboardInterrupt):  # noqa: PT012 - it takes two
             os.kill(os.getpid(), signal.SIGTERM)
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -349,7 +350,7 @@ class TestJournal:
         assert [line["step"] for line in bench.journal.read()] == [3, 5]
 
     def test_has_the_analysis_of_steering(self, bench: Bench) -> None:
-        """Every second step: each layer's statistics over the frames of that step, all its batches together."""
+        """Every second step: each layer's statistics over all batches of that step."""
         analysis = SteeringAnalysis(SteeringAnalysisConfig(every=2))
         bench.trainer(analysis, steps=4, accumulation=2, log_every=100).train()
 

@@ -1,4 +1,4 @@
-"""Whisper's encoder with true lengths: the law, the numbers of the original, and clips that never see each other."""
+"""Whisper's encoder: the length law, the original's numbers, and clips that never see each other."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_30_seconds_equal_the_original(folder: str, attention: str) -> None:
 
 
 def test_full_clips_are_the_same_in_both_inputs(folder: str) -> None:
-    """A clip of 30 seconds has no padding, so nothing is left to differ but the spectrum's last window."""
+    """A clip of 30 seconds has no padding, so nothing is left to differ."""
     wave = np.tile(noise(2.5), 12)
     thirty, true = build(folder), build(folder, input="true-length")
 
@@ -157,7 +157,7 @@ def test_very_short_clips_are_clips_with_silence(short: WhisperEncoder, samples:
 
 
 def test_clips_over_30_seconds_are_cut(short: WhisperEncoder) -> None:
-    """There are positions for 30 seconds; a longer clip counts up to there, in the law and in the features."""
+    """There are positions for 30 seconds; a longer clip counts up to there."""
     wave = np.tile(noise(2.5), 13)
 
     features = short.features([wave])

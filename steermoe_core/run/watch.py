@@ -1,0 +1,48 @@
+"""What a run watches while it trains: that frozen weights stay frozen, and how far it got."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from steermoe_core.errors import PluginError
+from steermoe_core.run import adapter
+from steermoe_core.train.callbacks import Callback
+
+if TYPE_CHECKING:
+    from transformers import TrainerControl, TrainerState
+
+    from steermoe_core.run.folder import RunFolder
+
+
+class FrozenWatch(Callback):
+    """Compares the frozen parts after the last step, before its checkpoint: what breaks this rule is never saved.
+
+    :param frozen: their `adapter.identity` from before.
+    """
+
+    def __init__(self, frozen: dict[str, str]) -> None:
+        self.frozen = frozen
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.global_step < state.max_steps:
+            return
+        now = adapter.identity(self.joined)
+        if changed := [part for part, before in self.frozen.items() if now[part] != before]:
+            msg = (
+                f"frozen weights of the {' and the '.join(changed)} changed during training, so nothing that was trained "
+                "is valid; find the component that writes to them, and delete the run folder"
+            )
+            raise PluginError(msg)
+
+
+class StatusWatch(Callback):
+    """Writes the step of each checkpoint to status.json.
+
+    :param folder: the run's.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.folder.set_status("running", step=state.global_step)

@@ -1,0 +1,192 @@
+"""A place where a page's commands run in seconds: the shipped experiments, made small, on random weights.
+
+A plugin stands in for steermoe-pocket and offers parts of the same names. So the commands run as they are written:
+only `experiments/base/pocket.toml` is made small while a heavy command runs.
+"""
+
+from __future__ import annotations
+
+import io
+import shlex
+import shutil
+import subprocess
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from glob import glob
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tomli
+from safetensors.torch import load_file, save_file
+
+from steermoe_core.cli.main import main
+from steermoe_core.config.toml import dumps
+from tests.conftest import Site
+from tests.docs.pages import ROOT
+from tests.parts import save_whisper
+from tests.tiny import write_folder, write_wav
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
+#: Commands that load models.
+HEAVY = frozenset({"run", "plan", "evaluate", "transcribe"})
+
+STAND_IN = """
+from pathlib import Path
+from steermoe_core import Component, hookimpl
+
+HERE = Path({here!r})
+
+@hookimpl
+def steermoe_weights():
+    factories = {{"whisper-tiny.en": "tiny", "whisper-base": "base", "smollm2-135m-instruct": "decoder"}}
+    for name, factory in factories.items():
+        yield Component(
+            name=f"pocket/{{name}}", api=1, summary="random", config="steermoe_pocket.config:WeightsConfig",
+            factory=f"stand_in:{{factory}}",
+        )
+
+@hookimpl
+def steermoe_datasets():
+    yield Component(
+        name="pocket-speech", api=1, summary="tones", config="steermoe_pocket.config:SpeechConfig",
+        factory="stand_in:speech",
+    )
+
+def tiny(config):
+    return HERE / "tiny"
+
+def base(config):
+    return HERE / "base"
+
+def decoder(config):
+    return HERE / "decoder"
+
+def speech(config):
+    from steermoe_core.data.config import FolderConfig
+    from steermoe_core.data.sources import folder
+
+    found = folder(FolderConfig(path=HERE / "speech", parts={{"test": 0.3}}))
+    return [example for example in found if config.split in ("all", example.split)]
+"""
+
+
+class Lab:
+    """A working directory with a copy of the experiments, a sound file, and the stand-in plugin.
+
+    :param parts: folder of the random weights and speech, made by `make_parts`.
+    """
+
+    def __init__(self, place: Path, parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.place = place
+        self.parts = parts
+        self.monkeypatch = monkeypatch
+        self.code = 0
+        shutil.copytree(ROOT / "experiments", place / "experiments")
+        write_wav(place / "hello.wav", seconds=0.8)
+        monkeypatch.chdir(place)
+        monkeypatch.setenv("COLUMNS", "80")
+        monkeypatch.delenv("STEERMOE_BLOCK", raising=False)
+
+    def run(self, words: str) -> str:
+        """Run a line of a console and return what it printed; the exit code is kept in `code`."""
+        if words == "echo $?":
+            return str(self.code)
+        program, *arguments = shlex.split(words)
+        if program == "steermoe":
+            return self._steermoe([path for word in arguments for path in _expanded(word)])
+        done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False, timeout=60)
+        self.code = done.returncode
+        return done.stdout + done.stderr
+
+    def python(self, code: str, place: str) -> None:
+        """Run a block of Python in this process."""
+        with self.heavy():
+            exec(compile(code, place, "exec"), {"__name__": "__main__"})  # noqa: S102 - that is what is tested
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file that a page shows, and the sounds that a table of it names."""
+        file = self.place / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        if file.name == "metadata.csv":
+            for number, row in enumerate(text.splitlines()[1:]):
+                write_wav(file.parent / row.partition(",")[0], hertz=200.0 + 50.0 * number)
+
+    def install(self, folder: str) -> None:
+        """Do what `pip install -e` does to `sys.path` and to the list of plugins."""
+        project = tomli.loads((self.place / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        points = "".join(f"{name} = {value}\n" for name, value in project["entry-points"]["steermoe"].items())
+        Site(self.place / folder).info(project["name"], project["version"], f"[steermoe]\n{points}")
+        self.monkeypatch.syspath_prepend(str(self.place / folder))
+
+    @contextmanager
+    def heavy(self) -> Iterator[None]:
+        """Make the experiments small and let the stand-in take the pocket lab's place."""
+        base = self.place / "experiments" / "base" / "pocket.toml"
+        whole = base.read_text(encoding="utf-8")
+        base.with_name("whole.toml").write_text(whole, encoding="utf-8")
+        base.write_text(_small(tomli.loads(whole)), encoding="utf-8")
+        with self.monkeypatch.context() as patch:
+            patch.syspath_prepend(str(self.parts / "site"))
+            patch.setenv("STEERMOE_BLOCK", "pocket")
+            yield
+        base.write_text(whole, encoding="utf-8")
+
+    def _steermoe(self, arguments: list[str]) -> str:
+        printed = io.StringIO()
+        with ExitStack() as stack:
+            stack.enter_context(redirect_stdout(printed))
+            stack.enter_context(redirect_stderr(printed))
+            if HEAVY & set(arguments):
+                stack.enter_context(self.heavy())
+            self.code = main(arguments)
+        return printed.getvalue()
+
+
+def make_parts(folder: Path) -> None:
+    """Write two Whispers, a language model, speech, and the distribution of the stand-in plugin."""
+    save_whisper(folder / "tiny")
+    shutil.copytree(folder / "tiny", folder / "base")
+    weights = folder / "base" / "model.safetensors"
+    save_file({key: value + 0.01 for key, value in load_file(weights).items()}, weights, {"format": "pt"})
+    _save_decoder(folder / "decoder")
+    write_folder(folder / "speech")
+    site = Site(folder / "site")
+    site.add("stand-in", STAND_IN.format(here=str(folder)), module="stand_in")
+
+
+def _small(experiment: dict) -> str:
+    """Return a file that extends the real one, with as many steps as it takes to see it work."""
+    small = {
+        "train": {"steps": 3, "batch_size": 4, "threads": 1, "log_every": 1, "device": "cpu"},
+        "evaluate": {"max_new_tokens": 4},
+    }
+    if experiment["projector"].get("start_steps"):
+        small["projector"] = {"start_steps": 2}
+    return f'extends = "whole.toml"\n{dumps(small)}'
+
+
+def _save_decoder(folder: Path) -> None:
+    """Write a random Llama that reads bytes, so that any text of any experiment has tokens."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: number for number, token in enumerate(["</s>", *alphabet])}
+    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    config = LlamaConfig(
+        hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=2,
+        vocab_size=len(vocabulary), max_position_embeddings=8192, bos_token_id=None, eos_token_id=0,
+        tie_word_embeddings=True,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="</s>").save_pretrained(folder)  # noqa: S106
+
+
+def _expanded(word: str) -> list[str]:
+    return sorted(glob(word)) or [word] if "*" in word else [word]  # noqa: PTH207 - as a shell would write them

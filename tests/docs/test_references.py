@@ -1,0 +1,67 @@
+"""The generated references are up to date, and complete."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from steermoe_core import hookspecs
+from steermoe_core.cli import hooks_reference, reference
+from steermoe_core.cli.main import COMMANDS, command_parser
+from steermoe_core.component import KINDS
+from steermoe_core.run.adapter import PARTS
+from tests.docs.pages import ROOT
+
+REFERENCE = ROOT / "docs" / "reference"
+HOOKS = [name for name in vars(hookspecs) if name.startswith("steermoe_")]
+
+
+@pytest.mark.parametrize(("page", "module"), [("commands.md", reference), ("hooks.md", hooks_reference)])
+def test_the_page_is_up_to_date(page, module):
+    """The committed page equals what the code gives."""
+    renew = f"python -m {module.__name__} > docs/reference/{page}"
+    assert (REFERENCE / page).read_text(encoding="utf-8") == module.reference(), f"renew it: {renew}"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_flag_of_help_is_there(name):
+    """What `--help` knows the reference says, under the command or for all."""
+    page = reference.reference()
+    own = page.partition(f"## `{name}`\n")[2].partition("\n## ")[0] + page.partition("## Every command")[2]
+    flags = set(re.findall(r"--[\w-]+", command_parser(name).format_help())) - {"--help"}
+    assert [flag for flag in flags if f"`{flag}" not in own] == []
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_every_hook_is_there_with_its_arguments(name):
+    """Exactly the arguments that a plugin may take."""
+    line = next(line for line in hooks_reference.reference().splitlines() if line.startswith(f"| `{name}("))
+    given = line.partition("(")[2].partition(")")[0]
+    assert [part.partition(":")[0] for part in given.split(", ") if part] == list(
+        inspect.signature(getattr(hookspecs, name)).parameters
+    )
+
+
+def test_every_kind_is_there_with_its_hook():
+    """One row a kind."""
+    rows = re.findall(r"^\| (\w+) \| `(\w+)` \|", hooks_reference.reference(), re.MULTILINE)
+    assert rows == [(kind, hookspecs.HOOK_OF_KIND[kind]) for kind in KINDS]
+
+
+def test_the_run_folder_page_knows_every_file_and_key(runs):
+    """What a run leaves behind is on the page, down to the keys of its JSON files."""
+    import json
+
+    page = (REFERENCE / "run-folder.md").read_text(encoding="utf-8")
+    (run,) = runs.iterdir()
+    files = {path.name for path in run.rglob("*") if path.is_file()}
+    keys = {key for path in run.glob("*.json") for key in json.loads(path.read_text(encoding="utf-8"))}
+    keys |= set(json.loads((run / "adapter" / "adapter.json").read_text(encoding="utf-8")))
+    for scores in run.glob("evaluations/*/scores.json"):
+        facts = json.loads(scores.read_text(encoding="utf-8"))
+        keys |= {*facts, *facts["metrics"]["wer"], *facts["steering"][0]} - {"metric"}
+    for lines in run.rglob("*.jsonl"):
+        keys |= {key for line in lines.read_text(encoding="utf-8").splitlines() for key in json.loads(line)}
+    assert sorted(word for word in files | keys | set(PARTS) if f"`{word}`" not in page) == []

@@ -1,0 +1,82 @@
+"""Parts that do at a given step what must not hurt a run: kill it, interrupt it, fill the disk, touch frozen weights."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from steermoe_core.model.adapter import Adapter
+from steermoe_core.train.callbacks import Callback
+
+
+def kill(*_: Any, **__: Any) -> None:
+    """End this process at once, as a power cut does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def full(*_: Any, **__: Any) -> None:
+    """Say what a full disk says."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class Act(Callback):
+    """Does what RIG says, such as ``kill@5``, at the end of that step; nothing without it."""
+
+    def __init__(self, config: object) -> None:
+        name, _, step = os.environ.get("RIG", "").partition("@")
+        self.step, self.action = int(step or -1), getattr(self, f"_{name}", None)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step == self.step:
+            self.action()
+
+    def _kill(self) -> None:
+        kill()
+
+    def _interrupt(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def _wait(self) -> None:
+        Path("waiting").touch()
+        while not Path("go").exists():
+            time.sleep(0.02)
+
+    def _kill_while_saving(self) -> None:
+        torch.save = kill
+
+    def _kill_while_scoring(self) -> None:
+        from steermoe_core.evaluate.evaluation import Evaluator
+
+        Evaluator._unheard = kill
+
+    def _kill_while_writing_scores(self) -> None:
+        import steermoe_core.run.execute as module
+
+        module.write_json = kill
+
+    def _fill_the_disk(self) -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600, resource.RLIM_INFINITY))
+
+
+class Thief(Adapter):
+    """Trains one number honestly, and writes to the frozen encoder while nobody looks."""
+
+    def __init__(self, config: object, encoder: Any, build: Any) -> None:
+        super().__init__()
+        self.honest = torch.nn.Parameter(torch.zeros(encoder.width))
+        self.loot = [encoder.first.weight]
+
+    def after(self, frames: Any) -> Any:
+        self.loot[0].data.mul_(1.001)
+        return type(frames)(frames.values + self.honest, frames.lengths)
+
+    def groups(self) -> dict[str, list[torch.nn.Parameter]]:
+        return {"steering": [self.honest]}

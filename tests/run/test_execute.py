@@ -1,0 +1,310 @@
+"""A run trains, scores every split and leaves what it promises; what is wrong ends in one sentence."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import pytest
+import soundfile
+
+from steermoe_core.cli.main import main
+from steermoe_core.data.config import FolderConfig
+from steermoe_core.data.sources import folder as read_folder
+from steermoe_core.run.build import data_record
+from tests.rig import STEPS, files, metrics, sentence, status, texts, trained
+from tests.tiny import DIGITS, sine, write_folder, write_wav
+
+if TYPE_CHECKING:
+    from tests.rig import Rig
+
+CHECKPOINT = ("optimizer.pt", "rng_state.pth", "scheduler.pt", "seal.json", "trained.safetensors", "trainer_state.json")
+
+
+class TestWhatARunLeaves:
+    """The run folder."""
+
+    def test_exactly_these_files(self, rig: Rig) -> None:
+        """What the documentation promises, and nothing that is left over."""
+        run = rig.run()
+
+        assert set(files(run)) == {
+            "experiment.toml",
+            "lock.json",
+            "status.json",
+            "metrics.jsonl",
+            *(f"checkpoints/step-{step}/{name}" for step in (4, 6) for name in CHECKPOINT),
+            *(f"adapter/{name}" for name in ("adapter.json", "adapter.safetensors", "experiment.toml")),
+            *(
+                f"evaluations/{split}/{name}"
+                for split in ("dev", "other")
+                for name in ("predictions.jsonl", "predictions.no-audio.jsonl", "scores.json")
+            ),
+        }
+
+    def test_status_tells_how_it_ended(self, rig: Rig) -> None:
+        """Finished, at which step, when; no error."""
+        found = status(rig.run())
+
+        assert (found["state"], found["step"], found["error"]) == ("finished", STEPS, None)
+        assert found["started"] <= found["ended"]
+
+    def test_metrics_have_every_step_once(self, rig: Rig) -> None:
+        """One line a logged step; the loss goes down on ten clips that are seen again and again."""
+        found = metrics(rig.run("train.steps=30"))
+
+        assert [line["step"] for line in found] == list(range(1, 31))
+        assert found[-1]["loss"] < found[0]["loss"]
+
+    def test_lock_names_everything_the_numbers_depend_on(self, rig: Rig) -> None:
+        """Plugins, packages, commit, seed, fingerprints of weights, hashes of data."""
+        for words in (["init", "-q"], ["add", "tiny.toml"], ["commit", "-qm", "first"]):
+            name = ["-c", "user.name=a", "-c", "user.email=a@b"]
+            subprocess.run(["git", *name, *words], cwd=rig.folder, check=True)  # noqa: S607 - the user's git
+
+        run = rig.run()
+        lock = json.loads((run / "lock.json").read_text())
+
+        assert lock["plugins"]["steermoe-rig"] == "1.0"
+        assert lock["packages"]["torch"] == version("torch")
+        assert len(lock["git"]["commit"]) == 40
+        assert lock["git"]["dirty"]
+        assert lock["seed"] == 17
+        assert {len(digest) for digest in lock["frozen"].values()} == {64}
+        here = {
+            part: data_record(read_folder(FolderConfig(path=rig.folder / part))) for part in ("train", "dev", "other")
+        }
+        assert lock["data"] == here
+        card = json.loads((run / "adapter" / "adapter.json").read_text())
+        assert {part: facts["sha256"] for part, facts in card["frozen"].items()} == lock["frozen"]
+
+    def test_its_experiment_is_runnable_as_it_is(self, rig: Rig) -> None:
+        """The resolved file gives the same run folder from wherever it lies."""
+        run = rig.run()
+        rig.file = run / "experiment.toml"
+
+        assert rig.path() == run
+
+    def test_same_seed_same_tensors(self, rig: Rig) -> None:
+        """A second run elsewhere is bit-equal; another seed is not."""
+        first = trained(rig.run())
+        other = trained(rig.run("experiment.seed=18"))
+        rig.runs = rig.folder / "elsewhere"
+
+        assert trained(rig.run()) == first
+        assert other != first
+
+    def test_without_splits_it_only_trains(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+        """An experiment may leave out `[data.eval]`; the run finishes."""
+        text = rig.file.read_text()
+        start, end = text.index("[data.eval.dev]"), text.index("[train]")
+        rig.file.write_text(text[:start] + "[data.eval]\n" + text[end:])
+
+        run = rig.run()
+
+        assert status(run)["state"] == "finished"
+        assert not (run / "evaluations").exists()
+
+    def test_without_metrics_it_only_writes_texts(self, rig: Rig) -> None:
+        """`metrics = []` is no error."""
+        text = rig.file.read_text()
+        start, end = text.index("[[metrics]]"), text.index("[[callbacks]]")
+        rig.file.write_text("metrics = []\n" + text[:start] + text[end:])
+
+        assert set(texts(rig.run())) == {"000.wav", "001.wav", "002.wav", "003.wav"}
+
+
+class TestAgain:
+    """The same command on a finished run."""
+
+    def test_does_nothing(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+        """It says so, prints the table again and touches no file; no hook fires."""
+        run = rig.run()
+        before, first = files(run), capsys.readouterr()
+
+        rig.run()
+
+        again = capsys.readouterr()
+        assert files(run) == before
+        assert again.out == first.out
+        assert again.err == f"{run} is finished; change a setting for another run, or delete it to repeat it\n"
+        assert rig.hooks == ["before_run", "after_run"]
+
+    def test_changed_key_is_another_run(self, rig: Rig) -> None:
+        """The first one stays as it is."""
+        run = rig.run()
+        before = files(run)
+
+        assert rig.run("train.steps=2") != run
+        assert files(run) == before
+
+
+class TestHooks:
+    """Plugins that act before and after a run."""
+
+    def test_each_fires_once(self, rig: Rig) -> None:
+        """Before and after a good run; before and on failure of a bad one."""
+        rig.run()
+        rig.run("train.learning_rate.steering=1e38", expect=1)
+
+        assert rig.hooks == ["before_run", "after_run", "before_run", "run_failed"]
+
+    @pytest.mark.parametrize(("hook", "state"), [("before_run", "failed"), ("after_run", "finished")])
+    def test_one_that_raises_is_named(
+        self, rig: Rig, hook: str, state: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Exit code 3, the plugin's name and what it raised; a finished run stays finished."""
+        monkeypatch.setenv("RIG_HOOK", hook)
+
+        run = rig.run(expect=3)
+
+        expected = f'plugin "rig" failed in steermoe_{hook}: ValueError: the hook tripped'
+        assert sentence(capsys).startswith(expected)
+        assert status(run)["state"] == state
+
+    def test_one_that_raises_hides_no_error(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The run's own error is the last word; the hook's is a warning before it."""
+        monkeypatch.setenv("RIG_HOOK", "run_failed")
+
+        rig.run("train.learning_rate.steering=1e38", expect=1)
+
+        err = capsys.readouterr().err
+        assert 'warning: plugin "rig" failed in steermoe_run_failed: ValueError' in err
+        assert err.splitlines()[-1].startswith("steermoe: the ")
+
+
+class TestDivergence:
+    """A loss that is not a number."""
+
+    def test_stops_and_keeps_the_last_good_checkpoint(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+        """The sentence names the step; status.json has it, too."""
+        text = rig.file.read_text().replace('schedule = "cosine"', "")
+        rig.file.write_text(text)
+        run = rig.run("train.learning_rate.steering=1e25", 'train.schedule="linear"', "train.warmup=4", expect=1)
+
+        said = sentence(capsys)
+        found = status(run)
+        assert "not a number" in said or "the loss is nan" in said
+        step = int(said.partition(" at step ")[2].split()[0].rstrip(";"))
+        assert found["state"] == "failed"
+        assert found["error"] == said
+        assert (run / "checkpoints").is_dir()
+        assert found["step"] == (step - 1) // 2 * 2
+        assert not (run / "adapter").exists()
+        assert all(math.isfinite(line["loss"]) for line in metrics(run))
+
+
+class TestFrozenStaysFrozen:
+    """A component that writes to frozen weights."""
+
+    @pytest.mark.parametrize("save_every", [0, 2])
+    def test_fails_every_time(self, rig: Rig, save_every: int, capsys: pytest.CaptureFixture[str]) -> None:
+        """No adapter comes of it, and no second start of the command makes one of its checkpoints."""
+        rig.file.write_text(rig.file.read_text().replace('use = "steering"\nexperts = 3\nstart = 0.5', 'use = "thief"'))
+
+        for _ in range(2):
+            run = rig.run(f"train.save_every={save_every}", expect=3)
+            assert sentence(capsys).startswith("frozen weights of the encoder changed during training")
+            assert status(run)["state"] == "failed"
+            assert not (run / "adapter").exists()
+
+
+class TestData:
+    """Clips and transcripts that are not as they should be."""
+
+    def test_missing_audio(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+        """A transcript without its file stops the run, unless the share is small enough."""
+        (rig.folder / "train" / "003.wav").unlink()
+
+        rig.run(expect=1)
+
+        said = sentence(capsys)
+        assert "1 of 10 clips cannot be read" in said
+        assert f"{rig.folder / 'train' / '003.wav'}: there is no such audio file" in said
+        run = rig.run("data.max_bad=0.1")
+        assert json.loads((run / "lock.json").read_text())["data"]["train"]["examples"] == 9
+
+    @pytest.mark.parametrize(("content", "reason"), [(b"rubbish", "cannot be read as audio"), (None, "no samples")])
+    def test_unreadable_and_empty_audio(
+        self, rig: Rig, content: bytes | None, reason: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The file is named."""
+        path = rig.folder / "train" / "003.wav"
+        path.write_bytes(content) if content else soundfile.write(path, sine(0.0), 16_000)
+
+        rig.run(expect=1)
+
+        assert f"{path}: " in (said := sentence(capsys))
+        assert reason in said
+
+    @pytest.mark.filterwarnings("default")
+    def test_audio_without_a_transcript(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+        """It is named in a warning; the run goes on."""
+        write_wav(rig.folder / "train" / "nobody.wav")
+
+        rig.run()
+
+        err = capsys.readouterr().err
+        train = rig.folder / "train"
+        assert f"warning: {train}: 1 sound files without a row in metadata.csv are not used: nobody.wav\n" in err
+
+    def test_clip_longer_than_the_encoder_takes(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+        """Training counts it and leaves it out; an evaluation names it in scores.json and under the table."""
+        write_folder(rig.folder / "train", DIGITS[:6], [20.5, *[0.5] * 5])
+        write_folder(rig.folder / "dev", DIGITS[:3], [0.5, 20.5, 0.5])
+
+        run = rig.run()
+
+        shown = capsys.readouterr()
+        assert "5 of 6 clips are used" in shown.err
+        assert "1 longer than 20 s: 000.wav" in shown.err
+        scores = json.loads((run / "evaluations" / "dev" / "scores.json").read_text())
+        assert scores["left_out"] == {"longer than 20 s": ["001.wav"]}
+        assert (scores["examples"], scores["data"]["examples"]) == (2, 3)
+        assert "dev: 1 left out, longer than 20 s: 001.wav\n" in shown.out
+
+    def test_no_clip_left(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+        """The filters and their counts are told."""
+        run = rig.run("data.min_seconds=5", expect=1)
+
+        assert sentence(capsys).startswith("no clip is left: 0 of 10 clips are used")
+        assert status(run)["state"] == "failed"
+
+    def test_missing_split_is_told_before_training(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+        """Nobody trains for hours to learn that a folder is not there."""
+        run = rig.run('data.eval.other.path="nowhere"', expect=1)
+
+        assert sentence(capsys) == f"{rig.folder / 'nowhere'}: there is no such folder"
+        assert not (run / "checkpoints").exists()
+
+    def test_test_split_is_not_trained_on(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+        """Neither where the file says so, nor where the data does."""
+        assert main(["run", *rig.words('data.train.split="test"')]) == 2
+        assert "a test split is never trained on" in capsys.readouterr().err
+
+        write_folder(rig.folder / "train" / "test", ["nine"])
+        write_folder(rig.folder / "train" / "train", ["one"])
+        (rig.folder / "train" / "metadata.csv").unlink()
+        rig.run(expect=1)
+        assert "1 clips of a test part cannot be trained on (test/000.wav)" in sentence(capsys)
+
+    def test_batches_of_one(self, rig: Rig) -> None:
+        """Nothing needs a second clip."""
+        write_folder(rig.folder / "one", ["one"])
+
+        assert status(rig.run('data.train.path="one"', "train.batch_size=1", "evaluate.batch_size=1"))["state"] == "finished"
+
+    def test_any_rate_gives_the_same_text(self, rig: Rig) -> None:
+        """A 44.1 kHz stereo file is answered like the same sound at 16 kHz mono."""
+        write_wav(rig.folder / "dev" / "000.wav", 0.8, rate=44_100, channels=2, hertz=300.0)
+        write_wav(rig.folder / "dev" / "001.wav", 0.8, rate=16_000, hertz=300.0)
+
+        found = texts(rig.run())
+
+        assert found["000.wav"] == found["001.wav"]
+        assert found["000.wav"] != texts(rig.path(), control="no-audio")["000.wav"]
