@@ -49,7 +49,8 @@ class Component:
 
     def config_class(self) -> type:
         """Import and return the attrs class of its settings."""
-        return load(self.config)
+        cls: type = load(self.config)
+        return cls
 
     def build(self, config: object, *context: Any, **named: Any) -> Any:
         """Import the factory and call it with the settings and what its kind is given."""
@@ -75,7 +76,7 @@ def choose(kind: str, default: str | None = None) -> Any:
         msg = f"{kind!r} is not a kind of component"
         raise ValueError(msg)
     metadata = {"kind": kind, "default": default}
-    return attrs.field(metadata=metadata, **({} if default is None else {"default": None}))
+    return attrs.field(default=attrs.NOTHING if default is None else None, metadata=metadata)
 
 
 def load(path: str) -> Any:

@@ -21,11 +21,14 @@ weights     ()                                                          `Path` o
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pluggy
 
 from steermoe_core.component import KINDS, Component
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROJECT = "steermoe"
 hookspec = pluggy.HookspecMarker(PROJECT)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.rig import Rig
 
 ROOT = Path(__file__).parent.parent
@@ -36,7 +37,7 @@ class Site:
         self.folder = folder
         folder.mkdir(exist_ok=True)
 
-    def add(  # noqa: PLR0913 - each is a fact of a distribution
+    def add(
         self,
         name: str,
         source: str | None = None,
@@ -74,7 +75,7 @@ class Site:
     ) -> subprocess.CompletedProcess[str]:
         """Run `steermoe WORDS…` (or Python code) in a fresh interpreter that sees this folder."""
         what = ["-m", "steermoe_core"] if code is None else ["-c", code]
-        return subprocess.run(  # noqa: S603 - our own interpreter
+        return subprocess.run(
             [sys.executable, *what, *words],
             env={**os.environ, "PYTHONPATH": str(self.folder), "COLUMNS": "100", **environment},
             cwd=self.folder,
@@ -101,9 +102,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 @pytest.fixture(scope="session")
 def decoder_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the folder of a random language model of width 32, written once."""
-    import torch  # noqa: PLC0415 - most tests do without
+    import torch
 
-    from tests.parts import save_decoder  # noqa: PLC0415
+    from tests.parts import save_decoder
 
     torch.set_num_threads(1)
     return save_decoder(tmp_path_factory.mktemp("decoder"))
@@ -112,9 +113,9 @@ def decoder_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def rig(site: Site, decoder_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
     """Return a whole experiment on tiny parts."""
-    import torch  # noqa: PLC0415 - most tests do without
+    import torch
 
-    from tests.rig import Rig  # noqa: PLC0415
+    from tests.rig import Rig
 
     for name in ("RIG", "RIG_HOOK"):
         monkeypatch.delenv(name, raising=False)

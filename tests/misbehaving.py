@@ -1,4 +1,4 @@
-"""Parts that do at a given step what must not hurt a run: kill it, interrupt it, fill the disk, touch frozen weights."""
+"""Parts that do at a given step what must not hurt a run: kill it, fill the disk, touch frozen weights."""
 
 from __future__ import annotations
 

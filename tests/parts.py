@@ -192,7 +192,7 @@ def noise(seconds: float, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=round(seconds * RATE)).astype(np.float32)
 
 
-def batch(  # noqa: PLR0913, PLR0917 - the parts of a batch
+def batch(
     encoder: Encoder,
     seconds: Sequence[float] = (0.35, 1.2, 0.8),
     before: Sequence[Sequence[int]] = ((),),

@@ -1,8 +1,8 @@
 """A whole experiment on tiny parts: `steermoe run` trains and scores it in a second after its imports.
 
-The fake plugin `rig` brings the tiny encoder of `tests.parts`, a callback that does what the environment variable
-RIG says at the end of a step (``kill@5``), and parts that misbehave. The variable is no part of the experiment, so a
-run that was killed and the run that goes on are the same run.
+The fake plugin `rig` brings the tiny encoder of `tests.parts`, a callback that does what the environment
+variable RIG says at the end of a step (``kill@5``), and parts that misbehave. The variable is no part of the
+experiment, so a run that was killed and the run that goes on are the same run.
 """
 
 from __future__ import annotations
@@ -203,7 +203,9 @@ def trained(run: Path) -> bytes:
 
 def files(folder: Path) -> Mapping[str, int]:
     """Return every file below a folder and when it was last changed (ns)."""
-    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): p.stat().st_mtime_ns for p in sorted(folder.rglob("*")) if p.is_file()
+    }
 
 
 def sentence(capsys: pytest.CaptureFixture[str]) -> str:

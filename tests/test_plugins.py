@@ -446,7 +446,9 @@ def test_every_spelling_of_a_name_is_one(parts: list[str], data: st.DataObject) 
     assert normal(spelt) == "-".join(parts).lower()
 
 
-@pytest.mark.parametrize("words", [["list-plugins"], ["list-plugins", "--json"], ["describe", "adapter", "none"]])
+@pytest.mark.parametrize(
+    "words", [["list-plugins"], ["list-plugins", "--json"], ["describe", "adapter", "none"]]
+)
 def test_commands_survive_all_broken_plugins_together(site: Site, words: list[str]) -> None:
     """With every kind of broken plugin installed at once, a command that needs none of them works."""
     for number, (source, _, _) in enumerate(BROKEN.values()):

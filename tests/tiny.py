@@ -42,7 +42,7 @@ def sine(seconds: float, rate: int = RATE, hertz: float = 440.0) -> NDArray[np.f
     return (0.5 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
 
 
-def write_wav(  # noqa: PLR0913, PLR0917 - one argument for each way in which files differ
+def write_wav(
     path: Path,
     seconds: float = 0.5,
     rate: int = RATE,

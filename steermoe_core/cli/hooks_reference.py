@@ -18,9 +18,9 @@ _INTRODUCTION = """\
 
 This page is generated: `python -m steermoe_core.cli.hooks_reference > docs/reference/hooks.md`.
 
-A plugin is an installed distribution with an entry point in the group `steermoe`. The entry point names a module (or
-an object); its functions that are decorated with `steermoe_core.hookimpl` and called as below are the plugin.
-A module that is found this way should import neither torch nor transformers: it only says where its parts are.
+A plugin is an installed distribution with an entry point in the group `steermoe`. The entry point names a
+module (or an object); its functions that are decorated with `steermoe_core.hookimpl` and called as below are
+the plugin. Such a module should import neither torch nor transformers: it only says where its parts are.
 [A plugin](../how-to/a-plugin.md) shows a whole one.
 """
 
@@ -47,7 +47,7 @@ The settings of the component come first, as an instance of its settings class. 
 | kind | hook | called with | returns |
 | --- | --- | --- | --- |
 {rows}
-Types without a package live in `steermoe_core`: `model.encoder.Encoder` is `steermoe_core.model.encoder.Encoder`.
+Dotted types live in `steermoe_core`: `model.encoder.Encoder` is `steermoe_core.model.encoder.Encoder`.
 """
 
 _HOOKS = """\
@@ -80,9 +80,11 @@ def _factories() -> str:
     """Read the table in the module's docstring: columns are two spaces or more apart."""
     lines = (re.split(r"\s{2,}", line.strip()) for line in (hookspecs.__doc__ or "").splitlines())
     found = {cells[0]: cells[1:] for cells in lines if cells[0] in KINDS}
-    rows = (f"| {kind} | `{hookspecs.HOOK_OF_KIND[kind]}` | {_given(found[kind][0])} | {_code(found[kind][1])} |\n"
-            for kind in KINDS)
-    return _FACTORIES.format(rows="".join(rows))
+    rows = (
+        (kind, f"`{hookspecs.HOOK_OF_KIND[kind]}`", _given(found[kind][0]), _code(found[kind][1]))
+        for kind in KINDS
+    )
+    return _FACTORIES.format(rows="".join(f"| {' | '.join(row)} |\n" for row in rows))
 
 
 def _given(arguments: str) -> str:

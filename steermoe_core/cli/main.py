@@ -140,7 +140,7 @@ def _parser(program: str, description: str) -> ArgumentParser:
 
 def _parsed(parser: ArgumentParser, words: list[str]) -> Namespace:
     """Parse; a flag that does not exist is told with the flag that was meant."""
-    arguments, rest = parser.parse_known_args(words)
+    arguments, rest = parser.parse_known_intermixed_args(words)
     if rest:
         import re
 

@@ -20,18 +20,28 @@ if TYPE_CHECKING:
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("file", type=Path, metavar="FILE", help="an experiment file")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key (repeatable)")
-    parser.add_argument("--seconds", type=seconds, default=10.0, metavar="S", help="length of the clip shown (default 10)")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="where run folders go (default runs)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a key (repeatable)"
+    )
+    parser.add_argument(
+        "--seconds", type=seconds, default=10.0, metavar="S", help="length of the clip shown (default 10)"
+    )
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs"),
+        metavar="FOLDER",
+        help="where run folders go (default runs)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: Namespace, session: Session) -> int:
     """Print the plan."""
-    from steermoe_core.config.resolve import resolve  # noqa: PLC0415 - keeps other commands quick
+    from steermoe_core.config.resolve import resolve
 
     resolved = resolve(args.file, args.set, session.registry)
-    from steermoe_core.run.plan import plan  # noqa: PLC0415 - imports torch: seconds
+    from steermoe_core.run.plan import plan
 
     found = plan(resolved, session.registry, args.runs, seconds=args.seconds)
     if args.json:
@@ -45,12 +55,17 @@ def run(args: Namespace, session: Session) -> int:
 
 def _tables(found: dict[str, Any]) -> Iterable[Table]:
     way, memory = found["shapes"], found["memory_bytes"]
-    yield _table("parts", ("kind", "name", "distribution", "weights"), [part.values() for part in found["parts"]])
+    yield _table(
+        "parts", ("kind", "name", "distribution", "weights"), [part.values() for part in found["parts"]]
+    )
     steps = [
         ("samples", f"{way['samples']:,}"),
         ("encoder frames", " × ".join(map(str, way["frames"]))),
         ("audio tokens, at most", " × ".join(map(str, way["audio_tokens"]))),
-        ("decoder positions", f"{way['before']} before + {way['audio_tokens'][0]} audio + {way['after']} after"),
+        (
+            "decoder positions",
+            f"{way['before']} before + {way['audio_tokens'][0]} audio + {way['after']} after",
+        ),
         ("of the decoder's context", f"{way['positions']:,} of {way['context']:,}"),
     ]
     yield _table(f"a clip of {way['seconds']:g} s", ("stage", "size"), steps)
@@ -58,12 +73,15 @@ def _tables(found: dict[str, Any]) -> Iterable[Table]:
     yield _table("parameters", ("part", "trainable", "frozen"), counts)
     sizes = [(name, f"{size / 2**20:,.0f} MiB") for name, size in memory.items()]
     yield _table("memory of a training step, estimated", ("for", "size"), sizes)
-    rows = [(row["split"], f"{row['clips']:,}", f"{row['seconds'] / 60:.1f} min", row["note"]) for row in found["data"]]
+    rows = [
+        (row["split"], f"{row['clips']:,}", f"{row['seconds'] / 60:.1f} min", row["note"])
+        for row in found["data"]
+    ]
     yield _table("data", ("split", "clips", "length", "note"), rows)
 
 
 def _table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    from rich.table import Table  # noqa: PLC0415 - keeps other commands quick
+    from rich.table import Table
 
     table = Table(title=title, title_justify="left")
     for column in columns:

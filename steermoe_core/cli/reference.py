@@ -20,14 +20,15 @@ _INTRODUCTION = """\
 
 This page is generated: `python -m steermoe_core.cli.reference > docs/reference/commands.md`.
 
-Results go to stdout, notes and progress to stderr. `steermoe COMMAND --help` prints what stands here about a command.
+Results go to stdout, notes and progress to stderr. `steermoe COMMAND --help` prints what stands here about a
+command.
 """
 
 _SHARED = """\
 ## Every command
 
-These flags stand before or after the command. `STEERMOE_BLOCK=NAME,NAME` in the environment does what `--block` does.
-`steermoe --version` (or `-V`) prints the version, and nothing else is imported for it.
+These flags stand before or after the command. `STEERMOE_BLOCK=NAME,NAME` in the environment does what
+`--block` does. `steermoe --version` (or `-V`) prints the version.
 """
 
 _CODES = """\

@@ -13,26 +13,42 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="experiment files, run one after the other")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of every file (repeatable)")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="where run folders go (default runs)")
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="experiment files, run one after the other"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a key of every file (repeatable)",
+    )
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs"),
+        metavar="FOLDER",
+        help="where run folders go (default runs)",
+    )
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
 
 
 def run(args: Namespace, session: Session) -> int:
     """Check every file before the first one starts, then run them and print one table."""
-    from steermoe_core.config.resolve import resolve  # noqa: PLC0415 - keeps other commands quick
+    from steermoe_core.config.resolve import resolve
 
     resolved = [resolve(file, args.set, session.registry) for file in args.files]
-    from steermoe_core.run.console import Console  # noqa: PLC0415
-    from steermoe_core.run.execute import Run  # noqa: PLC0415 - imports torch: seconds
-    from steermoe_core.run.results import print_results  # noqa: PLC0415
+    from steermoe_core.run.console import Console
+    from steermoe_core.run.execute import Run
+    from steermoe_core.run.results import print_results
 
     folders = []
     for one in resolved:
         job = Run(one, session.registry, args.runs, Console())
         if job.finished:
-            job.console.note(f"{job.folder.path} is finished; change a setting for another run, or delete it to repeat it")
+            job.console.note(
+                f"{job.folder.path} is finished; change a setting for another run, or delete it to repeat it"
+            )
         folders.append(job.execute())
     print_results(folders, session.console, as_json=args.json)
     return 0

@@ -26,12 +26,13 @@ def run(args: Namespace, session: Session) -> int:
     if missing := [sound for sound in args.sounds if not sound.is_file()]:
         msg = f"{missing[0]}: there is no such audio file"
         raise DataError(msg)
-    from steermoe_core.run.transcriber import Transcriber  # noqa: PLC0415 - imports torch: seconds
+    from steermoe_core.run.transcriber import Transcriber
 
     texts = Transcriber(args.folder, session.registry).transcribe(args.sounds)
     for sound, text in zip(args.sounds, texts, strict=True):
         if args.json:
             print(json.dumps({"file": str(sound), "text": text}, ensure_ascii=False))
         else:
-            print(f"{sound}: {text}" if len(texts) > 1 else text)
+            line = " ".join(text.split())  # an answer may hold line breaks, and a file has one line
+            print(f"{sound}: {line}" if len(texts) > 1 else line)
     return 0

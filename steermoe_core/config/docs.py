@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 from inspect import cleandoc
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 import attrs
 
 from steermoe_core.component import Selection
-from steermoe_core.config.fields import fields_of, type_name
+from steermoe_core.config.fields import fields_of, plain, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,37 +73,23 @@ def settings(cls: type, prefix: str = "") -> list[Setting]:
     return found
 
 
-def plain(value: Any) -> Any:
-    """Return a default as plain TOML values; keys without a value are left out."""
-    if attrs.has(type(value)):
-        values = {key: getattr(value, field.attribute.name) for key, field in fields_of(type(value)).items()}
-        return {key: plain(item) for key, item in values.items() if item is not None}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return value.as_posix() if isinstance(value, PurePath) else value
-
-
-def default_of(field: Field) -> Any:
-    """Return the default of a key, made if it has a factory; None where there is none."""
-    default = field.attribute.default
-    if default is attrs.NOTHING:
-        return None
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-        return None if default.takes_self else default.factory()  # type: ignore[union-attr]
-    return default
-
-
 def _setting(key: str, field: Field, doc: str) -> Setting:
     return Setting(
         key=key,
         type=f"a table: {_article(field.kind)}" if field.kind else type_name(field.type),
         required=field.required,
-        default=field.default_component or None if field.kind else plain(default_of(field)),
+        default=_default(field),
         choices=tuple(_choices(field.type)),
         limits=tuple(dict.fromkeys(_limits(field.attribute.validator))),
         kind=field.kind,
         doc=doc,
     )
+
+
+def _default(field: Field) -> Any:
+    if field.kind:
+        return field.default_component or None
+    return None if field.required else plain(field.default())
 
 
 def _article(kind: str) -> str:

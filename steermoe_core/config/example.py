@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import attrs
 
-from steermoe_core.config.docs import default_of, plain
-from steermoe_core.config.fields import fields_of
+from steermoe_core.config.fields import fields_of, plain
 from steermoe_core.config.toml import dumps
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def _value(registry: Registry, key: str, field: Field) -> Any:
     if field.kind:
         return _selection(registry, field, field.kind)
     if not field.required:
-        return plain(default_of(field))
+        return plain(field.default())
     return _table(registry, field.type) if attrs.has(field.type) else _stand_in(key, field)
 
 

@@ -16,7 +16,7 @@ class ExperimentInfo:
 
     :param name: first part of the run folder's name; letters, digits, dots, dashes and underscores.
     :param seed: start of every random number: initial weights, data order, prompts.
-    :param description: a sentence for people; printed in lists and reports.
+    :param description: a sentence for people; kept with the run, in its experiment.toml.
     """
 
     name: str = attrs.field(validator=matches_re(r"[A-Za-z0-9][\w.-]*"))
@@ -62,18 +62,6 @@ class LearningRates:
 
 
 @attrs.frozen(kw_only=True)
-class DeepSpeedConfig:
-    """`[train.deepspeed]`: sharding over several processes; the DeepSpeed file is generated from it.
-
-    :param stage: ZeRO stage; 0 shards nothing, 3 shards frozen weights too.
-    :param offload: keep sharded optimizer state and weights in host memory.
-    """
-
-    stage: Literal[0, 1, 2, 3] = 2
-    offload: bool = False
-
-
-@attrs.frozen(kw_only=True)
 class TrainConfig:
     """`[train]`: how the trainable parts are fitted.
 
@@ -89,14 +77,12 @@ class TrainConfig:
     :param weight_decay: AdamW's decay; never applied to scales and biases.
     :param clip: largest norm of each parameter group's gradient.
     :param precision: of the forward pass; trained parameters stay fp32.
-    :param device: `auto` takes a GPU where there is one.
+    :param device: `auto` takes a GPU where there is one; CUDA_VISIBLE_DEVICES says which.
     :param threads: CPU threads; 0 takes all cores.
     :param workers: processes that load audio; 0 loads in the training process.
     :param log_every: steps between lines of metrics.jsonl.
-    :param save_every: steps between checkpoints; 0 keeps only the last.
+    :param save_every: steps between checkpoints, 0 for none between; the last step always has one.
     :param keep: checkpoints kept.
-    :param checkpointing: recompute activations instead of keeping them: of the encoder, the decoder or both.
-    :param deepspeed: settings of a sharded run.
     """
 
     steps: int = attrs.field(validator=gt(0))
@@ -109,14 +95,12 @@ class TrainConfig:
     weight_decay: float = attrs.field(default=0.01, validator=ge(0.0))
     clip: float = attrs.field(default=1.0, validator=gt(0.0))
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    device: str = attrs.field(default="auto", validator=matches_re(r"auto|cpu|cuda(:\d+)?"))
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = attrs.field(default=0, validator=ge(0))
     workers: int = attrs.field(default=0, validator=ge(0))
     log_every: int = attrs.field(default=10, validator=gt(0))
     save_every: int = attrs.field(default=0, validator=ge(0))
     keep: int = attrs.field(default=2, validator=gt(0))
-    checkpointing: Literal["none", "encoder", "decoder", "both"] = "none"
-    deepspeed: DeepSpeedConfig | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
@@ -89,6 +89,16 @@ def tables(cls: type, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], type]
             if field.kind is None and attrs.has(inner):
                 found |= tables(inner, (*path, key))
     return found
+
+
+def plain(value: Any) -> Any:
+    """Return settings, or the value of a key, as plain TOML values; keys without a value are left out."""
+    if attrs.has(type(value)):
+        values = {key: getattr(value, field.attribute.name) for key, field in fields_of(type(value)).items()}
+        return {key: plain(item) for key, item in values.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value.as_posix() if isinstance(value, PurePath) else value
 
 
 def type_name(kind: Any) -> str:

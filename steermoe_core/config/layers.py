@@ -11,7 +11,6 @@ import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.config.problems import Problem
 from steermoe_core.config.source import Flag
 from steermoe_core.config.syntax import read, reason, shown_path
 from steermoe_core.config.words import described
@@ -19,6 +18,7 @@ from steermoe_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from steermoe_core.config.locate import KeyPath
+    from steermoe_core.config.problems import Problem
     from steermoe_core.config.source import Source
 
 EXTENDS = "extends"

@@ -56,6 +56,3 @@ def _training(train: TrainConfig) -> Iterator[Fault]:
     if train.precision == "fp16" and train.device == "cpu":
         message, hint = "precision is fp16, but device is cpu", 'use "bf16" or "fp32"'
         yield Fault("E302", message, ("train", "precision"), "text", hint)
-    if train.deepspeed is not None and train.deepspeed.offload and train.deepspeed.stage == 0:
-        message = "offload has no effect: stage 0 shards nothing"
-        yield Fault("E302", message, ("train", "deepspeed", "offload"))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from steermoe_core.component import Selection
-from steermoe_core.config.fields import fields_of
+from steermoe_core.config.fields import fields_of, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +39,7 @@ class Origin:
         return None if self.source is None else self.source.line(self.path)
 
     def __str__(self) -> str:
+        """Return the file with its line, the flag, or whose default it is."""
         if self.source is None:
             return f"default of {self.owner}"
         return self.source.name if self.line is None else f"{self.source.name}:{self.line}"
@@ -72,17 +72,11 @@ class Filler:
         if isinstance(value, (list, tuple)) and any(attrs.has(type(item)) for item in value):
             return [self._plain(item, (*path, index), owner) for index, item in enumerate(value)]
         self.owners[path] = owner
-        return _bare(value)
+        return plain(value)
 
     def _distribution(self, selection: Selection) -> str:
         plugin = self._registry.plugin_of(selection.kind, selection.name)
         return ENGINE if plugin.distribution == ENGINE else plugin.origin
-
-
-def _bare(value: Any) -> Any:
-    if isinstance(value, Path):
-        return value.as_posix()
-    return [_bare(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def origins(layers: Layers, owners: Mapping[KeyPath, str]) -> dict[KeyPath, Origin]:

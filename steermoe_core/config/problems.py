@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.config.locate import KeyPath
 from steermoe_core.config.words import dotted
+
+if TYPE_CHECKING:
+    from steermoe_core.config.locate import KeyPath
 
 #: Every code and what it means; docs/reference/errors.md has an example of each.
 CODES = {
@@ -60,7 +62,7 @@ class Problem:
 
     def __str__(self) -> str:
         """Return the problem as a terminal shows it."""
-        from steermoe_core.config.render import render  # noqa: PLC0415 - rendering knows problems, not the reverse
+        from steermoe_core.config.render import render
 
         return render(self)
 

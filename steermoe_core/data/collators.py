@@ -136,7 +136,8 @@ class AsrCollator(Collator):
         tokens = self._tokens(self.config.answer_prefix + text if text else "")
         for end in (self.end, self.tokenizer.eos_token_id):
             if end in tokens:
-                msg = f"{example.id}: its text holds {self.tokenizer.decode([end])!r}, the token that ends an answer"
+                token = self.tokenizer.decode([end])
+                msg = f"{example.id}: its text holds {token!r}, the token that ends an answer"
                 raise DataError(msg)
         return [*tokens, self.end]
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - attrs.resolve_types finds it here
+from typing import TYPE_CHECKING
 
 import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @attrs.frozen(kw_only=True)

@@ -27,8 +27,8 @@ class Batch:
     :param features: (B,T,F) input of the encoder.
     :param before: (B,P) token ids that stand before the audio.
     :param after: (B,Q) token ids that stand between the audio and the answer.
-    :param answer: (B,Y) token ids to be learned, the end token at each row's end; rows of length 0 when answers are
-        asked for.
+    :param answer: (B,Y) token ids to be learned, the end token at each row's end; rows of length 0 when
+        answers are asked for.
     :param seconds: (B,) durations of the clips.
     :param ends: token ids that end an answer, beside the decoder's own EOS.
     :param one_prompt: no example brought a prompt of its own, so `before` is the same for all batches.

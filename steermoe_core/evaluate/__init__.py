@@ -1,1 +1,1 @@
-
+"""Scores: generation over a split, metrics and their intervals."""

@@ -1,4 +1,4 @@
-"""Score a split: greedy answers for every clip, one line each, corpus scores with intervals, controls beside them."""
+"""Score a split: greedy answers, a line for each clip, corpus scores with intervals, controls beside them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Evaluator:
     metrics: Sequence[Metric]
     seed: int
     device: Any = "cpu"
-    progressed: Callable[[int], None] = lambda clips: None
+    progressed: Callable[[int], None] = lambda _: None
     _silent: dict[tuple[int, ...], Answer] = attrs.field(factory=dict, init=False)
 
     def evaluate(self, examples: Sequence[Example]) -> tuple[dict[str, list[Prediction]], dict[str, Any]]:
@@ -97,12 +97,16 @@ class Evaluator:
         return generate(self.model, batch, limits)
 
     def _unheard(self, batch: Batch, limits: Sequence[int]) -> list[Answer]:
-        """Answer without audio: rows of the same text differ in their limit alone, so each text is answered once."""
-        texts = [(*b.tolist(), -1, *a.tolist()) for b, a in zip(batch.before.rows(), batch.after.rows(), strict=True)]
+        """Answer without audio: rows of the same text differ only in their limit, so it is answered once."""
+        texts = [
+            (*b.tolist(), -1, *a.tolist())
+            for b, a in zip(batch.before.rows(), batch.after.rows(), strict=True)
+        ]
         for text in {text: None for text in texts if text not in self._silent}:
             alone = batch.row(texts.index(text))
             limit = self.config.max_new_tokens
-            self._silent[text] = generate(self.model, alone, [limit], audio=self.model.without_audio(alone))[0]
+            (answer,) = generate(self.model, alone, [limit], audio=self.model.without_audio(alone))
+            self._silent[text] = answer
         return [self._silent[text].cut(limit) for text, limit in zip(texts, limits, strict=True)]
 
     def _prediction(self, example: Example, answer: Answer) -> Prediction:

@@ -30,7 +30,7 @@ def single_spaced(text: str) -> str:
 
 def _whisper_english() -> Callable[[str], str]:
     try:
-        from whisper_normalizer.english import EnglishTextNormalizer  # noqa: PLC0415 - an optional package
+        from whisper_normalizer.english import EnglishTextNormalizer
     except ImportError:
         msg = 'normalise = "whisper-en" needs the package whisper-normalizer: pip install whisper-normalizer'
         raise SetupError(msg) from None

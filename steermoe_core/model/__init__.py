@@ -1,1 +1,1 @@
-
+"""The joined model: frozen encoder, steering adapter, projector, frozen decoder."""

@@ -20,7 +20,7 @@ class Adapter(nn.Module):
 
     first_layer: int | None = None
 
-    def tap(self, layer: int, frames: Padded) -> Padded:  # noqa: ARG002 - the signature of a tap
+    def tap(self, layer: int, frames: Padded) -> Padded:
         """Return what the layer after ``layer`` sees instead of ``frames`` (B,T,D)."""
         return frames
 
@@ -47,5 +47,5 @@ class Adapter(nn.Module):
 class NoAdapter(Adapter):
     """Trains nothing in the encoder: with a linear projector this is the projection-only ablation."""
 
-    def __init__(self, config: object, *context: object) -> None:  # noqa: ARG002 - a factory's signature
+    def __init__(self, config: object, *context: object) -> None:
         super().__init__()

@@ -39,7 +39,9 @@ class Decoder(Frozen):
         """Return the embeddings (…,H) of token ids (…)."""
 
     @abstractmethod
-    def hidden(self, embeds: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
+    def hidden(
+        self, embeds: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any
+    ) -> torch.Tensor:
         """Return the last hidden states (B,S,H).
 
         :param embeds: input embeddings (B,S,H).
@@ -71,7 +73,7 @@ class CausalLM(Decoder):
 
     def __init__(self, config: CausalLMConfig) -> None:
         super().__init__()
-        from transformers import AutoModelForCausalLM  # noqa: PLC0415 - takes seconds
+        from transformers import AutoModelForCausalLM
 
         self.tokenizer = load_tokenizer(config.weights)
         dtype = config.dtype if config.dtype == "auto" else getattr(torch, config.dtype)
@@ -97,7 +99,9 @@ class CausalLM(Decoder):
         logits: torch.Tensor = self.model.get_output_embeddings()(hidden)
         return logits if self._cap is None else self._cap * torch.tanh(logits / self._cap)
 
-    def hidden(self, embeds: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
+    def hidden(
+        self, embeds: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any
+    ) -> torch.Tensor:
         found: torch.Tensor = self.model.get_decoder()(
             inputs_embeds=embeds,
             attention_mask=mask,
@@ -109,14 +113,16 @@ class CausalLM(Decoder):
 
     def prefix(self, ids: list[int]) -> Prefix:
         device = self.embeddings.device.type
-        precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.embeddings.dtype
+        precision = (
+            torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.embeddings.dtype
+        )
         key = (precision, *ids)
         if key not in self._prefixes:
             self._prefixes[key] = self._compute_prefix(ids) if ids else []
         return self._prefixes[key]
 
     def new_cache(self, prefix: Prefix, batch: int) -> Any:
-        from transformers import DynamicCache  # noqa: PLC0415 - takes seconds
+        from transformers import DynamicCache
 
         rows = [(keys.expand(batch, -1, -1, -1), values.expand(batch, -1, -1, -1)) for keys, values in prefix]
         return DynamicCache(rows or None, config=self.model.config)
@@ -131,7 +137,7 @@ class CausalLM(Decoder):
 
 def load_tokenizer(weights: str) -> Any:
     """Return the tokenizer that comes with the weights; a missing pad token becomes the EOS token."""
-    from transformers import AutoTokenizer  # noqa: PLC0415 - takes seconds
+    from transformers import AutoTokenizer
 
     tokenizer = load(AutoTokenizer, weights)
     if tokenizer.pad_token_id is None:

@@ -23,14 +23,14 @@ def untouched(layer: int, frames: Padded) -> Padded:  # noqa: ARG001 - the signa
 
 
 class Frozen(nn.Module):
-    """A module that is never trained: no gradients into its weights, dropout and norms in eval mode for good."""
+    """A module that is never trained: no gradients into its weights, dropout and norms stay in eval mode."""
 
     def freeze(self) -> None:
         """Switch gradients off and eval mode on; to be called when all weights are in place."""
         self.requires_grad_(False)
         self.train(False)
 
-    def train(self, mode: bool = True) -> Frozen:  # noqa: ARG002, FBT001, FBT002 - torch's signature
+    def train(self, mode: bool = True) -> Frozen:  # noqa: FBT001, FBT002 - torch's signature
         """Stay in eval mode, also when the model around it is switched to training."""
         super().train(mode=False)
         return self

@@ -50,7 +50,12 @@ def generate(model: Joined, batch: Batch, limits: Sequence[int], audio: Padded |
 
 
 def _extend(
-    decoder: Decoder, cache: Any, last: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, answers: _Answers
+    decoder: Decoder,
+    cache: Any,
+    last: torch.Tensor,
+    mask: torch.Tensor,
+    positions: torch.Tensor,
+    answers: _Answers,
 ) -> None:
     """Extend every row from its last hidden state (B,H); finished rows leave the batch at once."""
     while answers.alive:
@@ -78,7 +83,11 @@ class _Answers:
 
     def append(self, chosen: Sequence[int]) -> list[int]:
         """Add a token to each living row; return the places, among the living, of those that go on."""
-        going = [place for place, (row, token) in enumerate(zip(self.alive, chosen, strict=True)) if self._goes_on(row, token)]
+        going = [
+            place
+            for place, (row, token) in enumerate(zip(self.alive, chosen, strict=True))
+            if self._goes_on(row, token)
+        ]
         self.alive = [self.alive[place] for place in going]
         return going
 

@@ -38,8 +38,8 @@ class Joined(nn.Module):
     def forward(self, batch: Batch, tokens: int, *, language_model: bool = True) -> torch.Tensor:
         """Return the training loss: sums over answer tokens, divided by ``tokens``.
 
-        :param tokens: answer tokens of the whole optimizer step, so that accumulation k equals a batch k times
-            as large.
+        :param tokens: answer tokens of the whole optimizer step, so that accumulation k equals a batch k
+            times as large.
         :param language_model: False trains on the projector's own loss alone.
         """
         frames = self.frames(batch.features)
@@ -68,7 +68,7 @@ class Joined(nn.Module):
     def answer_losses(self, batch: Batch, audio: Padded) -> torch.Tensor:
         """Return the cross-entropy of every answer token and EOS of the batch, row after row (N,).
 
-        The head is applied at these positions only: the same numbers as all logits, for a fraction of the work.
+        The head is applied at these positions only: the same numbers, for a fraction of the work.
         """
         inputs, prefix = self.inputs(batch, audio, answered=True)
         hidden = self.hidden(inputs, prefix)  # (B,S,H)
@@ -79,7 +79,7 @@ class Joined(nn.Module):
         return F.cross_entropy(logits.float(), batch.answer.values[rows, steps], reduction="none")
 
     def hidden(self, inputs: Padded, prefix: Prefix, cache: Any = None) -> torch.Tensor:
-        """Return the decoder's last hidden states (B,S,H) of right-padded inputs (B,S,H) that follow the prefix."""
+        """Return the last hidden states (B,S,H) of right-padded inputs (B,S,H) that follow the prefix."""
         before = prefix[0][0].shape[2] if prefix else 0
         if prefix and cache is None:
             cache = self.decoder.new_cache(prefix, len(inputs))
@@ -88,7 +88,7 @@ class Joined(nn.Module):
         return self.decoder.hidden(inputs.values, mask, positions.expand(len(inputs), -1), cache)
 
     def inputs(self, batch: Batch, audio: Padded, *, answered: bool) -> tuple[Padded, Prefix]:
-        """Return embeddings (B,S,H) of ``[before | audio | after | answer without EOS]`` and the prefix they follow."""
+        """Return embeddings (B,S,H) of ``[before | audio | after | answer without EOS]`` and the prefix."""
         # The last shared token stays with the rows: the first answer token needs a position that predicts it.
         shared = batch.shared_before()[:-1]
         embed = self.decoder.embed
@@ -107,4 +107,3 @@ class Joined(nn.Module):
         """Return no audio tokens for every row: the control that shows what the text alone gives."""
         table = self.decoder.embeddings
         return Padded(table.new_zeros(len(batch.ids), 0, self.decoder.width), batch.answer.lengths * 0)
-

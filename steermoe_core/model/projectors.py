@@ -36,7 +36,7 @@ class Projector(nn.Module):
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         """Return audio tokens (B,A,H) and, given the answers' ids (B,Y), its own loss summed over tokens."""
 
-    def loss(self, frames: Padded, answer: Padded) -> torch.Tensor | None:  # noqa: ARG002 - for those that have one
+    def loss(self, frames: Padded, answer: Padded) -> torch.Tensor | None:
         """Return its own loss summed over tokens, without making audio tokens; None if it has none."""
         return None
 
@@ -48,7 +48,7 @@ class Projector(nn.Module):
         """Prepare from the training data, once, before the first step of a new run.
 
         :param answers: token ids of every training answer.
-        :param pairs: frames (B,T,D) and answer ids (B,Y) of `begin_batches` batches, made as they are asked for.
+        :param pairs: frames (B,T,D) and answer ids (B,Y) of `begin_batches` batches, made when asked for.
         """
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
@@ -66,14 +66,14 @@ class LinearProjector(Projector):
         self.begin_batches = 64 if config.start == "ridge" else 0
         self._embeddings = decoder.embed
 
-    def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:  # noqa: ARG002
+    def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         pooled = pool(self.config.pool, frames)
         return Padded(self.map(pooled.values), pooled.lengths), None
 
     def tokens(self, frames: int) -> int:
         return pooled_length(self.config.pool, frames)
 
-    def begin(self, answers: Iterable[list[int]], pairs: Iterable[tuple[Padded, Padded]]) -> None:  # noqa: ARG002
+    def begin(self, answers: Iterable[list[int]], pairs: Iterable[tuple[Padded, Padded]]) -> None:
         if self.config.start != "ridge":
             return
         ridge = Ridge()
@@ -93,7 +93,7 @@ class MlpProjector(Projector):
             nn.Linear(pooled_width(config.pool, width), hidden), nn.GELU(), nn.Linear(hidden, decoder.width)
         )
 
-    def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:  # noqa: ARG002
+    def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         pooled = pool(self.config.pool, frames)
         return Padded(self.map(pooled.values), pooled.lengths), None
 

@@ -47,7 +47,7 @@ class SoftCtcProjector(Projector):
         # In a tuple, so that torch does not take the decoder's table for a parameter of the projector.
         self._table = (decoder.embeddings,)
 
-    def begin(self, answers: Iterable[list[int]], pairs: Iterable[tuple[Padded, Padded]]) -> None:  # noqa: ARG002
+    def begin(self, answers: Iterable[list[int]], pairs: Iterable[tuple[Padded, Padded]]) -> None:
         if self.config.vocabulary == "train":
             said = sorted({token for answer in answers for token in answer})
             self.vocabulary.zero_()
@@ -104,7 +104,9 @@ class SoftCtcProjector(Projector):
         tokens = int(lengths.max())
         slot = clip * tokens + run
         sums = rows.new_zeros(len(lengths) * tokens, rows.shape[1]).index_add(0, slot, mixtures)
-        counts = rows.new_zeros(len(lengths) * tokens).index_add(0, slot, torch.ones_like(slot, dtype=rows.dtype))
+        counts = rows.new_zeros(len(lengths) * tokens).index_add(
+            0, slot, torch.ones_like(slot, dtype=rows.dtype)
+        )
         means = sums / counts.clamp_min(1)[:, None]
         return Padded(means.view(len(lengths), tokens, rows.shape[1]), lengths)
 

@@ -66,7 +66,8 @@ class Steering(Adapter):
         if seen is None:
             return []
         return [
-            {"layer": layer, "scale": self.scales[row].item(), **seen.record(row)} for layer, row in self.rows.items()
+            {"layer": layer, "scale": self.scales[row].item(), **seen.record(row)}
+            for layer, row in self.rows.items()
         ]
 
     def _record(self, row: int, frames: Padded, gates: torch.Tensor, shift: torch.Tensor) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 
 from steermoe_core.errors import SetupError
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 # DeepSpeed, where it is installed, announces on stdout that a CPU is a CPU; stdout belongs to results.
-logging.getLogger("DeepSpeed").addFilter(lambda record: "Setting accelerator to CPU" not in record.getMessage())
+logging.getLogger("DeepSpeed").addFilter(
+    lambda record: "Setting accelerator to CPU" not in record.getMessage()
+)
 
 _SHAPES_ONLY: ContextVar[bool] = ContextVar("shapes_only", default=False)
 
@@ -45,7 +48,7 @@ def pretrained(auto_class: Any, weights: str, **options: Any) -> Any:
     """
     if not _SHAPES_ONLY.get():
         return load(auto_class, weights, **options)
-    from transformers import AutoConfig  # noqa: PLC0415 - takes seconds
+    from transformers import AutoConfig
 
     build = getattr(auto_class, "from_config", None) or auto_class._from_config  # noqa: SLF001 - its only spelling
     config = load(AutoConfig, weights)
@@ -61,15 +64,18 @@ def load(auto_class: Any, weights: str, **options: Any) -> Any:
     """
     if weights.endswith(".gguf"):
         weights, options["gguf_file"] = str(Path(weights).parent), Path(weights).name
-    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415 - takes seconds
+    from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # the engine shows its own
     try:
         return auto_class.from_pretrained(weights, **options)
+    except SafetensorError as error:
+        msg = f"the weights at {weights!r} are damaged ({_first_line(error)}); fetch or copy them again"
+        raise SetupError(msg) from error
     except (OSError, ValueError) as error:  # ValueError: a folder that holds something else
         msg = (
-            f"no weights at {weights!r}: it is neither a folder with a model, nor a set of weights that a plugin "
-            f"provides, nor a model that the hub gave ({_first_line(error)})"
+            f"no weights at {weights!r}: it is neither a folder with a model, nor a set of weights that a "
+            f"plugin provides, nor a model that the hub gave ({_first_line(error)})"
         )
         raise SetupError(msg) from error
 

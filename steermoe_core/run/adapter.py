@@ -1,8 +1,8 @@
 """The adapter folder: trained tensors with the identity of the frozen parts they belong to.
 
-    adapter/adapter.safetensors   trained tensors only
-    adapter/adapter.json          names and fingerprints of the frozen encoder and decoder, step, counts
-    adapter/experiment.toml       the resolved experiment, from which the model is built again
+adapter/adapter.safetensors   trained tensors only
+adapter/adapter.json          names and fingerprints of the frozen encoder and decoder, step, counts
+adapter/experiment.toml       the resolved experiment, from which the model is built again
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def identity(model: Joined) -> dict[str, str]:
     return {part: fingerprint(getattr(model, part)) for part in PARTS}
 
 
-def save(folder: Path, model: Joined, experiment: Experiment, toml: str, frozen: dict[str, str], step: int) -> None:
+def save(
+    folder: Path, model: Joined, experiment: Experiment, toml: str, frozen: dict[str, str], step: int
+) -> None:
     """Write the adapter folder; it appears whole or not at all."""
     with whole_folder(folder) as partial:
         save_trained(model, partial / "adapter.safetensors")
@@ -50,8 +52,9 @@ def load(folder: Path, model: Joined, frozen: dict[str, str]) -> dict[str, Any]:
     for part in PARTS:
         made_on = card["frozen"][part]
         if made_on["sha256"] != frozen[part]:
+            name, weights = made_on["weights"] or made_on["use"], made_on["sha256"][:12]
             msg = (
-                f"{folder} was trained on {part} {made_on['weights'] or made_on['use']} (weights {made_on['sha256'][:12]}), "
+                f"{folder} was trained on {part} {name} (weights {weights}), "
                 f"but this {part} has weights {frozen[part][:12]}; use the {part} it was trained on"
             )
             raise CheckpointError(msg)
@@ -71,7 +74,8 @@ def read_card(folder: Path) -> dict[str, Any]:
         msg = f"{path} cannot be read ({error}); copy the adapter folder again or train it anew"
         raise CheckpointError(msg) from error
     if card.get("format", FORMAT) != FORMAT:
-        msg = f"{path} has format {card['format']}, and this steermoe reads {FORMAT}; use the version that wrote it"
+        known = f"this steermoe reads {FORMAT}"
+        msg = f"{path} has format {card['format']}, and {known}; use the version that wrote it"
         raise CheckpointError(msg)
     if missing := KEYS - card.keys():
         msg = f"{path} is damaged: it has no {min(missing)}; copy the adapter folder again or train it anew"

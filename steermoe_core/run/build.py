@@ -32,7 +32,8 @@ class Builder:
         """Build one component; weights that a plugin provides are replaced by the folder they lie in."""
         config = selection.config
         name = getattr(config, "weights", None)
-        if isinstance(name, str) and (provided := self.registry.find("weights", name)) and not Path(name).exists():
+        provided = self.registry.find("weights", name) if isinstance(name, str) else None
+        if provided and not Path(str(name)).exists():
             config = attrs.evolve(config, weights=str(provided.build(provided.config_class()())))
         return self.registry.get(selection.kind, selection.name).build(config, *context)
 
@@ -48,7 +49,10 @@ class Builder:
     def collator(self, model: Joined) -> Any:
         """Build the collator on the decoder's tokenizer and the encoder's features."""
         return self.part(
-            self.experiment.collator, model.decoder.tokenizer, model.encoder.features, model.encoder.sample_rate
+            self.experiment.collator,
+            model.decoder.tokenizer,
+            model.encoder.features,
+            model.encoder.sample_rate,
         )
 
     def train_examples(self, longest: float | None) -> tuple[list[Example], Report]:

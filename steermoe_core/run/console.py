@@ -26,7 +26,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: A plain line of progress follows the last after so many seconds, or after fewer if so large a share was done.
+#: A plain line of progress follows the last after so many seconds, or fewer if so large a share was done.
 SECONDS, FEWER_SECONDS, SHARE = 30.0, 5.0, 0.1
 
 
@@ -61,7 +61,8 @@ class Console:
             TextColumn("{task.fields[note]}"),
             Pace(),
         )
-        with Progress(*columns, console=self.rich) if self.rich.is_terminal else PlainProgress(self.note) as progress:
+        bar = Progress(*columns, console=self.rich) if self.rich.is_terminal else PlainProgress(self.note)
+        with bar as progress:
             yield progress
 
     @contextmanager
@@ -90,7 +91,7 @@ class PlainProgress(Progress):
         self._say = say
         self._last: dict[TaskID, tuple[float, float]] = {}
 
-    def update(self, task_id: TaskID, **changes: Any) -> None:  # type: ignore[override]
+    def update(self, task_id: TaskID, **changes: Any) -> None:
         """Note what was done, and say it if a line is due."""
         super().update(task_id, **changes)
         self._tell(self._tasks[task_id])
@@ -120,7 +121,7 @@ class PlainProgress(Progress):
 
 
 def pace(task: Task) -> str:
-    """Return a task's rate and the time left, or at its end the time it took; nothing before the first can be told."""
+    """Return a task's rate and the time left, at its end the time it took; nothing until one can be told."""
     if task.finished:
         return f"in {_clock(task.finished_time)}"
     if not task.speed or task.time_remaining is None:

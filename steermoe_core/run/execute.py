@@ -125,7 +125,13 @@ class Run:
                 examples=examples,
                 collate=collator,
                 journal=journal,
-                callbacks=[*callbacks, ProgressBar(progress), stop, FrozenWatch(frozen), StatusWatch(self.folder)],
+                callbacks=[
+                    *callbacks,
+                    ProgressBar(progress),
+                    stop,
+                    FrozenWatch(frozen),
+                    StatusWatch(self.folder),
+                ],
             )
             resumed = latest(self.folder.checkpoints)
             step = int(resumed.name.removeprefix("step-")) if resumed else 0
@@ -136,7 +142,9 @@ class Run:
                 self.console.note(f"resuming from step {step}")
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
         if stop.stopped:
-            self.console.note(f"stopped after step {trainer.state.global_step}; the same command goes on from there")
+            self.console.note(
+                f"stopped after step {trainer.state.global_step}; the same command goes on from there"
+            )
             raise KeyboardInterrupt
         toml = self.resolved.to_toml()
         adapter.save(self.folder.adapter, model, self.experiment, toml, frozen, trainer.state.global_step)
@@ -202,7 +210,8 @@ def score(
 
 def move(model: Joined, device: str) -> Joined:
     """Put the model where the experiment wants it."""
-    return model.to("cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu"))
+    found = "cuda" if torch.cuda.is_available() else "cpu"
+    return model.to(found if device == "auto" else device)
 
 
 def set_threads(threads: int) -> None:

@@ -1,9 +1,9 @@
 """What a run leaves behind, and who may write to it.
 
-    runs/<experiment name>-<8 hex of the resolved config>/
-      experiment.toml  lock.json  status.json  metrics.jsonl
-      checkpoints/step-<n>/  adapter/  evaluations/<split>/
-      .lock            while a process writes here: its number
+runs/<experiment name>-<8 hex of the resolved config>/
+  experiment.toml  lock.json  status.json  metrics.jsonl
+  checkpoints/step-<n>/  adapter/  evaluations/<split>/
+  .lock            while a process writes here: its number
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ class RunFolder:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             file.seek(0)
-            msg = f"{self.path} is in use by process {file.read().strip() or 'unknown'}; wait for it or stop it"
+            owner = file.read().strip() or "unknown"
+            file.close()
+            msg = f"{self.path} is in use by process {owner}; wait for it or stop it"
             raise RunFolderError(msg) from error
         if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
             file.close()  # another process held it and deleted it while this one opened it

@@ -16,10 +16,22 @@ if TYPE_CHECKING:
     from steermoe_core.plugins import Registry
 
 #: Packages whose version can change a number.
-PACKAGES = ("torch", "transformers", "accelerate", "numpy", "safetensors", "soundfile", "soxr", "tokenizers", "jiwer")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "numpy",
+    "safetensors",
+    "soundfile",
+    "soxr",
+    "tokenizers",
+    "jiwer",
+)
 
 
-def describe(registry: Registry, *, seed: int, fingerprints: dict[str, str], data: dict[str, Any]) -> dict[str, Any]:
+def describe(
+    registry: Registry, *, seed: int, fingerprints: dict[str, str], data: dict[str, Any]
+) -> dict[str, Any]:
     """Return the record of a run's surroundings.
 
     :param fingerprints: SHA-256 of each frozen part.
@@ -28,7 +40,9 @@ def describe(registry: Registry, *, seed: int, fingerprints: dict[str, str], dat
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "plugins": {plugin.distribution: plugin.version for plugin in registry.plugins if plugin.status == "active"},
+        "plugins": {
+            plugin.distribution: plugin.version for plugin in registry.plugins if plugin.status == "active"
+        },
         "packages": {name: _version(name) for name in PACKAGES},
         "git": _git(),
         "seed": seed,
@@ -52,8 +66,9 @@ def check(path: Path, record: dict[str, Any]) -> None:
     here = {**record["frozen"], "training data": record["data"]["train"]}
     if changed := [name for name in here if then.get(name) != here[name]]:
         msg = (
-            f"{path.parent} cannot go on: its {' and '.join(changed)} changed since it began (see {path.name} there); "
-            "restore what it began with, or delete the folder to train from the start"
+            f"{path.parent} cannot go on: its {' and '.join(changed)} changed since it began "
+            f"(see {path.name} there); restore what it began with, "
+            "or delete the folder to train from the start"
         )
         raise RunFolderError(msg)
 
@@ -67,7 +82,9 @@ def _version(name: str) -> str | None:
 
 def _git() -> dict[str, Any] | None:
     def ask(*words: str) -> str:
-        return subprocess.run(["git", *words], capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603, S607
+        command = ["git", *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603
+        return done.stdout.strip()
 
     try:
         return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain"))}

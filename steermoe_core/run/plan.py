@@ -63,7 +63,12 @@ def shapes(model: Joined, collator: Any, seconds: float) -> dict[str, Any]:
 
 def parameters(model: Joined) -> list[dict[str, Any]]:
     """Return trainable and frozen parameters of each part, counted on the live modules."""
-    parts = {"encoder": model.encoder, "adapter": model.adapter, "projector": model.projector, "decoder": model.decoder}
+    parts = {
+        "encoder": model.encoder,
+        "adapter": model.adapter,
+        "projector": model.projector,
+        "decoder": model.decoder,
+    }
     return [{"part": name, **_counts(module)} for name, module in parts.items()]
 
 
@@ -71,7 +76,8 @@ def memory(model: Joined, experiment: Experiment, way: dict[str, Any]) -> dict[s
     """Return an estimate of a training step's memory in bytes: weights, trained state, activations, logits.
 
     Frozen linear maps keep no input for the backward pass, so a decoder layer keeps about 12 vectors of its
-    width a position and an encoder layer about 10 a frame (only if something in or before it is trained).
+    width a position and an encoder layer about 10 a frame (only if something in or before it is trained). Of
+    what stands before the audio only keys and values are kept.
     """
     weights = sum(p.numel() * p.element_size() for p in model.parameters() if not p.requires_grad)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -79,11 +85,18 @@ def memory(model: Joined, experiment: Experiment, way: dict[str, Any]) -> dict[s
     stacks = [len(module) for module in model.decoder.modules() if isinstance(module, nn.ModuleList)]
     layers = max(stacks, default=1)
     answer = round(4 * way["seconds"])  # tokens of English speech a second
-    decoder = batch * (way["positions"] + answer) * layers * 12 * width * 4
+    shared = max(way["before"] - 1, 0)
+    vectors = 12 * (way["positions"] - shared + answer) + 2 * shared
+    decoder = batch * vectors * layers * width * 4
     steered = 0 if model.adapter.first_layer is None else model.encoder.layers - model.adapter.first_layer
     encoder = batch * way["frames"][0] * steered * 10 * model.encoder.width * 4
     logits = batch * answer * len(model.decoder.embeddings) * 4 * 3
-    found = {"weights": weights, "trained": trained * TRAINED_BYTES, "activations": decoder + encoder, "logits": logits}
+    found = {
+        "weights": weights,
+        "trained": trained * TRAINED_BYTES,
+        "activations": decoder + encoder,
+        "logits": logits,
+    }
     return {**found, "total": sum(found.values())}
 
 

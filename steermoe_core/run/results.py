@@ -42,7 +42,9 @@ def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bo
     for one in found:
         for split, scores in one["splits"].items():
             for reason, names in scores["left_out"].items():
-                console.print(f"{split}: {len(names)} left out, {reason}: {some(names)}", markup=False, soft_wrap=True)
+                console.print(
+                    f"{split}: {len(names)} left out, {reason}: {some(names)}", markup=False, soft_wrap=True
+                )
     for one in found:
         if (steering := _steering_table(one)) is not None:
             console.print()
@@ -53,8 +55,10 @@ def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bo
 
 def _scores_table(found: Sequence[dict[str, Any]]) -> Table:
     metrics = _ordered(name for one in found for split in one["splits"].values() for name in split["metrics"])
-    controls = _ordered(name for one in found for split in one["splits"].values() for name in split["controls"])
-    table = Table(title="scores, with 95 % intervals", title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    controls = _ordered(
+        name for one in found for split in one["splits"].values() for name in split["controls"]
+    )
+    table = _table("scores, with 95 % intervals")
     # Where the terminal is narrow, names are folded and no figure is cut.
     table.add_column("experiment", overflow="fold")
     for name in ("trained", "split", "clips"):
@@ -66,18 +70,31 @@ def _scores_table(found: Sequence[dict[str, Any]]) -> Table:
     for one in found:
         for split, scores in one["splits"].items():
             cells = [_with_interval(scores["metrics"].get(name)) for name in metrics]
-            beside = [_plain(scores["controls"].get(control, {}).get(name)) for control in controls for name in metrics[:1]]
+            beside = [
+                _plain(scores["controls"].get(control, {}).get(name))
+                for control in controls
+                for name in metrics[:1]
+            ]
             table.add_row(
-                one["experiment"], f"{one['trainable_parameters']:,}", split, str(scores["examples"]), *cells, *beside
+                one["experiment"],
+                f"{one['trainable_parameters']:,}",
+                split,
+                str(scores["examples"]),
+                *cells,
+                *beside,
             )
     return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
 
 
 def _steering_table(one: dict[str, Any]) -> Table | None:
     split, scores = next(((name, s) for name, s in one["splits"].items() if s["steering"]), (None, None))
     if scores is None:
         return None
-    table = Table(title=f"{one['experiment']}: steering on {split}", title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table = _table(f"{one['experiment']}: steering on {split}")
     for name in ("layer", "gate entropy (nats)", "experts in use", "dead", "scale", "shift / frame"):
         table.add_column(name, justify="right")
     for layer in scores["steering"]:

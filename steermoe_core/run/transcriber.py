@@ -1,8 +1,8 @@
 """Use a trained run: three lines from a file to a text.
 
-    import steermoe_core
-    model = steermoe_core.load("runs/whisper-layer-wise-1a2b3c4d")
-    print(model.transcribe(["speech.wav"]))
+import steermoe_core
+model = steermoe_core.load("runs/whisper-layer-wise-1a2b3c4d")
+print(model.transcribe(["speech.wav"]))
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Transcriber:
     def __init__(self, folder: Path, registry: Registry) -> None:
         folder = folder if (folder / "adapter.json").is_file() else folder / "adapter"
         if not (folder / "adapter.json").is_file():
-            msg = f"{folder.parent} holds no trained adapter: it is neither a finished run folder nor an adapter folder"
+            what = "it is neither a finished run folder nor an adapter folder"
+            msg = f"{folder.parent} holds no trained adapter: {what}"
             raise UsageError(msg)
         self.experiment = resolve(folder / "experiment.toml", [], registry).experiment
         self.builder = Builder(self.experiment, registry)
@@ -76,13 +77,19 @@ class Transcriber:
             name, wave = str(sound), audio.load(Path(sound), encoder.sample_rate)
         seconds = len(wave) / encoder.sample_rate
         if encoder.max_seconds and seconds > encoder.max_seconds:
-            msg = f"{name} lasts {seconds:.1f} s and the encoder takes {encoder.max_seconds:g} s; cut it into shorter files"
+            longest = f"the encoder takes {encoder.max_seconds:g} s"
+            msg = f"{name} lasts {seconds:.1f} s and {longest}; cut it into shorter files"
             raise DataError(msg)
         return wave
 
 
 def _checked(wave: np.ndarray, number: int) -> np.ndarray:
-    if wave.ndim != 1 or not len(wave) or not np.issubdtype(wave.dtype, np.floating) or not np.isfinite(wave).all():
+    if (
+        wave.ndim != 1
+        or not len(wave)
+        or not np.issubdtype(wave.dtype, np.floating)
+        or not np.isfinite(wave).all()
+    ):
         msg = (
             f"waveform {number} is {wave.dtype} of shape {wave.shape}; give one channel of finite floats, "
             "full scale at ±1, at the encoder's sample rate"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class FrozenWatch(Callback):
-    """Compares the frozen parts after the last step, before its checkpoint: what breaks this rule is never saved.
+    """Compares the frozen parts after the last step, before its checkpoint: what breaks this is never saved.
 
     :param frozen: their `adapter.identity` from before.
     """
@@ -29,8 +29,8 @@ class FrozenWatch(Callback):
         now = adapter.identity(self.joined)
         if changed := [part for part, before in self.frozen.items() if now[part] != before]:
             msg = (
-                f"frozen weights of the {' and the '.join(changed)} changed during training, so nothing that was trained "
-                "is valid; find the component that writes to them, and delete the run folder"
+                f"frozen weights of the {' and the '.join(changed)} changed during training, so nothing that "
+                "was trained is valid; find the component that writes to them, and delete the run folder"
             )
             raise PluginError(msg)
 

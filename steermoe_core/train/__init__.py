@@ -1,1 +1,1 @@
-
+"""Training: steps, parameter groups, checkpoints and the journal."""

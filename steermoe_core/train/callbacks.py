@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from torch.optim import Optimizer
     from transformers import TrainerControl, TrainerState
+    from typing_extensions import Self
 
     from steermoe_core.model.joined import Joined
     from steermoe_core.train.journal import Journal
@@ -35,7 +36,7 @@ class Callback(TrainerCallback):
 
 
 class GroupClip(Callback):
-    """Clips each parameter group's gradient to one norm before the optimizer step, and refuses what is not finite."""
+    """Clips each parameter group's gradient to one norm before the step, and refuses what is not finite."""
 
     def __init__(self, largest: float) -> None:
         self.largest = largest
@@ -58,7 +59,9 @@ class GroupClip(Callback):
     def _check(self, step: int) -> None:
         for name, norm in self.norms.items():
             if not math.isfinite(norm):
-                msg = f"the gradient of group {name!r} is not a number at step {step}; lower its learning rate"
+                msg = (
+                    f"the gradient of group {name!r} is not a number at step {step}; lower its learning rate"
+                )
                 raise DivergedError(msg)
 
 
@@ -111,10 +114,17 @@ class ProgressBar(Callback):
         self.loss = "–"
 
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.task = self.progress.add_task("training", total=state.max_steps, completed=state.global_step, note="")
+        self.task = self.progress.add_task(
+            "training", total=state.max_steps, completed=state.global_step, note=""
+        )
 
     def on_log(
-        self, args: Any, state: TrainerState, control: TrainerControl, logs: dict[str, float] | None = None, **_: Any
+        self,
+        args: Any,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
     ) -> None:
         if logs and "loss" in logs:
             self.loss = f"{logs['loss']:.3f}"
@@ -125,17 +135,20 @@ class ProgressBar(Callback):
 
 
 class StopOnSignal(Callback):
-    """Turns the first Ctrl-C or SIGTERM into a checkpoint at the end of the step; the second one acts at once."""
+    """Turns the first Ctrl-C or SIGTERM into a checkpoint at the step's end; the second one acts at once."""
 
     def __init__(self) -> None:
         self.stopped = False
         self._previous: dict[int, Any] = {}
 
-    def __enter__(self) -> StopOnSignal:
-        self._previous = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    def __enter__(self) -> Self:
+        """Take the signals over."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._stop)
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Give the signals back."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -143,7 +156,7 @@ class StopOnSignal(Callback):
         if self.stopped and state.global_step < state.max_steps:
             control.should_save = control.should_training_stop = True
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's signature
+    def _stop(self, number: int, frame: FrameType | None) -> None:
         if self.stopped:
             raise KeyboardInterrupt
         self.stopped = True

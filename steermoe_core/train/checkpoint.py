@@ -1,7 +1,7 @@
 """Files of trained tensors: never a frozen weight, never half a file, never the wrong model.
 
-    checkpoints/step-<n>/   trained.safetensors, optimizer.pt, scheduler.pt, rng_state.pth, trainer_state.json
-                            and seal.json with the size and SHA-256 of each
+checkpoints/step-<n>/   trained.safetensors, optimizer.pt, scheduler.pt, rng_state.pth, trainer_state.json
+                        and seal.json with the size and SHA-256 of each
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -36,7 +35,11 @@ def trained_tensors(model: Joined) -> dict[str, torch.Tensor]:
     """Return everything that training changes: the trainable parameters and the buffers beside them."""
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     parts = {"adapter": model.adapter, "projector": model.projector}
-    state = {f"{part}.{name}": tensor for part, module in parts.items() for name, tensor in module.state_dict().items()}
+    state = {
+        f"{part}.{name}": tensor
+        for part, module in parts.items()
+        for name, tensor in module.state_dict().items()
+    }
     inside = {n: p for n, p in model.encoder.named_parameters(prefix="encoder") if p.requires_grad}
     return {name: tensor for name, tensor in {**state, **inside}.items() if name not in frozen}
 
@@ -48,7 +51,7 @@ def save_trained(model: Joined, path: Path) -> None:
     with saving(path):
         try:
             save_file(tensors, partial)
-            os.replace(partial, path)
+            partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
 
@@ -81,7 +84,8 @@ def saving(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError, RuntimeError) as error:
-        msg = f"{path} was not saved ({error}); make room or choose another --runs folder, then run the same command"
+        way = "make room or choose another --runs folder, then run the same command"
+        msg = f"{path} was not saved ({error}); {way}"
         raise CheckpointError(msg) from error
 
 
@@ -96,7 +100,7 @@ def new_checkpoint(final: Path) -> Iterator[Path]:
             yield partial
             _seal(partial)
             shutil.rmtree(final, ignore_errors=True)  # a damaged one, that the run went back behind
-            os.replace(partial, final)
+            partial.replace(final)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -146,7 +150,10 @@ def _seal(folder: Path) -> None:
 
 def _contents(folder: Path) -> dict[str, Any]:
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / SEAL]
-    return {str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": _sha256(path)} for path in files}
+    return {
+        str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        for path in files
+    }
 
 
 def _fault(folder: Path) -> str | None:

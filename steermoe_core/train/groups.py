@@ -27,9 +27,10 @@ def trainable_groups(model: Joined) -> dict[str, list[nn.Parameter]]:
     grouped = [id(parameter) for parameters in groups.values() for parameter in parameters]
     trainable = [id(parameter) for parameter in model.parameters() if parameter.requires_grad]
     if sorted(grouped) != sorted(trainable):
+        parts = f"{type(model.adapter).__name__} and {type(model.projector).__name__}"
         msg = (
-            f"{type(model.adapter).__name__} and {type(model.projector).__name__} put {len(grouped)} tensors into "
-            f"their groups, but {len(trainable)} are trainable; each must be in exactly one group"
+            f"{parts} put {len(grouped)} tensors into their groups, "
+            f"but {len(trainable)} are trainable; each must be in exactly one group"
         )
         raise PluginError(msg)
     return {name: parameters for name, parameters in groups.items() if parameters}
@@ -46,7 +47,9 @@ def optimizer_groups(model: Joined, config: TrainConfig) -> list[dict[str, Any]]
             chosen = [p for p in parameters if (id(p) not in bare) == decayed]
             decay = config.weight_decay if decayed else 0.0
             if chosen:
-                found.append({"params": chosen, "lr": rate, "weight_decay": decay, "name": name, "decayed": decayed})
+                found.append(
+                    {"params": chosen, "lr": rate, "weight_decay": decay, "name": name, "decayed": decayed}
+                )
     return found
 
 

@@ -76,14 +76,18 @@ class SteeringTrainer(Trainer):
             num_workers=self.config.workers,
         )
 
-    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:  # noqa: ARG002 - the parent's signature
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Return AdamW over the named groups."""
         if self.optimizer is None:
             self.optimizer = torch.optim.AdamW(optimizer_groups(self.joined, self.config))
         return self.optimizer
 
     def compute_loss(  # type: ignore[override] # a batch is a record here
-        self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None  # noqa: ARG002, FBT001, FBT002
+        self,
+        model: Any,
+        inputs: Batch,
+        return_outputs: bool = False,  # noqa: FBT001, FBT002 - the parent's signature
+        num_items_in_batch: Any = None,
     ) -> torch.Tensor:
         """Return the loss of a batch as its share of the whole step.
 
@@ -92,27 +96,28 @@ class SteeringTrainer(Trainer):
         reading = self.state.global_step >= self.joined.projector.start_steps
         loss: torch.Tensor = model(inputs, num_items_in_batch, language_model=reading)
         if not math.isfinite(loss.item()):
+            step, clips = self.state.global_step + 1, ", ".join(inputs.ids)
             msg = (
-                f"the loss is {loss.item()} at step {self.state.global_step + 1} (clips {', '.join(inputs.ids)}); "
+                f"the loss is {loss.item()} at step {step} (clips {clips}); "
                 "the last checkpoint is kept: lower the learning rates and run again"
             )
             raise DivergedError(msg)
         return loss
 
-    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> int:  # noqa: ARG002
+    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> int:
         return int(sum(batch.answer.lengths.sum() for batch in batch_samples))
 
     def _prepare_inputs(self, inputs: Batch) -> Batch:  # type: ignore[override] # likewise
         return inputs.to(self.args.device)
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> None:
-        """Leave the gradients alone: GroupClip measures each group, the parent would scale all by one norm."""
+        """Leave the gradients alone: GroupClip measures each group, the parent would use one norm for all."""
 
-    def floating_point_ops(self, inputs: Batch) -> int:  # type: ignore[override] # noqa: ARG002 - likewise
+    def floating_point_ops(self, inputs: Batch) -> int:  # type: ignore[override]
         """Return 0: counted by nobody here."""
         return 0
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002 - the parent's signature
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
         final = self.folder / f"step-{self.state.global_step}"
         with new_checkpoint(final) as partial:
             save_trained(self.joined, partial / TRAINED)
@@ -122,7 +127,7 @@ class SteeringTrainer(Trainer):
             self.state.save_to_json(str(partial / "trainer_state.json"))
         prune(self.folder, self.config.keep)
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:  # noqa: ARG002
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         load_trained(self.joined, Path(resume_from_checkpoint) / TRAINED)
 
 

@@ -30,10 +30,8 @@ def test_table(mixed: Site, capsys: pytest.CaptureFixture[str]) -> None:
     words = " ".join(text.split())
     assert "beats steermoe-beats 1.0 active encoder: beats" in words
     assert "wavlm steermoe-wavlm 1.0 broken" in words
-    assert (
-        "wavlm (steermoe-wavlm 1.0) is broken: it needs the module torchodyo, which is not installed\n  hint: "
-        in text
-    )
+    complaint = "it needs the module torchodyo, which is not installed"
+    assert f"wavlm (steermoe-wavlm 1.0) is broken: {complaint}\n  hint: " in text
     assert max(map(len, text.partition("wavlm (")[0].splitlines())) <= 80
 
 

@@ -77,7 +77,7 @@ class FakeRegistry:
         """Return who offers a component."""
         return WHISPER if (kind, name) == ("encoder", "whisper") else FakePlugin()
 
-    def absent(self, kind: str, name: str) -> list[FakePlugin]:  # noqa: ARG002
+    def absent(self, kind: str, name: str) -> list[FakePlugin]:
         """Return the plugins that may have it."""
         return [plugin for plugin in self.plugins if plugin.status != "active"]
 

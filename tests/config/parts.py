@@ -35,11 +35,12 @@ class Pool:
 
 @attrs.frozen(kw_only=True)
 class Linear:
-    """A projector: a nested table, a union, an optional key and a list."""
+    """A projector: a nested table, a union, an optional key, an optional table and a list."""
 
     pool: Pool = attrs.field(factory=Pool)
     rate: float | Pool = 0.5
     hidden: int | None = None
+    extra: Pool | None = None
     widths: list[int] = attrs.field(factory=list, validator=deep_iterable(ge(1)))
 
 
@@ -61,11 +62,12 @@ class Topk:
 
 @attrs.frozen(kw_only=True)
 class Decoder:
-    """A decoder with free-form options, a pair and a pattern."""
+    """A decoder with free-form options, a pair, a choice of numbers and a pattern."""
 
     weights: str
     options: dict[str, Any] = attrs.field(factory=dict)
     span: tuple[int, int] = (0, 1)
+    beams: Literal[1, 2, 4] = 1
     revision: str = attrs.field(default="main", validator=matches_re("[a-z]+"))
 
 

@@ -18,9 +18,7 @@ def test_settings_import_nothing_heavy() -> None:
         "print(sorted({'torch', 'numpy', 'soundfile', 'transformers', 'jiwer'} & set(sys.modules)))"
     )
 
-    found = subprocess.run(  # noqa: S603 - its own interpreter
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert found.stdout.strip() == "[]"
 

@@ -1,7 +1,7 @@
-"""A place where a page's commands run in seconds: the shipped experiments, made small, on random weights.
+"""A place where commands run in seconds: the shipped experiments, made small, on random weights.
 
-A plugin stands in for steermoe-pocket and offers parts of the same names. So the commands run as they are written:
-only `experiments/base/pocket.toml` is made small while a heavy command runs.
+A plugin stands in for steermoe-pocket and offers parts of the same names. So the commands run as they are
+written: only `experiments/base/pocket.toml` is made small while a heavy command runs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import shutil
 import subprocess
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from glob import glob
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tomli
@@ -27,9 +26,11 @@ from tests.tiny import write_folder, write_wav
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import pytest
 
+BASH = shutil.which("bash") or "bash"
 #: Commands that load models.
 HEAVY = frozenset({"run", "plan", "evaluate", "transcribe"})
 
@@ -97,7 +98,7 @@ class Lab:
         program, *arguments = shlex.split(words)
         if program == "steermoe":
             return self._steermoe([path for word in arguments for path in _expanded(word)])
-        done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run([BASH, "-c", words], capture_output=True, text=True, check=False, timeout=60)
         self.code = done.returncode
         return done.stdout + done.stderr
 
@@ -180,9 +181,9 @@ def _save_decoder(folder: Path) -> None:
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
     config = LlamaConfig(
-        hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=2,
-        vocab_size=len(vocabulary), max_position_embeddings=8192, bos_token_id=None, eos_token_id=0,
-        tie_word_embeddings=True,
+        hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=4,
+        num_key_value_heads=2, vocab_size=len(vocabulary), max_position_embeddings=8192, bos_token_id=None,
+        eos_token_id=0, tie_word_embeddings=True,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
     PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="</s>").save_pretrained(folder)  # noqa: S106

@@ -37,7 +37,9 @@ def test_named_files_and_tests_exist(page: Path) -> None:
     for path, test in _TEST.findall(text):
         assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{name(page)}: {path}::{test}"
     written = {block.path for block in blocks(page)}
-    assert [path for path in _SOURCE.findall(text) if path not in written and not (ROOT / path).exists()] == []
+    assert [
+        path for path in _SOURCE.findall(text) if path not in written and not (ROOT / path).exists()
+    ] == []
 
 
 def test_every_page_is_in_the_index() -> None:

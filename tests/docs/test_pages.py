@@ -78,7 +78,7 @@ def _follow(block: Block, lab: Lab) -> None:
 
 
 def _try(command: Command, lab: Lab, *, may_fail: bool) -> None:
-    """A command succeeds, unless the page asks for its exit code next."""
+    """Run a command, which succeeds unless the page asks for its exit code next."""
     printed = lab.run(command.words)
     assert may_fail or lab.code == 0 or command.words == "echo $?", f"{command.place}\n{printed}"
     assert shows(command.shown, printed), f"{command.place} shows\n{command.shown}\nbut prints\n{printed}"

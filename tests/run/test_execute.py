@@ -21,7 +21,15 @@ from tests.tiny import DIGITS, sine, write_folder, write_wav
 if TYPE_CHECKING:
     from tests.rig import Rig
 
-CHECKPOINT = ("optimizer.pt", "rng_state.pth", "scheduler.pt", "seal.json", "trained.safetensors", "trainer_state.json")
+TOO_HIGH = "train.learning_rate.steering=1e25"
+CHECKPOINT = (
+    "optimizer.pt",
+    "rng_state.pth",
+    "scheduler.pt",
+    "seal.json",
+    "trained.safetensors",
+    "trainer_state.json",
+)
 
 
 class TestWhatARunLeaves:
@@ -75,7 +83,8 @@ class TestWhatARunLeaves:
         assert lock["seed"] == 17
         assert {len(digest) for digest in lock["frozen"].values()} == {64}
         here = {
-            part: data_record(read_folder(FolderConfig(path=rig.folder / part))) for part in ("train", "dev", "other")
+            part: data_record(read_folder(FolderConfig(path=rig.folder / part)))
+            for part in ("train", "dev", "other")
         }
         assert lock["data"] == here
         card = json.loads((run / "adapter" / "adapter.json").read_text())
@@ -130,7 +139,9 @@ class TestAgain:
         again = capsys.readouterr()
         assert files(run) == before
         assert again.out == first.out
-        assert again.err == f"{run} is finished; change a setting for another run, or delete it to repeat it\n"
+        assert (
+            again.err == f"{run} is finished; change a setting for another run, or delete it to repeat it\n"
+        )
         assert rig.hooks == ["before_run", "after_run"]
 
     def test_changed_key_is_another_run(self, rig: Rig) -> None:
@@ -148,13 +159,18 @@ class TestHooks:
     def test_each_fires_once(self, rig: Rig) -> None:
         """Before and after a good run; before and on failure of a bad one."""
         rig.run()
-        rig.run("train.learning_rate.steering=1e38", expect=1)
+        rig.run(TOO_HIGH, expect=1)
 
         assert rig.hooks == ["before_run", "after_run", "before_run", "run_failed"]
 
     @pytest.mark.parametrize(("hook", "state"), [("before_run", "failed"), ("after_run", "finished")])
     def test_one_that_raises_is_named(
-        self, rig: Rig, hook: str, state: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self,
+        rig: Rig,
+        hook: str,
+        state: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         """Exit code 3, the plugin's name and what it raised; a finished run stays finished."""
         monkeypatch.setenv("RIG_HOOK", hook)
@@ -171,7 +187,7 @@ class TestHooks:
         """The run's own error is the last word; the hook's is a warning before it."""
         monkeypatch.setenv("RIG_HOOK", "run_failed")
 
-        rig.run("train.learning_rate.steering=1e38", expect=1)
+        rig.run(TOO_HIGH, expect=1)
 
         err = capsys.readouterr().err
         assert 'warning: plugin "rig" failed in steermoe_run_failed: ValueError' in err
@@ -181,11 +197,13 @@ class TestHooks:
 class TestDivergence:
     """A loss that is not a number."""
 
-    def test_stops_and_keeps_the_last_good_checkpoint(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_stops_and_keeps_the_last_good_checkpoint(
+        self, rig: Rig, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """The sentence names the step; status.json has it, too."""
         text = rig.file.read_text().replace('schedule = "cosine"', "")
         rig.file.write_text(text)
-        run = rig.run("train.learning_rate.steering=1e25", 'train.schedule="linear"', "train.warmup=4", expect=1)
+        run = rig.run(TOO_HIGH, 'train.schedule="linear"', "train.warmup=4", expect=1)
 
         said = sentence(capsys)
         found = status(run)
@@ -205,7 +223,9 @@ class TestFrozenStaysFrozen:
     @pytest.mark.parametrize("save_every", [0, 2])
     def test_fails_every_time(self, rig: Rig, save_every: int, capsys: pytest.CaptureFixture[str]) -> None:
         """No adapter comes of it, and no second start of the command makes one of its checkpoints."""
-        rig.file.write_text(rig.file.read_text().replace('use = "steering"\nexperts = 3\nstart = 0.5', 'use = "thief"'))
+        rig.file.write_text(
+            rig.file.read_text().replace('use = "steering"\nexperts = 3\nstart = 0.5', 'use = "thief"')
+        )
 
         for _ in range(2):
             run = rig.run(f"train.save_every={save_every}", expect=3)
@@ -229,7 +249,9 @@ class TestData:
         run = rig.run("data.max_bad=0.1")
         assert json.loads((run / "lock.json").read_text())["data"]["train"]["examples"] == 9
 
-    @pytest.mark.parametrize(("content", "reason"), [(b"rubbish", "cannot be read as audio"), (None, "no samples")])
+    @pytest.mark.parametrize(
+        ("content", "reason"), [(b"rubbish", "cannot be read as audio"), (None, "no samples")]
+    )
     def test_unreadable_and_empty_audio(
         self, rig: Rig, content: bytes | None, reason: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -251,21 +273,23 @@ class TestData:
 
         err = capsys.readouterr().err
         train = rig.folder / "train"
-        assert f"warning: {train}: 1 sound files without a row in metadata.csv are not used: nobody.wav\n" in err
+        assert (
+            f"warning: {train}: 1 sound files without a row in metadata.csv are not used: nobody.wav\n" in err
+        )
 
     def test_clip_longer_than_the_encoder_takes(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
         """Training counts it and leaves it out; an evaluation names it in scores.json and under the table."""
-        write_folder(rig.folder / "train", DIGITS[:6], [20.5, *[0.5] * 5])
-        write_folder(rig.folder / "dev", DIGITS[:3], [0.5, 20.5, 0.5])
+        write_folder(rig.folder / "train", DIGITS, [20.5, *[0.5] * 9])
+        write_folder(rig.folder / "dev", DIGITS[:4], [0.5, 20.5, 0.5, 0.4])
 
         run = rig.run()
 
         shown = capsys.readouterr()
-        assert "5 of 6 clips are used" in shown.err
+        assert "9 of 10 clips are used" in shown.err
         assert "1 longer than 20 s: 000.wav" in shown.err
         scores = json.loads((run / "evaluations" / "dev" / "scores.json").read_text())
         assert scores["left_out"] == {"longer than 20 s": ["001.wav"]}
-        assert (scores["examples"], scores["data"]["examples"]) == (2, 3)
+        assert (scores["examples"], scores["data"]["examples"]) == (3, 4)
         assert "dev: 1 left out, longer than 20 s: 001.wav\n" in shown.out
 
     def test_no_clip_left(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
@@ -275,7 +299,9 @@ class TestData:
         assert sentence(capsys).startswith("no clip is left: 0 of 10 clips are used")
         assert status(run)["state"] == "failed"
 
-    def test_missing_split_is_told_before_training(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_missing_split_is_told_before_training(
+        self, rig: Rig, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """Nobody trains for hours to learn that a folder is not there."""
         run = rig.run('data.eval.other.path="nowhere"', expect=1)
 
@@ -297,7 +323,10 @@ class TestData:
         """Nothing needs a second clip."""
         write_folder(rig.folder / "one", ["one"])
 
-        assert status(rig.run('data.train.path="one"', "train.batch_size=1", "evaluate.batch_size=1"))["state"] == "finished"
+        assert (
+            status(rig.run('data.train.path="one"', "train.batch_size=1", "evaluate.batch_size=1"))["state"]
+            == "finished"
+        )
 
     def test_any_rate_gives_the_same_text(self, rig: Rig) -> None:
         """A 44.1 kHz stereo file is answered like the same sound at 16 kHz mono."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 import torch
 
@@ -15,31 +17,42 @@ from tests.misbehaving import full
 from tests.rig import STEPS, files, metrics, sentence, status, texts, told, trained, until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.rig import Rig
 
 
+@attrs.frozen
+class Outcome:
+    """What counts of a finished run: tensors, metrics, texts and the names of its files."""
+
+    tensors: bytes
+    metrics: list[dict[str, Any]]
+    texts: list[dict[str, str]]
+    files: set[str]
+
+    @classmethod
+    def of(cls, run: Path) -> Outcome:
+        """Read the outcome of a run, which must be finished."""
+        assert status(run)["state"] == "finished"
+        return cls(
+            trained(run), metrics(run), [texts(run, split) for split in ("dev", "other")], lasting(run)
+        )
+
+
+_WHOLE: list[Outcome] = []  # the same for every test: neither seed nor data depend on the place
+
+
 @pytest.fixture
-def whole(rig: Rig) -> Path:
-    """Return the same run, never interrupted, elsewhere."""
-    runs, rig.runs = rig.runs, rig.folder / "whole"
-    run = rig.run()
-    rig.runs = runs
-    return run
-
-
-def assert_same(run: Path, whole: Path) -> None:
-    """A run is the one that was never interrupted: tensors, metrics, texts and the names of all files."""
-    assert trained(run) == trained(whole)
-    assert metrics(run) == metrics(whole)
-    assert [texts(run, split) for split in ("dev", "other")] == [texts(whole, split) for split in ("dev", "other")]
-    assert lasting(run) == lasting(whole)
-    assert status(run)["state"] == "finished"
+def whole(rig: Rig, tmp_path: Path) -> Outcome:
+    """Return the outcome of the same run, never interrupted."""
+    if not _WHOLE:
+        runs, rig.runs = rig.runs, tmp_path / "whole"
+        _WHOLE.append(Outcome.of(rig.run()))
+        rig.runs = runs
+    return _WHOLE[0]
 
 
 def lasting(run: Path) -> set[str]:
-    """Return the names of a run's files; of its checkpoints, only the last: which others stay depends on the stops."""
+    """Return the names of a run's files; of its checkpoints, only the last: others depend on the stops."""
     last = f"checkpoints/step-{STEPS}/"
     return {name for name in files(run) if not name.startswith("checkpoints/") or name.startswith(last)}
 
@@ -56,7 +69,7 @@ class TestKill:
             ("kill_while_writing_scores@6", {"step-4", "step-6"}),
         ],
     )
-    def test_same_command_goes_on(self, rig: Rig, whole: Path, what: str, checkpoints: set[str]) -> None:
+    def test_same_command_goes_on(self, rig: Rig, whole: Outcome, what: str, checkpoints: set[str]) -> None:
         """In training, while a checkpoint is written, in an evaluation, while scores are written."""
         process = rig.process(RIG=what)
         process.communicate()
@@ -67,20 +80,20 @@ class TestKill:
 
         rig.run()
 
-        assert_same(run, whole)
+        assert Outcome.of(run) == whole
 
-    def test_before_the_first_checkpoint(self, rig: Rig, whole: Path) -> None:
+    def test_before_the_first_checkpoint(self, rig: Rig, whole: Outcome) -> None:
         """The run starts anew; metrics of the lost steps are written once."""
         rig.process(RIG="kill@1").communicate()
 
-        assert_same(rig.run(), whole)
+        assert Outcome.of(rig.run()) == whole
 
 
 class TestInterrupt:
     """Ctrl-C and SIGTERM."""
 
     def test_training(
-        self, rig: Rig, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, rig: Rig, whole: Outcome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """The step is finished and saved, the exit code is 130, the same command goes on."""
         monkeypatch.setenv("RIG", "interrupt@3")
@@ -94,9 +107,9 @@ class TestInterrupt:
         rig.run()
 
         assert "resuming from step 3\n" in capsys.readouterr().err
-        assert_same(run, whole)
+        assert Outcome.of(run) == whole
 
-    def test_last_step(self, rig: Rig, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_last_step(self, rig: Rig, whole: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
         """A Ctrl-C in the last step is not forgotten: nothing is scored."""
         monkeypatch.setenv("RIG", f"interrupt@{STEPS}")
         run = rig.run(expect=130)
@@ -105,9 +118,9 @@ class TestInterrupt:
         monkeypatch.delenv("RIG")
         rig.run()
 
-        assert_same(run, whole)
+        assert Outcome.of(run) == whole
 
-    def test_scoring(self, rig: Rig, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_scoring(self, rig: Rig, whole: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
         """Splits that were scored stay; the others are scored by the same command."""
         from steermoe_core.evaluate.evaluation import Evaluator
 
@@ -121,14 +134,14 @@ class TestInterrupt:
 
         rig.run()
 
-        assert_same(run, whole)
+        assert Outcome.of(run) == whole
 
 
 class TestTwoAtOnce:
     """One folder, two processes."""
 
     def test_second_is_refused_and_first_is_unharmed(
-        self, rig: Rig, whole: Path, capsys: pytest.CaptureFixture[str]
+        self, rig: Rig, whole: Outcome, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """The sentence has the first one's process number."""
         first = rig.process(RIG="wait@3")
@@ -141,13 +154,13 @@ class TestTwoAtOnce:
         (rig.folder / "go").touch()
         _, err = first.communicate()
         assert first.returncode == 0, err
-        assert_same(run, whole)
+        assert Outcome.of(run) == whole
 
 
 class TestFullDisk:
     """No room for a file."""
 
-    def test_while_a_checkpoint_is_saved(self, rig: Rig, whole: Path) -> None:
+    def test_while_a_checkpoint_is_saved(self, rig: Rig, whole: Outcome) -> None:
         """A sentence says which file and what to do; the checkpoint before it is intact."""
         process = rig.process(RIG="fill_the_disk@3")
         _, err = process.communicate()
@@ -161,15 +174,20 @@ class TestFullDisk:
 
         rig.run()
 
-        assert_same(run, whole)
+        assert Outcome.of(run) == whole
 
-    @pytest.mark.parametrize("name", ["status.json", "lock.json", "experiment.toml", "adapter.json", "scores.json"])
+    @pytest.mark.parametrize(
+        "name", ["status.json", "lock.json", "experiment.toml", "adapter.json", "scores.json"]
+    )
     def test_while_a_small_file_is_written(
-        self, rig: Rig, whole: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self,
+        rig: Rig,
+        whole: Outcome,
+        name: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         """The run stops with its name, for every file of its folder."""
-        from pathlib import Path
-
         real = Path.write_text
 
         def scarce(path: Path, *given: object, **named: object) -> int:
@@ -185,12 +203,12 @@ class TestFullDisk:
 
         rig.run()
 
-        assert_same(run, whole)
+        assert Outcome.of(run) == whole
 
     def test_while_metrics_are_written(
-        self, rig: Rig, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, rig: Rig, whole: Outcome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """A run without its metrics is half a run: it stops at once, and the same command writes every line."""
+        """A run without its metrics is half a run: it stops at once, the same command writes all."""
         from steermoe_core.train import journal
 
         with monkeypatch.context() as patch:
@@ -200,7 +218,7 @@ class TestFullDisk:
 
         rig.run()
 
-        assert_same(run, whole)
+        assert Outcome.of(run) == whole
 
     def test_folder_that_cannot_be_made(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
         """A file stands where run folders should go."""
@@ -215,14 +233,14 @@ class TestDamage:
     """Checkpoints that are not what was written."""
 
     @pytest.fixture
-    def stopped(self, rig: Rig, whole: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def stopped(self, rig: Rig, whole: Outcome, monkeypatch: pytest.MonkeyPatch) -> Path:
         """Return a run with checkpoints of steps 4 and 5."""
         with monkeypatch.context() as patch:
             patch.setenv("RIG", "interrupt@5")
             return rig.run(expect=130)
 
     def test_truncated_one_is_left_behind(
-        self, rig: Rig, whole: Path, stopped: Path, caplog: pytest.LogCaptureFixture
+        self, rig: Rig, whole: Outcome, stopped: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         """A warning says which and why; the run goes on from the one before."""
         path = stopped / "checkpoints" / "step-5" / "trained.safetensors"
@@ -230,8 +248,11 @@ class TestDamage:
 
         rig.run()
 
-        assert f"checkpoint {path.parent} is damaged (trained.safetensors was changed or cut short)" in caplog.text
-        assert_same(stopped, whole)
+        assert (
+            f"checkpoint {path.parent} is damaged (trained.safetensors was changed or cut short)"
+            in caplog.text
+        )
+        assert Outcome.of(stopped) == whole
 
     def test_all_damaged(self, rig: Rig, stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """The run does not silently start anew."""
@@ -241,15 +262,18 @@ class TestDamage:
         rig.run(expect=1)
 
         folder = stopped / "checkpoints"
-        assert sentence(capsys) == f"every checkpoint in {folder} is damaged; delete that folder to train from the start"
+        assert (
+            sentence(capsys)
+            == f"every checkpoint in {folder} is damaged; delete that folder to train from the start"
+        )
 
-    def test_damaged_status_is_not_the_end(self, rig: Rig, whole: Path, stopped: Path) -> None:
+    def test_damaged_status_is_not_the_end(self, rig: Rig, whole: Outcome, stopped: Path) -> None:
         """A status.json that is cut short is that of a run to go on with."""
         os.truncate(stopped / "status.json", 9)
 
         rig.run()
 
-        assert_same(stopped, whole)
+        assert Outcome.of(stopped) == whole
 
 
 class TestChangedSurroundings:

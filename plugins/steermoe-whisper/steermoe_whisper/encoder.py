@@ -29,7 +29,7 @@ class WhisperEncoder(Encoder):
 
     def __init__(self, config: WhisperConfig) -> None:
         super().__init__()
-        from transformers import WhisperFeatureExtractor, WhisperModel  # noqa: PLC0415 - takes seconds
+        from transformers import WhisperFeatureExtractor, WhisperModel
 
         self.config = config
         dtype = config.dtype if config.dtype == "auto" else getattr(torch, config.dtype)
@@ -71,7 +71,7 @@ class WhisperEncoder(Encoder):
         return round(self.config.tail * self.sample_rate)
 
     def _samples(self, samples: int) -> int:
-        """Return the samples that are computed on: a spectrum needs one whole window, the positions end at 30 s."""
+        """Return the samples that are computed on: a spectrum needs a whole window, positions end at 30 s."""
         return min(max(samples + self._tail, int(self.extractor.n_fft)), int(self.extractor.n_samples))
 
     def _mels(self, samples: int) -> int:

@@ -1,0 +1,53 @@
+"""`steermoe plan`: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from steermoe_core.cli.main import main
+from tests.rig import sentence
+
+if TYPE_CHECKING:
+    from tests.rig import Rig
+
+
+def test_tables(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    """Parts, the way of a clip, parameters, memory, data, the run folder."""
+    assert main(["plan", *rig.words()]) == 0
+
+    out = capsys.readouterr().out
+    titles = ("parts", "a clip of 10 s", "parameters", "memory of a training step, estimated", "data")
+    assert [title in " ".join(out.split()) for title in titles] == [True] * len(titles)
+    assert "100 × 12" in out
+    assert "10 of 10 clips are used" in " ".join(out.replace("│", " ").split())
+    assert out.endswith(f"run folder: {rig.path()}\n")
+
+
+def test_json(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same facts; `--seconds` and `--set` change them."""
+    assert main(["plan", *rig.words("train.batch_size=5"), "--json", "--seconds", "2"]) == 0
+
+    found = json.loads(capsys.readouterr().out)
+    assert found["run_folder"] == str(rig.path("train.batch_size=5"))
+    assert found["shapes"]["frames"] == [20, 12]
+    assert sum(row["trainable"] for row in found["parameters"]) == 644
+    assert [row["clips"] for row in found["data"]] == [10, 4, 3]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "reason"),
+    [
+        (["--set", 'data.train.path="nowhere"'], 1, "nowhere: there is no such folder"),
+        (["--set", 'decoder.weights="/nowhere"'], 4, "no weights at '/nowhere'"),
+        (["--seconds", "0"], 2, "'0' is not a number above 0"),
+    ],
+)
+def test_what_the_run_would_refuse(
+    rig: Rig, words: list[str], code: int, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sentence and exit code of the run itself."""
+    assert main(["plan", *rig.words(), *words]) == code
+    assert reason in sentence(capsys)

@@ -1,0 +1,221 @@
+"""Scores of a split are those of its clips one by one: batches, padding and limits change no text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from steermoe_core.config.experiment import EvaluateConfig
+from steermoe_core.config.resolve import resolve
+from steermoe_core.data.check import usable
+from steermoe_core.data.collators import AsrCollator
+from steermoe_core.data.config import AsrConfig, FolderConfig
+from steermoe_core.data.sources import folder as read_folder
+from steermoe_core.errors import DataError
+from steermoe_core.evaluate.config import CerConfig, WerConfig
+from steermoe_core.evaluate.evaluation import Evaluator
+from steermoe_core.evaluate.metrics import Cer, Wer
+from steermoe_core.model.generate import generate
+from steermoe_core.plugins import load_registry
+from steermoe_core.run.build import Builder
+from tests.parts import joined
+from tests.tiny import DIGITS, write_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from steermoe_core.data.example import Example
+    from steermoe_core.model.joined import Joined
+
+
+@pytest.fixture(scope="module")
+def model(decoder_folder: str) -> Joined:
+    """Return a whole model of tiny parts."""
+    torch.set_num_threads(1)
+    return joined(decoder_folder)
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
+    """Return ten clips, their lengths in no order."""
+    lengths = [0.3 + 0.37 * (number * 7 % 10) for number in range(10)]
+    return read_folder(FolderConfig(path=write_folder(tmp_path_factory.mktemp("clips"), DIGITS, lengths)))
+
+
+def evaluator(model: Joined, layout: dict[str, Any] | None = None, **settings: Any) -> Evaluator:
+    """Return an evaluator with both error rates."""
+    collator = AsrCollator(AsrConfig(**(layout or {})), model.decoder.tokenizer, model.encoder.features)
+    metrics = [Wer(WerConfig()), Cer(CerConfig())]
+    return Evaluator(model, collator, EvaluateConfig(**settings), metrics, seed=0)
+
+
+@pytest.mark.parametrize("template", ["{audio}{prompt}", "{prompt}{audio}"])
+@pytest.mark.parametrize("size", [2, 8, 100])
+def test_batch_size_changes_nothing(model: Joined, examples: list[Example], size: int, template: str) -> None:
+    """Texts, scores and statistics of steering are those of clips scored alone."""
+    alone, expected = evaluator(model, {"template": template}, batch_size=1).evaluate(examples)
+
+    together, scores = evaluator(model, {"template": template}, batch_size=size).evaluate(examples)
+
+    assert together == alone
+    assert scores["metrics"] == expected["metrics"]
+    assert scores["controls"] == expected["controls"]
+    for one, other in zip(scores["steering"], expected["steering"], strict=True):
+        assert one["load"] == pytest.approx(other["load"], abs=1e-5)
+    assert len({row.hypothesis for row in alone[""]}) > 1
+
+
+def test_predictions_are_in_the_order_of_the_clips(model: Joined, examples: list[Example]) -> None:
+    """Though the longest clips are answered first; each line has all that a comparison needs."""
+    found, _ = evaluator(model).evaluate(examples)
+
+    assert [row.id for row in found[""]] == [example.id for example in examples]
+    assert [row.reference for row in found[""]] == list(DIGITS)
+    assert [row.seconds for row in found[""]] == [round(example.seconds, 3) for example in examples]
+
+
+class TestNoAudio:
+    """The control that gives the decoder no audio."""
+
+    @pytest.mark.parametrize("prompt", ["what is it ?", "the text :", ""])
+    def test_equals_answering_each_clip_by_itself(
+        self, model: Joined, examples: list[Example], prompt: str
+    ) -> None:
+        """One answer, cut to each clip's limit, is what each clip would be answered with."""
+        judge = evaluator(model, {"prompt": prompt}, max_new_tokens=40)
+
+        found, _ = judge.evaluate(examples)
+
+        for example, row in zip(examples, found["no-audio"], strict=True):
+            batch = judge.collator.collate([example], answered=False)
+            limit = judge.limit(example.seconds)
+            (answer,) = generate(model, batch, [limit], audio=model.without_audio(batch))
+            assert (row.hypothesis, row.stop) == (judge.collator.hypothesis(answer.ids), answer.stop)
+            assert row.tokens == len(answer.ids) <= limit
+        assert len({row.tokens for row in found["no-audio"]}) > 1
+
+    def test_answers_each_question_once(self, model: Joined, tmp_path: Path) -> None:
+        """Clips with a prompt of their own have an answer of their own."""
+        folder = write_folder(tmp_path, DIGITS[:4])
+        table = folder / "metadata.csv"
+        lines = table.read_text().splitlines()
+        prompts = ["question", "what is it ?", "is it one ?", "what is it ?", "is it one ?"]
+        table.write_text("\n".join(f"{line},{prompt}" for line, prompt in zip(lines, prompts, strict=True)))
+        clips = read_folder(FolderConfig(path=folder, prompt_column="question"))
+        judge = evaluator(model)
+
+        found, _ = judge.evaluate(clips)
+
+        assert len(judge._silent) == 2
+        for clip, row in zip(clips, found["no-audio"], strict=True):
+            batch = judge.collator.collate([clip], answered=False)
+            (answer,) = generate(model, batch, [judge.limit(clip.seconds)], audio=model.without_audio(batch))
+            assert row.hypothesis == judge.collator.hypothesis(answer.ids)
+
+    def test_may_be_left_out(self, model: Joined, examples: list[Example]) -> None:
+        """`controls = []` generates nothing but the answers."""
+        found, scores = evaluator(model, controls=[]).evaluate(examples)
+
+        assert found.keys() == {""}
+        assert scores["controls"] == {}
+
+
+class TestLimits:
+    """How long an answer may be."""
+
+    @pytest.mark.parametrize(
+        ("settings", "seconds", "limit"),
+        [
+            ({}, 1.0, 20),
+            ({}, 100.0, 200),
+            ({"max_new_tokens": 5}, 1.0, 5),
+            ({"tokens_per_second": 0.5}, 3.0, 10),
+        ],
+    )
+    def test_grow_with_the_clip(
+        self, model: Joined, settings: dict[str, Any], seconds: float, limit: int
+    ) -> None:
+        """8 tokens and so many a second, never more than `max_new_tokens`."""
+        assert evaluator(model, **settings).limit(seconds) == limit
+
+    def test_are_counted(self, model: Joined, examples: list[Example]) -> None:
+        """scores.json says how many answers ended by themselves."""
+        found, scores = evaluator(model, max_new_tokens=3).evaluate(examples)
+
+        assert sum(scores["stops"].values()) == len(examples)
+        assert scores["stops"].get("limit", 0) == sum(row.stop == "limit" for row in found[""])
+        assert all(row.tokens <= 3 for row in found[""])
+
+
+class TestLeftOut:
+    """Clips that cannot be scored are named; a split never shrinks in silence."""
+
+    def test_is_named_with_its_reason(self, model: Joined, tmp_path: Path) -> None:
+        """Too long for the encoder, missing; the others are scored."""
+        clips = read_folder(FolderConfig(path=write_folder(tmp_path, DIGITS[:3], [0.5, 20.5, 0.5])))
+        clips[2].audio.unlink()
+        clips = read_folder(FolderConfig(path=tmp_path))
+
+        found, scores = evaluator(model).evaluate(clips)
+
+        assert [row.id for row in found[""]] == ["000.wav"]
+        assert scores["left_out"] == {
+            "longer than 20 s": ["001.wav"],
+            "cannot be read": [f"{tmp_path / '002.wav'}: there is no such audio file"],
+        }
+
+    def test_nothing_left_is_an_error(self, model: Joined, tmp_path: Path) -> None:
+        """A score of no clip is no score."""
+        clips = read_folder(FolderConfig(path=write_folder(tmp_path, ["one"], [20.5])))
+
+        with pytest.raises(DataError, match=r"no clip is left: .* 1 longer than 20 s"):
+            evaluator(model).evaluate(clips)
+
+
+def test_progress_counts_every_clip(model: Joined, examples: list[Example]) -> None:
+    """The controls' clips, too."""
+    told: list[int] = []
+    judge = evaluator(model, batch_size=4)
+    judge.progressed = told.append
+
+    judge.evaluate(examples)
+
+    assert told == [4, 4, 2] * 2
+
+
+POCKET = """
+experiment.name = "real"
+encoder = { use = "whisper", weights = "pocket/whisper-tiny.en", input = "true-length" }
+adapter = { use = "steering", experts = 2 }
+projector = { use = "linear", pool = { kernel = 8 } }
+decoder = { use = "causal-lm", weights = "pocket/smollm2-135m-instruct" }
+data.train = { use = "pocket-speech", source = "human" }
+data.eval.human = { use = "pocket-speech", source = "human", split = "test" }
+train.steps = 1
+"""
+
+
+@pytest.mark.slow
+def test_batch_size_changes_nothing_on_real_models(tmp_path: Path) -> None:
+    """24 human clips, Whisper and SmolLM2: alone and in batches of eight they get the same words."""
+    (tmp_path / "real.toml").write_text(POCKET)
+    torch.set_num_threads(1)
+    registry = load_registry()
+    builder = Builder(resolve(tmp_path / "real.toml", [], registry).experiment, registry)
+    model = builder.model()
+    clips, _ = usable(builder.eval_examples()["human"], min_seconds=0.1, max_seconds=6.0, max_bad=0.0)
+    chosen = clips[:: max(1, len(clips) // 24)][:24]
+    config = {"max_new_tokens": 8, "controls": []}
+
+    def judge(size: int) -> Evaluator:
+        return Evaluator(
+            model, builder.collator(model), EvaluateConfig(batch_size=size, **config), [], seed=0
+        )
+
+    alone, together = (judge(size).evaluate(chosen)[0] for size in (1, 8))
+
+    assert together == alone
+    assert len(alone[""]) == 24
+    assert len({row.hypothesis for row in alone[""]}) > 5

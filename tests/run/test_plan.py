@@ -1,0 +1,174 @@
+"""A plan says what the run will be, to the number, and reads no weight for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import nn
+
+from steermoe_core.config.resolve import Resolved, resolve
+from steermoe_core.data.layout import ids
+from steermoe_core.plugins import load_registry
+from steermoe_core.run.build import Builder
+from steermoe_core.run.plan import memory, parameters, plan
+from tests.parts import noise, save_decoder, save_whisper
+from tests.rig import files, sentence
+from tests.tiny import DIGITS, write_folder
+
+if TYPE_CHECKING:
+    from tests.rig import Rig
+
+VARIANTS: dict[str, list[str]] = {
+    "steering": [],
+    "no adapter": ['adapter={use="none"}'],
+    "some layers": ["adapter.layers=[1]"],
+    "mlp": ['projector={use="mlp", pool={kind="stack", kernel=3}}'],
+    "prompt before the audio": ['collator.template="{prompt}{audio}"', "train.batch_size=8"],
+    "batch of 32": ["train.batch_size=32"],
+}
+
+
+def resolved(rig: Rig, *sets: str) -> Resolved:
+    """Return the experiment with some changed keys."""
+    return resolve(rig.file, sets, load_registry())
+
+
+def planned(rig: Rig, *sets: str, seconds: float = 3.0) -> dict[str, Any]:
+    """Return the plan of the experiment."""
+    return plan(resolved(rig, *sets), load_registry(), rig.runs, seconds=seconds)
+
+
+def forward(rig: Rig, *sets: str, seconds: float = 3.0) -> tuple[Any, Any]:
+    """Return the real model and a batch of noise of that length, with answers as long as the plan takes them."""
+    one = resolved(rig, *sets)
+    builder = Builder(one.experiment, load_registry())
+    model = builder.model()
+    count = one.experiment.train.batch_size
+    batch = builder.collator(model).prompt_batch([noise(seconds, seed) for seed in range(count)])
+    return model, replace(batch, answer=ids([[2] * (round(4 * seconds) - 1) + [0]] * count))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_counts_and_shapes_are_those_of_the_real_model(rig: Rig, variant: str) -> None:
+    """Parameters of each part, frames, audio tokens, prompt and positions of a real forward pass."""
+    found = planned(rig, *VARIANTS[variant])
+    model, batch = forward(rig, *VARIANTS[variant])
+
+    with torch.no_grad():
+        frames = model.frames(batch.features)
+        audio = model.audio(batch.features)
+        inputs, prefix = model.inputs(batch, audio, answered=False)
+
+    assert found["parameters"] == parameters(model)
+    way = found["shapes"]
+    assert way["frames"] == [int(frames.lengths[0]), frames.values.shape[-1]]
+    assert way["audio_tokens"] == [int(audio.lengths[0]), audio.values.shape[-1]]
+    assert [way["before"], way["after"]] == [int(batch.before.lengths[0]), int(batch.after.lengths[0])]
+    assert way["positions"] == int(inputs.lengths[0]) + (prefix[0][0].shape[2] if prefix else 0)
+    assert way["context"] == 256
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_memory_is_right_within_a_factor_of_two(rig: Rig, variant: str) -> None:
+    """Beside weights and trained state: what autograd really keeps between forward and backward pass, and logits."""
+    found = planned(rig, *VARIANTS[variant])["memory_bytes"]
+    model, batch = forward(rig, *VARIANTS[variant])
+
+    kept = kept_for_backward(model, batch)
+
+    estimate = found["activations"] + found["logits"]
+    assert kept / 2 < estimate < kept * 2
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert found["trained"] == sum(4 * p.numel() * 4 for p in trained)
+    assert found["weights"] == sum(
+        p.numel() * p.element_size() for p in model.parameters() if not p.requires_grad
+    )
+    assert found["total"] == sum(size for name, size in found.items() if name != "total")
+
+
+def kept_for_backward(model: Any, batch: Any) -> int:
+    """Return the bytes of every tensor that a training step keeps for its backward pass, parameters aside."""
+    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        model(batch, int(batch.answer.lengths.sum()))
+    return sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in own)
+
+
+def test_any_decoder_can_be_planned(rig: Rig) -> None:
+    """Layers are counted whatever the decoder calls them; one without a stack of layers counts as one."""
+    model, _ = forward(rig)
+    experiment = resolved(rig).experiment
+    way = planned(rig)["shapes"]
+    usual = memory(model, experiment, way)["activations"]
+
+    class Renamed(nn.Module):
+        width = model.decoder.width
+        embeddings = model.decoder.embeddings
+
+        def __init__(self, layers: int) -> None:
+            super().__init__()
+            self.blocks = nn.ModuleList(nn.Identity() for _ in range(layers))
+
+    for layers in (2, 1, 0):
+        model.decoder = Renamed(layers)
+        assert (memory(model, experiment, way)["activations"] == usual) is (layers == 2)
+
+
+def test_no_weight_is_read(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    """Garbage in the weight files of encoder and decoder changes nothing; a real run would fail."""
+    decoder, encoder = rig.folder / "decoder", rig.folder / "whisper"
+    save_decoder(decoder)
+    save_whisper(encoder)
+    sets = [f'decoder.weights="{decoder}"', f'encoder={{use="whisper", weights="{encoder}"}}']
+    before = planned(rig, *sets)
+    for folder in (decoder, encoder):
+        (folder / "model.safetensors").write_bytes(b"garbage")
+
+    assert planned(rig, *sets) == before
+    assert before["shapes"]["frames"] == [150, 32]
+    rig.run(*sets, expect=4)
+    assert "are damaged (" in sentence(capsys)
+
+
+def test_nothing_is_written(rig: Rig) -> None:
+    """The run folder is named, not made."""
+    before = files(rig.folder)
+
+    assert planned(rig)["run_folder"] == str(rig.path())
+    assert files(rig.folder) == before
+
+
+def test_data_is_what_the_run_trains_on(rig: Rig) -> None:
+    """Clips after every filter, long answers included, with the reasons; whole splits for scoring."""
+    write_folder(rig.folder / "train", [*DIGITS[:8], "one two three four", "nine"], [20.5, *[0.5] * 9])
+
+    found = {row["split"]: row for row in planned(rig, "collator.max_answer_tokens=3")["data"]}
+
+    assert (found["train"]["clips"], found["train"]["seconds"]) == (8, pytest.approx(4.0))
+    assert "1 longer than 20 s: 000.wav" in found["train"]["note"]
+    assert "1 with answers over 3 tokens: 008.wav" in found["train"]["note"]
+    assert (found["dev"]["clips"], found["other"]["clips"]) == (4, 3)
+
+
+def test_parts_come_with_their_origin(rig: Rig) -> None:
+    """Which distribution brings each part, and which weights it has."""
+    found = planned(rig)["parts"]
+
+    assert [(part["kind"], part["name"]) for part in found[:4]] == [
+        ("encoder", "tiny"),
+        ("adapter", "steering"),
+        ("projector", "linear"),
+        ("decoder", "causal-lm"),
+    ]
+    assert found[0]["distribution"] == "steermoe-rig 1.0"
+    assert found[3]["weights"].startswith("/")
+    assert {part["kind"] for part in found[4:]} == {"collator", "dataset", "metric", "callback"}
