@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 STEPS = 6
 
 PLUGIN = """
-import json, os
+import os
 from pathlib import Path
 import attrs
 from steermoe_core import Component, hookimpl
@@ -53,7 +53,7 @@ def steermoe_callbacks():
 
 def note(name, folder):
     with (Path(folder) / "../hooks.txt").open("a") as file:
-        file.write(name + "\\\\n")
+        file.write(name + "\\n")
     if os.environ.get("RIG_HOOK") == name:
         raise ValueError("the hook tripped")
 
@@ -68,7 +68,7 @@ def steermoe_after_run(folder):
 @hookimpl
 def steermoe_run_failed(folder, error):
     note("run_failed", folder)
-""".replace("\\\\n", "\\n")
+"""
 
 EXPERIMENT = """
 [experiment]

@@ -42,7 +42,7 @@ def planned(rig: Rig, *sets: str, seconds: float = 3.0) -> dict[str, Any]:
 
 
 def forward(rig: Rig, *sets: str, seconds: float = 3.0) -> tuple[Any, Any]:
-    """Return the real model and a batch of noise of that length, with answers as long as the plan takes them."""
+    """Return the real model and a batch of noise of that length, its answers as long as the plan assumes."""
     one = resolved(rig, *sets)
     builder = Builder(one.experiment, load_registry())
     model = builder.model()
@@ -73,7 +73,7 @@ def test_counts_and_shapes_are_those_of_the_real_model(rig: Rig, variant: str) -
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_memory_is_right_within_a_factor_of_two(rig: Rig, variant: str) -> None:
-    """Beside weights and trained state: what autograd really keeps between forward and backward pass, and logits."""
+    """Beside weights and trained state: what autograd really keeps for the backward pass, and logits."""
     found = planned(rig, *VARIANTS[variant])["memory_bytes"]
     model, batch = forward(rig, *VARIANTS[variant])
 
