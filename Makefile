@@ -1,31 +1,31 @@
 # make setup   install everything into .venv and prepare the pocket lab's models and speech
-# make run     the layer-wise steering experiment (or another: make run EXPERIMENT=experiments/….toml)
+# make run     layer-wise steering, and beside it projection only (others: make run EXPERIMENTS=experiments/….toml)
 # make test    lint, types, contracts, tests
 # make check   lint, types, contracts
 # make clean   remove .venv and what tools leave behind; runs/ and the user's cache stay
 #
 # Needs Python >= 3.10 (PYTHON=…), make and pip. Pip's own settings (index, proxy, certificates) are honoured.
 
-SHELL      := /bin/bash
-PYTHON     ?= python3
-VENV       := .venv
-BIN        := $(VENV)/bin
-EXPERIMENT ?= experiments/whisper_layer_wise.toml
+SHELL       := /bin/bash
+PYTHON      ?= python3
+VENV        := .venv
+BIN         := $(VENV)/bin
+EXPERIMENTS ?= experiments/whisper_layer_wise.toml experiments/whisper_linear.toml
 # hours of synthetic speech to prepare: what experiments/base/pocket.toml asks for
-HOURS      ?= 3
+HOURS       ?= 3
 
-PLUGINS    := $(sort $(wildcard plugins/*/pyproject.toml))
-FILES      := plugins/steermoe-pocket/requirements-files.txt
-EDITABLE   := -e .[deepspeed,test] $(patsubst %/pyproject.toml,-e ./%,$(PLUGINS))
-INSTALLED  := $(VENV)/installed.stamp
-PREPARED   := $(VENV)/prepared.stamp
+PLUGINS     := $(sort $(wildcard plugins/*/pyproject.toml))
+FILES       := plugins/steermoe-pocket/requirements-files.txt
+EDITABLE    := -e .[deepspeed,test] $(patsubst %/pyproject.toml,-e ./%,$(PLUGINS))
+INSTALLED   := $(VENV)/installed.stamp
+PREPARED    := $(VENV)/prepared.stamp
 
 .PHONY: setup run test check clean
 
 setup: $(PREPARED)
 
 run: setup
-	$(BIN)/steermoe run $(EXPERIMENT)
+	$(BIN)/steermoe run $(EXPERIMENTS)
 
 test: check
 	$(BIN)/python -m pytest

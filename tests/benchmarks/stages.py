@@ -45,13 +45,15 @@ class Stages:
         return measured
 
     def backward(self, loss: Tensor, **_: Any) -> None:
-        """Run the backward pass; what is left when the last hook has fired belongs to the encoder."""
-        self._last = time.process_time()
+        """Run the backward pass; what is left when the last hook has fired belongs to the stage below it."""
+        self._last, self._below = time.process_time(), "projector backward"
         loss.backward()
-        self.lap("encoder backward")
+        self.lap(self._below)
 
     def lap(self, name: str) -> None:
         """Book the time since the last lap."""
+        if name == "projector backward":
+            self._below = "encoder backward"
         now = time.process_time()
         self.seconds[name] += now - self._last
         self._last = now

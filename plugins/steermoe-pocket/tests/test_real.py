@@ -107,3 +107,23 @@ def test_speech_is_synthesised_in_two_processes(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("STEERMOE_CACHE", str(tmp_path))
     found = examples(SpeechConfig(source="synthetic", split="all", hours=0.02))
     assert sum(example.seconds for example in found) == pytest.approx(72, abs=12)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_gguf_file_is_a_decoder_as_it_is() -> None:
+    """`weights = "….gguf"` needs no conversion: the same next token as the prepared folder."""
+    from steermoe_core.model.config import CausalLMConfig
+    from steermoe_core.model.decoder import CausalLM
+
+    direct = CausalLM(CausalLMConfig(weights=str(smollm2.GGUF.locate())))
+    prepared = CausalLM(CausalLMConfig(weights=str(smollm2.smollm2_135m_instruct(WeightsConfig()))))
+    ids = torch.tensor([direct.tokenizer("The capital of France is")["input_ids"]])
+    assert direct.tokenizer.get_vocab() == prepared.tokenizer.get_vocab()
+    logits = [_next(decoder, ids) for decoder in (direct, prepared)]
+    assert torch.equal(*logits)
+
+
+@torch.no_grad()
+def _next(decoder: Any, ids: torch.Tensor) -> torch.Tensor:
+    positions = torch.arange(ids.shape[1])[None]
+    return decoder.logits(decoder.hidden(decoder.embed(ids), torch.ones_like(ids), positions, None)[:, -1])
