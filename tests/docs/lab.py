@@ -162,7 +162,7 @@ def make_parts(folder: Path) -> None:
 def _small(experiment: dict) -> str:
     """Return a file that extends the real one, with as many steps as it takes to see it work."""
     small = {
-        "train": {"steps": 3, "batch_size": 4, "threads": 1, "log_every": 1, "device": "cpu"},
+        "train": {"steps": 3, "warmup": 0, "batch_size": 4, "threads": 1, "log_every": 1, "device": "cpu"},
         "evaluate": {"max_new_tokens": 4},
     }
     if experiment["projector"].get("start_steps"):
