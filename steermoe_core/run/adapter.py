@@ -1,8 +1,10 @@
 """The adapter folder: trained tensors with the identity of the frozen parts they belong to.
 
-adapter/adapter.safetensors   trained tensors only
-adapter/adapter.json          names and fingerprints of the frozen encoder and decoder, step, counts
-adapter/experiment.toml       the resolved experiment, from which the model is built again
+    adapter/adapter.safetensors   trained tensors only
+    adapter/adapter.json          names and fingerprints of the frozen encoder and decoder, step, counts
+    adapter/experiment.toml       the resolved experiment, from which the model is built again
+
+The frozen parts themselves are never written: the file is less than a hundredth of their size.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """What a run leaves behind, and who may write to it.
 
-runs/<experiment name>-<8 hex of the resolved config>/
-  experiment.toml  lock.json  status.json  metrics.jsonl
-  checkpoints/step-<n>/  adapter/  evaluations/<split>/
-  .lock            while a process writes here: its number
+    runs/<experiment name>-<8 hex of the resolved config>/
+      experiment.toml  lock.json  status.json  metrics.jsonl
+      checkpoints/step-<n>/  adapter/  evaluations/<split>/
+      .lock            while a process writes here: its number
+
+Files are written to another name and renamed, so none is ever seen half written.
 """
 
 from __future__ import annotations

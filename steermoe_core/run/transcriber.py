@@ -1,8 +1,10 @@
 """Use a trained run: three lines from a file to a text.
 
-import steermoe_core
-model = steermoe_core.load("runs/whisper-layer-wise-1a2b3c4d")
-print(model.transcribe(["speech.wav"]))
+    import steermoe_core
+    model = steermoe_core.load("runs/whisper-layer-wise-1a2b3c4d")
+    print(model.transcribe(["speech.wav"]))
+
+What it needs is the folder and the frozen parts that its adapter was trained on.
 """
 
 from __future__ import annotations

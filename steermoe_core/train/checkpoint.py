@@ -1,7 +1,9 @@
 """Files of trained tensors: never a frozen weight, never half a file, never the wrong model.
 
-checkpoints/step-<n>/   trained.safetensors, optimizer.pt, scheduler.pt, rng_state.pth, trainer_state.json
-                        and seal.json with the size and SHA-256 of each
+    checkpoints/step-<n>/   trained.safetensors, optimizer.pt, scheduler.pt, rng_state.pth, trainer_state.json
+                            and seal.json with the size and SHA-256 of each
+
+A folder gets its name when it is complete; a damaged one is passed over for the one before it.
 """
 
 from __future__ import annotations
