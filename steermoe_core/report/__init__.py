@@ -1,1 +1,0 @@
-"""Reports: what finished runs have in common and where they differ."""
