@@ -1,8 +1,9 @@
-"""`steermoe check FILE`: find every mistake in an experiment file, without running it or loading torch."""
+"""`steermoe check FILE…`: find every mistake in experiment files, without running them or loading torch."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,32 +18,37 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="an experiment file")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="experiment files")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a key (repeatable)"
     )
-    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
+    parser.add_argument("--json", action="store_true", help="print the facts as JSON, a line a file")
 
 
 def run(args: Namespace, session: Session) -> int:
-    """Print that the file is right, or all that is wrong with it."""
+    """Print of each file that it is right, or all that is wrong with it; return the highest exit code."""
+    return max(_check(file, args, session) for file in args.files)
+
+
+def _check(file: Path, args: Namespace, session: Session) -> int:
     from steermoe_core.config.resolve import resolve
 
     try:
-        resolved = resolve(args.file, args.set, session.registry)
+        resolved = resolve(file, args.set, session.registry)
     except (ConfigError, PluginError) as error:
-        if not (args.json and error.problems):
+        if args.json and error.problems:
+            print(json.dumps({"file": str(file), "ok": False, "problems": _facts(error)}))
+        elif len(args.files) == 1:
             raise
-        print(json.dumps({"file": str(args.file), "ok": False, "problems": _facts(error)}, indent=2))
+        else:
+            print(error, file=sys.stderr)
         return int(error.exit_code)
     count = len(list(_uses(resolved.table)))
     folder = f"{resolved.experiment.experiment.name}-{resolved.digest}"
     if args.json:
-        print(
-            json.dumps({"file": str(args.file), "ok": True, "components": count, "folder": folder}, indent=2)
-        )
+        print(json.dumps({"file": str(file), "ok": True, "components": count, "folder": folder}))
     else:
-        print(f"{args.file}: ok, {count} component{'' if count == 1 else 's'}, run folder {folder}")
+        print(f"{file}: ok, {count} component{'' if count == 1 else 's'}, run folder {folder}")
     return 0
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "run": "train and score experiments; go on with interrupted ones",
     "plan": "what a run would be: parts, shapes, parameters, memory, data; no weight is loaded",
-    "check": "find every mistake in an experiment file, without running it",
+    "check": "find every mistake in experiment files, without running them",
     "config": "print an experiment with every default, and where each value came from",
     "evaluate": "score a trained run again",
     "transcribe": "write down what is said in sound files",

@@ -45,6 +45,20 @@ def test_right_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert text.endswith(f"{facts['folder']}\n")
 
 
+def test_several_files(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each file is checked, also after a wrong one; the worst exit code counts."""
+    wrong = file.with_name("wrong.toml")
+    wrong.write_text(GOOD.replace("steps", "stepps"))
+    assert main(["check", str(wrong), str(file)]) == 2
+    printed = capsys.readouterr()
+    assert f"{wrong}:5:7" in printed.err
+    assert printed.out.startswith(f"{file}: ok")
+
+    assert main(["check", "--json", str(file), str(wrong)]) == 2
+    facts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [fact["ok"] for fact in facts] == [True, False]
+
+
 def test_set_names_another_folder(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A changed setting is another run; `--set` may be repeated."""
     folders = []
