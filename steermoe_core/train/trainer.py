@@ -134,7 +134,7 @@ class SteeringTrainer(Trainer):
 def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments:
     """Return the experiment's `[train]` table in transformers' words."""
     schedule = {"constant": "constant_with_warmup"}.get(config.schedule, config.schedule)
-    return TrainingArguments(
+    found = TrainingArguments(
         output_dir=str(folder),
         max_steps=config.steps,
         per_device_train_batch_size=config.batch_size,
@@ -157,3 +157,5 @@ def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments
         disable_tqdm=True,
         report_to="none",
     )
+    found._n_gpu = min(found.n_gpu, 1)  # noqa: SLF001 - a process trains on one GPU, never with DataParallel
+    return found

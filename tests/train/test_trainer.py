@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from transformers import TrainingArguments
 
+from steermoe_core.config.experiment import TrainConfig
 from steermoe_core.errors import DivergedError
 from steermoe_core.model.config import SoftCtcConfig
 from steermoe_core.model.soft_ctc import SoftCtcProjector
@@ -18,9 +20,12 @@ from steermoe_core.train.analysis import SteeringAnalysis
 from steermoe_core.train.callbacks import Callback, StopOnSignal
 from steermoe_core.train.checkpoint import all_checkpoints, latest, trained_tensors
 from steermoe_core.train.config import SteeringAnalysisConfig
+from steermoe_core.train.trainer import arguments
 from tests.parts import decoder, joined
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch.optim import Optimizer
 
     from steermoe_core.data.layout import Batch
@@ -361,3 +366,9 @@ class TestJournal:
         assert all(
             sum(layer["load"]) == pytest.approx(1, abs=1e-4) for r in records for layer in r["steering"]
         )
+
+
+def test_a_process_trains_on_one_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With several, transformers would split batches over them, and a batch is a record that can't be split."""
+    monkeypatch.setattr(TrainingArguments, "n_gpu", 4)
+    assert arguments(TrainConfig(steps=1), 0, tmp_path)._n_gpu == 1
