@@ -369,6 +369,6 @@ class TestJournal:
 
 
 def test_a_process_trains_on_one_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With several, transformers would split batches over them, and a batch is a record that can't be split."""
+    """With several, transformers would split batches over them; a batch is one record."""
     monkeypatch.setattr(TrainingArguments, "n_gpu", 4)
     assert arguments(TrainConfig(steps=1), 0, tmp_path)._n_gpu == 1
