@@ -16,7 +16,7 @@ HOURS       ?= 3
 
 PLUGINS     := $(sort $(wildcard plugins/*/pyproject.toml))
 FILES       := plugins/steermoe-pocket/requirements-files.txt
-EDITABLE    := -e .[deepspeed,test] $(patsubst %/pyproject.toml,-e ./%,$(PLUGINS))
+EDITABLE    := -e .[deepspeed,test,whisper-en] $(patsubst %/pyproject.toml,-e ./%,$(PLUGINS))
 INSTALLED   := $(VENV)/installed.stamp
 PREPARED    := $(VENV)/prepared.stamp
 
