@@ -1,4 +1,4 @@
-"""The plugin host: every way to be broken has a reason, and none stops the program."""
+"""The plugin host: what is loaded, what is blocked, who wins, and that nothing stops the program."""
 
 from __future__ import annotations
 
@@ -13,21 +13,13 @@ from hypothesis import strategies as st
 from steermoe_core.cli.main import main
 from steermoe_core.discovery import normal
 from steermoe_core.errors import PluginError, UsageError
-from steermoe_core.plugins import Plugin, Registry, load_registry
+from steermoe_core.plugins import load_registry
+from tests.host import BROKEN, COMPONENT, HEAD, plugin
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Site
-
-COMPONENT = 'Component(name="odd", api={api}, summary="", config="a:B", factory="a:b")'
-HEAD = "from steermoe_core import Component, hookimpl\n"
-
-
-def plugin(registry: Registry, name: str) -> Plugin:
-    """Return the only plugin of a name."""
-    (found,) = [one for one in registry.plugins if one.name == name]
-    return found
 
 
 def test_builtin_parts_come_through_the_same_hooks(site: Site) -> None:
@@ -60,134 +52,6 @@ def test_object_as_plugin(site: Site) -> None:
 
 
 #: What the module holds → words of the reason, words of the hint.
-BROKEN = {
-    "raises": ("raise RuntimeError('boom')", ["RuntimeError: boom", "fake_odd.py:1"], "steermoe-odd"),
-    "exits": ("raise SystemExit(3)", ["SystemExit: 3"], "steermoe-odd"),
-    "base exception": ("raise BaseException('worst')", ["BaseException: worst"], ""),
-    "syntax": ("def f(:\n", ["SyntaxError", "fake_odd.py, line 1"], ""),
-    "missing dependency": (
-        "import torchodyo.fun",
-        ["needs the module torchodyo", "not installed"],
-        "torchodyo",
-    ),
-    "newer steermoe": (
-        "import steermoe_core.later",
-        ["steermoe_core.later", "does not have"],
-        "whichever is older",
-    ),
-    "moved name": ("from steermoe_core import Gone", ["cannot import name 'Gone'"], ""),
-    "no hook": ("x = 1", ["no hook"], "steermoe_encoders"),
-    "too new": (
-        HEAD + "@hookimpl\ndef steermoe_encoders():\n  yield " + COMPONENT.format(api=99),
-        ["contract 99", "newer than 1"],
-        "upgrade steermoe",
-    ),
-    "too old": (
-        HEAD + "@hookimpl\ndef steermoe_encoders():\n  yield " + COMPONENT.format(api=0),
-        ["contract 0", "older than 1"],
-        "upgrade steermoe-odd",
-    ),
-    "misspelt hook": (
-        HEAD + "@hookimpl\ndef steermoe_encoder():\n  yield",
-        ["no hook steermoe_encoder;", 'did you mean "steermoe_encoders"'],
-        "rename it",
-    ),
-    "hook of the future": (
-        HEAD + "@hookimpl\ndef zebra():\n  yield",
-        ["no hook zebra in"],
-        "upgrade steermoe",
-    ),
-    "undecorated": ("def steermoe_metrics():\n  yield", ["steermoe_metrics is not marked"], "add @hookimpl"),
-    "undecorated and misspelt": (
-        "def steermoe_metric():\n  yield",
-        ['like the hook "steermoe_metrics"'],
-        "rename",
-    ),
-    "wrong arguments": (
-        HEAD + "@hookimpl\ndef steermoe_encoders(registry):\n  yield",
-        ["takes registry", "no arguments"],
-        "write def steermoe_encoders()",
-    ),
-    "wrong life-cycle arguments": (
-        HEAD + "@hookimpl\ndef steermoe_before_run(folder, *, verbose): ...",
-        ["takes verbose", "only folder"],
-        "write def steermoe_before_run(folder)",
-    ),
-    "wrapper": (
-        HEAD + "@hookimpl(wrapper=True)\ndef steermoe_encoders():\n  return (yield)",
-        ["is a wrapper"],
-        "",
-    ),
-    "hook raises": (
-        HEAD + "@hookimpl\ndef steermoe_encoders():\n  yield 1 / 0",
-        ["steermoe_encoders raised ZeroDivisionError", "fake_odd.py:4"],
-        "",
-    ),
-    "hook exits": (HEAD + "@hookimpl\ndef steermoe_encoders():\n  exit(1)", ["SystemExit"], ""),
-    "yields text": (
-        HEAD + "@hookimpl\ndef steermoe_encoders():\n  yield 'whisper'",
-        ["yielded str 'whisper' instead of a Component"],
-        "Component records",
-    ),
-    "returns nothing": (
-        HEAD + "@hookimpl\ndef steermoe_encoders(): ...",
-        ["returned NoneType"],
-        "yield each",
-    ),
-    "returns one": (
-        HEAD + "@hookimpl\ndef steermoe_encoders():\n  return " + COMPONENT.format(api=1),
-        ["returned Component instead of Components"],
-        "yield each",
-    ),
-    "wrong record": (
-        HEAD + "@hookimpl\ndef steermoe_encoders():\n  yield Component(name='x', provides=1)",
-        ["TypeError", "provides"],
-        "",
-    ),
-    "same name twice": (
-        HEAD
-        + "@hookimpl\ndef steermoe_encoders():\n  c = "
-        + COMPONENT.format(api=1)
-        + "\n  yield c\n  yield c",
-        ['offers the encoder "odd" twice'],
-        "rename",
-    ),
-    "name of a built-in": (
-        HEAD
-        + "@hookimpl\ndef steermoe_adapters():\n  yield "
-        + COMPONENT.format(api=1).replace("odd", "none"),
-        ['adapter "none" has the name of a built-in'],
-        "rename",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BROKEN)
-def test_broken_plugin_is_quarantined(site: Site, case: str) -> None:
-    """Each has its reason and hint, offers nothing, and leaves the others alone."""
-    source, reason, hint = BROKEN[case]
-    site.add("odd", source)
-    site.healthy("fine")
-
-    registry = load_registry()
-
-    odd = plugin(registry, "odd")
-    assert odd.status == "broken"
-    assert all(words in str(odd.reason) for words in reason), odd.reason
-    assert hint in odd.hint
-    assert odd.components == ()
-    assert registry.find("encoder", "odd") is None
-    assert registry.find("encoder", "fine")
-
-
-def test_broken_plugin_registers_none_of_its_components(site: Site) -> None:
-    """One bad hook takes the plugin's good components with it."""
-    good = HEAD + "@hookimpl\ndef steermoe_encoders():\n  yield " + COMPONENT.format(api=1)
-    site.add("half", good + "\n@hookimpl\ndef steermoe_routers():\n  raise ValueError")
-
-    assert load_registry().find("encoder", "odd") is None
-
-
 def test_interrupt_is_the_users(site: Site) -> None:
     """Ctrl-C during a plugin's import stops the program, not the plugin."""
     site.add("slow", "raise KeyboardInterrupt")
@@ -214,41 +78,6 @@ def test_imported_helpers_are_not_taken_for_hooks(site: Site) -> None:
     )
 
     assert plugin(load_registry(), "odd").reason == "it has no hook, so it offers nothing"
-
-
-@pytest.mark.parametrize("value", ["fake_odd:", "two words", "fake-odd", "fake_odd:a:b"])
-def test_malformed_entry_point(site: Site, value: str) -> None:
-    """A wrong `module:object` is the distribution's mistake, said so."""
-    site.add("odd", "", value=value)
-
-    assert "not of the form" in str(plugin(load_registry(), "odd").reason)
-
-
-def test_unreadable_entry_points(site: Site) -> None:
-    """A damaged file of one distribution is that distribution's problem only."""
-    site.info("steermoe-odd", "1.0", "[steermoe]\nno equals sign\n")
-    site.info("stranger", "1.0", "[else]\nno equals sign\n")
-    site.healthy("fine")
-
-    registry = load_registry()
-
-    assert "entry_points.txt cannot be read" in str(plugin(registry, "odd").reason)
-    assert plugin(registry, "fine").status == "active"
-
-
-def test_removed_module(site: Site) -> None:
-    """Metadata without a module is a half-removed distribution."""
-    site.add("odd")
-
-    assert plugin(load_registry(), "odd").reason == "its module fake_odd does not exist"
-
-
-def test_metadata_without_name(site: Site) -> None:
-    """A dist-info folder that lost its METADATA is still listed."""
-    site.healthy("odd")
-    (site.folder / "steermoe_odd-1.0.dist-info" / "METADATA").unlink()
-
-    assert plugin(load_registry(), "odd").distribution == "unknown"
 
 
 def test_two_distributions_with_one_plugin_name(site: Site) -> None:

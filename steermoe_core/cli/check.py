@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.cli.flags import add_set
 from steermoe_core.errors import ConfigError, PluginError
 
 if TYPE_CHECKING:
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="experiment files")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a key (repeatable)"
-    )
+    add_set(parser)
     parser.add_argument("--json", action="store_true", help="print the facts as JSON, a line a file")
 
 

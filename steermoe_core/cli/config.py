@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.cli.flags import add_set
 from steermoe_core.config.resolve import Resolved, resolve
 from steermoe_core.config.words import dotted
 from steermoe_core.errors import ConfigError, PluginError
@@ -21,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     flag = parser.add_argument
     flag("file", type=Path, metavar="FILE", help="an experiment file")
-    flag("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key (repeatable)")
+    add_set(parser)
     flag("--blame", action="store_true", help="say for each value where it came from")
     flag("--json", action="store_true", help="print JSON; problems of the file too")
 

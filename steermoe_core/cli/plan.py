@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.cli.flags import add_runs, add_set
 from steermoe_core.cli.numbers import seconds
 
 if TYPE_CHECKING:
@@ -20,19 +21,11 @@ if TYPE_CHECKING:
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("file", type=Path, metavar="FILE", help="an experiment file")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a key (repeatable)"
-    )
+    add_set(parser)
     parser.add_argument(
         "--seconds", type=seconds, default=10.0, metavar="S", help="length of the clip shown (default 10)"
     )
-    parser.add_argument(
-        "--runs",
-        type=Path,
-        default=Path("runs"),
-        metavar="FOLDER",
-        help="where run folders go (default runs)",
-    )
+    add_runs(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

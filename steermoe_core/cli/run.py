@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from steermoe_core.cli.flags import add_runs, add_set
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
@@ -16,20 +18,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "files", nargs="+", type=Path, metavar="FILE", help="experiment files, run one after the other"
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change a key of every file (repeatable)",
-    )
-    parser.add_argument(
-        "--runs",
-        type=Path,
-        default=Path("runs"),
-        metavar="FOLDER",
-        help="where run folders go (default runs)",
-    )
+    add_set(parser)
+    add_runs(parser)
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
 
 
