@@ -122,3 +122,11 @@ def rig(site: Site, decoder_folder: str, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     torch.set_num_threads(1)
     return Rig(site, decoder_folder, tmp_path)
+
+
+@pytest.fixture
+def finished(rig: Rig, capsys: pytest.CaptureFixture[str]) -> Path:
+    """Return the folder of a finished run; what it printed is forgotten."""
+    run = rig.run()
+    capsys.readouterr()
+    return run
