@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 @attrs.frozen(kw_only=True)
@@ -25,6 +25,9 @@ class Example:
     :param cluster: speaker or group of clips that are not independent of one another; intervals are
         bootstrapped over clusters. None: the example stands alone.
     :param speed: how much faster than recorded it is played, pitch included; `seconds` is the duration then.
+    :param references: all accepted answers, where several people answered; empty: `text` alone.
+    :param labels: what is known of the clip beside its text (language, kind of question); scores and
+        statistics can be taken by label.
     :param split: part that the example belongs to ("train", "dev", "test"), or None where the source has no
         parts. A "test" example cannot be trained on.
     """
@@ -35,6 +38,8 @@ class Example:
     seconds: float
     prompt: str | None = None
     cluster: str | None = None
+    references: tuple[str, ...] = ()
+    labels: Mapping[str, str] = attrs.field(factory=dict)
     split: str | None = None
     speed: float = 1.0
 

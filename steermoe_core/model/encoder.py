@@ -6,7 +6,9 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from steermoe_core.data.padded import Padded
 
@@ -52,6 +54,8 @@ class Encoder(Frozen):
     layers: int
     #: Longest clip in seconds; None if there is no limit.
     max_seconds: float | None = None
+    #: Whether `layer` computes activations again in the backward pass instead of keeping them.
+    recompute: bool = False
 
     @abstractmethod
     def frames(self, samples: int) -> int:
@@ -67,3 +71,18 @@ class Encoder(Frozen):
 
         The frames of a clip may not depend on padding or on the other clips of the batch.
         """
+
+    def layer(
+        self, number: int, compute: Callable[[torch.Tensor], torch.Tensor], frames: Padded, tap: Tap
+    ) -> Padded:
+        """Return the tapped output of one layer: what a subclass's `forward` calls for each.
+
+        :param compute: the frozen layer, (B,T,D) → (B,T,D).
+        """
+
+        def tapped(values: torch.Tensor) -> torch.Tensor:
+            return tap(number, Padded(compute(values), frames.lengths)).values
+
+        if self.recompute and torch.is_grad_enabled():
+            return Padded(checkpoint(tapped, frames.values, use_reentrant=False), frames.lengths)
+        return Padded(tapped(frames.values), frames.lengths)

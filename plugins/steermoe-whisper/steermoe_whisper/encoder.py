@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,11 +61,11 @@ class WhisperEncoder(Encoder):
         seen = Padded(hidden, (mel.lengths + 1) // 2)
         given = (features.lengths + 1) // 2
         mask = None if self.config.input == "30s" else _attention_mask(seen)
+        frames = Padded(hidden, given)
         for number, layer in enumerate(model.layers):
-            hidden = layer(hidden, mask)
-            hidden = tap(number, Padded(hidden, given)).values
+            frames = self.layer(number, partial(layer, attention_mask=mask), frames, tap)
         longest = int(given.max())
-        return Padded(model.layer_norm(hidden[:, :longest]), given)
+        return Padded(model.layer_norm(frames.values[:, :longest]), given)
 
     @property
     def _tail(self) -> int:
