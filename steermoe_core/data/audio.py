@@ -1,44 +1,47 @@
-"""Sound files as mono waveforms of one rate."""
+"""Audio of any kind as mono waveforms of one rate."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+import math
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import soundfile
 import soxr
 
+from steermoe_core.data import soundfiles
+from steermoe_core.data.stored import MEL_RATE, Mel
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-#: Larger counts of samples are libsndfile's way to say that the header does not know.
-_UNKNOWN_FRAMES = 2**62
+    from steermoe_core.data.stored import Audio
+
+T = TypeVar("T")
+
+#: Files that are looked at together: most of the time goes to waiting for the disk.
+_THREADS = 8
 
 
-def load(path: Path, rate: int) -> NDArray[np.float32]:
-    """Decode a sound file.
+def load(audio: Audio, rate: int) -> NDArray[np.float32]:
+    """Decode a clip.
 
-    :param path: anything that libsndfile reads: wav, flac, ogg, opus, mp3, …
+    :param audio: a sound file that libsndfile reads (wav, flac, ogg, opus, mp3, …), or what stands for one.
     :param rate: samples a second of the result; other rates are resampled.
     :returns: (samples,) float32, the mean of all channels, full scale at ±1.
-    :raises DataError: when the file is missing, unreadable, empty or holds values that are not finite.
+    :raises DataError: when it is missing, unreadable, empty or holds values that are not finite.
     """
-    _check_present(path)
-    try:
-        samples, source_rate = soundfile.read(path, dtype="float32", always_2d=True)  # (samples, channels)
-    except soundfile.SoundFileError as error:
-        raise _unreadable(path, error) from None
-    mono = resample(samples.mean(axis=1), source_rate, rate)
-    if not len(mono):
-        raise _empty(path)
-    if not np.isfinite(mono).all():
-        msg = f"{path}: the audio holds values that are not finite; write the file again"
-        raise DataError(msg)
-    return mono
+    mono, source_rate = _mono(audio)
+    waveform = resample(mono, source_rate, rate)
+    if not len(waveform):
+        raise soundfiles.empty(str(audio))
+    return waveform
 
 
 def resample(waveform: NDArray[np.float32], source_rate: int, rate: int) -> NDArray[np.float32]:
@@ -52,43 +55,86 @@ def resample(waveform: NDArray[np.float32], source_rate: int, rate: int) -> NDAr
     return resampled
 
 
-def duration(path: Path) -> float:
-    """Return the seconds of a sound file from its header; only its last sample is decoded.
+def duration(audio: Audio) -> float:
+    """Return the seconds of a clip from its header; only its last sample is decoded.
 
-    That sample is what a download that broke off lacks.
-
-    :raises DataError: when the file is missing, unreadable, cut off or empty, or its header gives no length.
+    :raises DataError: when it is missing, unreadable, cut off or empty, or its header gives no length.
     """
-    _check_present(path)
+    return soundfiles.measure(audio, str(audio)) if isinstance(audio, Path) else audio.seconds()
+
+
+def durations(audios: Sequence[Audio]) -> list[float]:
+    """Return the seconds of many clips; nan for those that cannot be read."""
+    return list(_each(_seconds, audios))
+
+
+def decoded(audios: Iterable[Audio]) -> Iterator[float | DataError]:
+    """Yield the seconds of each clip after decoding it whole, or what is wrong with it."""
+    return _each(_decoded, audios)
+
+
+def size(audio: Audio) -> int:
+    """Return the bytes of the file that a clip lies in; -1 where there is none."""
+    file = audio if isinstance(audio, Path) else audio.file
+    return file.stat().st_size if file.is_file() else -1
+
+
+def fingerprints(audios: Iterable[Audio], beginning: float | None = None) -> Iterator[str | None]:
+    """Yield a hash of what is heard of each clip, wherever it is stored; None where it cannot be read.
+
+    :param beginning: only so many seconds of it.
+    """
+    return _each(partial(_fingerprint, beginning=beginning), audios)
+
+
+def _fingerprint(audio: Audio, beginning: float | None) -> str | None:
     try:
-        with soundfile.SoundFile(path) as file:
-            frames = _check_frames(file.frames, path)
-            file.seek(frames - 1)
-            file.read(1)
-            return float(frames / file.samplerate)
-    except soundfile.SoundFileError as error:
-        raise _unreadable(path, error) from None
+        rate, values = (
+            (MEL_RATE, audio.features()) if isinstance(audio, Mel) else _mono(audio, beginning)[::-1]
+        )
+    except DataError:
+        return None
+    heard = values if beginning is None else values[: round(beginning * rate)]
+    return hashlib.sha256(str(rate).encode() + np.ascontiguousarray(heard).tobytes()).hexdigest()
 
 
-def _check_frames(frames: int, path: Path) -> int:
-    if frames <= 0:
-        raise _empty(path)
-    if frames > _UNKNOWN_FRAMES:
-        msg = f"{path}: its header does not say how long it is; write it again with an encoder that does"
+def _mono(audio: Audio, beginning: float | None = None) -> tuple[NDArray[np.float32], int]:
+    """Return the mean of the channels (samples,) and the samples a second.
+
+    :param beginning: seconds that are enough; more may come.
+    """
+    if isinstance(audio, Path):
+        samples, rate = soundfiles.read(audio, str(audio), 0.0, beginning)
+    else:
+        samples, rate = audio.samples()
+    mono: NDArray[np.float32] = samples.mean(axis=1)
+    if not len(mono):
+        raise soundfiles.empty(str(audio))
+    if not np.isfinite(mono).all():
+        msg = f"{audio}: the audio holds values that are not finite; write the file again"
         raise DataError(msg)
-    return frames
+    return mono, rate
 
 
-def _check_present(path: Path) -> None:
-    if not path.is_file():
-        msg = f"{path}: there is no such audio file"
-        raise DataError(msg)
+def _seconds(audio: Audio) -> float:
+    try:
+        return duration(audio)
+    except DataError:
+        return math.nan
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
-    reason = str(getattr(error, "error_string", error)).rstrip(".")
-    return DataError(f"{path}: cannot be read as audio ({reason})")
+def _decoded(audio: Audio) -> float | DataError:
+    try:
+        whole = duration(audio)
+        if isinstance(audio, Mel):
+            audio.features()
+            return whole
+        mono, rate = _mono(audio)
+        return len(mono) / rate
+    except DataError as error:
+        return error
 
 
-def _empty(path: Path) -> DataError:
-    return DataError(f"{path}: the audio file holds no samples")
+def _each(ask: Callable[[Audio], T], audios: Iterable[Audio]) -> Iterator[T]:
+    with ThreadPoolExecutor(_THREADS) as pool:
+        yield from pool.map(ask, audios)

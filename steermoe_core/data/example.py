@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - attrs.resolve_types finds it here
 from typing import TYPE_CHECKING
 
 import attrs
+
+from steermoe_core.data.stored import Audio  # noqa: TC001 - attrs.resolve_types finds it here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +18,8 @@ class Example:
 
     :param id: unique within its source and the same in every run; predictions and comparisons are joined by
         it.
-    :param audio: the sound file; it is decoded when a batch needs it.
+    :param audio: the sound file, or where else the audio is stored; it is decoded when a batch needs it. Only
+        `data.audio` and what makes batches look into it.
     :param text: the reference transcript or answer.
     :param seconds: duration of the clip from the file's header; nan where the file could not be measured,
         which `data.check.usable` counts as a bad clip.
@@ -28,12 +30,15 @@ class Example:
     :param references: all accepted answers, where several people answered; empty: `text` alone.
     :param labels: what is known of the clip beside its text (language, kind of question); scores and
         statistics can be taken by label.
+    :param turn: how often the run went through all of its examples before this time: what is drawn for an
+        example, such as its prompt, is drawn anew each time.
+    :param source: number of the training source that it came from.
     :param split: part that the example belongs to ("train", "dev", "test"), or None where the source has no
         parts. A "test" example cannot be trained on.
     """
 
     id: str
-    audio: Path
+    audio: Audio
     text: str
     seconds: float
     prompt: str | None = None
@@ -42,6 +47,8 @@ class Example:
     labels: Mapping[str, str] = attrs.field(factory=dict)
     split: str | None = None
     speed: float = 1.0
+    turn: int = 0
+    source: int = 0
 
 
 def at_speeds(examples: Sequence[Example], speeds: Sequence[float]) -> list[Example]:

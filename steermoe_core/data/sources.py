@@ -1,18 +1,13 @@
-"""Built-in datasets: where examples come from."""
+"""The built-in dataset `folder`: sound files and metadata.csv."""
 
 from __future__ import annotations
 
 import csv
-import math
 import warnings
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from steermoe_core.data.audio import duration
 from steermoe_core.data.check import some
-from steermoe_core.data.config import ALL
-from steermoe_core.data.example import Example, at_speeds
-from steermoe_core.data.split import part_of
+from steermoe_core.data.rows import TEXTS, Columns, Row, chosen, column, examples, no_such_part, takes
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,14 +15,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from steermoe_core.data.config import FolderConfig
+    from steermoe_core.data.example import Example
 
 TABLE = "metadata.csv"
 #: Sub-folders that are parts of a dataset.
 PARTS = ("train", "dev", "test")
 #: Files that are taken for audio when they stand beside a table that does not name them.
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".m4a", ".g722"})
-
-_DEFAULT_TEXT, _OTHER_TEXT = "transcription", "text"
 
 
 def folder(config: FolderConfig) -> list[Example]:
@@ -42,57 +36,52 @@ def folder(config: FolderConfig) -> list[Example]:
     if not config.path.is_dir():
         msg = f"{config.path}: there is no such folder"
         raise DataError(msg)
-    examples = _whole(config) if (config.path / TABLE).is_file() else _divided(config)
-    return at_speeds(_chosen(examples, config), config.speeds)
+    rows = _read(config.path, config) if (config.path / TABLE).is_file() else _divided(config)
+    return chosen(examples(rows, config), config, config.split)
 
 
-def _whole(config: FolderConfig) -> list[Example]:
-    """Read a folder with one table, divided by the hash of the texts where the settings say so."""
-    return list(_read(config.path, config, None))
-
-
-def _divided(config: FolderConfig) -> list[Example]:
+def _divided(config: FolderConfig) -> list[Row]:
     """Read a folder whose sub-folders are its parts."""
     found = [part for part in PARTS if (config.path / part).is_dir()]
     if not found:
-        msg = (
-            f"{config.path}: no {TABLE}; write one with columns {config.file_column} and {config.text_column}"
-        )
+        columns = f"{config.file_column} and {config.text_column or TEXTS[0]}"
+        msg = f"{config.path}: no {TABLE}; write one with columns {columns}"
         raise DataError(msg)
     if config.parts:
         msg = f"{config.path}: its sub-folders {', '.join(found)} divide it already; leave out `parts`"
         raise DataError(msg)
-    wanted = [part for part in found if config.split in (ALL, part)]
+    wanted = [part for part in found if takes(config.split, part)]
     if not wanted:
-        raise _no_such_part(config, found)
-    return [example for part in wanted for example in _read(config.path / part, config, part)]
+        raise no_such_part(config, config.split, found)
+    return [row for part in wanted for row in _read(config.path / part, config, part)]
 
 
-def _read(place: Path, config: FolderConfig, part: str | None) -> Iterator[Example]:
-    """Yield the examples of one table."""
+def _read(place: Path, config: FolderConfig, part: str | None = None) -> list[Row]:
+    """Return the rows of one table."""
     table = place / TABLE
     if not table.is_file():
         msg = f"{place}: there is no {TABLE}"
         raise DataError(msg)
-    rows = list(_rows(table))
-    text_column = _text_column(table, rows[0][1], config)
-    seen: Counter[str] = Counter()
-    for line, row in rows:
-        name = _file_name(table, line, row[config.file_column], seen, config)
-        text = row[text_column].strip()
-        yield Example(
-            id=_id(name, seen[name], part),
+    lines = list(_lines(table))
+    present = list(lines[0][1])
+    file = column(config.file_column, (), present, str(table))
+    columns = Columns.of(config, present, str(table))
+    names = [_name(f"{table}:{line}", values, file) for line, values in lines]
+    _warn_unnamed(place, names)
+    return [
+        Row(
+            place=f"{table}:{line}",
+            values=values,
+            columns=columns,
             audio=place / name,
-            text=text,
-            seconds=_seconds(place / name),
-            prompt=row[config.prompt_column] if config.prompt_column else None,
-            cluster=_cluster(row, name, config),
-            split=part_of(text, config.parts, config.seed) if config.parts else part,
+            name=name if part is None else f"{part}/{name}",
+            part=part,
         )
-    _warn_unnamed(place, seen)
+        for name, (line, values) in zip(names, lines, strict=True)
+    ]
 
 
-def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _lines(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the line number and the fields of each row; at least one row, all as long as the header."""
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
@@ -113,46 +102,12 @@ def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise DataError(msg) from None
 
 
-def _text_column(table: Path, row: dict[str, str], config: FolderConfig) -> str:
-    """Return the transcript's column, when all columns that the settings name are there."""
-    default_missing = config.text_column == _DEFAULT_TEXT and _DEFAULT_TEXT not in row
-    text_column = _OTHER_TEXT if default_missing and _OTHER_TEXT in row else config.text_column
-    for column in (config.file_column, text_column, config.prompt_column, config.cluster_column):
-        if column and column not in row:
-            msg = f"{table}: there is no column {column!r}; its columns are {', '.join(row)}"
-            raise DataError(msg)
-    return text_column
-
-
-def _file_name(table: Path, line: int, field: str, seen: Counter[str], config: FolderConfig) -> str:
-    """Return the row's file and count it."""
-    name = field.strip()
+def _name(where: str, values: dict[str, str], file: str) -> str:
+    name = values[file].strip()
     if not name:
-        msg = f"{table}:{line}: the row names no file in column {config.file_column!r}"
-        raise DataError(msg)
-    seen[name] += 1
-    if seen[name] > 1 and not config.prompt_column:
-        msg = f"{table}:{line}: {name} has a row already; without a prompt column a file has one transcript"
+        msg = f"{where}: the row names no file in column {file!r}"
         raise DataError(msg)
     return name
-
-
-def _id(name: str, occurrence: int, part: str | None) -> str:
-    row = name if occurrence == 1 else f"{name}#{occurrence}"
-    return row if part is None else f"{part}/{row}"
-
-
-def _cluster(row: dict[str, str], name: str, config: FolderConfig) -> str | None:
-    if config.cluster_column:
-        return row[config.cluster_column]
-    return name if config.prompt_column else None
-
-
-def _seconds(path: Path) -> float:
-    try:
-        return duration(path)
-    except DataError:
-        return math.nan
 
 
 def _warn_unnamed(place: Path, named: Iterable[str]) -> None:
@@ -163,17 +118,3 @@ def _warn_unnamed(place: Path, named: Iterable[str]) -> None:
             f"{place}: {len(unnamed)} sound files without a row in {TABLE} are not used: {some(unnamed)}"
         )
         warnings.warn(message, stacklevel=2)
-
-
-def _chosen(examples: list[Example], config: FolderConfig) -> list[Example]:
-    chosen = [example for example in examples if config.split in (ALL, example.split)]
-    if not chosen:
-        raise _no_such_part(
-            config, sorted({example.split for example in examples if example.split is not None})
-        )
-    return chosen
-
-
-def _no_such_part(config: FolderConfig, there: list[str]) -> DataError:
-    parts = f"its parts are {', '.join(there)}" if there else "it has no parts; set `parts` to divide it"
-    return DataError(f"{config.path}: no clip belongs to split {config.split!r}; {parts}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from accelerate.data_loader import BatchSamplerShard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steermoe_core.data.batches import BucketedBatches, length_sorted
+from steermoe_core.data.batches import BucketedBatches, Turns, length_sorted
+from steermoe_core.data.example import Example
 
 durations = st.lists(st.floats(0.1, 30.0), min_size=1, max_size=60)
 sizes = st.integers(1, 7)
@@ -44,8 +46,26 @@ def test_a_run_is_its_epochs_in_turn(seconds: list[float], size: int, bucket: in
     run = list(sampler)
 
     assert len(run) == len(sampler) == 25
-    epochs = [batch for number in range(25) for batch in sampler.epoch(number)]
+    epochs = [
+        [number * len(seconds) + index for index in batch]
+        for number in range(25)
+        for batch in sampler.epoch(number)
+    ]
     assert run == epochs[:25]
+
+
+@given(st.integers(1, 9), sizes, st.integers(0, 20))
+def test_examples_know_their_turn(count: int, size: int, position: int) -> None:
+    """Each pass over the examples has its number, from wherever the run goes on."""
+    examples = [Example(id=str(n), audio=Path(), text="", seconds=1.0) for n in range(count)]
+    sampler = batches([1.0] * count, size, count=25)
+
+    taken = [Turns(examples)[number] for batch in sampler for number in batch]
+    later = [Turns(examples)[number] for batch in sampler.start(position) for number in batch]
+
+    assert [example.turn for example in taken] == [place // count for place in range(len(taken))]
+    assert {example.id for example in taken[:count]} == {example.id for example in examples}
+    assert later == taken[len(taken) - len(later) :]
 
 
 @given(durations, sizes, st.integers(0, 30))

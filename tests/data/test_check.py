@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import attrs
+import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steermoe_core.data.check import Report, trainable, usable
+from steermoe_core.data.check import Report, decoded, trainable, usable
 from steermoe_core.data.example import Example
 from steermoe_core.errors import DataError
+from tests.tiny import write_wav
 
 
 def clip(name: str, seconds: float = 1.0, split: str | None = None) -> Example:
@@ -81,3 +85,42 @@ def test_test_parts_cannot_be_trained_on() -> None:
         trainable([clip("a", split="train"), clip("b", split="test")])
 
     assert len(trainable([clip("a"), clip("b", split="dev")])) == 2
+
+
+@pytest.mark.parametrize("split", ["test", "test.clean", "Test_other"])
+def test_a_test_part_is_told_by_its_name(split: str) -> None:
+    """The hub calls its test parts many things."""
+    with pytest.raises(DataError, match="cannot be trained on"):
+        trainable([clip("b", split=split)])
+
+
+def test_another_word_is_no_test() -> None:
+    """A name that only holds the letters is no test part."""
+    assert len(trainable([clip("b", split="latest"), clip("c", split="train.clean.100")])) == 2
+
+
+def damaged(path: Path) -> Path:
+    """Write a sound whose header and end are whole, and whose middle is not."""
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 48_000), 16_000)
+    content = bytearray(path.read_bytes())
+    content[20_000:40_000] = bytes(20_000)
+    path.write_bytes(content)
+    return path
+
+
+def test_a_decode_finds_what_a_header_hides(tmp_path: Path) -> None:
+    """A clip that breaks off in the middle is left out with its name, and wrong durations are set right."""
+    bad = Example(id="bad", audio=damaged(tmp_path / "bad.flac"), text="a", seconds=3.0)
+    long = Example(id="long", audio=write_wav(tmp_path / "a.wav", 0.5), text="b", seconds=40.0)
+    fast = attrs.evolve(long, id="fast", speed=2.0)
+    told: list[int] = []
+
+    found = decoded([bad, long, fast], told.append)
+
+    assert [example.seconds for example in found[1:]] == [0.5, 0.25]
+    assert sum(told) == 2  # two files
+    kept, report = usable(found, 0.1, 30.0, max_bad=0.5)
+    assert [example.id for example in kept] == ["long", "fast"]
+    assert "1 cannot be read" in str(report)
+    assert "bad.flac: cannot be read as audio" in str(report)
+    assert len(usable([bad], 0.1, 30.0, max_bad=0.0)[0]) == 1

@@ -1,0 +1,129 @@
+"""Rows of parquet and Arrow files: small columns at once, values of audio when somebody asks for them.
+
+Arrow files are mapped into memory; of parquet files, which have to be decompressed, the last few row groups
+are kept. Rows are named by file and number alone, so they can be sent to other processes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import cache, lru_cache
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from steermoe_core.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+#: Open files and decompressed row groups that a process keeps.
+_FILES, _GROUPS = 128, 2
+#: pyarrow's parquet readers are not for two threads at a time.
+_LOCK = RLock()
+
+
+def schema(path: Path) -> pa.Schema:
+    """Return the columns of a file and their types.
+
+    :raises DataError: the file is missing, or neither parquet nor Arrow.
+    """
+    with _LOCK:
+        return _parquet(path)[0].schema_arrow if _is_parquet(path) else _arrow(path).schema
+
+
+def rows(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Return some columns of every row as plain values."""
+    with _LOCK:
+        if not columns:
+            return [{} for _ in range(_count(path))]
+        if _is_parquet(path):
+            table = _parquet(path)[0].read(columns=list(columns), use_threads=False)
+        else:
+            table = _arrow(path).select(list(columns))
+    found: list[dict[str, Any]] = table.to_pylist()
+    return found
+
+
+def value(path: Path, row: int, column: str) -> pa.Scalar:
+    """Return one value; numbers in it are not copied.
+
+    :raises DataError: the file was changed and has no such row or column, or the value is null.
+    """
+    with _LOCK:
+        found = _value(path, row, column)
+    found = found.value if isinstance(found, pa.ExtensionScalar) else found
+    if not found.is_valid:
+        msg = f"{path} row {row}: column {column!r} is empty"
+        raise DataError(msg)
+    return found
+
+
+def storage(kind: pa.DataType) -> pa.DataType:
+    """Return the type that an extension type is stored as; any other as it is."""
+    return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+
+
+def _value(path: Path, row: int, column: str) -> pa.Scalar:
+    try:
+        if not _is_parquet(path):
+            return _arrow(path).column(column)[row]
+        starts = _parquet(path)[1]
+        group = bisect_right(starts, row) - 1
+        return _group(path, group, column)[row - starts[group]]
+    except (IndexError, KeyError, pa.ArrowException) as error:
+        msg = f"{path} row {row}: cannot be read ({str(error).splitlines()[0]}); the file is damaged"
+        raise DataError(msg) from None
+
+
+def _count(path: Path) -> int:
+    return int(_parquet(path)[0].metadata.num_rows if _is_parquet(path) else _arrow(path).num_rows)
+
+
+@cache
+def _is_parquet(path: Path) -> bool:
+    if not path.is_file():
+        msg = f"{path}: there is no such file"
+        raise DataError(msg)
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
+
+
+@lru_cache(_FILES)
+def _parquet(path: Path) -> tuple[pq.ParquetFile, list[int]]:
+    """Open a parquet file; the numbers are the first row of each row group."""
+    try:
+        file = pq.ParquetFile(path, memory_map=True)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from None
+    starts = [0]
+    for group in range(file.metadata.num_row_groups - 1):
+        starts.append(starts[-1] + file.metadata.row_group(group).num_rows)
+    return file, starts
+
+
+@lru_cache(_GROUPS)
+def _group(path: Path, group: int, column: str) -> pa.ChunkedArray:
+    table = _parquet(path)[0].read_row_group(group, columns=[column], use_threads=False)
+    return table.column(column)
+
+
+@lru_cache(_FILES)
+def _arrow(path: Path) -> pa.Table:
+    try:
+        mapped = pa.memory_map(str(path))
+        try:
+            return pa.ipc.open_stream(mapped).read_all()
+        except pa.ArrowInvalid:  # the other of Arrow's two forms
+            mapped.seek(0)
+            return pa.ipc.open_file(mapped).read_all()
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    reason = (str(error).splitlines() or ["it is empty"])[0].rstrip(".")
+    return DataError(f"{path}: cannot be read as a parquet or Arrow file ({reason})")

@@ -1,0 +1,100 @@
+"""Sources have the share of an epoch that their weights say, and nothing comes twice before all came once."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steermoe_core.data.batches import BucketedBatches
+from steermoe_core.data.mixing import Mixture, quotas
+from steermoe_core.errors import DataError
+
+EPOCHS = [[3, 5, 5, 5, 6, 6, 6], [1, 5, 5, 5, 6, 6, 6], [2, 5, 5, 5, 6, 6, 6]]
+weights_of = st.lists(st.floats(0.01, 100.0), min_size=1, max_size=5)
+
+
+@st.composite
+def sources_and_weights(draw):
+    """Return the source of each example, in any order, and a weight for each source."""
+    weights = draw(weights_of)
+    extra = draw(st.lists(st.integers(0, len(weights) - 1), max_size=40))
+    return draw(st.permutations([*range(len(weights)), *extra])), weights
+
+
+@given(weights_of, st.integers(5, 500))
+def test_quotas_are_proportional(weights: list[float], total: int) -> None:
+    """They add up, none is empty, and each is within one of its exact share where none had to be raised."""
+    found = quotas(weights, total)
+    exact = np.asarray(weights) / sum(weights) * total
+
+    assert sum(found) == total
+    assert min(found) >= 1
+    if (exact >= 1).all():
+        assert np.abs(found - exact).max() < 1 + 1e-9
+
+
+@given(sources_and_weights(), st.integers(0, 5), st.integers(0, 3))
+def test_an_epoch_has_its_shares(drawn, number: int, seed: int) -> None:
+    """Each source has its quota in each epoch."""
+    sources, weights = drawn
+
+    epoch = Mixture(sources, weights, seed).epoch(number)
+
+    counted = Counter(sources[index] for index in epoch)
+    assert [counted[source] for source in range(len(weights))] == quotas(weights, len(sources))
+    assert list(epoch) == sorted(epoch)
+
+
+@given(sources_and_weights(), st.integers(1, 6))
+def test_a_source_is_gone_through_before_it_begins_again(drawn, epochs: int) -> None:
+    """After any number of epochs no example of a source was seen two times more often than another."""
+    sources, weights = drawn
+    mixture = Mixture(sources, weights, 1)
+
+    seen = Counter(dict.fromkeys(range(len(sources)), 0))
+    seen.update(int(index) for number in range(epochs) for index in mixture.epoch(number))
+
+    for source in range(len(weights)):
+        counts = [count for index, count in seen.items() if sources[index] == source]
+        assert max(counts) - min(counts) <= 1
+
+
+@given(sources_and_weights(), st.integers(0, 3), st.integers(1, 4))
+def test_natural_weights_are_no_weights(drawn, seed: int, size: int) -> None:
+    """Sources weighed by their sizes make the very batches that are made without weights."""
+    sources, weights = drawn
+    natural = [sources.count(source) for source in range(len(weights))]
+    settings = {"batch_size": size, "bucket": 2, "seed": seed, "batches": 60}
+    seconds = [1.0 + index % 7 for index in range(len(sources))]
+
+    weighed = BucketedBatches(seconds, **settings, sources=sources, weights=natural)
+
+    assert list(weighed) == list(BucketedBatches(seconds, **settings))
+
+
+@given(sources_and_weights(), st.integers(0, 40))
+def test_any_position_can_be_the_start(drawn, position: int) -> None:
+    """Weights or not: going on from a position gives what an uninterrupted run would have given."""
+    sources, weights = drawn
+    batches = BucketedBatches(
+        [1.0] * len(sources), batch_size=3, bucket=2, seed=1, batches=40, sources=sources, weights=weights
+    )
+
+    assert list(batches.start(position)) == list(batches)[position:]
+
+
+def test_the_order_is_the_same_everywhere() -> None:
+    """It is written down here: no version or machine may change it."""
+    mixture = Mixture([0, 0, 0, 0, 0, 1, 1], [1.0, 6.0], 17)
+
+    assert [mixture.epoch(number).tolist() for number in range(3)] == EPOCHS
+
+
+def test_a_source_without_clips_has_no_share() -> None:
+    """When the filters left nothing of a source, its weight cannot be kept."""
+    with pytest.raises(DataError, match=r"no clip is left of source 2 of data\.train"):
+        Mixture([0, 0], [1.0, 1.0], 17)
