@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
-from attrs.validators import deep_iterable, ge, gt
+from attrs.validators import deep_iterable, ge, gt, lt
 
 from steermoe_core.component import Selection, choose
 from steermoe_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @attrs.frozen(kw_only=True)
@@ -16,42 +19,82 @@ class NoAdapterConfig:
     """Nothing is trained in the encoder."""
 
 
+def chosen_layers(layers: Sequence[int], count: int) -> list[int]:
+    """Return the numbers of the layers that `adapter.layers` chooses, in order; all where it is empty.
+
+    :param count: layers that the encoder has.
+    :raises UsageError: it names a layer that is not there.
+    """
+    wrong = [layer for layer in layers if layer >= count]
+    if wrong:
+        msg = f"adapter.layers names layer {wrong[0]}, but the encoder's layers are 0 to {count - 1}"
+        raise UsageError(msg)
+    return sorted(set(layers)) or list(range(count))
+
+
 @attrs.frozen(kw_only=True)
 class SoftmaxRouterConfig:
-    """A dense soft mixture.
+    """Gates that add up to 1.
 
     :param temperature: logits are divided by it; higher values keep more experts in use.
+    :param jitter: in training, every number that the router sees is multiplied by one drawn from
+        [1 - jitter, 1 + jitter], so that it does not settle on a few experts early.
     """
 
     temperature: float = attrs.field(default=1.0, validator=gt(0.0))
+    jitter: float = attrs.field(default=0.0, validator=[ge(0.0), lt(1.0)])
 
 
 @attrs.frozen(kw_only=True)
-class SteeringConfig:
-    """Layer-wise steering of the encoder.
+class TopKRouterConfig(SoftmaxRouterConfig):
+    """The best experts of each frame share its weight, the others have none.
 
-    :param experts: steering vectors a layer; 1 is static steering.
-    :param layers: numbers of the steered layers, from 0; empty steers all.
-    :param scale: initial factor of every layer's shift.
+    :param k: experts a frame; one alone would always have the gate 1, and nothing to learn.
+    """
+
+    k: int = attrs.field(default=2, validator=ge(2))
+
+
+@attrs.frozen(kw_only=True)
+class ExpertsConfig:
+    """Experts, and how they are mixed for a frame.
+
+    :param experts: steering vectors at each place; 1 is static steering: the same vector for every frame,
+        and no router.
     :param start: standard deviation of the initial vectors; 0 starts exactly at the unsteered encoder.
     :param balance: weight of the load-balance loss KL(mean gate ‖ uniform) over valid frames.
     :param router: how gates come from a frame.
     """
 
     experts: int = attrs.field(default=8, validator=gt(0))
-    layers: list[int] = attrs.field(factory=list, validator=deep_iterable(ge(0)))
-    scale: float = attrs.field(default=0.1, validator=gt(0.0))
     start: float = attrs.field(default=0.01, validator=ge(0.0))
     balance: float = attrs.field(default=0.0, validator=ge(0.0))
     router: Selection = choose("router", default="softmax")
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse a router that wants more experts than there are."""
+        chosen = getattr(self.router, "config", None)
+        if isinstance(chosen, TopKRouterConfig) and chosen.k > self.experts:
+            msg = f"router.k is {chosen.k}, but experts is {self.experts}; lower k or take more experts"
+            raise ValueError(msg)
+
+
+@attrs.frozen(kw_only=True)
+class SteeringConfig(ExpertsConfig):
+    """Layer-wise steering of the encoder.
+
+    :param layers: numbers of the steered layers, from 0; empty steers all.
+    :param scale: initial factor of every layer's shift.
+    :param bounded: keep every layer's factor between 0 and twice its initial value.
+    """
+
+    layers: list[int] = attrs.field(factory=list, validator=deep_iterable(ge(0)))
+    scale: float = attrs.field(default=0.1, validator=gt(0.0))
+    bounded: bool = False
+
     def steered(self, count: int) -> list[int]:
         """Return the numbers of the steered layers of an encoder with ``count`` layers, in order."""
-        wrong = [layer for layer in self.layers if layer >= count]
-        if wrong:
-            msg = f"adapter.layers names layer {wrong[0]}, but the encoder's layers are 0 to {count - 1}"
-            raise UsageError(msg)
-        return sorted(set(self.layers)) or list(range(count))
+        return chosen_layers(self.layers, count)
 
 
 @attrs.frozen(kw_only=True)
@@ -73,10 +116,22 @@ class LinearConfig:
     :param pool: time pooling before the map.
     :param start: `random` weights, or `ridge`: least squares onto the embeddings of the transcripts'
         tokens under a uniform alignment, solved before the first step.
+    :param trained: false keeps the map as it starts, so that the adapter alone is trained.
     """
 
     pool: PoolConfig = attrs.field(factory=PoolConfig)
     start: Literal["random", "ridge"] = "random"
+    trained: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class IdentityConfig:
+    """Frames are audio tokens as they are; the encoder's width has to be the language model's.
+
+    :param pool: time pooling; stacking multiplies the width by its kernel.
+    """
+
+    pool: PoolConfig = attrs.field(factory=lambda: PoolConfig(kind="none"))
 
 
 @attrs.frozen(kw_only=True)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import distributed
 
 if TYPE_CHECKING:
     from steermoe_core.data.padded import Padded
@@ -17,11 +18,11 @@ DEAD = 0.05
 def balance_loss(gates: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Return KL(mean gate ‖ uniform) over the valid frames, in nats: 0 when all experts are used alike.
 
-    :param gates: (B,T,E).
+    :param gates: (B,T,E); of gates that may be negative, the size counts.
     :param mask: (B,T), true at valid frames.
     """
-    usage = gates[mask].mean(0)  # (E,)
-    usage = usage / usage.sum()
+    usage = gates[mask].abs().mean(0)  # (E,)
+    usage = usage / usage.sum().clamp_min(1e-9)
     return (usage * (usage.clamp_min(1e-9) * len(usage)).log()).sum()
 
 
@@ -34,16 +35,28 @@ class GateStatistics:
         self.relative = torch.zeros(layers, dtype=torch.float64)
         self.frames = torch.zeros(layers, dtype=torch.float64)
 
+    @torch.no_grad()
     def add(self, row: int, frames: Padded, gates: torch.Tensor, shift: torch.Tensor) -> None:
-        """Add a batch: ``frames`` (B,T,D) before steering, ``gates`` (B,T,E), ``shift`` (B,T,D)."""
+        """Add a batch: ``frames`` (B,T,D) before steering, ``gates`` (B,T,E), ``shift`` (B,T,D).
+
+        Of gates that may be negative, the size counts: an expert's share of a frame is |g| / Σ|g|.
+        """
         mask = frames.mask
-        valid = gates[mask].double()  # (N,E)
-        weights = valid / valid.sum(-1, keepdim=True)
+        valid = gates[mask].double().abs()  # (N,E)
+        weights = valid / valid.sum(-1, keepdim=True).clamp_min(1e-12)
         norms = shift[mask].norm(dim=-1) / frames.values[mask].norm(dim=-1).clamp_min(1e-9)
         self.usage[row] += valid.sum(0).cpu()
         self.entropy[row] += torch.special.entr(weights).sum().cpu()
         self.relative[row] += norms.double().sum().cpu()
         self.frames[row] += len(valid)
+
+    def put_together(self) -> None:
+        """Add what the other processes of a run saw: a collective where there are several."""
+        if not distributed.is_available() or not distributed.is_initialized():
+            return
+        seen: list[Any] = [None] * distributed.get_world_size()
+        distributed.all_gather_object(seen, (self.usage, self.entropy, self.relative, self.frames))
+        self.usage, self.entropy, self.relative, self.frames = map(sum, zip(*seen, strict=True))
 
     def record(self, row: int) -> dict[str, Any]:
         """Return the layer's figures as plain numbers.

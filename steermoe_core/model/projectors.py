@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from steermoe_core.data.padded import Padded
+from steermoe_core.errors import UsageError
 from steermoe_core.model.pooling import pool, pooled_length, pooled_width
 from steermoe_core.model.ridge import Ridge
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from steermoe_core.model.config import LinearConfig, MlpConfig
+    from steermoe_core.model.config import IdentityConfig, LinearConfig, MlpConfig
     from steermoe_core.model.decoder import Decoder
 
 
@@ -56,6 +57,29 @@ class Projector(nn.Module):
         return {"projector": list(self.parameters())}
 
 
+class IdentityProjector(Projector):
+    """Pooling alone: frames are audio tokens.
+
+    :raises UsageError: frames have another width than the language model's embeddings.
+    """
+
+    def __init__(self, config: IdentityConfig, width: int, decoder: Decoder) -> None:
+        super().__init__()
+        self.config = config
+        if (given := pooled_width(config.pool, width)) != decoder.width:
+            msg = (
+                f"projector identity hands on frames of width {given}, but the language model reads vectors "
+                f"of width {decoder.width}; use a projector that maps one to the other, such as linear"
+            )
+            raise UsageError(msg)
+
+    def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
+        return pool(self.config.pool, frames), None
+
+    def tokens(self, frames: int) -> int:
+        return pooled_length(self.config.pool, frames)
+
+
 class LinearProjector(Projector):
     """Pooling, then one linear map with bias."""
 
@@ -63,6 +87,8 @@ class LinearProjector(Projector):
         super().__init__()
         self.config = config
         self.map = nn.Linear(pooled_width(config.pool, width), decoder.width)
+        if not config.trained:
+            _keep(self.map)
         self.begin_batches = 64 if config.start == "ridge" else 0
         self._embeddings = decoder.embed
 
@@ -99,3 +125,10 @@ class MlpProjector(Projector):
 
     def tokens(self, frames: int) -> int:
         return pooled_length(self.config.pool, frames)
+
+
+def _keep(linear: nn.Linear) -> None:
+    """Turn the parameters of a map into buffers: saved with the adapter as they start, never trained."""
+    for name, parameter in list(linear.named_parameters()):
+        delattr(linear, name)
+        linear.register_buffer(name, parameter.detach())

@@ -10,6 +10,7 @@ and trains V (L,E,D), W (L,E,D), b (L,E) and scale (L). The router sees the unst
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,41 +19,40 @@ from torch import nn
 from steermoe_core.data.padded import Padded
 from steermoe_core.model.adapter import Adapter
 from steermoe_core.model.gates import GateStatistics, balance_loss
+from steermoe_core.model.recompute import again
+from steermoe_core.model.routers import Static
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from steermoe_core.model.config import SteeringConfig
+    from steermoe_core.model.config import ExpertsConfig, SteeringConfig
     from steermoe_core.model.encoder import Encoder
 
 
-class Steering(Adapter):
-    """Steers the chosen layers of an encoder; knows nothing of the encoder but its width and layer count."""
+class Bank(Adapter):
+    """Rows of experts and their router: what steering at any place consists of.
 
-    def __init__(self, config: SteeringConfig, encoder: Encoder, build: Callable[..., Any]) -> None:
+    :param rows: places that are steered.
+    """
+
+    def __init__(self, config: ExpertsConfig, width: int, rows: int, build: Callable[..., Any]) -> None:
         super().__init__()
-        layers = config.steered(encoder.layers)
-        self.rows = {layer: row for row, layer in enumerate(layers)}
-        self.first_layer = layers[0]
-        shape = (len(layers), config.experts, encoder.width)
-        self.vectors = nn.Parameter(torch.randn(shape) * config.start)  # (L,E,D)
-        self.scales = nn.Parameter(torch.full((len(layers),), config.scale))  # (L,)
-        self.router = build(config.router, encoder.width, config.experts, len(layers))
+        experts = config.experts
+        self.vectors = nn.Parameter(torch.randn(rows, experts, width) * config.start)  # (L,E,D)
+        self.router = build(config.router, width, experts, rows) if experts > 1 else Static()
         self.balance = config.balance
         self._balance_losses: list[torch.Tensor] = []
         self._seen: GateStatistics | None = None
 
-    def tap(self, layer: int, frames: Padded) -> Padded:
-        if layer not in self.rows:
-            return frames
-        row = self.rows[layer]
+    def steered(self, row: int, frames: Padded, scale: torch.Tensor | float = 1.0) -> Padded:
+        """Return frames (B,T,D) with a row's mixture of vectors added."""
         gates = self.router(frames.values.to(self.vectors.dtype), row)  # (B,T,E)
-        shift = self.scales[row] * (gates @ self.vectors[row])  # (B,T,D)
+        shift = scale * (gates @ self.vectors[row])  # (B,T,D)
         self._record(row, frames, gates, shift)
         return Padded(frames.values + shift.to(frames.values.dtype), frames.lengths)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        return {"steering": [self.vectors], "scales": [self.scales], "router": list(self.router.parameters())}
+        return {"steering": [self.vectors], "router": list(self.router.parameters())}
 
     def penalty(self) -> torch.Tensor | None:
         losses, self._balance_losses = self._balance_losses, []
@@ -65,13 +65,46 @@ class Steering(Adapter):
         seen, self._seen = self._seen, None
         if seen is None:
             return []
-        return [
-            {"layer": layer, "scale": self.scales[row].item(), **seen.record(row)}
-            for layer, row in self.rows.items()
-        ]
+        seen.put_together()
+        return [{**self.place(row), **seen.record(row)} for row in range(len(self.vectors))]
+
+    @abstractmethod
+    def place(self, row: int) -> dict[str, Any]:
+        """Return what a row's record begins with: its ``layer`` and ``scale``."""
 
     def _record(self, row: int, frames: Padded, gates: torch.Tensor, shift: torch.Tensor) -> None:
         if self.balance and torch.is_grad_enabled():
-            self._balance_losses.append(balance_loss(gates, frames.mask))
-        if self._seen is not None:
+            loss = balance_loss(gates, frames.mask)
+            if not again():
+                self._balance_losses.append(loss)
+        if self._seen is not None and not again():
             self._seen.add(row, frames, gates.detach(), shift.detach())
+
+
+class Steering(Bank):
+    """Steers the chosen layers of an encoder; knows nothing of the encoder but its width and layer count."""
+
+    def __init__(self, config: SteeringConfig, encoder: Encoder, build: Callable[..., Any]) -> None:
+        layers = config.steered(encoder.layers)
+        super().__init__(config, encoder.width, len(layers), build)
+        self.rows = {layer: row for row, layer in enumerate(layers)}
+        self.first_layer = layers[0]
+        self.bound = 2 * config.scale if config.bounded else None
+        # A bounded scale starts half-way: sigmoid(0) is a half.
+        self.scales = nn.Parameter(torch.full((len(self.rows),), 0.0 if self.bound else config.scale))  # (L,)
+
+    def tap(self, layer: int, frames: Padded) -> Padded:
+        if layer not in self.rows:
+            return frames
+        row = self.rows[layer]
+        return self.steered(row, frames, self.scale(row))
+
+    def scale(self, row: int) -> torch.Tensor:
+        """Return the factor of a row's shift."""
+        return self.scales[row] if self.bound is None else self.bound * self.scales[row].sigmoid()
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        return {**super().groups(), "scales": [self.scales]}
+
+    def place(self, row: int) -> dict[str, Any]:
+        return {"layer": list(self.rows)[row], "scale": self.scale(row).item()}

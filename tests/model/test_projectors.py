@@ -10,9 +10,10 @@ import torch
 
 from steermoe_core.data.layout import ids
 from steermoe_core.data.padded import Padded
-from steermoe_core.model.config import LinearConfig, MlpConfig, PoolConfig
+from steermoe_core.errors import UsageError
+from steermoe_core.model.config import IdentityConfig, LinearConfig, MlpConfig, PoolConfig
 from steermoe_core.model.pooling import pool
-from steermoe_core.model.projectors import LinearProjector, MlpProjector, Projector
+from steermoe_core.model.projectors import IdentityProjector, LinearProjector, MlpProjector, Projector
 from steermoe_core.model.ridge import Ridge
 from tests.parts import decoder
 
@@ -154,3 +155,73 @@ class TestRidge:
         ridge.solve_into(linear)
 
         assert torch.equal(linear.weight, before)
+
+
+class TestIdentity:
+    """Frames as audio tokens."""
+
+    def test_is_pooling_alone(self, language_model: CausalLM) -> None:
+        """Nothing is trained; lengths follow the pooling."""
+        width = language_model.width
+        frames = Padded.stack([torch.randn(7, width), torch.randn(4, width)])
+
+        for config in (IdentityConfig(), IdentityConfig(pool=PoolConfig(kernel=2))):
+            projector = IdentityProjector(config, width, language_model)
+            audio, loss = projector(frames)
+
+            assert loss is None
+            assert torch.equal(audio.values, pool(config.pool, frames).values)
+            assert audio.lengths.tolist() == [projector.tokens(7), projector.tokens(4)]
+            assert projector.groups() == {"projector": []}
+        assert IdentityConfig().pool.kind == "none"
+
+    def test_counts_the_width_after_stacking(self, language_model: CausalLM) -> None:
+        """Four frames of 8 side by side are as wide as the language model."""
+        config = IdentityConfig(pool=PoolConfig(kind="stack", kernel=4))
+        frames = Padded.stack([torch.randn(8, 8)])
+
+        audio, _ = IdentityProjector(config, 8, language_model)(frames)
+
+        assert audio.values.shape == (1, 2, language_model.width)
+
+    def test_names_both_widths_where_they_differ(self, language_model: CausalLM) -> None:
+        """A user learns what to use instead."""
+        with pytest.raises(
+            UsageError, match=r"width 6, but the language model reads vectors of width 32; use .*linear"
+        ):
+            IdentityProjector(IdentityConfig(), WIDTH, language_model)
+
+
+class TestUntrained:
+    """`trained = false`: a linear map that stays as it starts."""
+
+    def test_has_no_parameters_but_a_state(self, language_model: CausalLM) -> None:
+        """So that it is saved, and no optimizer ever sees it; gradients pass through it to the frames."""
+        torch.manual_seed(0)
+        fixed = LinearProjector(LinearConfig(trained=False), WIDTH, language_model)
+        torch.manual_seed(0)
+        plain = LinearProjector(LinearConfig(), WIDTH, language_model)
+        values = torch.randn(1, 8, WIDTH, requires_grad=True)
+        frames = Padded(values, torch.tensor([8]))
+
+        assert list(fixed.parameters()) == []
+        assert fixed.groups() == {"projector": []}
+        assert {name: tuple(t.shape) for name, t in fixed.state_dict().items()} == {
+            name: tuple(t.shape) for name, t in plain.state_dict().items()
+        }
+        torch.testing.assert_close(fixed(frames)[0].values, plain(frames)[0].values)
+        fixed(frames)[0].values.sum().backward()
+        assert values.grad is not None
+        assert values.grad.any()
+
+    def test_can_start_from_ridge(self, language_model: CausalLM) -> None:
+        """The solution is written into it as into a trained one."""
+        pairs = [(random_frames(9, 4), ids([[2, 3, 4], [5, 6]]))]
+        solved = []
+        for trained in (True, False):
+            config = LinearConfig(pool=PoolConfig(kind="none"), start="ridge", trained=trained)
+            projector = LinearProjector(config, WIDTH, language_model)
+            projector.begin([], pairs)
+            solved.append(projector.map.weight)
+
+        assert torch.equal(*solved)

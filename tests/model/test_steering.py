@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from steermoe_core.component import Selection
 from steermoe_core.data.padded import Padded
 from steermoe_core.errors import UsageError
+from steermoe_core.model.adapter import NoAdapter
 from steermoe_core.model.config import SoftmaxRouterConfig, SteeringConfig
 from steermoe_core.model.gates import GateStatistics, balance_loss
 from steermoe_core.model.routers import SoftmaxRouter
-from tests.parts import TinyConfig, TinyEncoder, noise, steering
+from tests.parts import TinyConfig, TinyEncoder, batch, joined, noise, steering
 
 if TYPE_CHECKING:
+    from steermoe_core.model.joined import Joined
     from steermoe_core.model.steering import Steering
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -52,10 +54,9 @@ def naive(adapter: Steering, row: int, frame: torch.Tensor) -> torch.Tensor:
     return frame + torch.tensor(shift, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("experts", [1, 4])
-def test_tap_computes_the_formulas(encoder: TinyEncoder, experts: int) -> None:
+def test_tap_computes_the_formulas(encoder: TinyEncoder) -> None:
     """X = u + scale[l] · Σ_e softmax(W[l] u + b[l])[e] · V[l,e], frame by frame."""
-    adapter = steering(encoder, experts=experts)
+    adapter = steering(encoder)
     frames = Padded(torch.randn(2, 3, encoder.width), torch.tensor([3, 2]))
 
     for layer in range(encoder.layers):
@@ -83,6 +84,23 @@ def test_start_zero_is_the_unsteered_encoder(encoder: TinyEncoder, features: Pad
     assert torch.equal(steered.values, encoder(features).values)
 
 
+def test_start_zero_is_the_linear_baseline(encoder: TinyEncoder, decoder_folder: str) -> None:
+    """Loss and logits of step 0 are those without an adapter, and the vectors have a gradient."""
+    baseline = joined(decoder_folder, NoAdapter(None), encoder=encoder)
+    steered = joined(decoder_folder, steering(encoder, start=0.0), encoder=encoder)
+    given_batch = batch(encoder)
+
+    def logits(model: Joined) -> torch.Tensor:
+        inputs, prefix = model.inputs(given_batch, model.audio(given_batch.features), answered=True)
+        return model.decoder.logits(model.hidden(inputs, prefix))
+
+    loss = steered(given_batch, 9)
+    assert torch.equal(logits(steered), logits(baseline))
+    assert torch.equal(loss, baseline(given_batch, 9))
+    loss.backward()
+    assert steered.adapter.vectors.grad.flatten(1).any(1).all()
+
+
 def test_uniform_gates_add_the_mean_vector(encoder: TinyEncoder) -> None:
     """A router of zeros weighs all experts alike."""
     adapter = steering(encoder)
@@ -96,14 +114,49 @@ def test_uniform_gates_add_the_mean_vector(encoder: TinyEncoder) -> None:
     torch.testing.assert_close(shift, expected, **CLOSE)
 
 
-def test_one_expert_is_static_steering(encoder: TinyEncoder) -> None:
-    """With one expert every frame is shifted alike, whatever the router says."""
-    adapter = steering(encoder, experts=1)
+def test_one_expert_is_static_steering(encoder: TinyEncoder, features: Padded) -> None:
+    """With one expert every frame is shifted alike; all that is trained has a gradient."""
+    adapter = steering(encoder, experts=1, balance=0.1)
     frames = Padded(torch.randn(2, 4, encoder.width), torch.tensor([4, 4]))
 
     shift = adapter.tap(0, frames).values - frames.values
 
     torch.testing.assert_close(shift, (adapter.scales[0] * adapter.vectors[0, 0]).expand(2, 4, -1), **CLOSE)
+    adapter.watch()
+    encoder(features, adapter.tap).values.square().sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in adapter.parameters())
+    assert adapter.penalty() == 0
+    assert [record["effective"] for record in adapter.statistics()] == [1.0, 1.0, 1.0]
+
+
+class TestBoundedScale:
+    """`bounded = true`: a layer's factor is 2 · scale · sigmoid(trained number)."""
+
+    def test_starts_as_the_free_one(self, encoder: TinyEncoder, features: Padded) -> None:
+        """Step 0 is the same, and the statistics show the factor that works."""
+        free, bounded = steering(encoder), steering(encoder, bounded=True)
+        bounded.watch()
+
+        found = encoder(features, bounded.tap).values
+
+        assert torch.equal(found, encoder(features, free.tap).values)
+        assert [record["scale"] for record in bounded.statistics()] == [0.5, 0.5, 0.5]
+
+    def test_stays_between_zero_and_twice_its_start(self, encoder: TinyEncoder) -> None:
+        """However far the trained numbers go."""
+        adapter = steering(encoder, bounded=True)
+        with torch.no_grad():
+            adapter.scales.copy_(torch.tensor([-30.0, 30.0, 1.0]))
+        expected = [0.0, 1.0, 1 / (1 + math.exp(-1))]
+
+        assert [adapter.scale(row).item() for row in range(3)] == pytest.approx(expected, abs=1e-6)
+
+    def test_learns(self, encoder: TinyEncoder, features: Padded) -> None:
+        """Its gradient reaches every layer's number."""
+        adapter = steering(encoder, bounded=True)
+        encoder(features, adapter.tap).values.square().sum().backward()
+
+        assert adapter.scales.grad.all()
 
 
 def test_only_chosen_layers_are_steered(encoder: TinyEncoder) -> None:
@@ -191,6 +244,16 @@ class TestBalance:
             0, abs=1e-6
         )
 
+    def test_takes_the_size_of_negative_gates(self) -> None:
+        """Gates against a vector use it as much as gates along it; no gate at all is no number to fear."""
+        signs = torch.tensor([1.0, -1.0, 1.0, -1.0])
+        mask = torch.ones(1, 4, dtype=torch.bool)
+
+        assert balance_loss(signs.expand(1, 4, 4), mask).item() == pytest.approx(0, abs=1e-6)
+        lone = balance_loss(-torch.eye(4)[:1].expand(1, 4, 4), mask).item()
+        assert lone == pytest.approx(math.log(4), abs=1e-5)
+        assert math.isfinite(balance_loss(torch.zeros(1, 4, 4), mask).item())
+
     def test_is_the_weighted_mean_over_layers_once(self, encoder: TinyEncoder, features: Padded) -> None:
         """`penalty` gives each forward pass's loss once, and nothing where nothing is to be learned."""
         adapter = steering(encoder, balance=0.3)
@@ -257,6 +320,25 @@ class TestStatistics:
         statistics.add(0, Padded(torch.ones(1, 10, 2), torch.tensor([10])), gates, torch.ones(1, 10, 2))
 
         assert statistics.record(0)["dead"] == 1
+
+    def test_of_negative_gates_are_of_their_size(self) -> None:
+        """An expert's share of a frame is |g| / Σ|g|: the same figures as for gates without their signs."""
+        gates = torch.randn(1, 10, 4, generator=torch.Generator().manual_seed(1))
+        frames = Padded(torch.ones(1, 10, 2), torch.tensor([10]))
+        records = []
+        for given_gates in (gates, gates.abs(), torch.zeros_like(gates)):
+            statistics = GateStatistics(1, 4)
+            statistics.add(0, frames, given_gates, torch.ones(1, 10, 2))
+            records.append(statistics.record(0))
+        shares = (gates.abs() / gates.abs().sum(-1, keepdim=True))[0].double()
+
+        assert records[0] == records[1]
+        assert records[0]["entropy"] == pytest.approx(
+            -(shares * shares.log()).sum(-1).mean().item(), abs=1e-5
+        )
+        assert sum(records[0]["load"]) == pytest.approx(1.0, abs=1e-5)
+        assert 0.0 < records[0]["usage_entropy"] <= math.log(4)
+        assert all(math.isfinite(records[2][name]) for name in ("entropy", "usage_entropy", "effective"))
 
     def test_stop_with_the_record(self, encoder: TinyEncoder, features: Padded) -> None:
         """Without `watch` nothing is collected; `statistics` ends the watch."""

@@ -1,0 +1,34 @@
+"""LoRA inside the frozen encoder for steermoe; imports neither torch nor peft."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from steermoe_core import Component, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@hookimpl
+def steermoe_adapters() -> Iterator[Component]:
+    """Yield low-rank adapters of the encoder's linear maps."""
+    yield Component(
+        name="lora",
+        api=1,
+        summary="low-rank matrices beside the linear maps of the encoder's layers",
+        config="steermoe_lora.config:LoraConfig",
+        factory="steermoe_lora.adapter:Lora",
+    )
+
+
+@hookimpl
+def steermoe_callbacks() -> Iterator[Component]:
+    """Yield the watcher of these matrices."""
+    yield Component(
+        name="lora-analysis",
+        api=1,
+        summary="norms of the low-rank matrices, and of their product beside the frozen weight",
+        config="steermoe_lora.config:LoraAnalysisConfig",
+        factory="steermoe_lora.analysis:LoraAnalysis",
+    )
