@@ -48,29 +48,40 @@ def run(args: Namespace, session: Session) -> int:
 
 def _tables(found: dict[str, Any]) -> Iterable[Table]:
     way, memory = found["shapes"], found["memory_bytes"]
-    yield _table(
-        "parts", ("kind", "name", "distribution", "weights"), [part.values() for part in found["parts"]]
-    )
+    parts = [[p["kind"], p["name"], p["distribution"], _weights(p)] for p in found["parts"]]
+    yield _table("parts", ("kind", "name", "distribution", "weights"), parts)
     steps = [
         ("samples", f"{way['samples']:,}"),
         ("encoder frames", " × ".join(map(str, way["frames"]))),
         ("audio tokens, at most", " × ".join(map(str, way["audio_tokens"]))),
-        (
-            "decoder positions",
-            f"{way['before']} before + {way['audio_tokens'][0]} audio + {way['after']} after",
-        ),
-        ("of the decoder's context", f"{way['positions']:,} of {way['context']:,}"),
+        *_positions(way),
     ]
     yield _table(f"a clip of {way['seconds']:g} s", ("stage", "size"), steps)
     counts = [(row["part"], f"{row['trainable']:,}", f"{row['frozen']:,}") for row in found["parameters"]]
     yield _table("parameters", ("part", "trainable", "frozen"), counts)
     sizes = [(name, f"{size / 2**20:,.0f} MiB") for name, size in memory.items()]
     yield _table("memory of a training step, estimated", ("for", "size"), sizes)
-    rows = [
-        (row["split"], f"{row['clips']:,}", f"{row['seconds'] / 60:.1f} min", row["note"])
-        for row in found["data"]
-    ]
+    rows = [(row["split"], *_amount(row), row["note"]) for row in found["data"]]
     yield _table("data", ("split", "clips", "length", "note"), rows)
+
+
+def _weights(part: dict[str, Any]) -> str:
+    return f"{part['weights']} (not on this machine)" if part["here"] is False else part["weights"]
+
+
+def _positions(way: dict[str, Any]) -> list[tuple[str, str]]:
+    if way["positions"] is None:
+        unknown = "unknown (the decoder's tokenizer is not on this machine)"
+        return [("prompt tokens", unknown), ("the decoder's context", f"{way['context']:,}")]
+    parts = f"{way['before']} before + {way['audio_tokens'][0]} audio + {way['after']} after"
+    total = f"{way['positions']:,} of {way['context']:,}"
+    return [("decoder positions", parts), ("of the decoder's context", total)]
+
+
+def _amount(row: dict[str, Any]) -> tuple[str, str]:
+    if row["clips"] is None:
+        return "–", "–"
+    return f"{row['clips']:,}", f"{row['seconds'] / 60:.1f} min"
 
 
 def _table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from contextlib import contextmanager
+import re
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +16,20 @@ from safetensors import SafetensorError
 from steermoe_core.errors import SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from torch import nn
+
+    #: Keyword arguments of transformers configs, `model_type` among them, by hub id.
+    Facts = Mapping[str, Mapping[str, Any]]
 
 # DeepSpeed, where it is installed, announces on stdout that a CPU is a CPU; stdout belongs to results.
 logging.getLogger("DeepSpeed").addFilter(
     lambda record: "Setting accelerator to CPU" not in record.getMessage()
 )
 
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_WEIGHT_FILES = {".safetensors", ".bin", ".gguf", ".tar"}
 _SHAPES_ONLY: ContextVar[bool] = ContextVar("shapes_only", default=False)
 
 
@@ -38,23 +44,57 @@ def shapes_only() -> Iterator[None]:
         _SHAPES_ONLY.reset(token)
 
 
-def pretrained(auto_class: Any, weights: str, **options: Any) -> Any:
+def pretrained(auto_class: Any, weights: str, *, known: Facts | None = None, **options: Any) -> Any:
     """Return a Hugging Face model with its weights; inside `shapes_only`, the same model without them.
 
     :param auto_class: a transformers class with `from_pretrained`.
     :param weights: a local folder, a .gguf file or a hub id.
+    :param known: configs of published models by hub id, for shapes of models that are not on this machine.
     :param options: passed on, such as ``dtype`` or ``attn_implementation``.
-    :raises SetupError: the weights are not there.
+    :raises SetupError: the weights are not there; inside `shapes_only`, the shapes are not known.
     """
     if not _SHAPES_ONLY.get():
         return load(auto_class, weights, **options)
-    from transformers import AutoConfig
-
     build = getattr(auto_class, "from_config", None) or auto_class._from_config  # noqa: SLF001 - its only spelling
-    config = load(AutoConfig, weights)
+    config = _config(weights, known or {})
     if options.get("dtype") == "auto":
         options["dtype"] = config.dtype or torch.get_default_dtype()
     return build(config, **options)
+
+
+def prepared(auto_class: Any, weights: str, otherwise: Callable[[], Any]) -> Any:
+    """Return a tokenizer or feature extractor.
+
+    :param otherwise: makes what stands in for one that is not on this machine, inside `shapes_only`.
+    :raises SetupError: there is nothing of that name, outside `shapes_only`.
+    """
+    if not _SHAPES_ONLY.get():
+        return load(auto_class, weights)
+    try:
+        return load(auto_class, weights, local_files_only=True)
+    except SetupError:
+        return otherwise()
+
+
+def _config(weights: str, known: Facts) -> Any:
+    """Return a model's config from this machine, or else from the known facts; nothing is fetched for it.
+
+    :raises SetupError: neither has it.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return load(AutoConfig, weights, local_files_only=True)
+    except SetupError:
+        if weights in known:
+            return AutoConfig.for_model(**known[weights])
+        if Path(weights).exists() or not _HUB_ID.fullmatch(weights):
+            raise
+        msg = (
+            f"the shapes of {weights!r} are not known: its config is not on this machine, and no config is "
+            f"fetched for them; get it with `hf download {weights} config.json`"
+        )
+        raise SetupError(msg) from None
 
 
 def load(auto_class: Any, weights: str, **options: Any) -> Any:
@@ -80,15 +120,29 @@ def load(auto_class: Any, weights: str, **options: Any) -> Any:
         raise SetupError(msg) from error
 
 
-def fingerprint(module: nn.Module) -> str:
-    """Return the SHA-256 of every tensor of the module that is not trained, by name: its identity."""
+def at_hand(weights: str) -> bool:
+    """Tell whether weights are on this machine: a folder, a file, or in the hub's own cache."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    cached = Path(HF_HUB_CACHE, "models--" + weights.replace("/", "--"), "snapshots")
+    return Path(weights).exists() or any(file.suffix in _WEIGHT_FILES for file in cached.glob("*/*"))
+
+
+def fingerprint(
+    module: nn.Module, whole: Callable[[torch.Tensor], AbstractContextManager[object]] = nullcontext
+) -> str:
+    """Return the SHA-256 of every tensor of the module that is not trained, by name: its identity.
+
+    :param whole: makes a tensor readable inside a block, where it is split over processes.
+    """
     digest = hashlib.sha256()
     trained = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted(module.state_dict(keep_vars=True).items()):
         if name in trained:
             continue
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        with whole(tensor):
+            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
 
 

@@ -40,8 +40,8 @@ def test_json(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "reason"),
     [
-        (["--set", 'data.train.path="nowhere"'], 1, "nowhere: there is no such folder"),
         (["--set", 'decoder.weights="/nowhere"'], 4, "no weights at '/nowhere'"),
+        (["--set", 'decoder.weights="nobody/nothing"'], 4, "`hf download nobody/nothing config.json`"),
         (["--seconds", "0"], 2, "'0' is not a number above 0"),
     ],
 )
@@ -51,3 +51,18 @@ def test_what_the_run_would_refuse(
     """The sentence and exit code of the run itself."""
     assert main(["plan", *rig.words(), *words]) == code
     assert reason in sentence(capsys)
+
+
+def test_what_is_not_on_this_machine(
+    rig: Rig, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights, tokenizer and data that are elsewhere are said to be; the rest of the plan is printed."""
+    monkeypatch.setenv("COLUMNS", "160")
+    sets = ('decoder.weights="HuggingFaceTB/SmolLM2-135M-Instruct"', 'data.train.path="nowhere"')
+    assert main(["plan", *rig.words(*sets)]) == 0
+
+    out = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "SmolLM2-135M-Instruct (not on this machine)" in out
+    assert "prompt tokens unknown (the decoder's tokenizer is not on this machine)" in out
+    assert "nowhere: there is no such folder" in out
+    assert "134,515,008" in out

@@ -22,17 +22,19 @@ from steermoe_core.model.config import (
     SoftmaxRouterConfig,
     SteeringConfig,
 )
-from steermoe_core.model.decoder import CausalLM
+from steermoe_core.model.decoder import CausalLM, load_tokenizer
 from steermoe_core.model.joined import Joined
 from steermoe_core.model.projectors import LinearProjector, MlpProjector
 from steermoe_core.model.soft_ctc import SoftCtcProjector
 from steermoe_core.model.steering import Steering
-from steermoe_core.model.weights import fingerprint, load, pretrained, shapes_only
+from steermoe_core.model.weights import at_hand, fingerprint, load, pretrained, shapes_only
 from tests.parts import TinyConfig, TinyEncoder, batch, build_router, joined
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+#: Keyword arguments of a config, as tables of published models have them.
+FACTS = {"model_type": "llama", "hidden_size": 24, "num_attention_heads": 2, "num_hidden_layers": 1}
 ROUTER = Selection("router", "softmax", SoftmaxRouterConfig())
 PARTS: dict[str, tuple[Any, Any]] = {
     "linear": (LinearProjector, LinearConfig()),
@@ -157,6 +159,32 @@ class TestShapesOnly:
 
         assert planned.embeddings.dtype == CausalLM(config).embeddings.dtype
 
+    def test_a_config_on_this_machine_comes_first(self, decoder_folder: str) -> None:
+        """What is known by heart stands in only for what is not here."""
+        known = {name: FACTS for name in (decoder_folder, "nobody/nothing")}
+        with shapes_only():
+            here = pretrained(AutoModelForCausalLM, decoder_folder, known=known)
+            elsewhere = pretrained(AutoModelForCausalLM, "nobody/nothing", known=known)
+
+        assert (here.config.hidden_size, elsewhere.config.hidden_size) == (32, 24)
+
+    def test_weights_are_never_made_of_facts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Outside the block the same name has to be fetched, or is an error."""
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        known = {"nobody/nothing": FACTS}
+
+        with pytest.raises(SetupError, match="no weights at 'nobody/nothing'"):
+            pretrained(AutoModelForCausalLM, "nobody/nothing", known=known)
+        with pytest.raises(SetupError, match="no weights at 'nobody/nothing'"):
+            load_tokenizer("nobody/nothing")
+        with shapes_only():
+            assert load_tokenizer("nobody/nothing") is None
+
+    def test_shapes_that_nobody_knows(self) -> None:
+        """Nothing is fetched for a plan; the sentence says how to."""
+        with shapes_only(), pytest.raises(SetupError, match="`hf download nobody/nothing config.json`"):
+            pretrained(AutoModelForCausalLM, "nobody/nothing")
+
     def test_ends_with_its_block(self, decoder_folder: str) -> None:
         """After the block, also when it fails, models have weights again."""
         with pytest.raises(ZeroDivisionError), shapes_only():
@@ -173,3 +201,19 @@ def test_missing_weights_are_named(tmp_path: Path) -> None:
         CausalLM(config)
     with pytest.raises(SetupError, match="no weights at"):
         load(AutoModelForCausalLM, str(tmp_path))
+
+
+def test_weights_are_at_hand_in_a_folder_or_in_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A config alone, which a look at a model leaves in the cache, is not enough."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    snapshot = tmp_path / "hub" / "models--somebody--small" / "snapshots" / "0123"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").touch()
+
+    assert not at_hand("somebody/small")
+    (snapshot / "model.safetensors").touch()
+    assert at_hand("somebody/small")
+    assert at_hand(str(tmp_path))
+    assert not at_hand("somebody/large")

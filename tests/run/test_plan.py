@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, WhisperFeatureExtractor, WhisperModel
 
 from steermoe_core.config.resolve import Resolved, resolve
 from steermoe_core.data.layout import ids
+from steermoe_core.model.known import LANGUAGE_MODELS
 from steermoe_core.plugins import load_registry
 from steermoe_core.run.build import Builder
 from steermoe_core.run.plan import memory, parameters, plan
+from steermoe_whisper.known import MODELS
 from tests.parts import noise, save_decoder, save_whisper
 from tests.rig import files, sentence
-from tests.tiny import DIGITS, write_folder
+from tests.tiny import DIGITS, tokenizer, write_folder
 
 if TYPE_CHECKING:
     from tests.rig import Rig
@@ -104,23 +109,57 @@ def kept_for_backward(model: Any, batch: Any) -> int:
 
 
 def test_any_decoder_can_be_planned(rig: Rig) -> None:
-    """Layers are counted whatever the decoder calls them; one without a stack of layers counts as one."""
+    """Layers are counted whatever the decoder calls them; one without a stack of layers is one layer."""
     model, _ = forward(rig)
     experiment = resolved(rig).experiment
     way = planned(rig)["shapes"]
     usual = memory(model, experiment, way)["activations"]
+    layers = model.decoder.model.model.layers
 
     class Renamed(nn.Module):
         width = model.decoder.width
         embeddings = model.decoder.embeddings
 
-        def __init__(self, layers: int) -> None:
+        def __init__(self, blocks: nn.Module) -> None:
             super().__init__()
-            self.blocks = nn.ModuleList(nn.Identity() for _ in range(layers))
+            self.blocks = blocks
 
-    for layers in (2, 1, 0):
-        model.decoder = Renamed(layers)
-        assert (memory(model, experiment, way)["activations"] == usual) is (layers == 2)
+    found = []
+    for blocks in (nn.ModuleList(layers), nn.ModuleList(layers[:1]), layers[0]):
+        model.decoder = Renamed(blocks)
+        found.append(memory(model, experiment, way)["activations"])
+    assert found[0] == usual > found[1] == found[2]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "precision"), [("float32", "fp32"), ("bfloat16", "bf16"), ("float32", "bf16")]
+)
+def test_memory_holds_for_the_layers_of_published_models(rig: Rig, dtype: str, precision: str) -> None:
+    """Four layers of Whisper-base and one of Qwen2.5-0.5B, at their real widths: within a third."""
+    sets = real_layers(rig.folder, dtype, precision)
+    found = planned(rig, *sets)["memory_bytes"]
+    model, batch = forward(rig, *sets)
+
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        kept = kept_for_backward(model, batch)
+
+    estimate = found["activations"] + found["logits"]
+    assert kept * 2 / 3 < estimate < kept * 4 / 3
+
+
+def real_layers(folder: Path, dtype: str, precision: str) -> list[str]:
+    """Write an encoder and a decoder of few layers of real width; return the settings that take them."""
+    language = {**LANGUAGE_MODELS["Qwen/Qwen2.5-0.5B-Instruct"], "num_hidden_layers": 1, "vocab_size": 64}
+    speech = {**MODELS["openai/whisper-base"], "encoder_layers": 4, "decoder_layers": 1}
+    AutoModelForCausalLM.from_config(AutoConfig.for_model(**language)).save_pretrained(folder / "qwen")
+    tokenizer().save_pretrained(folder / "qwen")
+    WhisperModel(AutoConfig.for_model(**speech)).save_pretrained(folder / "base")
+    WhisperFeatureExtractor(feature_size=80).save_pretrained(folder / "base")
+    return [
+        f'encoder={{use="whisper", weights="{folder}/base", dtype="{dtype}", input="true-length"}}',
+        f'decoder={{weights="{folder}/qwen", dtype="{dtype}"}}',
+        f'train.precision="{precision}"',
+    ]
 
 
 def test_no_weight_is_read(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,3 +211,59 @@ def test_parts_come_with_their_origin(rig: Rig) -> None:
     assert found[0]["distribution"] == "steermoe-rig 1.0"
     assert found[3]["weights"].startswith("/")
     assert {part["kind"] for part in found[4:]} == {"collator", "dataset", "metric", "callback"}
+
+
+def test_a_plan_needs_neither_weights_nor_a_tokenizer(rig: Rig) -> None:
+    """A folder with a config alone: shapes and counts are whole, what the tokenizer knows is unknown."""
+    before = planned(rig)
+    bare = rig.folder / "bare"
+    bare.mkdir()
+    shutil.copy(Path(before["parts"][3]["weights"], "config.json"), bare)
+
+    found = planned(rig, f'decoder.weights="{bare}"')
+
+    assert found["parameters"] == before["parameters"]
+    way = found["shapes"]
+    assert (way["before"], way["after"], way["positions"]) == (None, None, None)
+    assert way["audio_tokens"] == before["shapes"]["audio_tokens"]
+    assert found["data"][0]["clips"] == 10
+    assert "lengths of answers are unknown" in found["data"][0]["note"]
+
+
+def test_data_that_is_not_here_is_a_row_with_the_reason(rig: Rig) -> None:
+    """The rest of the plan stands; the other splits are read."""
+    found = planned(rig, 'data.train.path="nowhere"', 'data.eval.other.path="nowhere"')["data"]
+
+    assert [row["clips"] for row in found] == [None, 4, None]
+    assert [row["seconds"] is None for row in found] == [True, False, True]
+    assert all("nowhere: there is no such folder" in found[number]["note"] for number in (0, 2))
+
+
+def test_it_is_said_which_weights_are_here(rig: Rig) -> None:
+    """A folder is; a model of the hub that nobody fetched is not; a part without weights says nothing."""
+    sets = ['encoder={use="whisper", weights="openai/whisper-base"}']
+
+    assert [part["here"] for part in planned(rig)["parts"][:4]] == [None, None, None, True]
+    assert planned(rig, *sets)["parts"][0]["here"] is False
+
+
+def test_recomputation_keeps_less(rig: Rig) -> None:
+    """Of a part that is recomputed, a layer's inputs and one layer as a whole; of the other, all."""
+    none, encoder, decoder, both = (
+        planned(rig, f"train.recompute={parts}")["memory_bytes"]["activations"]
+        for parts in ("[]", '["encoder"]', '["decoder"]', '["encoder", "decoder"]')
+    )
+
+    assert both < min(encoder, decoder)
+    assert max(encoder, decoder) < none
+    assert none - both == (none - encoder) + (none - decoder)
+
+
+def test_what_validates_is_checked(rig: Rig) -> None:
+    """A metric that is not there is told before anybody trains."""
+    validate = ('data.validate={use="folder", path="dev"}', 'train.validate={every=2, metric="war"}')
+
+    (row,) = (row for row in planned(rig, *validate)["data"] if row["split"] == "validate")
+
+    assert row["clips"] is None
+    assert row["note"].startswith('train.validate.metric is "war"; did you mean "wer"?')

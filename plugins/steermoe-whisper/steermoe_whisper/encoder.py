@@ -12,7 +12,8 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from steermoe_core.data.padded import Padded
 from steermoe_core.model.encoder import Encoder, Tap, untouched
-from steermoe_core.model.weights import load, pretrained
+from steermoe_core.model.weights import prepared, pretrained
+from steermoe_whisper.known import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,9 +35,12 @@ class WhisperEncoder(Encoder):
 
         self.config = config
         dtype = config.dtype if config.dtype == "auto" else getattr(torch, config.dtype)
-        model = pretrained(WhisperModel, config.weights, dtype=dtype, attn_implementation=config.attention)
-        self.model = model.get_encoder()
-        self.extractor = load(WhisperFeatureExtractor, config.weights)
+        options = {"dtype": dtype, "attn_implementation": config.attention}
+        self.model = pretrained(WhisperModel, config.weights, known=MODELS, **options).get_encoder()
+        bands = self.model.config.num_mel_bins
+        self.extractor = prepared(
+            WhisperFeatureExtractor, config.weights, lambda: WhisperFeatureExtractor(feature_size=bands)
+        )
         self.width = self.model.config.d_model
         self.layers = self.model.config.encoder_layers
         self.freeze()

@@ -1,0 +1,86 @@
+"""`steermoe results`: one table for people, Markdown for pages, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from steermoe_core.cli.main import main
+from tests.rig import sentence
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.rig import Rig
+
+
+@pytest.fixture
+def pair(rig: Rig, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return the folders of a run and of its ablation."""
+    found = [str(rig.run()), str(rig.run('adapter={use="none"}', 'experiment.name="plain"'))]
+    capsys.readouterr()
+    return found
+
+
+def test_markdown(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A row a run, with the difference to the ablation in words."""
+    words = ["results", *pair, "--against", pair[1], "--split", "dev", "--metric", "wer", "--markdown"]
+    assert main(words) == 0
+
+    header, line, tiny, plain = capsys.readouterr().out.splitlines()
+    columns = [cell.strip() for cell in header.strip("|").split("|")]
+    assert columns == [
+        "experiment", "split", "seeds", "trained", "audio tokens/s", "s/step", "loss", "gate entropy",
+        "WER", "WER difference", "no-audio WER",
+    ]  # fmt: skip
+    assert line.count("---") == len(columns)
+    assert [row.split(" | ")[0] for row in (tiny, plain)] == ["| tiny", "| plain"]
+    assert any(verdict in tiny for verdict in ("not distinguishable", "better", "worse"))
+    assert plain.split(" | ")[7] == plain.split(" | ")[9] == "–"
+
+
+def test_table(pair: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for a terminal."""
+    monkeypatch.setenv("COLUMNS", "160")
+    assert main(["results", *pair, "--metric", "wer", "--metric", "cer"]) == 0
+
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("tiny", "plain", "dev", "other", "WER", "CER", "644", "entropy"))
+
+
+def test_the_first_metric_is_shown_unless_others_are_asked_for(
+    pair: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table has the headline; JSON has everything."""
+    assert main(["results", *pair, "--markdown"]) == 0
+    assert "CER" not in capsys.readouterr().out
+
+    assert main(["results", *pair, "--json"]) == 0
+    assert [*json.loads(capsys.readouterr().out)[0]["metrics"]] == ["wer", "cer"]
+
+
+def test_json(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The rows themselves, of the splits and metrics that were asked for."""
+    assert main(["results", *pair, "--split", "other", "--metric", "cer", "--json"]) == 0
+
+    found = json.loads(capsys.readouterr().out)
+    assert [(row["experiment"], row["split"], [*row["metrics"]]) for row in found] == [
+        ("tiny", "other", ["cer"]),
+        ("plain", "other", ["cer"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--split", "tset"], "no run has the split 'tset'; there are dev, other"),
+        (["--metric", "bleu"], "no run has the metric 'bleu'; there are wer, cer"),
+        (["--against", "nowhere"], "is not a run folder"),
+    ],
+)
+def test_usage(finished: Path, words: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is asked for and not there is named, with what there is."""
+    assert main(["results", str(finished), *words]) == 2
+    assert reason in sentence(capsys)
