@@ -66,6 +66,16 @@ class Selection:
     config: Any
 
 
+@attrs.frozen
+class Trained:
+    """The settings of a `Selection` that takes a part as it was trained, with the tables it was trained by.
+
+    :param source: a run or adapter folder, or ``hub:OWNER/NAME``, with ``@REVISION`` if not the newest.
+    """
+
+    source: str
+
+
 def choose(kind: str, default: str | None = None) -> Any:
     """Return an attrs field that holds a `Selection` of one kind.
 

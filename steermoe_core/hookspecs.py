@@ -11,7 +11,7 @@ router      (width: int, experts: int, layers: int)                     `model.r
 projector   (width: int, decoder: Decoder)                              `model.projectors.Projector`
 decoder     ()                                                          `model.decoder.Decoder`
 dataset     ()                                                          `Sequence[data.example.Example]`
-collator    (tokenizer, features: Callable[[list[ndarray]], Padded], rate)  `data.collators.Collator`
+collator    (tokenizer, features: Callable, rate, seed, room: data.room.Room)  `data.collators.Collator`
 metric      ()                                                          `evaluate.metrics.Metric`
 callback    ()                                                          `train.callbacks.Callback`
 weights     ()                                                          `Path` of a local model folder
@@ -77,7 +77,7 @@ def steermoe_collators() -> Components:
 
 @hookspec
 def steermoe_metrics() -> Components:
-    """Yield scores of (hypothesis, reference) pairs."""
+    """Yield scores of predictions."""
 
 
 @hookspec

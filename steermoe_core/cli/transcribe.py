@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument("folder", type=Path, metavar="RUN", help="a run folder or an adapter folder")
+    text = "a run folder, an adapter folder or hub:OWNER/NAME"
+    parser.add_argument("folder", metavar="RUN", help=text)
     parser.add_argument("sounds", nargs="+", type=Path, metavar="FILE", help="sound files, any rate")
+    parser.add_argument(
+        "--prompt", metavar="TEXT", help="ask this of each sound, not the experiment's prompt"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON lines")
 
 
@@ -28,7 +32,7 @@ def run(args: Namespace, session: Session) -> int:
         raise DataError(msg)
     from steermoe_core.run.transcriber import Transcriber
 
-    texts = Transcriber(args.folder, session.registry).transcribe(args.sounds)
+    texts = Transcriber(args.folder, session.registry).transcribe(args.sounds, args.prompt)
     for sound, text in zip(args.sounds, texts, strict=True):
         if args.json:
             print(json.dumps({"file": str(sound), "text": text}, ensure_ascii=False))

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
+from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from steermoe_core.data.audio import load
+from steermoe_core.data.chat import chat_end, chat_layout
 from steermoe_core.data.check import Report
+from steermoe_core.data.config import CHAT
 from steermoe_core.data.layout import Batch, Layout, ids
+from steermoe_core.data.mels import mel_batch, stored_as_mels
+from steermoe_core.data.room import Room, cut
 from steermoe_core.errors import DataError, SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from steermoe_core.data.config import AsrConfig
@@ -24,6 +30,11 @@ if TYPE_CHECKING:
     from steermoe_core.data.padded import Padded
 
     Waveform = NDArray[np.float32]
+    Tokens = list[int]
+
+
+#: Verdicts on an example: it fits as it is, or with a shorter prompt.
+_WHOLE, _CUT = "", "cut"
 
 
 class Collator(ABC):
@@ -43,7 +54,11 @@ class Collator(ABC):
 
     @abstractmethod
     def fitting(self, examples: Sequence[Example]) -> tuple[list[Example], Report]:
-        """Return the examples whose answers can be learned whole, and an account of the others."""
+        """Return the examples that can be learned whole, answer and end, and an account of the others."""
+
+    @abstractmethod
+    def reference(self, example: Example) -> list[int]:
+        """Return the ids of the example's text as an answer, without the end token."""
 
     @abstractmethod
     def hypothesis(self, answer: Sequence[int]) -> str:
@@ -63,7 +78,10 @@ class AsrCollator(Collator):
     :param tokenizer: any Hugging Face tokenizer with an EOS token; nothing is asked about padding.
     :param features: turns waveforms into the encoder's input, `Encoder.features`.
     :param rate: samples a second that `features` expects.
-    :raises SetupError: when the tokenizer has no EOS token, or `answer_end` is not one token.
+    :param seed: of the run: where there are several prompts, they are drawn with it.
+    :param room: how long a sequence may be, and how much of that a clip takes.
+    :raises SetupError: when the tokenizer has no EOS token or lacks the chat template that is asked for, or
+        `answer_end` is not one token.
     """
 
     def __init__(
@@ -72,6 +90,8 @@ class AsrCollator(Collator):
         tokenizer: Any,
         features: Callable[[list[Waveform]], Padded],
         rate: int = 16_000,
+        seed: int = 0,
+        room: Room | None = None,
     ) -> None:
         if tokenizer.eos_token_id is None:
             msg = "the decoder's tokenizer has no EOS token, so answers could never end; set its eos_token"
@@ -80,47 +100,84 @@ class AsrCollator(Collator):
         self.tokenizer = tokenizer
         self.features = features
         self.rate = rate
-        self._layout = Layout.parse(config.template)
+        self.seed = seed
+        self.room = room or Room()
+        chat = config.template == CHAT
+        self._layout = chat_layout(tokenizer, config.system) if chat else Layout.parse(config.template)
         self.end = self._end()
+        self._head = self._tokens(self._layout.before.partition(self._layout.slot)[0])
+        self._common: dict[str, tuple[Tokens, Tokens]] = {}
+        self._common = {prompt: self._laid_out(prompt) for prompt in self.common()}
 
     def collate(self, examples: Sequence[Example], *, answered: bool = True) -> Batch:
         """Load the clips and lay the texts out.
 
-        :param answered: False leaves the answers empty, for generation; no text is then too long.
+        :param answered: False leaves the answers empty, for generation; no text is then too long. Each clip
+            gets its first prompt; for training one of its prompts is drawn.
         :raises DataError: when a clip cannot be read, or an answer or prompt does not fit the settings.
         """
-        # Fewer samples read as if they were `rate` a second: a faster clip.
-        waveforms = [load(example.audio, round(self.rate / example.speed)) for example in examples]
+        features, seconds = self._heard(examples)
         answers = [self._checked(example) if answered else [] for example in examples]
-        prompts = [example.prompt for example in examples]
-        return self._batch([example.id for example in examples], waveforms, prompts, answers)
+        drawn = [self._drawn(example, answered=answered) for example in examples]
+        prompts = [
+            self._fitted(example.id, prompt, example.seconds, answer)
+            for example, prompt, answer in zip(examples, drawn, answers, strict=True)
+        ]
+        return self._batch([example.id for example in examples], features, seconds, prompts, answers)
 
     def prompt_batch(self, waveforms: Sequence[Waveform], prompts: Sequence[str] | None = None) -> Batch:
         """Lay out waveforms (float32, mono, `rate`) for generation.
 
         :param prompts: one for each waveform, in place of the common one.
         """
-        names = [str(number) for number in range(len(waveforms))]
+        names = [f"waveform {number}" for number in range(1, len(waveforms) + 1)]
         own: Sequence[str | None] = [None] * len(waveforms) if prompts is None else prompts
-        return self._batch(names, waveforms, own, [[] for _ in waveforms])
+        first = [self.choices(name, prompt)[0] for name, prompt in zip(names, own, strict=True)]
+        fitted = [
+            self._fitted(name, prompt, len(waveform) / self.rate, [])
+            for name, prompt, waveform in zip(names, first, waveforms, strict=True)
+        ]
+        seconds = [len(waveform) / self.rate for waveform in waveforms]
+        return self._batch(names, self.features(list(waveforms)), seconds, fitted, [[] for _ in waveforms])
+
+    def common(self) -> list[str]:
+        """Return the prompts for clips that have none of their own, that of evaluation first."""
+        return [self.config.prompt]
+
+    def choices(self, name: str, own: str | None) -> list[str]:
+        """Return the prompts that a clip may get, that of evaluation first.
+
+        :param own: the clip's own.
+        :raises DataError: when it has one that would be ignored.
+        """
+        if own is None:
+            return self.common()
+        if not self._layout.has_prompt:
+            msg = f"{name}: the clip has its own prompt, but collator.template has no slot {{prompt}} for it"
+            raise DataError(msg)
+        return [own]
 
     def prompt_lengths(self) -> tuple[int, int]:
         """Return the tokens of the common prompt's text before and after the audio."""
-        before, after = self._layout.fill(self.config.prompt)
-        return len(self._tokens(before)), len(self._tokens(after))
+        before, after = self._common[self.common()[0]]
+        return len(before), len(after)
 
     def fitting(self, examples: Sequence[Example]) -> tuple[list[Example], Report]:
-        """Leave out examples whose answer has more tokens than the settings allow.
+        """Leave out examples whose answer, or whose whole sequence, has more tokens than the settings allow.
 
-        :raises DataError: when an answer holds the end token, or none is left.
+        :raises DataError: when an answer holds the end token, a prompt is missing, or none is left.
         """
-        limit = self.config.max_answer_tokens
-        fits = [len(self.answer(example)) <= limit for example in examples]
-        kept = [example for example, whole in zip(examples, fits, strict=True) if whole]
-        long = [example.id for example, whole in zip(examples, fits, strict=True) if not whole]
-        seconds = sum(example.seconds for example in kept)
+        verdicts = [self._verdict(example) for example in examples]
+        left_out: dict[str, list[str]] = {}
+        for example, verdict in zip(examples, verdicts, strict=True):
+            if verdict not in (_WHOLE, _CUT):
+                left_out.setdefault(verdict, []).append(example.id)
+        kept = [e for e, verdict in zip(examples, verdicts, strict=True) if verdict in (_WHOLE, _CUT)]
         report = Report(
-            total=len(examples), seconds=seconds, left_out={f"with answers over {limit} tokens": long}
+            total=len(examples),
+            seconds=sum(example.seconds for example in kept),
+            left_out=left_out,
+            cut=[e.id for e, verdict in zip(examples, verdicts, strict=True) if verdict == _CUT],
         )
         if not kept:
             msg = f"no clip is left: {report}"
@@ -132,8 +189,7 @@ class AsrCollator(Collator):
 
         :raises DataError: when the text itself holds the end token.
         """
-        text = example.text.lower() if self.config.lower else example.text
-        tokens = self._tokens(self.config.answer_prefix + text if text else "")
+        tokens = self.reference(example)
         for end in (self.end, self.tokenizer.eos_token_id):
             if end in tokens:
                 token = self.tokenizer.decode([end])
@@ -141,12 +197,31 @@ class AsrCollator(Collator):
                 raise DataError(msg)
         return [*tokens, self.end]
 
+    def reference(self, example: Example) -> list[int]:
+        """Return the ids of the example's text as an answer, without the end token."""
+        text = example.text.lower() if self.config.lower else example.text
+        return self._tokens(self.config.answer_prefix + text if text else "")
+
     def hypothesis(self, answer: Sequence[int]) -> str:
         """Return generated ids as text: up to the first end, without special tokens and the answer prefix."""
         ends = {self.end, self.tokenizer.eos_token_id}
         said = list(takewhile(lambda token: token not in ends, map(int, answer)))
         text = self.tokenizer.decode(said, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return str(text).strip().removeprefix(self.config.answer_prefix.strip()).strip()
+
+    def _heard(self, examples: Sequence[Example]) -> tuple[Padded, list[float]]:
+        """Return the encoder's input, and the seconds of each clip."""
+        audios = [example.audio for example in examples]
+        if stored_as_mels(audios):
+            return mel_batch(audios, self._bins), [example.seconds for example in examples]
+        # Fewer samples read as if they were `rate` a second: a faster clip.
+        waveforms = [load(example.audio, round(self.rate / example.speed)) for example in examples]
+        return self.features(waveforms), [len(waveform) / self.rate for waveform in waveforms]
+
+    @cached_property
+    def _bins(self) -> list[int]:
+        """Shape of a frame of the encoder's own features."""
+        return list(self.features([np.zeros(self.rate, np.float32)]).values.shape[2:])
 
     def _checked(self, example: Example) -> list[int]:
         tokens = self.answer(example)
@@ -161,25 +236,27 @@ class AsrCollator(Collator):
     def _batch(
         self,
         names: Sequence[str],
-        waveforms: Sequence[Waveform],
-        prompts: Sequence[str | None],
-        answers: list[list[int]],
+        features: Padded,
+        seconds: Sequence[float],
+        prompts: Sequence[str],
+        answers: list[Tokens],
     ) -> Batch:
-        texts = [self._layout.fill(self._prompt(name, own)) for name, own in zip(names, prompts, strict=True)]
+        texts = [self._laid_out(prompt) for prompt in prompts]
         return Batch(
             ids=tuple(names),
-            features=self.features(list(waveforms)),
-            before=ids([self._tokens(before) for before, _ in texts]),
-            after=ids([self._tokens(after) for _, after in texts]),
+            features=features,
+            before=ids([before for before, _ in texts]),
+            after=ids([after for _, after in texts]),
             answer=ids(answers),
-            seconds=torch.tensor([len(waveform) / self.rate for waveform in waveforms]),
+            seconds=torch.tensor(seconds),
             ends=(self.end,),
-            one_prompt=all(own is None for own in prompts),
+            shared=self._shared(prompts, [before for before, _ in texts]),
         )
 
     def _end(self) -> int:
         if not self.config.answer_end:
-            return int(self.tokenizer.eos_token_id)
+            chat = self.config.template == CHAT
+            return chat_end(self.tokenizer, self.config.system) if chat else int(self.tokenizer.eos_token_id)
         tokens = self._tokens(self.config.answer_end)
         if len(tokens) != 1:
             msg = (
@@ -189,13 +266,72 @@ class AsrCollator(Collator):
             raise SetupError(msg)
         return tokens[0]
 
-    def _prompt(self, name: str, own: str | None) -> str:
-        if own is None:
-            return self.config.prompt
-        if not self._layout.has_prompt:
-            msg = f"{name}: the clip has its own prompt, but collator.template has no slot {{prompt}} for it"
+    def _drawn(self, example: Example, *, answered: bool) -> str:
+        """Return an example's prompt: a pure function of the seed, the example and its turn."""
+        choices = self.choices(example.id, example.prompt)
+        if len(choices) == 1 or not answered:
+            return choices[0]
+        digest = hashlib.sha256(f"{self.seed}\0{example.turn}\0{example.id}".encode()).digest()
+        return choices[int.from_bytes(digest[:8], "big") % len(choices)]
+
+    def _shared(self, prompts: Sequence[str], before: Sequence[Tokens]) -> int:
+        """Return how many tokens before the audio are the template's, or with it those of a common prompt."""
+        if prompts[0] in self._common and len(set(prompts)) == 1:
+            return len(before[0])
+        return min(_common(self._head, row) for row in before)
+
+    @property
+    def _limit(self) -> int:
+        return min(self.config.max_tokens or self.room.context, self.room.context)
+
+    def _verdict(self, example: Example) -> str:
+        """Return whether an example fits whole or with its prompt cut, or why it does not."""
+        answer = self.answer(example)
+        if len(answer) > self.config.max_answer_tokens:
+            return f"with answers over {self.config.max_answer_tokens} tokens"
+        excess = self._excess(example.seconds, answer)
+        prompts = [prompt for prompt in self.choices(example.id, example.prompt) if excess(prompt) > 0]
+        if not prompts:
+            return _WHOLE
+        cutting = self.config.too_long == "cut-prompt"
+        if cutting and all(cut(prompt, excess, self.tokenizer) is not None for prompt in prompts):
+            return _CUT
+        return f"longer than {self._limit} tokens with text and audio"
+
+    def _fitted(self, name: str, prompt: str, seconds: float, answer: Tokens) -> str:
+        """Return a prompt, cut where the settings say so.
+
+        :param answer: of a clip to be learned; empty where it is to be given, and nothing is left out.
+        """
+        excess = self._excess(seconds, answer)
+        if excess(prompt) <= 0:
+            return prompt
+        shorter = cut(prompt, excess, self.tokenizer) if self.config.too_long == "cut-prompt" else None
+        if shorter is None and answer:
+            msg = (
+                f"{name}: its sequence has {self._limit + excess(prompt)} tokens, more than {self._limit} "
+                "(collator.max_tokens, or the decoder's context); raise the limit or leave the clip out"
+            )
             raise DataError(msg)
-        return own
+        return prompt if shorter is None else shorter
+
+    def _excess(self, seconds: float, answer: Tokens) -> Callable[[str], int]:
+        """Return by how many tokens the sequence of a clip is too long with some prompt."""
+        said = len(answer) or min(self.config.max_answer_tokens, self._limit // 2)
+        room = self._limit - self.room.audio_tokens(seconds) - said
+        return lambda prompt: sum(map(len, self._laid_out(prompt))) - room
+
+    def _laid_out(self, prompt: str) -> tuple[Tokens, Tokens]:
+        """Return the tokens before and after the audio."""
+        if prompt in self._common:
+            return self._common[prompt]
+        before, after = self._layout.fill(prompt)
+        return self._tokens(before), self._tokens(after)
 
     def _tokens(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
+
+
+def _common(one: Tokens, other: Tokens) -> int:
+    """Return how many tokens two sequences begin with alike."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

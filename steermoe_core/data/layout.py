@@ -31,7 +31,8 @@ class Batch:
         answers are asked for.
     :param seconds: (B,) durations of the clips.
     :param ends: token ids that end an answer, beside the decoder's own EOS.
-    :param one_prompt: no example brought a prompt of its own, so `before` is the same for all batches.
+    :param shared: how many tokens of `before` all rows begin with, where most batches begin so: worth
+        computing once.
     """
 
     ids: tuple[str, ...]
@@ -41,11 +42,11 @@ class Batch:
     answer: Padded
     seconds: Tensor
     ends: tuple[int, ...] = ()
-    one_prompt: bool = True
+    shared: int = 0
 
     def shared_before(self) -> list[int]:
-        """Return the ids before the audio that all batches share: what is worth computing once."""
-        return [int(token) for token in self.before.rows()[0]] if self.one_prompt else []
+        """Return the ids before the audio that are worth computing once."""
+        return [int(token) for token in self.before.rows()[0][: self.shared]]
 
     def row(self, number: int) -> Batch:
         """Return one of its rows as a batch."""
@@ -78,10 +79,12 @@ class Layout:
 
     :param before: text before the audio.
     :param after: text between the audio and the answer.
+    :param slot: what stands for the prompt in them.
     """
 
     before: str
     after: str
+    slot: str = PROMPT_SLOT
 
     @classmethod
     def parse(cls, template: str) -> Layout:
@@ -92,11 +95,11 @@ class Layout:
     @property
     def has_prompt(self) -> bool:
         """Return whether a prompt has a place in it."""
-        return PROMPT_SLOT in self.before + self.after
+        return self.slot in self.before + self.after
 
     def fill(self, prompt: str) -> tuple[str, str]:
         """Return the texts before and after the audio, the prompt in its slot; its braces are just text."""
-        return self.before.replace(PROMPT_SLOT, prompt), self.after.replace(PROMPT_SLOT, prompt)
+        return self.before.replace(self.slot, prompt), self.after.replace(self.slot, prompt)
 
 
 def ids(rows: list[list[int]]) -> Padded:

@@ -2,13 +2,14 @@
 
     adapter/adapter.safetensors   trained tensors only
     adapter/adapter.json          names and fingerprints of the frozen encoder and decoder, step, counts
-    adapter/experiment.toml       the resolved experiment, from which the model is built again
+    adapter/experiment.toml       the model's part of the experiment, from which it is built again
 
 The frozen parts themselves are never written: the file is less than a hundredth of their size.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from steermoe_core.errors import CheckpointError
 from steermoe_core.model.weights import fingerprint
 from steermoe_core.run.folder import whole_folder, write_json, write_text
 from steermoe_core.train.checkpoint import load_trained, save_trained, trained_tensors
+from steermoe_core.train.deepspeed import whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,17 +33,25 @@ KEYS = {"format", "experiment", "step", "trainable_parameters", "tensors", "froz
 
 def identity(model: Joined) -> dict[str, str]:
     """Return the SHA-256 of each frozen part's tensors."""
-    return {part: fingerprint(getattr(model, part)) for part in PARTS}
+    return {part: fingerprint(getattr(model, part), whole) for part in PARTS}
 
 
 def save(
-    folder: Path, model: Joined, experiment: Experiment, toml: str, frozen: dict[str, str], step: int
+    folder: Path,
+    model: Joined,
+    experiment: Experiment,
+    toml: str,
+    frozen: dict[str, str],
+    training: dict[str, Any],
 ) -> None:
-    """Write the adapter folder; it appears whole or not at all."""
+    """Write the adapter folder; it appears whole or not at all.
+
+    :param training: how training ended: what `validation.ending` returns.
+    """
     with whole_folder(folder) as partial:
         save_trained(model, partial / "adapter.safetensors")
         write_text(partial / "experiment.toml", toml)
-        write_json(partial / "adapter.json", _card(model, experiment, frozen, step))
+        write_json(partial / "adapter.json", _card(model, experiment, frozen, training))
 
 
 def load(folder: Path, model: Joined, frozen: dict[str, str]) -> dict[str, Any]:
@@ -62,6 +72,11 @@ def load(folder: Path, model: Joined, frozen: dict[str, str]) -> dict[str, Any]:
             raise CheckpointError(msg)
     load_trained(model, folder / "adapter.safetensors")
     return card
+
+
+def checksum(folder: Path) -> str:
+    """Return the SHA-256 of an adapter's file of tensors."""
+    return hashlib.sha256((folder / "adapter.safetensors").read_bytes()).hexdigest()
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -85,13 +100,16 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def _card(model: Joined, experiment: Experiment, frozen: dict[str, str], step: int) -> dict[str, Any]:
+def _card(
+    model: Joined, experiment: Experiment, frozen: dict[str, str], training: dict[str, Any]
+) -> dict[str, Any]:
     tensors = trained_tensors(model)
     selections = {"encoder": experiment.encoder, "decoder": experiment.decoder}
     return {
         "format": FORMAT,
         "experiment": experiment.experiment.name,
-        "step": step,
+        "step": training["adapter_step"],
+        "training": training,
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "tensors": {name: list(tensor.shape) for name, tensor in tensors.items()},
         "frozen": {

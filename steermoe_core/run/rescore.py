@@ -12,6 +12,7 @@ from steermoe_core.run import adapter
 from steermoe_core.run.build import Builder
 from steermoe_core.run.execute import move, score, set_threads
 from steermoe_core.run.folder import RunFolder
+from steermoe_core.run.start import finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,7 @@ def evaluate_run(
         return folder
     with folder.held(), console.warnings():
         set_threads(experiment.train.threads)
-        builder = Builder(experiment, registry)
+        builder = Builder(finished(experiment, folder.adapter, registry), registry)
         model = builder.model()
         adapter.load(folder.adapter, model, adapter.identity(model))
         move(model, experiment.train.device)

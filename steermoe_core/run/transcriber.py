@@ -4,7 +4,7 @@
     model = steermoe_core.load("runs/whisper-layer-wise-1a2b3c4d")
     print(model.transcribe(["speech.wav"]))
 
-What it needs is the folder and the frozen parts that its adapter was trained on.
+What it needs is the folder, or ``hub:OWNER/NAME``, and the frozen parts that its adapter was trained on.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from steermoe_core.config.resolve import resolve
+from steermoe_core.config.resolve import resolve_model
 from steermoe_core.data import audio
-from steermoe_core.errors import DataError, UsageError
+from steermoe_core.errors import DataError
 from steermoe_core.evaluate.evaluation import Evaluator
 from steermoe_core.model.generate import generate
 from steermoe_core.plugins import load_registry
 from steermoe_core.run import adapter
-from steermoe_core.run.build import Builder
+from steermoe_core.run.build import ModelBuilder
 from steermoe_core.run.execute import move
+from steermoe_core.run.hub import adapter_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,42 +34,43 @@ if TYPE_CHECKING:
 class Transcriber:
     """A trained model that turns sound into text.
 
-    :param folder: a run folder, or an adapter folder on its own.
-    :raises UsageError: it is neither.
+    :param source: a run folder, an adapter folder on its own, or ``hub:OWNER/NAME[@REVISION]``.
+    :param device: where it computes; `auto` takes a GPU where there is one.
+    :raises UsageError: it is none of these.
+    :raises SetupError: the hub did not give it.
     :raises CheckpointError: the frozen parts on this machine are not those it was trained on.
     """
 
-    def __init__(self, folder: Path, registry: Registry) -> None:
-        folder = folder if (folder / "adapter.json").is_file() else folder / "adapter"
-        if not (folder / "adapter.json").is_file():
-            what = "it is neither a finished run folder nor an adapter folder"
-            msg = f"{folder.parent} holds no trained adapter: {what}"
-            raise UsageError(msg)
-        self.experiment = resolve(folder / "experiment.toml", [], registry).experiment
-        self.builder = Builder(self.experiment, registry)
+    def __init__(self, source: str | Path, registry: Registry, device: str = "auto") -> None:
+        folder = adapter_folder(source)
+        self.experiment = resolve_model(folder / "experiment.toml", registry)
+        self.builder = ModelBuilder(self.experiment, registry)
         self.model = self.builder.model()
         adapter.load(folder, self.model, adapter.identity(self.model))
-        move(self.model, self.experiment.train.device)
+        move(self.model, device)
         self.collator = self.builder.collator(self.model)
 
-    def transcribe(self, sounds: Sequence[str | Path | np.ndarray]) -> list[str]:
+    def transcribe(self, sounds: Sequence[str | Path | np.ndarray], prompt: str | None = None) -> list[str]:
         """Return the text of each sound.
 
         :param sounds: paths of files in any format that libsndfile reads, or waveforms (float32, mono, at the
             encoder's sample rate).
-        :raises DataError: a file cannot be read, or a clip is longer than the encoder takes.
+        :param prompt: what to ask of each sound, in place of the collator's own prompt.
+        :raises DataError: a file cannot be read, a clip is longer than the encoder takes, or the collator has
+            no place for the prompt.
         """
         waves = [self._wave(sound, number) for number, sound in enumerate(sounds, start=1)]
         texts: list[str] = []
         size = self.experiment.evaluate.batch_size
         for start in range(0, len(waves), size):
-            texts += self._batch(waves[start : start + size])
+            texts += self._batch(waves[start : start + size], prompt)
         return texts
 
-    def _batch(self, waves: list[np.ndarray]) -> list[str]:
+    def _batch(self, waves: list[np.ndarray], prompt: str | None) -> list[str]:
         evaluator = Evaluator(self.model, self.collator, self.experiment.evaluate, metrics=[], seed=0)
         limits = [evaluator.limit(len(wave) / self.model.encoder.sample_rate) for wave in waves]
-        batch = self.collator.prompt_batch(waves).to(next(self.model.parameters()).device)
+        prompts = None if prompt is None else [prompt] * len(waves)
+        batch = self.collator.prompt_batch(waves, prompts).to(next(self.model.parameters()).device)
         return [self.collator.hypothesis(answer.ids) for answer in generate(self.model, batch, limits)]
 
     def _wave(self, sound: str | Path | np.ndarray, number: int) -> np.ndarray:
@@ -100,6 +102,6 @@ def _checked(wave: np.ndarray, number: int) -> np.ndarray:
     return wave.astype(np.float32, copy=False)
 
 
-def load(path: str | Path) -> Transcriber:
-    """Return the trained model of a run or adapter folder, with the components of this installation."""
-    return Transcriber(Path(path), load_registry())
+def load(source: str | Path, device: str = "auto") -> Transcriber:
+    """Return the trained model of a run or adapter folder, or of `hub:OWNER/NAME`, with what is installed."""
+    return Transcriber(source, load_registry(), device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 import torch
 
@@ -11,7 +12,9 @@ from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig
 from steermoe_core.data.example import Example
 from steermoe_core.data.padded import Padded
+from steermoe_core.data.stored import Encoded, Mel, Segment
 from steermoe_core.errors import DataError, SetupError
+from tests.sounds import processed_mels, sound, write_parquet
 from tests.tiny import EOS, sine, tokenizer, write_wav
 
 if TYPE_CHECKING:
@@ -39,9 +42,14 @@ def clip(folder: Path, text: str, seconds: float = 0.1, prompt: str | None = Non
     return Example(id=path.name, audio=path, text=text, seconds=seconds, prompt=prompt)
 
 
-def words(padded: Padded) -> list[list[str]]:
+def words_of(padded: Padded, tokenizer: Any) -> list[list[str]]:
     """Return the tokens of each row."""
-    return [list(WORDS.convert_ids_to_tokens(row.tolist())) for row in padded.rows()]
+    return [list(tokenizer.convert_ids_to_tokens(row.tolist())) for row in padded.rows()]
+
+
+def words(padded: Padded) -> list[list[str]]:
+    """Return the tokens of each row in the tiny tokenizer."""
+    return words_of(padded, WORDS)
 
 
 def test_a_batch_of_unequal_clips(tmp_path: Path) -> None:
@@ -83,6 +91,23 @@ def test_own_prompts_replace_the_common_one(tmp_path: Path) -> None:
 
     assert words(batch.before) == [["what", "is", "it", "?"], ["transcribe"]]
     assert batch.shared_before() == []
+
+
+@pytest.mark.parametrize(
+    ("template", "shared"),
+    [
+        ("audio text : {prompt} ? {audio}", ["audio", "text", ":"]),
+        ("audio text : {audio} {prompt}", ["audio", "text", ":"]),
+        ("{prompt} audio : {audio}", []),
+    ],
+)
+def test_what_the_template_says_first_is_common(tmp_path: Path, template: str, shared: list[str]) -> None:
+    """Whatever the clips' own prompts are, what stands before them is the same in all batches."""
+    examples = [clip(tmp_path, "one", prompt="what is it"), clip(tmp_path, "two", prompt="the content")]
+
+    batch = collator(template=template).collate(examples)
+
+    assert WORDS.convert_ids_to_tokens(batch.shared_before()) == shared
 
 
 def test_a_prompt_that_no_slot_takes_is_an_error(tmp_path: Path) -> None:
@@ -211,3 +236,54 @@ def test_moving_a_batch_keeps_ids(tmp_path: Path) -> None:
     assert batch.features.values.dtype == torch.bfloat16
     assert batch.answer.values.dtype == torch.int64
     assert words(batch.answer) == [["one", EOS]]
+
+
+def mel(folder: Path, seconds: float = 0.5, bins: int = 8) -> Example:
+    """Write a table with padded log-mels and return the example of its first row."""
+    path = write_parquet(folder / f"{bins}.parquet", processed_mels(["one"], seconds, bins))
+    audio = Mel(path, 0, "input_features", seconds)
+    return Example(id="m", audio=audio, text="one", seconds=seconds)
+
+
+def of_mels(bins: int = 8) -> AsrCollator:
+    """Return a collator for an encoder with so many bins."""
+
+    def features(waveforms: Sequence[np.ndarray[Any, Any]]) -> Padded:
+        return Padded.stack([torch.zeros(len(waveform) // 160, bins) for waveform in waveforms])
+
+    return AsrCollator(AsrConfig(), WORDS, features)
+
+
+def test_stored_features_are_the_encoders_input(tmp_path: Path) -> None:
+    """Log-mels go through as they were stored, padding included, with the frames that are real."""
+    batch = of_mels()([mel(tmp_path, 0.5), attrs.evolve(mel(tmp_path, 2.0), id="n")])
+
+    assert batch.features.values.shape == (2, 300, 8)
+    assert batch.features.values[0, 2, 1] == 302.0
+    assert batch.features.lengths.tolist() == [50, 200]
+    assert batch.seconds.tolist() == [0.5, 2.0]
+    assert words(batch.answer) == [["one", EOS]] * 2
+
+
+def test_stored_features_of_another_shape(tmp_path: Path) -> None:
+    """Features that were made for another encoder are told by their bins."""
+    with pytest.raises(DataError, match=r"row 0: its features have 8 bins, but the encoder takes 80;"):
+        of_mels(80)([mel(tmp_path)])
+
+
+def test_stored_features_and_sound_are_not_mixed(tmp_path: Path) -> None:
+    """A batch is one or the other."""
+    with pytest.raises(DataError, match=r"8\.parquet row 0\) and sound \(.*1\.wav\) cannot be mixed"):
+        of_mels()([mel(tmp_path), clip(tmp_path, "one")])
+
+
+def test_clips_in_tables_sound_like_files(tmp_path: Path) -> None:
+    """A batch may hold files, rows and spans; each is heard at the collator's rate."""
+    write_wav(tmp_path / "a.wav", 1.0, 8_000)
+    path = write_parquet(tmp_path / "t.parquet", {"audio": [sound(0.25, 44_100)]})
+    audios = [tmp_path / "a.wav", Segment(tmp_path / "a.wav", 0.25, 0.5), Encoded(path, 0, "audio")]
+
+    batch = collator()([Example(id=str(a), audio=a, text="one", seconds=1.0) for a in audios])
+
+    assert batch.features.lengths.tolist() == [16_000, 8_000, 4_000]
+    assert batch.seconds.tolist() == [1.0, 0.5, 0.25]

@@ -1,0 +1,7 @@
+"""The engine's fixtures: a whole experiment on tiny parts."""
+
+from __future__ import annotations
+
+from tests.conftest import decoder_folder, rig, site
+
+__all__ = ["decoder_folder", "rig", "site"]

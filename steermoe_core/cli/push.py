@@ -1,0 +1,35 @@
+"""`steermoe push RUN REPO`: put a run's adapter on the Hugging Face hub, with a page made from the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from steermoe_core.cli.session import Session
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's flags."""
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a run folder with a trained adapter")
+    parser.add_argument("repo", metavar="REPO", help="OWNER/NAME of the model repository, made if need be")
+    parser.add_argument("--public", action="store_true", help="a new repository is for all to see")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be pushed, and push nothing")
+
+
+def run(args: Namespace, session: Session) -> int:
+    """Push, or show what would be."""
+    from steermoe_core.run.card import PAGE, shared_files
+    from steermoe_core.run.hub import push
+
+    files = shared_files(args.folder, args.repo, session.registry)
+    for name, content in files.items():
+        print(f"{len(content):>12,} bytes  {name}")
+    if args.dry_run:
+        print(f"\n{files[PAGE].decode()}")
+        return 0
+    address = push(args.repo, files, public=args.public, message="The adapter, as steermoe trained it")
+    print(f"{address}\nsteermoe transcribe hub:{args.repo} FILE")
+    return 0
