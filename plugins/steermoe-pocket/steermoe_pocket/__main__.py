@@ -26,6 +26,7 @@ def main(argv: list[str] | None = None) -> int:
             _install_speech()
         _prepare_models()
         _prepare_speech(wanted)
+        _prepare_scenes()
     except SteermoeError as error:
         print(f"steermoe_pocket: {error}", file=sys.stderr)
         return error.exit_code
@@ -80,6 +81,13 @@ def _prepare_speech(wanted: argparse.Namespace) -> None:
         "synthetic speech",
         lambda: described(synthetic.recordings(wanted.hours, wanted.seed, wanted.processes)),
     )
+
+
+def _prepare_scenes() -> None:
+    from steermoe_pocket.scenes import config, folder
+
+    clips = sum(folder.SIZES.values())
+    _timed("sound scenes", lambda: f"{clips} clips in {folder.folder(config.ScenesConfig().seed).name}")
 
 
 def _timed(name: str, make: Callable[[], str]) -> None:

@@ -1,0 +1,143 @@
+"""The loop: steps, states that it goes on from, and the errors on held-out clips."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import torch
+from torch.utils.data import DataLoader
+
+from steermoe_core.errors import SetupError
+from steermoe_pocket.distil.measure import measure
+from steermoe_pocket.distil.stream import Lessons, Teacher, clips
+from steermoe_pocket.distil.student import Student
+from steermoe_pocket.progress import counting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from steermoe_core.data.example import Example
+    from steermoe_pocket.distil.settings import Command, Settings
+    from steermoe_pocket.distil.stream import Lesson
+
+_STATE = "state.pt"
+_JOURNAL = "journal.jsonl"
+#: Lessons that a worker prepares ahead.
+_AHEAD = 4
+#: What is trained on and, in another part, held out; the test parts are never heard here.
+SOURCES = ("synthetic", "human")
+#: Batches that the scales of features and targets are measured on.
+_MEASURED = 25
+
+
+class Training:
+    """A training in a folder, new or gone on with.
+
+    :raises SetupError: when the folder holds a training with other settings, or none that could be exported.
+    """
+
+    def __init__(self, command: Command) -> None:
+        self.command, self.settings = command, command.settings
+        torch.set_num_threads(1)  # the other core asks the teacher
+        torch.manual_seed(self.settings.seed)
+        trained = self.clips_of("synthetic") + self.settings.human * self.clips_of("human")
+        self.lessons = Lessons(self.settings, trained, Teacher())
+        self.student = Student(self.settings, self.lessons.teacher.width)
+        self.held_out = {source: clips(source, "dev", self.settings) for source in SOURCES}
+        self.optimizer = torch.optim.AdamW(
+            self.student.parameters(), self.settings.rate, weight_decay=self.settings.decay, betas=(0.9, 0.98)
+        )
+        self.step, self.seconds, self.heard = 0, 0.0, 0.0
+        self._resume()
+        if command.export and not self.step:
+            msg = f"{command.folder} holds no training to export; name its --folder"
+            raise SetupError(msg)
+
+    def run(self) -> None:
+        """Train up to the last step."""
+        self.command.folder.mkdir(parents=True, exist_ok=True)
+        if not self.step:
+            self._scale()
+        steps = self.settings.steps
+        with counting("distilling", steps, "steps") as show:
+            for lesson in self._lessons() if self.step < steps else ():
+                self._learn(lesson)
+                show(self.step)
+                if self.step % self.command.save_every == 0 or self.step == steps:
+                    self._save()
+
+    def clips_of(self, source: str) -> list[Example]:
+        """Return the training clips of a source, each once."""
+        return clips(source, "train", self.settings)
+
+    def _scale(self) -> None:
+        measured = list(islice(self._lessons(), _MEASURED))
+        self.student.features.fit(lesson.features for lesson in measured)
+        self.student.targets.fit(lesson.targets for lesson in measured)
+
+    def _lessons(self) -> Iterator[Lesson]:
+        rest = range(self.step, self.settings.steps)
+        workers = self.command.workers
+        ahead = _AHEAD if workers else None
+        loader = DataLoader(
+            self.lessons, batch_size=None, sampler=rest, num_workers=workers, prefetch_factor=ahead
+        )
+        return iter(loader)
+
+    def _learn(self, lesson: Lesson) -> None:
+        start = time.perf_counter()
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.settings, self.step)
+        self.student.train()
+        error, spelling = self.student.losses(lesson)
+        self.optimizer.zero_grad()
+        torch.autograd.backward(error + self.settings.spelling * spelling)
+        torch.nn.utils.clip_grad_norm_(self.student.parameters(), self.settings.clip)
+        self.optimizer.step()
+        self.step += 1
+        self.heard += int(lesson.features.lengths.sum()) / 100
+        self.last = {"error": error.item(), "spelling": spelling.item()}
+        self.seconds += time.perf_counter() - start
+
+    def _save(self) -> None:
+        dev = {name: measure(self.student, self.lessons, held) for name, held in self.held_out.items()}
+        done = {"step": self.step, "seconds": round(self.seconds, 1), "hours": round(self.heard / 3600, 3)}
+        line = {**done, **self.last, **dev}
+        with (self.command.folder / _JOURNAL).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        parts = {"student": self.student.state_dict(), "optimizer": self.optimizer.state_dict()}
+        counts = {"step": self.step, "seconds": self.seconds, "heard": self.heard}
+        temporary = self.command.folder / f".{_STATE}"
+        torch.save({**parts, **counts, "settings": attrs.asdict(self.settings)}, temporary)
+        temporary.replace(self.command.folder / _STATE)
+
+    def _resume(self) -> None:
+        found = _state(self.command.folder, self.settings)
+        if found:
+            self.student.load_state_dict(found["student"])
+            self.optimizer.load_state_dict(found["optimizer"])
+            self.step, self.seconds, self.heard = found["step"], found["seconds"], found["heard"]
+
+
+def learning_rate(settings: Settings, step: int) -> float:
+    """Return the rate of a step: a line up, then half a cosine down to 0."""
+    if step < settings.warmup:
+        return settings.rate * (step + 1) / settings.warmup
+    done = (step - settings.warmup) / max(settings.steps - settings.warmup, 1)
+    return settings.rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _state(folder: Path, settings: Settings) -> dict[str, Any]:
+    if not (folder / _STATE).exists():
+        return {}
+    found: dict[str, Any] = torch.load(folder / _STATE, weights_only=True)
+    if found["settings"] != attrs.asdict(settings):
+        msg = f"{folder} holds a training with other settings; name another --folder, or repeat its settings"
+        raise SetupError(msg)
+    return found
