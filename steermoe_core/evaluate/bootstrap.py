@@ -46,7 +46,7 @@ class Interval:
 class Difference:
     """Two systems on the same examples.
 
-    :param value: corpus score of the second minus that of the first; negative: the second errs less.
+    :param value: corpus score of the second minus that of the first.
     :param interval: of that difference; None where fewer than two clusters leave nothing to resample.
     :param improvement: share of resampled corpora on which the second errs less (a tie counts half): Bisani
         and Ney's probability of improvement; None as above.
@@ -58,18 +58,25 @@ class Difference:
 
 
 def interval(
-    edits: Sequence[Edits], clusters: Sequence[Hashable] | None = None, *, seed: int = 0, draws: int = DRAWS
+    edits: Sequence[Edits],
+    clusters: Sequence[Hashable] | None = None,
+    *,
+    seed: int = 0,
+    draws: int = DRAWS,
+    higher_is_better: bool = False,
 ) -> Interval | None:
     """Return the interval of a corpus score.
 
     :param edits: of each example.
     :param clusters: of each example; None: each stands alone.
+    :param higher_is_better: the score is one minus the errors over the reference units.
     :param seed: the same seed, the same interval.
     :param draws: resampled corpora.
     :returns: None where fewer than two clusters, or no reference unit, leave nothing to resample.
     """
     sums = _summed([_counts(edits)], clusters)
-    return _percentiles(_rates(_resampled(sums, seed, draws))[:, 0])
+    rates = _rates(_resampled(sums, seed, draws))[:, 0]
+    return _percentiles(1.0 - rates if higher_is_better else rates)
 
 
 def difference(
@@ -79,30 +86,37 @@ def difference(
     *,
     seed: int = 0,
     draws: int = DRAWS,
+    higher_is_better: bool = False,
 ) -> Difference:
     """Compare two systems on the same examples, drawn together.
 
     :param first: edits by the examples' ids.
     :param second: the same ids and references.
     :param clusters: of each id; an id that is missing stands alone.
-    :raises UsageError: when the ids or the lengths of the references differ.
+    :param higher_is_better: the score is one minus the errors over the reference units.
+    :raises UsageError: when the ids differ, or the lengths of the references of an error rate.
     """
-    ids = _same(first, second)
+    ids = _same(first, second, units=not higher_is_better)
     one, other = [first[i] for i in ids], [second[i] for i in ids]
     groups = None if clusters is None else [clusters.get(i, (i,)) for i in ids]
     rates = _rates(_resampled(_summed([_counts(one), _counts(other)], groups), seed, draws))
     deltas = rates[:, 1] - rates[:, 0]
-    between = _percentiles(deltas)
+    sign = -1.0 if higher_is_better else 1.0
+    between = _percentiles(sign * deltas)
     improvement = None if between is None else float(np.mean((deltas < 0) + 0.5 * (deltas == 0)))
-    return Difference(value=rate(other) - rate(one), interval=between, improvement=improvement)
+    return Difference(value=sign * (rate(other) - rate(one)), interval=between, improvement=improvement)
 
 
-def _same(first: Mapping[str, Edits], second: Mapping[str, Edits]) -> list[str]:
-    """Return the common ids, sorted so that the order of files does not matter."""
+def _same(first: Mapping[str, Edits], second: Mapping[str, Edits], *, units: bool) -> list[str]:
+    """Return the common ids, sorted so that the order of files does not matter.
+
+    :param units: references must be equally long; an accuracy may be taken over the longer of both sides.
+    """
     if alone := sorted(first.keys() ^ second.keys()):
         msg = f"{len(alone)} examples are in one run only, such as {alone[0]!r}; score the same split"
         raise UsageError(msg)
-    if moved := sorted(i for i in first if first[i].reference != second[i].reference):
+    moved = sorted(i for i in first if first[i].reference != second[i].reference)
+    if moved and units:
         msg = f"{len(moved)} references differ, such as that of {moved[0]!r}; score with the same ruler"
         raise UsageError(msg)
     return sorted(first)

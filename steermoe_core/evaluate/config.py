@@ -32,3 +32,20 @@ class CerConfig:
     """
 
     normalise: Normalise = "basic"
+
+
+@attrs.frozen(kw_only=True)
+class ExactMatchConfig:
+    """Share of answers that are, as a whole, the reference, or any of the references where there are several.
+
+    :param normalise: what is done to both texts before: `none`; `basic`: lower case, no punctuation;
+        `whisper-en`: the English normaliser of OpenAI's Whisper (numbers, spelling, fillers), from package
+        whisper-normalizer.
+    """
+
+    normalise: Normalise = "basic"
+
+
+@attrs.frozen(kw_only=True)
+class TokenAccuracyConfig:
+    """Share of places at which answer and reference have the same token, over the longer of the two."""

@@ -1,14 +1,15 @@
-"""Scores of (hypothesis, reference) pairs as counts of edits, so that they can be summed and resampled.
+"""Scores of predictions as counts of edits, so that they can be summed and resampled.
 
-A corpus score is a micro-average: all edits over all reference units. Nothing is cut, stripped or
-substituted: a hypothesis that never ends costs an insertion a word, and so does each word said where the
-reference is empty.
+A corpus score is a micro-average: all edits over all reference units, or one minus that where higher is
+better. Nothing is cut, stripped or substituted: a hypothesis that never ends costs an insertion a word, and
+so does each word said where the reference is empty.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Protocol
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import jiwer
@@ -16,9 +17,10 @@ import jiwer
 from steermoe_core.evaluate.normalise import normaliser
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from steermoe_core.evaluate.config import CerConfig, Normalise, WerConfig
+    from steermoe_core.evaluate.config import CerConfig, Normalise, TokenAccuracyConfig, WerConfig
+    from steermoe_core.evaluate.prediction import Prediction
 
 
 @attrs.frozen
@@ -28,7 +30,7 @@ class Edits:
     :param substitutions: reference units that were replaced.
     :param deletions: reference units that are missing.
     :param insertions: units that no reference unit stands for.
-    :param reference: units (words, characters) of the reference.
+    :param reference: units of the reference (words, characters, tokens), or answers that were judged.
     """
 
     substitutions: int
@@ -48,40 +50,70 @@ class Edits:
         )
 
 
-class Metric(Protocol):
+class Metric(ABC):
     """What a `metric` component builds.
 
     :ivar name: what the score is called in tables and files.
+    :ivar higher_is_better: the score is one minus the errors over the reference units, not that rate itself.
     """
 
     name: str
+    higher_is_better: bool = False
 
-    def edits(self, hypothesis: str, reference: str) -> Edits:
-        """Return the edits of one example; fewer are better."""
+    @abstractmethod
+    def edits(self, prediction: Prediction) -> Edits:
+        """Return the edits of one example; all zero where the metric does not judge it."""
+
+    def details(self, predictions: Sequence[Prediction]) -> dict[str, Any]:  # noqa: ARG002 - most have none
+        """Return what else is worth knowing of a split, as plain JSON values for scores.json."""
+        return {}
 
 
-class Wer:
+class Wer(Metric):
     """Word error rate; its name tells the ruler where that is not the default: `wer`, `wer-none`."""
 
     def __init__(self, config: WerConfig) -> None:
         self.name = _name("wer", config.normalise)
         self._normalise = normaliser(config.normalise)
 
-    def edits(self, hypothesis: str, reference: str) -> Edits:
+    def edits(self, prediction: Prediction) -> Edits:
         """Return the word edits of one example."""
-        return _edits(jiwer.process_words(self._normalise(reference), self._normalise(hypothesis)))
+        wanted, said = self._normalise(prediction.reference), self._normalise(prediction.hypothesis)
+        return _edits(jiwer.process_words(wanted, said))
 
 
-class Cer:
+class Cer(Metric):
     """Character error rate, named as the word error rate is; a space is a character."""
 
     def __init__(self, config: CerConfig) -> None:
         self.name = _name("cer", config.normalise)
         self._normalise = normaliser(config.normalise)
 
-    def edits(self, hypothesis: str, reference: str) -> Edits:
+    def edits(self, prediction: Prediction) -> Edits:
         """Return the character edits of one example."""
-        return _edits(jiwer.process_characters(self._normalise(reference), self._normalise(hypothesis)))
+        wanted, said = self._normalise(prediction.reference), self._normalise(prediction.hypothesis)
+        return _edits(jiwer.process_characters(wanted, said))
+
+
+class TokenAccuracy(Metric):
+    """Share of places at which answer and reference have the same token, over the longer of the two.
+
+    Answer tokens alone are compared, from the first on: neither the prompt nor padding nor the end token is
+    part of either side.
+    """
+
+    name = "token-accuracy"
+    higher_is_better = True
+
+    def __init__(self, config: TokenAccuracyConfig) -> None:
+        del config
+
+    def edits(self, prediction: Prediction) -> Edits:
+        """Return the places that differ; places that one side lacks count as wrong."""
+        said, wanted = prediction.ids, prediction.reference_ids
+        wrong = sum(one != other for one, other in zip(said, wanted, strict=False))
+        missing, more = max(0, len(wanted) - len(said)), max(0, len(said) - len(wanted))
+        return Edits(wrong, missing, more, max(len(said), len(wanted)))
 
 
 def total(edits: Iterable[Edits]) -> Edits:
@@ -89,10 +121,14 @@ def total(edits: Iterable[Edits]) -> Edits:
     return sum(edits, Edits(0, 0, 0, 0))
 
 
-def rate(edits: Iterable[Edits]) -> float:
-    """Return the corpus score: all edits over all reference units; nan when no reference has a unit."""
+def rate(edits: Iterable[Edits], *, higher_is_better: bool = False) -> float:
+    """Return the corpus score: all edits over all reference units, or one minus that where higher is better.
+
+    It is nan when no reference has a unit.
+    """
     counts = total(edits)
-    return counts.errors / counts.reference if counts.reference else math.nan
+    scored = counts.reference - counts.errors if higher_is_better else counts.errors
+    return scored / counts.reference if counts.reference else math.nan
 
 
 def _name(metric: str, normalise: Normalise) -> str:

@@ -10,7 +10,9 @@ from steermoe_core.evaluate.bootstrap import Interval, interval
 from steermoe_core.evaluate.metrics import Edits, Metric, rate, total
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Sequence
+
+    from steermoe_core.evaluate.prediction import Prediction
 
 
 @attrs.frozen(kw_only=True)
@@ -18,16 +20,19 @@ class Score:
     """A metric's value on a split.
 
     :param metric: its name.
+    :param higher_is_better: the value is one minus the errors over the reference units.
     :param value: corpus score; None where no reference has a unit.
     :param interval: 95 % interval, resampled by cluster; None where there is nothing to resample.
     :param edits: counts of all examples together.
     :param examples: how many were scored.
     :param clusters: how many independent groups they form.
-    :param empty_references: examples whose reference has no unit.
+    :param empty_references: examples whose reference has no unit, or that the metric does not judge.
     :param empty_insertions: units that were said on them all the same; they are part of `edits`.
+    :param details: what else the metric has to say.
     """
 
     metric: str
+    higher_is_better: bool
     value: float | None
     interval: Interval | None
     edits: Edits
@@ -35,38 +40,33 @@ class Score:
     clusters: int
     empty_references: int
     empty_insertions: int
+    details: dict[str, Any]
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values."""
         return attrs.asdict(self)
 
 
-def score(
-    metric: Metric,
-    hypotheses: Sequence[str],
-    references: Sequence[str],
-    clusters: Sequence[Hashable] | None = None,
-    *,
-    seed: int = 0,
-) -> Score:
+def score(metric: Metric, predictions: Sequence[Prediction], *, seed: int = 0) -> Score:
     """Score a whole split.
 
-    :param clusters: speaker or group of each example; None, as a whole or of one example: it stands alone.
+    :param predictions: each example's, with its speaker or group; None as that: it stands alone.
     :param seed: of the resampling.
-    :raises ValueError: when the sequences are not equally long.
     """
-    edits = [metric.edits(said, wanted) for said, wanted in zip(hypotheses, references, strict=True)]
+    edits = [metric.edits(prediction) for prediction in predictions]
+    clusters = [prediction.cluster for prediction in predictions]
     empty = [e for e in edits if not e.reference]
-    groups = clusters if clusters is not None else [None] * len(edits)
-    alone = sum(group is None for group in groups)
+    higher = metric.higher_is_better
     counts = total(edits)
     return Score(
         metric=metric.name,
-        value=rate(edits) if counts.reference else None,
-        interval=interval(edits, clusters, seed=seed),
+        higher_is_better=higher,
+        value=rate(edits, higher_is_better=higher) if counts.reference else None,
+        interval=interval(edits, clusters, seed=seed, higher_is_better=higher),
         edits=counts,
         examples=len(edits),
-        clusters=len({group for group in groups if group is not None}) + alone,
+        clusters=len(set(clusters) - {None}) + clusters.count(None),
         empty_references=len(empty),
         empty_insertions=total(empty).insertions,
+        details=metric.details(predictions),
     )

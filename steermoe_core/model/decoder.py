@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from steermoe_core.errors import SetupError
 from steermoe_core.model.encoder import Frozen
-from steermoe_core.model.weights import load, pretrained
+from steermoe_core.model.known import LANGUAGE_MODELS
+from steermoe_core.model.recompute import recomputed
+from steermoe_core.model.weights import prepared, pretrained
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from steermoe_core.model.config import CausalLMConfig
 
 #: Keys and values of a prefix, one pair of (1,heads,P,d) a layer.
@@ -20,14 +26,17 @@ Prefix = list[tuple[torch.Tensor, torch.Tensor]]
 class Decoder(Frozen):
     """A frozen causal language model and its tokenizer.
 
-    :ivar tokenizer: a Hugging Face tokenizer.
+    :ivar tokenizer: a Hugging Face tokenizer; None in a plan for a machine that does not have it.
     :ivar width: width H of its embeddings.
     :ivar context: longest sequence in positions.
+    :ivar recompute: whether its layers compute activations again in the backward pass instead of keeping
+        them.
     """
 
     tokenizer: Any
     width: int
     context: int
+    recompute: bool = False
 
     @property
     @abstractmethod
@@ -77,13 +86,13 @@ class CausalLM(Decoder):
 
         self.tokenizer = load_tokenizer(config.weights)
         dtype = config.dtype if config.dtype == "auto" else getattr(torch, config.dtype)
-        self.model = pretrained(
-            AutoModelForCausalLM, config.weights, dtype=dtype, attn_implementation=config.attention
-        )
+        options = {"dtype": dtype, "attn_implementation": config.attention}
+        self.model = pretrained(AutoModelForCausalLM, config.weights, known=LANGUAGE_MODELS, **options)
         self.width = self.model.get_input_embeddings().weight.shape[1]
         self.context = getattr(self.model.config.get_text_config(), "max_position_embeddings", 2048)
         self._cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
         self._prefixes: dict[tuple[Any, ...], Prefix] = {}
+        self._recomputable = self._wrap_layers()
         self.freeze()
 
     @property
@@ -102,6 +111,12 @@ class CausalLM(Decoder):
     def hidden(
         self, embeds: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any
     ) -> torch.Tensor:
+        if self.recompute and not self._recomputable:
+            msg = (
+                f'{type(self.model).__name__} has no layers that can be recomputed; leave "decoder" out of '
+                "train.recompute"
+            )
+            raise SetupError(msg)
         found: torch.Tensor = self.model.get_decoder()(
             inputs_embeds=embeds,
             attention_mask=mask,
@@ -124,22 +139,44 @@ class CausalLM(Decoder):
     def new_cache(self, prefix: Prefix, batch: int) -> Any:
         from transformers import DynamicCache
 
+        from steermoe_core.model.cache import Unchanging
+
         rows = [(keys.expand(batch, -1, -1, -1), values.expand(batch, -1, -1, -1)) for keys, values in prefix]
-        return DynamicCache(rows or None, config=self.model.config)
+        kind = Unchanging if self.recompute and torch.is_grad_enabled() else DynamicCache
+        return kind(rows or None, config=self.model.config)
+
+    def _wrap_layers(self) -> int:
+        """Make every layer obey `recompute`; transformers' own switch works in training mode alone."""
+        from transformers.modeling_layers import GradientCheckpointingLayer
+
+        found = [m for m in self.model.get_decoder().modules() if isinstance(m, GradientCheckpointingLayer)]
+        for layer in found:
+            layer.forward = partial(self._layer, layer.forward)
+        return len(found)
+
+    def _layer(self, forward: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        if self.recompute and torch.is_grad_enabled():
+            return recomputed(forward, *args, **named)
+        return forward(*args, **named)
 
     @torch.no_grad()
     def _compute_prefix(self, ids: list[int]) -> Prefix:
-        cache = self.new_cache([], 1)
+        from transformers import DynamicCache
+
+        cache: Any = DynamicCache()  # without the config: a layer with a window would keep only the end
         tokens = torch.tensor([ids], device=self.embeddings.device)
         self.model.get_decoder()(input_ids=tokens, past_key_values=cache, use_cache=True)
         return [(layer.keys, layer.values) for layer in cache.layers]
 
 
 def load_tokenizer(weights: str) -> Any:
-    """Return the tokenizer that comes with the weights; a missing pad token becomes the EOS token."""
+    """Return the tokenizer that comes with the weights; a missing pad token becomes the EOS token.
+
+    :returns: None in a plan for a machine that has no such tokenizer.
+    """
     from transformers import AutoTokenizer
 
-    tokenizer = load(AutoTokenizer, weights)
-    if tokenizer.pad_token_id is None:
+    tokenizer = prepared(AutoTokenizer, weights, lambda: None)
+    if tokenizer is not None and tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from steermoe_core.data.padded import Padded
+from steermoe_core.model.recompute import recomputed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,5 +84,5 @@ class Encoder(Frozen):
             return tap(number, Padded(compute(values), frames.lengths)).values
 
         if self.recompute and torch.is_grad_enabled():
-            return Padded(checkpoint(tapped, frames.values, use_reentrant=False), frames.lengths)
+            return Padded(recomputed(tapped, frames.values), frames.lengths)
         return Padded(tapped(frames.values), frames.lengths)

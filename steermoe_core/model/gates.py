@@ -56,7 +56,8 @@ class GateStatistics:
             return
         seen: list[Any] = [None] * distributed.get_world_size()
         distributed.all_gather_object(seen, (self.usage, self.entropy, self.relative, self.frames))
-        self.usage, self.entropy, self.relative, self.frames = map(sum, zip(*seen, strict=True))
+        totals = (torch.stack(parts).sum(0) for parts in zip(*seen, strict=True))
+        self.usage, self.entropy, self.relative, self.frames = totals
 
     def record(self, row: int) -> dict[str, Any]:
         """Return the layer's figures as plain numbers.

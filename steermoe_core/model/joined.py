@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 
 class Joined(nn.Module):
-    """A frozen encoder and a frozen decoder, with what is trained between them."""
+    """A frozen encoder and a frozen decoder, with what is trained between them.
+
+    :ivar prefixed: whether what rows begin with alike is computed once, not in every row.
+    """
+
+    prefixed: bool = True
 
     def __init__(self, encoder: Encoder, adapter: Adapter, projector: Projector, decoder: Decoder) -> None:
         super().__init__()
@@ -90,17 +95,22 @@ class Joined(nn.Module):
     def inputs(self, batch: Batch, audio: Padded, *, answered: bool) -> tuple[Padded, Prefix]:
         """Return embeddings (B,S,H) of ``[before | audio | after | answer without EOS]`` and the prefix."""
         # The last shared token stays with the rows: the first answer token needs a position that predicts it.
-        shared = batch.shared_before()[:-1]
-        embed = self.decoder.embed
-        rows = []
+        shared = batch.shared_before()[:-1] if self.prefixed else []
+        texts, places = [], []
         parts = zip(batch.before.rows(), audio.rows(), batch.after.rows(), batch.answer.rows(), strict=True)
         for before, tokens, after, answer in parts:
             said = answer[:-1] if answered else answer[:0]
             own = before[len(shared) :]
             if not len(before) + len(tokens) + len(after):
                 own = before.new_tensor([self.decoder.eos])  # something must predict the first answer token
-            text = embed(torch.cat([own, after, said]))
-            rows.append(torch.cat([text[: len(own)], tokens.to(text.dtype), text[len(own) :]]))
+            texts.append(torch.cat([own, after, said]))
+            places.append(len(own))
+        # One call for all rows: ZeRO-3 wants the same calls of every process, however many rows it has.
+        embeds = torch.split(self.decoder.embed(torch.cat(texts)), [len(text) for text in texts])
+        rows = [
+            torch.cat([text[:place], tokens.to(text.dtype), text[place:]])
+            for text, place, tokens in zip(embeds, places, audio.rows(), strict=True)
+        ]
         return Padded.stack(rows), self.decoder.prefix(shared)
 
     def without_audio(self, batch: Batch) -> Padded:

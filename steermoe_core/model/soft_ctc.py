@@ -41,11 +41,13 @@ class SoftCtcProjector(Projector):
         self.loss_weight = config.weight
         self.map = nn.Linear(pooled_width(config.pool, width), decoder.width)
         self.blank = nn.Parameter(torch.randn(decoder.width) * decoder.width**-0.5)
-        self.blank_bias = nn.Parameter(torch.tensor(config.blank_bias))
-        self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale)))
+        # (1,) each: ZeRO-3 does not take a number without dimensions.
+        self.blank_bias = nn.Parameter(torch.tensor([config.blank_bias]))
+        self.log_scale = nn.Parameter(torch.tensor([math.log(config.scale)]))
         self.register_buffer("vocabulary", torch.ones(len(decoder.embeddings), dtype=torch.bool))
-        # In a tuple, so that torch does not take the decoder's table for a parameter of the projector.
-        self._table = (decoder.embeddings,)
+        # In a tuple, so that torch does not take the decoder for a part of the projector. Its table is asked
+        # for at each use: at ZeRO-3 it is there only then.
+        self._decoder = (decoder,)
 
     def begin(self, answers: Iterable[list[int]], pairs: Iterable[tuple[Padded, Padded]]) -> None:
         if self.config.vocabulary == "train":
@@ -58,14 +60,14 @@ class SoftCtcProjector(Projector):
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         pooled = pool(self.config.pool, frames)
-        rows = self._table[0][self.vocabulary].to(frames.values.dtype)  # (C,H)
+        rows = self._decoder[0].embeddings[self.vocabulary].to(frames.values.dtype)  # (C,H)
         tokens = self._compress(self._logits(pooled.values, rows), pooled, rows)
         return tokens, None if answer is None else self.loss(frames, answer)
 
     def loss(self, frames: Padded, answer: Padded) -> torch.Tensor:
         pooled = pool(self.config.pool, frames)
         chosen, correction = self._candidates(answer)
-        rows = self._table[0][chosen].to(frames.values.dtype)  # (C,H)
+        rows = self._decoder[0].embeddings[chosen].to(frames.values.dtype)  # (C,H)
         logits = self._logits(pooled.values, rows) + F.pad(correction, (1, 0))
         classes = chosen.cumsum(0) * chosen  # (V,): the class of each token, from 1 on
         return _ctc(logits, pooled, Padded(classes[answer.values], answer.lengths))
@@ -90,7 +92,7 @@ class SoftCtcProjector(Projector):
     def _logits(self, pooled: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         directions = F.normalize(torch.cat([self.blank[None], rows]), dim=-1)  # (1+C,H)
         cosines = F.normalize(self.map(pooled), dim=-1) @ directions.T  # (B,T,1+C)
-        return self.log_scale.exp() * cosines + F.pad(self.blank_bias[None], (0, len(rows)))
+        return self.log_scale.exp() * cosines + F.pad(self.blank_bias, (0, len(rows)))
 
     def _compress(self, logits: torch.Tensor, frames: Padded, rows: torch.Tensor) -> Padded:
         best = logits.argmax(-1).masked_fill(~frames.mask, BLANK)  # (B,T)

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-import json
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import torch
 
+from steermoe_core.config.resolve import model_toml
 from steermoe_core.data.padded import Padded
 from steermoe_core.errors import CheckpointError, PluginError
 from steermoe_core.evaluate.evaluation import Evaluator
-from steermoe_core.run import adapter, lock
+from steermoe_core.run import adapter, lock, mates
 from steermoe_core.run.build import Builder, data_record
 from steermoe_core.run.folder import RunFolder, now, whole_folder, write_json, write_text
+from steermoe_core.run.start import finished
+from steermoe_core.run.validation import Validator, ending
 from steermoe_core.run.watch import FrozenWatch, StatusWatch
+from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import ProgressBar, StopOnSignal
 from steermoe_core.train.checkpoint import all_checkpoints, latest
+from steermoe_core.train.deepspeed import splits_weights
 from steermoe_core.train.journal import Journal
-from steermoe_core.train.trainer import SteeringTrainer
+from steermoe_core.train.zero import trainer_class
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from steermoe_core.config.resolve import Resolved
     from steermoe_core.data.example import Example
-    from steermoe_core.evaluate.evaluation import Prediction
+    from steermoe_core.evaluate.prediction import Prediction
     from steermoe_core.model.joined import Joined
     from steermoe_core.plugins import Registry
     from steermoe_core.run.console import Console
+    from steermoe_core.train.trainer import SteeringTrainer
 
 
 class Run:
@@ -46,7 +51,13 @@ class Run:
         self.registry = registry
         self.folder = RunFolder.of(resolved, runs)
         self.console = console
-        self.builder = Builder(self.experiment, registry)
+
+    @cached_property
+    def builder(self) -> Builder:
+        """What builds the parts; an adapter to start from is fetched here, once."""
+        if self.folder.adapter.is_dir():
+            return Builder(finished(self.experiment, self.folder.adapter, self.registry), self.registry)
+        return Builder(self.experiment, self.registry)
 
     def execute(self) -> RunFolder:
         """Train and score what is not yet trained and scored.
@@ -54,20 +65,24 @@ class Run:
         :raises KeyboardInterrupt: stopped on request; the folder can be resumed.
         """
         if not self.finished:
-            with self.folder.held(), self.console.warnings():
-                if not self.finished:  # another process may have done it in between
+            with mates.held(self.experiment.train, self.folder), self.console.warnings():
+                if not ranks.decided(lambda: self.finished):  # another run may have done it in between
                     self._execute()
         return self.folder
 
     def _execute(self) -> None:
         try:
-            self._begin()
+            ranks.decided(self._begin)
+            set_threads(self.experiment.train.threads)
             self._train_and_score()
         except BaseException as error:
-            self._fail(error)
-            raise
-        self.folder.set_status("finished", ended=now(), error=None)
-        self.registry.fire("steermoe_after_run", folder=self.folder.path)
+            told = mates.understood(error)
+            if mates.tells(self.folder, error):
+                self._fail(told)
+            if told is error:
+                raise
+            raise told from error
+        ranks.decided(self._end)
 
     @property
     def finished(self) -> bool:
@@ -80,7 +95,10 @@ class Run:
         begun = {"step": status.get("step", 0), "started": status.get("started", now())}
         self.folder.set_status("running", **begun, ended=None, error=None)
         self.registry.fire("steermoe_before_run", folder=self.folder.path)
-        set_threads(self.experiment.train.threads)
+
+    def _end(self) -> None:
+        self.folder.set_status("finished", ended=now(), error=None)
+        self.registry.fire("steermoe_after_run", folder=self.folder.path)
 
     def _fail(self, error: BaseException) -> None:
         """Tell status.json and the plugins; what goes wrong with that does not hide the error itself."""
@@ -96,65 +114,103 @@ class Run:
             self.console.note(f"warning: {second}")
 
     def _train_and_score(self) -> None:
+        trained = ranks.decided(self.folder.adapter.is_dir)
         splits = self.builder.eval_examples()  # a missing split is told before hours of training
+        validator = None if trained else Validator.of(self.builder, self.console)
         with self.console.task("loading models"):
             model = self.builder.model()
             frozen = adapter.identity(model)
-        if self.folder.adapter.is_dir():
+        if trained:
             adapter.load(self.folder.adapter, model, frozen)
             move(model, self.experiment.train.device)
         else:
-            self._train(model, frozen, splits)
-        for name, examples in splits.items():
-            if not (self.folder.evaluations / name / "scores.json").is_file():
-                score(self.builder, model, examples, self.folder.evaluations / name, self.console, label=name)
+            self._train(model, frozen, splits, validator)
+            if splits_weights(self.experiment.train):
+                model = self.builder.model()
+                adapter.load(self.folder.adapter, model, frozen)
+                move(model, self.experiment.train.device)
+        for name in ranks.decided(lambda: self._unscored(splits)):
+            folder = self.folder.evaluations / name
+            score(self.builder, model, splits[name], folder, self.console, label=name)
 
-    def _train(self, model: Joined, frozen: dict[str, str], splits: dict[str, list[Example]]) -> None:
+    def _unscored(self, splits: Iterable[str]) -> list[str]:
+        return [name for name in splits if not (self.folder.evaluations / name / "scores.json").is_file()]
+
+    def _train(
+        self,
+        model: Joined,
+        frozen: dict[str, str],
+        splits: dict[str, list[Example]],
+        validator: Validator | None,
+    ) -> None:
         collator = self.builder.collator(model)
+        if self.builder.start:
+            adapter.load(self.builder.start, model, frozen)
         examples = self._examples(model, collator)
-        self._lock(frozen, {"train": examples, **splits})
+        validated = {"validate": validator.beside(examples)} if validator else {}
+        ranks.decided(lambda: self._lock(frozen, {"train": examples, **validated, **splits}))
+        if not self.experiment.train.steps:
+            move(model, self.experiment.train.device)
+            self._keep(model, frozen, None, 0)
+            return
         journal = Journal(self.folder.metrics)
         stop = StopOnSignal()
         with stop, self.console.progress() as progress:
             callbacks = [self.builder.part(selection) for selection in self.experiment.callbacks]
-            trainer = SteeringTrainer(
+            if validator:
+                callbacks.append(validator.callback(model, progress))
+            trainer = trainer_class(self.experiment.train)(
                 model=model,
                 config=self.experiment.train,
                 seed=self.experiment.experiment.seed,
                 folder=self.folder.checkpoints,
                 examples=examples,
+                weights=self.experiment.data.weights,
                 collate=collator,
                 journal=journal,
                 callbacks=[
                     *callbacks,
                     ProgressBar(progress),
-                    stop,
                     FrozenWatch(frozen),
+                    stop,
                     StatusWatch(self.folder),
                 ],
             )
-            resumed = latest(self.folder.checkpoints)
+            resumed = ranks.decided(lambda: latest(self.folder.checkpoints))
             step = int(resumed.name.removeprefix("step-")) if resumed else 0
-            journal.rewind(step)
-            if resumed is None:
+            ranks.decided(lambda: journal.rewind(step))
+            if resumed is None and not self.builder.start:
                 prepare(model, collator, examples, trainer)
-            else:
+            elif resumed:
                 self.console.note(f"resuming from step {step}")
-            trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+            if not (validator and validator.over(resumed)):
+                trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
         if stop.stopped:
             self.console.note(
                 f"stopped after step {trainer.state.global_step}; the same command goes on from there"
             )
             raise KeyboardInterrupt
-        toml = self.resolved.to_toml()
-        adapter.save(self.folder.adapter, model, self.experiment, toml, frozen, trainer.state.global_step)
+        self._keep(model, frozen, validator, trainer.state.global_step)
+
+    def _keep(self, model: Joined, frozen: dict[str, str], validator: Validator | None, step: int) -> None:
+        """Write the adapter, and how training ended."""
+        if validator:
+            training = validator.finish(model, self.folder.checkpoints)
+        else:
+            training = ending(self.experiment, step, adapter_step=step)
+        ranks.decided(lambda: self._write_adapter(model, frozen, training))
+
+    def _write_adapter(self, model: Joined, frozen: dict[str, str], training: dict[str, Any]) -> None:
+        self.folder.set_status("running", training=training)
+        toml = model_toml(self.builder.experiment, self.registry)
+        adapter.save(self.folder.adapter, model, self.builder.experiment, toml, frozen, training)
 
     def _examples(self, model: Joined, collator: Any) -> list[Example]:
         with self.console.task("reading data"):
             examples, report = self.builder.train_examples(model.encoder.max_seconds)
             examples, answers = collator.fitting(examples)
         self.console.note(f"training data: {report}")
-        if any(answers.left_out.values()):
+        if answers.kept < answers.total or answers.cut:
             self.console.note(f"training data: {answers}")
         return list(examples)
 
@@ -162,7 +218,8 @@ class Run:
         """Write lock.json, unless the checkpoints there belong to other weights or data."""
         data = {name: data_record(examples) for name, examples in sets.items()}
         seed = self.experiment.experiment.seed
-        record = lock.describe(self.registry, seed=seed, fingerprints=frozen, data=data)
+        started = {"starting adapter": adapter.checksum(self.builder.start)} if self.builder.start else {}
+        record = lock.describe(self.registry, seed=seed, fingerprints={**frozen, **started}, data=data)
         if all_checkpoints(self.folder.checkpoints):
             lock.check(self.folder.lock, record)
         write_json(self.folder.lock, record)
@@ -172,7 +229,8 @@ def prepare(model: Joined, collator: Any, examples: Sequence[Example], trainer: 
     """Let the projector look at the training data before the first step."""
 
     def pairs() -> Iterator[tuple[Padded, Padded]]:
-        first = islice(trainer.get_train_dataloader(), model.projector.begin_batches)  # a short run has fewer
+        # The same everywhere, whoever trains on them; a short run has fewer.
+        first = islice(trainer.batches(0, 1), model.projector.begin_batches)
         with torch.no_grad():
             for batch in (batch.to(trainer.args.device) for batch in first):
                 spoken = Padded(batch.answer.values, batch.answer.lengths - 1)
@@ -198,14 +256,20 @@ def score(
             seed=experiment.experiment.seed,
             device=next(model.parameters()).device,
             progressed=lambda clips: progress.advance(task, clips),
+            **ranks.sharing(),
         )
         predictions, scores = evaluator.evaluate(examples)
         progress.update(task, completed=total)  # with the clips that were left out
+    if ranks.first():
+        _write(folder, predictions, {"split": label, "data": data_record(examples), **scores})
+    return scores
+
+
+def _write(folder: Path, predictions: dict[str, list[Prediction]], scores: dict[str, Any]) -> None:
     with whole_folder(folder) as partial:
         for control, rows in predictions.items():
             _write_rows(partial / (f"predictions.{control}.jsonl" if control else "predictions.jsonl"), rows)
-        write_json(partial / "scores.json", {"split": label, "data": data_record(examples), **scores})
-    return scores
+        write_json(partial / "scores.json", scores)
 
 
 def move(model: Joined, device: str) -> Joined:
@@ -221,5 +285,4 @@ def set_threads(threads: int) -> None:
 
 
 def _write_rows(path: Path, rows: Sequence[Prediction]) -> None:
-    lines = (json.dumps(attrs.asdict(row), ensure_ascii=False) for row in rows)
-    write_text(path, "".join(f"{line}\n" for line in lines))
+    write_text(path, "".join(row.line() for row in rows))

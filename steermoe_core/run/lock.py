@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.errors import RunFolderError
+from steermoe_core.train.ranks import world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,13 +47,14 @@ def describe(
         "packages": {name: _version(name) for name in PACKAGES},
         "git": _git(),
         "seed": seed,
+        "processes": world(),
         "frozen": fingerprints,
         "data": data,
     }
 
 
 def check(path: Path, record: dict[str, Any]) -> None:
-    """Make sure that a run goes on with the weights and the training data that it began with.
+    """Make sure that a run goes on with the weights and the data that it began to learn from.
 
     :param path: the lock.json of its beginning.
     :param record: what `describe` says now.
@@ -62,8 +64,14 @@ def check(path: Path, record: dict[str, Any]) -> None:
         begun = dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return  # lost: nothing to compare with
-    then = {**begun.get("frozen", {}), "training data": begun.get("data", {}).get("train")}
-    here = {**record["frozen"], "training data": record["data"]["train"]}
+    if (before := begun.get("processes", 1)) != record["processes"]:
+        msg = (
+            f"{path.parent} began with {before} processes and cannot go on with {record['processes']}, whose "
+            f"steps would be others; start as many (`steermoe launch --nproc {before}`), "
+            "or delete the folder to train from the start"
+        )
+        raise RunFolderError(msg)
+    then, here = ({**one.get("frozen", {}), **_learned_from(one.get("data", {}))} for one in (begun, record))
     if changed := [name for name in here if then.get(name) != here[name]]:
         msg = (
             f"{path.parent} cannot go on: its {' and '.join(changed)} changed since it began "
@@ -71,6 +79,10 @@ def check(path: Path, record: dict[str, Any]) -> None:
             "or delete the folder to train from the start"
         )
         raise RunFolderError(msg)
+
+
+def _learned_from(data: dict[str, Any]) -> dict[str, Any]:
+    return {"training data": data.get("train"), "validation data": data.get("validate")}
 
 
 def _version(name: str) -> str | None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.component import load
 from steermoe_core.data.check import UNREADABLE, Report, choosable, decoded, sorted_out, trainable
 from steermoe_core.errors import DataError, SteermoeError
 from steermoe_core.model.decoder import load_tokenizer
@@ -197,7 +196,7 @@ def _example(example: Example) -> dict[str, Any]:
 def _longest(builder: Builder) -> float:
     """Return the longest clip that the encoder takes, as far as its class says so."""
     selection = builder.experiment.encoder
-    factory = load(builder.registry.get(selection.kind, selection.name).factory)
+    factory = builder.registry.factory(selection.kind, selection.name)
     longest = getattr(factory, "max_seconds", None)
     return float(longest) if isinstance(longest, (int, float)) else math.inf
 

@@ -12,6 +12,7 @@ from steermoe_core.errors import SteermoeError
 from steermoe_core.model.weights import at_hand, shapes_only
 from steermoe_core.run.build import Builder
 from steermoe_core.run.folder import RunFolder
+from steermoe_core.run.parts import placed
 from steermoe_core.run.validation import judge
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def plan(resolved: Resolved, registry: Registry, runs: Path, *, seconds: float) 
     :param seconds: length of the clip whose way through the model is shown.
     :raises SetupError: the shapes of a model are not known on this machine.
     """
-    with _nothing_fetched():
+    with _nothing_fetched(), placed(resolved.experiment, resolved.path, resolved.origins):
         return _plan(resolved, registry, runs, seconds)
 
 

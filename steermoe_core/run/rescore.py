@@ -12,6 +12,7 @@ from steermoe_core.run import adapter
 from steermoe_core.run.build import Builder
 from steermoe_core.run.execute import move, score, set_threads
 from steermoe_core.run.folder import RunFolder
+from steermoe_core.run.parts import placed
 from steermoe_core.run.start import finished
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def evaluate_run(
     :raises UsageError: there is no such run, it has no adapter yet, or no such split.
     """
     folder = RunFolder.existing(path)
-    experiment = resolve(folder.experiment, [], registry).experiment
+    resolved = resolve(folder.experiment, [], registry)
+    experiment = resolved.experiment
     wanted = _wanted(splits, list(experiment.data.eval), folder)
     if batch_size:
         evaluate = attrs.evolve(experiment.evaluate, batch_size=batch_size)
@@ -45,7 +47,7 @@ def evaluate_run(
     if not missing:
         console.note(f"{folder.path} has these scores already; --again scores them anew")
         return folder
-    with folder.held(), console.warnings():
+    with placed(experiment, resolved.path, resolved.origins), folder.held(), console.warnings():
         set_threads(experiment.train.threads)
         builder = Builder(finished(experiment, folder.adapter, registry), registry)
         model = builder.model()

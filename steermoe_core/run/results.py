@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -12,11 +13,14 @@ from steermoe_core.data.check import some
 from steermoe_core.run.adapter import read_card
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import Console
 
     from steermoe_core.run.folder import RunFolder
+
+#: Letters of a name or an answer on one line of a cell.
+_NAME = 16
 
 
 def results(folder: RunFolder) -> dict[str, Any]:
@@ -28,6 +32,7 @@ def results(folder: RunFolder) -> dict[str, Any]:
         "experiment": card["experiment"],
         "trainable_parameters": card["trainable_parameters"],
         "steps": card["step"],
+        "training": card.get("training"),  # earlier versions did not write it
         "splits": {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths},
     }
 
@@ -39,22 +44,51 @@ def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bo
         print(json.dumps(found, indent=2, ensure_ascii=False))
         return
     console.print(_scores_table(found))
-    for one in found:
-        for split, scores in one["splits"].items():
-            for reason, names in scores["left_out"].items():
-                console.print(
-                    f"{split}: {len(names)} left out, {reason}: {some(names)}", markup=False, soft_wrap=True
-                )
+    for table in _accuracy_tables(found):
+        console.print()
+        console.print(table)
+    for sentence in _left_out(found):
+        console.print(sentence, markup=False, soft_wrap=True)
     for one in found:
         if (steering := _steering_table(one)) is not None:
             console.print()
             console.print(steering)
     for one in found:
+        for sentence in ended(one["training"]):
+            console.print(f"{one['experiment']}: {sentence}", highlight=False, soft_wrap=True)
+    for one in found:
         console.print(f"run folder: {one['run']}", highlight=False, soft_wrap=True)
 
 
+def _left_out(found: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for one in found:
+        for split, scores in one["splits"].items():
+            for reason, names in scores["left_out"].items():
+                yield f"{split}: {len(names)} left out, {reason}: {some(names)}"
+
+
+def ended(training: dict[str, Any] | None) -> Iterator[str]:
+    """Yield a sentence on how a training ended, if its adapter is not that of the last step it was to take.
+
+    :param training: what `validation.ending` returns.
+    """
+    if training is None or training["adapter_step"] >= training["of"]:
+        return
+    steps = f"training ended at step {training['steps']} of {training['of']}: {training['ended']}"
+    chosen, best = f"the adapter is that of step {training['adapter_step']}", training["best"]
+    if best and best["step"] == training["adapter_step"]:
+        chosen += f" ({best['metric']} {best['value']:.4f} on the validation data)"
+    yield f"{steps}; {chosen}"
+
+
 def _scores_table(found: Sequence[dict[str, Any]]) -> Table:
-    metrics = _ordered(name for one in found for split in one["splits"].values() for name in split["metrics"])
+    metrics = _ordered(
+        name
+        for one in found
+        for split in one["splits"].values()
+        for name, score in split["metrics"].items()
+        if not _is_accuracy(score)
+    )
     controls = _ordered(
         name for one in found for split in one["splits"].values() for name in split["controls"]
     )
@@ -86,6 +120,42 @@ def _scores_table(found: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
+def _accuracy_tables(found: Sequence[dict[str, Any]]) -> Iterator[Table]:
+    """Yield the accuracies of each split, beside what needs no ear and the best that can be reached."""
+    for one in found:
+        for split, scores in one["splits"].items():
+            rows = {name: score for name, score in scores["metrics"].items() if _is_accuracy(score)}
+            if rows:
+                yield _accuracy_table(f"{one['experiment']}: accuracies on {split}", rows, scores["controls"])
+
+
+def _accuracy_table(title: str, rows: dict[str, Any], controls: dict[str, Any]) -> Table:
+    table = _table(f"{title}, with 95 % intervals")
+    for name in ("accuracy", "judged", "unparsed", "score", *controls, "constant", "ceiling"):
+        table.add_column(name, justify="left" if name == "accuracy" else "right", no_wrap=True)
+    for name, score in rows.items():
+        details = score["details"]
+        table.add_row(
+            "\n".join(wrap(name, _NAME)),
+            str(details.get("judged", score["examples"])),
+            str(details.get("unparsed", "–")),
+            _with_interval(score),
+            *(_plain(control.get(name)) for control in controls.values()),
+            _constant(details.get("constant")),
+            "–" if details.get("ceiling") is None else f"{details['ceiling']:.3f}",
+        )
+    return table
+
+
+def _is_accuracy(score: dict[str, Any]) -> bool:
+    """Tell whether higher is better; scores of earlier versions are all error rates."""
+    return bool(score.get("higher_is_better"))
+
+
+def _constant(constant: dict[str, Any] | None) -> str:
+    return "–" if constant is None else f"{constant['value']:.3f}\n{constant['answer'][:_NAME]}"
+
+
 def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
 
@@ -97,6 +167,7 @@ def _steering_table(one: dict[str, Any]) -> Table | None:
     table = _table(f"{one['experiment']}: steering on {split}")
     for name in ("layer", "gate entropy (nats)", "experts in use", "dead", "scale", "shift / frame"):
         table.add_column(name, justify="right")
+    table.add_column("load of each expert (%)", overflow="fold")
     for layer in scores["steering"]:
         table.add_row(
             str(layer["layer"]),
@@ -105,6 +176,7 @@ def _steering_table(one: dict[str, Any]) -> Table | None:
             str(layer["dead"]),
             f"{layer['scale']:.3f}",
             f"{layer['relative_norm']:.3f}",
+            " ".join(f"{100 * share:.0f}" for share in layer["load"]),
         )
     return table
 

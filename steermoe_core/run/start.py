@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from steermoe_core.component import Trained
+from steermoe_core.config.capabilities import mismatches
 from steermoe_core.config.resolve import resolve_model
 from steermoe_core.errors import UsageError
 from steermoe_core.run.hub import adapter_folder
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 def started(experiment: Experiment, registry: Registry) -> tuple[Experiment, Path | None]:
     """Return an experiment whose adapter is a table, and the adapter folder that it starts from, if any.
 
-    :raises UsageError: there is no adapter at that place, or it was trained with another projector.
+    :raises UsageError: there is no adapter at that place, it was trained with another projector, or it does
+        not go together with another part.
     :raises SetupError: the hub did not give it.
     """
     if not isinstance(experiment.adapter.config, Trained):
@@ -36,7 +38,11 @@ def started(experiment: Experiment, registry: Registry) -> tuple[Experiment, Pat
         )
         raise UsageError(msg)
     projector = trained.projector if isinstance(chosen.config, Trained) else chosen
-    return attrs.evolve(experiment, adapter=trained.adapter, projector=projector), folder
+    whole = attrs.evolve(experiment, adapter=trained.adapter, projector=projector)
+    for fault in mismatches(whole, registry):
+        msg = f"{source}: {fault.message}; {fault.hint}"
+        raise UsageError(msg)
+    return whole, folder
 
 
 def finished(experiment: Experiment, folder: Path, registry: Registry) -> Experiment:

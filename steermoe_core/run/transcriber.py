@@ -24,6 +24,7 @@ from steermoe_core.run import adapter
 from steermoe_core.run.build import ModelBuilder
 from steermoe_core.run.execute import move
 from steermoe_core.run.hub import adapter_folder
+from steermoe_core.run.parts import placed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,10 +46,11 @@ class Transcriber:
         folder = adapter_folder(source)
         self.experiment = resolve_model(folder / "experiment.toml", registry)
         self.builder = ModelBuilder(self.experiment, registry)
-        self.model = self.builder.model()
-        adapter.load(folder, self.model, adapter.identity(self.model))
-        move(self.model, device)
-        self.collator = self.builder.collator(self.model)
+        with placed(self.experiment, folder / "experiment.toml"):
+            self.model = self.builder.model()
+            adapter.load(folder, self.model, adapter.identity(self.model))
+            move(self.model, device)
+            self.collator = self.builder.collator(self.model)
 
     def transcribe(self, sounds: Sequence[str | Path | np.ndarray], prompt: str | None = None) -> list[str]:
         """Return the text of each sound.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from steermoe_core.errors import PluginError
 from steermoe_core.run import adapter
+from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import Callback
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 class FrozenWatch(Callback):
     """Compares the frozen parts after the last step, before its checkpoint: what breaks this is never saved.
 
+    What stops training for good stands before it in the list of callbacks.
+
     :param frozen: their `adapter.identity` from before.
     """
 
@@ -24,7 +27,7 @@ class FrozenWatch(Callback):
         self.frozen = frozen
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if state.global_step < state.max_steps:
+        if state.global_step < state.max_steps and not control.should_training_stop:
             return
         now = adapter.identity(self.joined)
         if changed := [part for part, before in self.frozen.items() if now[part] != before]:
@@ -45,4 +48,5 @@ class StatusWatch(Callback):
         self.folder = folder
 
     def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.folder.set_status("running", step=state.global_step)
+        if ranks.first():
+            self.folder.set_status("running", step=state.global_step)

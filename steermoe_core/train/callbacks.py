@@ -11,6 +11,7 @@ import torch
 from transformers import TrainerCallback
 
 from steermoe_core.errors import DivergedError
+from steermoe_core.train import ranks
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -29,10 +30,13 @@ class Callback(TrainerCallback):
 
     :ivar journal: set before training starts.
     :ivar joined: the model in training, set likewise.
+    :cvar changes_training: whether the trained numbers are others with it than without; the conformance kit
+        proves that they are not where it does not say so.
     """
 
     journal: Journal
     joined: Joined
+    changes_training: bool = False
 
 
 class GroupClip(Callback):
@@ -49,12 +53,34 @@ class GroupClip(Callback):
         scaler = getattr(optimizer, "scaler", None)
         if scaler is not None:
             scaler.unscale_(optimizer.optimizer)
-        groups = _by_name(optimizer)
-        norms = [torch.nn.utils.clip_grad_norm_(parameters, self.largest) for parameters in groups.values()]
-        self.norms = dict(zip(groups, torch.stack(norms).tolist(), strict=True))  # waits for the device once
+        may_overflow = scaler is not None and scaler.get_scale() >= 1.0  # it skips the step, halves its scale
+        self.clip(_gradients(optimizer), optimizer, state.global_step + 1, may_overflow=may_overflow)
+
+    def clip(
+        self,
+        gradients: dict[str, list[torch.Tensor]],
+        optimizer: Any,
+        step: int,
+        *,
+        may_overflow: bool = False,
+    ) -> None:
+        """Clip each group's gradients in place, and keep their norms and rates for the journal.
+
+        :param gradients: of each group.
+        :raises DivergedError: one is not a number.
+        """
+        norms = torch.stack([self._clipped(group) for group in gradients.values()])
+        self.norms = dict(zip(gradients, norms.tolist(), strict=True))  # waits for the device once
         self.rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
-        if scaler is None or scaler.get_scale() < 1.0:  # a scaler skips the step and halves its scale
-            self._check(state.global_step + 1)
+        if not may_overflow:
+            self._check(step)
+
+    def _clipped(self, gradients: list[torch.Tensor]) -> torch.Tensor:
+        norm = torch.nn.utils.get_total_norm(gradients)
+        share = (self.largest / (norm + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(share)
+        return norm
 
     def _check(self, step: int) -> None:
         for name, norm in self.norms.items():
@@ -87,8 +113,8 @@ class JournalWriter(Callback):
         if logs is None or "loss" not in logs:
             return
         now = time.monotonic()
-        pace = (now - self.started) / max(state.global_step - self.step, 1)
-        self.started, self.step = now, state.global_step
+        pace = (now - self.started - self.journal.aside) / max(state.global_step - self.step, 1)
+        self.started, self.step, self.journal.aside = now, state.global_step, 0.0
         self.journal.write(
             state.global_step,
             loss=logs["loss"],
@@ -153,6 +179,7 @@ class StopOnSignal(Callback):
             signal.signal(number, handler)
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.stopped = ranks.total(int(self.stopped)) > 0  # processes hear of it at different steps
         if self.stopped and state.global_step < state.max_steps:
             control.should_save = control.should_training_stop = True
 
@@ -162,8 +189,9 @@ class StopOnSignal(Callback):
         self.stopped = True
 
 
-def _by_name(optimizer: Optimizer) -> dict[str, list[torch.nn.Parameter]]:
-    groups: dict[str, list[torch.nn.Parameter]] = {}
+def _gradients(optimizer: Optimizer) -> dict[str, list[torch.Tensor]]:
+    found: dict[str, list[torch.Tensor]] = {}
     for group in optimizer.param_groups:
-        groups.setdefault(group["name"], []).extend(group["params"])
-    return groups
+        gradients = (parameter.grad for parameter in group["params"])
+        found.setdefault(group["name"], []).extend(grad for grad in gradients if grad is not None)
+    return found

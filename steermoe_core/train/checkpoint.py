@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from steermoe_core.errors import CheckpointError
+from steermoe_core.train import ranks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,7 @@ log = logging.getLogger("steermoe")
 
 TRAINED = "trained.safetensors"
 SEAL = "seal.json"
+STATE = "trainer_state.json"
 
 
 def trained_tensors(model: Joined) -> dict[str, torch.Tensor]:
@@ -94,7 +96,7 @@ def saving(path: Path) -> Iterator[None]:
 @contextmanager
 def new_checkpoint(final: Path) -> Iterator[Path]:
     """Give a temporary folder to fill; it gets its final name when it is complete and sealed."""
-    partial = final.with_name(f".{final.name}.partial")
+    partial = _partial(final)
     shutil.rmtree(partial, ignore_errors=True)
     with saving(final):
         try:
@@ -106,6 +108,15 @@ def new_checkpoint(final: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
+
+
+@contextmanager
+def common_checkpoint(final: Path) -> Iterator[Path]:
+    """Give all processes one `new_checkpoint` to fill; rank 0 makes and seals it."""
+    with new_checkpoint(final) if ranks.first() else nullcontext(_partial(final)) as partial:
+        ranks.barrier()  # the folder is there
+        yield partial
+        ranks.barrier()  # everybody has written
 
 
 def latest(folder: Path) -> Path | None:
@@ -129,10 +140,42 @@ def all_checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")))
 
 
-def prune(folder: Path, keep: int) -> None:
-    """Delete all but the newest checkpoints, and what a kill left half written."""
-    for old in [*all_checkpoints(folder)[:-keep], *folder.glob(".step-*.partial")]:
-        shutil.rmtree(old)
+def intact(checkpoint: Path) -> Path:
+    """Return a checkpoint that has to be there as it was written.
+
+    :raises CheckpointError: it is missing or damaged.
+    """
+    if (fault := _fault(checkpoint)) is not None:
+        msg = (
+            f"checkpoint {checkpoint} is damaged ({fault}) and no other can take its place; "
+            f"delete {checkpoint.parent} to train from the start"
+        )
+        raise CheckpointError(msg)
+    return checkpoint
+
+
+def history(checkpoint: Path) -> dict[str, Any]:
+    """Return what transformers' `TrainerState` knew at a checkpoint."""
+    return dict(json.loads((checkpoint / STATE).read_text(encoding="utf-8")))
+
+
+def prune(folder: Path, keep: int, *, best: bool = False) -> None:
+    """Delete all but the newest checkpoints, and what a kill left half written.
+
+    :param best: keep those, too, that the newest name as the best so far.
+    """
+    found = all_checkpoints(folder)
+    named = {f"step-{_best_step(checkpoint)}" for checkpoint in found[-keep:]} if best else set()
+    old = [checkpoint for checkpoint in found[:-keep] if checkpoint.name not in named]
+    for leftover in [*old, *folder.glob(".step-*.partial")]:
+        shutil.rmtree(leftover)
+
+
+def _best_step(checkpoint: Path) -> int | None:
+    try:
+        return history(checkpoint).get("best_global_step")
+    except (OSError, ValueError, TypeError):  # damaged: nobody goes on from it
+        return None
 
 
 def _differences(own: dict[str, torch.Tensor], given: dict[str, torch.Tensor]) -> list[str]:
@@ -144,6 +187,10 @@ def _differences(own: dict[str, torch.Tensor], given: dict[str, torch.Tensor]) -
         if name in given and own[name].shape != given[name].shape
     ]
     return missing + extra + shapes
+
+
+def _partial(final: Path) -> Path:
+    return final.with_name(f".{final.name}.partial")
 
 
 def _seal(folder: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.errors import PluginError
+from steermoe_core.errors import PluginError, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from steermoe_core.config.experiment import LearningRates, TrainConfig
     from steermoe_core.model.joined import Joined
 
+#: The group that never decays, whatever its shape: a decayed scale switches its layer off.
+SCALES = "scales"
+
 
 def trainable_groups(model: Joined) -> dict[str, list[nn.Parameter]]:
     """Return every trainable parameter of the model by group.
 
     :raises PluginError: a part leaves a trainable parameter out of its groups, or names it twice.
+    :raises UsageError: nothing is trainable.
     """
     groups: dict[str, list[nn.Parameter]] = {}
     for part in (model.adapter, model.projector):
@@ -33,6 +37,9 @@ def trainable_groups(model: Joined) -> dict[str, list[nn.Parameter]]:
             f"but {len(trainable)} are trainable; each must be in exactly one group"
         )
         raise PluginError(msg)
+    if not trainable:
+        msg = "nothing is trained: neither adapter nor projector has a trainable parameter; choose another"
+        raise UsageError(msg)
     return {name: parameters for name, parameters in groups.items() if parameters}
 
 
@@ -44,7 +51,7 @@ def optimizer_groups(model: Joined, config: TrainConfig) -> list[dict[str, Any]]
     for name, parameters in trainable_groups(model).items():
         rate = _rate(rates, name, config.learning_rate)
         for decayed in (True, False):
-            chosen = [p for p in parameters if (id(p) not in bare) == decayed]
+            chosen = [p for p in parameters if (id(p) not in bare and name != SCALES) == decayed]
             decay = config.weight_decay if decayed else 0.0
             if chosen:
                 found.append(

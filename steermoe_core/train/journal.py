@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.train import ranks
 from steermoe_core.train.checkpoint import saving
 
 if TYPE_CHECKING:
@@ -13,16 +14,22 @@ if TYPE_CHECKING:
 
 
 class Journal:
-    """Appends records to a file of JSON lines."""
+    """Appends records to a file of JSON lines.
+
+    :ivar aside: seconds that were spent beside training since a pace was last taken.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.aside = 0.0
 
     def write(self, step: int, **values: Any) -> None:
-        """Add a record that belongs to a step.
+        """Add a record that belongs to a step; of several processes, only rank 0 writes.
 
         :raises CheckpointError: the disk is full or not writable.
         """
+        if not ranks.first():
+            return
         with saving(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}, ensure_ascii=False) + "\n")
 

@@ -10,10 +10,20 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from steermoe_core.data.batches import BucketedBatches
+from steermoe_core.data.batches import BucketedBatches, Share, Turns
+from steermoe_core.data.loading import Told
 from steermoe_core.errors import DivergedError
+from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import Callback, GroupClip, JournalWriter, LastStep
-from steermoe_core.train.checkpoint import TRAINED, load_trained, new_checkpoint, prune, save_trained
+from steermoe_core.train.checkpoint import (
+    STATE,
+    TRAINED,
+    common_checkpoint,
+    load_trained,
+    prune,
+    save_trained,
+)
+from steermoe_core.train.deepspeed import ds_config
 from steermoe_core.train.groups import optimizer_groups
 
 if TYPE_CHECKING:
@@ -32,6 +42,7 @@ class SteeringTrainer(Trainer):
     :param folder: where checkpoints go, as ``step-<n>``.
     :param examples: the training examples; their order is a pure function of the seed and the step.
     :param collate: turns examples into a batch.
+    :param weights: share of each training source in an epoch; empty: every example once.
     """
 
     def __init__(
@@ -44,13 +55,18 @@ class SteeringTrainer(Trainer):
         collate: Callable[[list[Example]], Batch],
         journal: Journal,
         callbacks: Sequence[Callback],
+        weights: Sequence[float] = (),
     ) -> None:
         self.config = config
         self.joined = model
         self.folder = folder
         self.examples = examples
-        clip = GroupClip(config.clip)
-        everyone: list[Any] = [clip, JournalWriter(clip), LastStep(), *callbacks]
+        self.weights = weights
+        self.collate = collate
+        model.encoder.recompute = "encoder" in config.recompute
+        model.decoder.recompute = "decoder" in config.recompute
+        self.clip = GroupClip(config.clip)
+        everyone: list[Any] = [self.clip, JournalWriter(self.clip), LastStep(), *callbacks]
         for callback in everyone:
             callback.journal, callback.joined = journal, model
         collator: Any = collate  # the parent expects dicts; ours are records
@@ -61,18 +77,24 @@ class SteeringTrainer(Trainer):
         self.loss_is_scaled_for_ga = True  # the loss is divided by the tokens of the whole step
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Return the batches of the whole run as one epoch, so that a resume only skips."""
+        """Return this process's batches of the whole run as one epoch, so that a resume only skips."""
+        return self.batches(ranks.rank(), ranks.world())
+
+    def batches(self, rank: int, world: int) -> DataLoader[Any]:
+        """Return one process's batches of the run; all there are where it is the only one."""
         batches = BucketedBatches(
             seconds=[example.seconds for example in self.examples],
             batch_size=self.config.batch_size,
             bucket=self.config.bucket,
             seed=self.args.seed,
-            batches=self.config.steps * self.config.accumulation,
+            batches=self.config.steps * self.config.accumulation * ranks.world(),
+            sources=[example.source for example in self.examples],
+            weights=self.weights,
         )
         return DataLoader(
-            self.examples,  # type: ignore[arg-type]
-            batch_sampler=batches,
-            collate_fn=self.data_collator,
+            Turns(self.examples),
+            batch_sampler=Share(batches, rank, world),
+            collate_fn=Told(self.collate),
             num_workers=self.config.workers,
         )
 
@@ -104,8 +126,12 @@ class SteeringTrainer(Trainer):
             raise DivergedError(msg)
         return loss
 
-    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> int:
-        return int(sum(batch.answer.lengths.sum() for batch in batch_samples))
+    def _get_num_items_in_batch(  # type: ignore[override] # a share need not be whole
+        self, batch_samples: list[Batch], device: torch.device
+    ) -> float:
+        """Return the answer tokens of the whole step a process: gradients are averaged over processes."""
+        tokens = int(sum(batch.answer.lengths.sum() for batch in batch_samples))
+        return ranks.total(tokens) / ranks.world()
 
     def _prepare_inputs(self, inputs: Batch) -> Batch:  # type: ignore[override] # likewise
         return inputs.to(self.args.device)
@@ -119,13 +145,15 @@ class SteeringTrainer(Trainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         final = self.folder / f"step-{self.state.global_step}"
-        with new_checkpoint(final) as partial:
-            save_trained(self.joined, partial / TRAINED)
+        with common_checkpoint(final) as partial:
+            if ranks.first():
+                save_trained(self.joined, partial / TRAINED)
+                self.state.save_to_json(str(partial / STATE))
             self._save_optimizer_and_scheduler(str(partial))
             self._save_scaler(str(partial))
             self._save_rng_state(str(partial))
-            self.state.save_to_json(str(partial / "trainer_state.json"))
-        prune(self.folder, self.config.keep)
+        if ranks.first():
+            prune(self.folder, self.config.keep, best=self.config.validate.keep_best)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         load_trained(self.joined, Path(resume_from_checkpoint) / TRAINED)
@@ -145,7 +173,9 @@ def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments
         max_grad_norm=0.0,  # GroupClip clips each group by itself
         seed=seed,
         use_cpu=config.device == "cpu" or not torch.cuda.is_available(),
-        bf16=config.precision == "bf16",
+        deepspeed=ds_config(config),
+        ddp_find_unused_parameters=True,  # a phase of training may leave parts out
+        bf16=config.precision == "bf16" and config.deepspeed is None,  # which has an autocast of its own
         fp16=config.precision == "fp16",
         logging_strategy="steps",
         logging_steps=config.log_every,

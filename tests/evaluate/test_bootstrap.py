@@ -162,6 +162,28 @@ def test_a_better_system_is_found_by_pairing() -> None:
     assert alone[0].low < alone[1].high, "the two intervals by themselves overlap"
 
 
+def test_where_higher_is_better_the_signs_turn_and_the_odds_do_not() -> None:
+    """A system with fewer errors has more hits; its probability of improvement is the same."""
+    one, other = named(corpus(1, 60, 1, 0.1).edits), named(corpus(2, 60, 1, 0.1).edits)
+
+    errors, hits = difference(one, other), difference(one, other, higher_is_better=True)
+
+    assert hits.value == pytest.approx(-errors.value)
+    assert hits.improvement == errors.improvement
+    assert hits.interval is not None
+    assert errors.interval is not None
+    assert hits.interval.low == pytest.approx(-errors.interval.high)
+    assert interval(list(one.values()), higher_is_better=True) == pytest.approx(
+        turned(interval(list(one.values())))
+    )
+
+
+def turned(found: Interval | None) -> Interval:
+    """Return the interval of one minus the value."""
+    assert found is not None
+    return Interval(1.0 - found.high, 1.0 - found.low)
+
+
 def test_the_same_system_is_a_tie() -> None:
     """No difference, and even odds."""
     same = named(corpus(0, 30, 1, 0.1).edits)
@@ -215,6 +237,16 @@ def test_unlike_evaluations_are_not_compared(second: dict[str, Edits], complaint
     """Another split or another ruler is an error, not a number."""
     with pytest.raises(UsageError, match=complaint):
         difference({"a": Edits(0, 0, 0, 2), "b": Edits(1, 0, 0, 2)}, second)
+
+
+def test_accuracies_over_the_longer_side_are_compared() -> None:
+    """Another answer is another number of places, and no other ruler."""
+    one, other = (
+        {"a": Edits(1, 0, 0, 2), "b": Edits(0, 0, 0, 2)},
+        {"a": Edits(1, 0, 2, 4), "b": Edits(0, 0, 0, 2)},
+    )
+
+    assert difference(one, other, higher_is_better=True).value == pytest.approx(3 / 6 - 3 / 4)
 
 
 def test_one_cluster_leaves_the_difference_bare() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 import torch
 
@@ -74,6 +75,23 @@ def test_predictions_are_in_the_order_of_the_clips(model: Joined, examples: list
     assert [row.id for row in found[""]] == [example.id for example in examples]
     assert [row.reference for row in found[""]] == list(DIGITS)
     assert [row.seconds for row in found[""]] == [round(example.seconds, 3) for example in examples]
+
+
+def test_predictions_carry_what_judges_need(model: Joined, examples: list[Example]) -> None:
+    """Question, accepted answers, labels, and both sides as tokens, as the answers are learned."""
+    asked = [
+        attrs.evolve(example, prompt="what is it ?", references=("one", "two"), labels={"kind": "word"})
+        for example in examples[:2]
+    ]
+    judge = evaluator(model)
+
+    found, _ = judge.evaluate(asked)
+
+    for example, row in zip(asked, found[""], strict=True):
+        assert (row.prompt, row.references, row.labels) == ("what is it ?", ("one", "two"), {"kind": "word"})
+        assert judge.collator.hypothesis(row.ids) == row.hypothesis
+        assert len(row.ids) == row.tokens
+        assert [*row.reference_ids, judge.collator.end] == judge.collator.answer(example)
 
 
 class TestNoAudio:
@@ -219,3 +237,15 @@ def test_batch_size_changes_nothing_on_real_models(tmp_path: Path) -> None:
     assert together == alone
     assert len(alone[""]) == 24
     assert len({row.hypothesis for row in alone[""]}) > 5
+
+
+def test_audio_tokens_are_counted_by_the_live_model(model: Joined, examples: list[Example]) -> None:
+    """What the decoder got of all clips over their seconds; each control that hears nothing adds nothing."""
+    judge = evaluator(model, batch_size=3)
+    frames = [model.encoder.frames(round(example.seconds * 16_000)) for example in examples]
+    tokens = sum(model.projector.tokens(count) for count in frames)
+
+    for _ in range(2):
+        _, scores = judge.evaluate(examples)
+        seconds = sum(example.seconds for example in examples)
+        assert scores["audio_tokens_per_second"] == pytest.approx(tokens / seconds, abs=1e-3)

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
-from steermoe_core.evaluate.config import WerConfig
+from steermoe_core.evaluate.accuracy import ExactMatch
+from steermoe_core.evaluate.config import ExactMatchConfig, WerConfig
 from steermoe_core.evaluate.metrics import Edits, Wer
 from steermoe_core.evaluate.score import score
+from tests.predictions import predicted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from steermoe_core.evaluate.prediction import Prediction
 
 WER = Wer(WerConfig())
 
 
+def paired(
+    said: Sequence[str], wanted: Sequence[str], clusters: Sequence[str | None] = ()
+) -> list[Prediction]:
+    """Return predictions of several clips."""
+    groups = clusters or [None] * len(said)
+    rows = zip(said, wanted, groups, strict=True)
+    return [predicted(one, other, cluster=group) for one, other, group in rows]
+
+
 def test_a_score_counts_everything() -> None:
     """Value, edits, examples and clusters belong together."""
-    found = score(WER, ["one two", "x", ""], ["one three", "", "two two"], ["anna", "anna", None])
+    found = score(WER, paired(["one two", "x", ""], ["one three", "", "two two"], ["anna", "anna", None]))
 
     assert found.metric == "wer"
     assert found.value == pytest.approx(4 / 4)
@@ -26,8 +43,8 @@ def test_a_score_counts_everything() -> None:
 
 def test_a_score_is_plain_json() -> None:
     """Nothing in it is a number that JSON does not know."""
-    empty = score(WER, ["x"], [""]).as_json()
-    usual = score(WER, ["one", "two"], ["one", "three"]).as_json()
+    empty = score(WER, paired(["x"], [""])).as_json()
+    usual = score(WER, paired(["one", "two"], ["one", "three"])).as_json()
 
     assert json.loads(json.dumps(empty, allow_nan=False))["value"] is None
     assert empty["interval"] is None
@@ -35,17 +52,26 @@ def test_a_score_is_plain_json() -> None:
     assert usual["edits"] == {"substitutions": 1, "deletions": 0, "insertions": 0, "reference": 2}
 
 
-def test_every_example_is_scored() -> None:
-    """A hypothesis without its reference is an error, not left out."""
-    with pytest.raises(ValueError, match="zip"):
-        score(WER, ["one"], ["one", "two"])
+def test_where_higher_is_better_the_value_is_the_hits() -> None:
+    """The interval is turned with it, and the record says so."""
+    predictions = paired(["one", "two", "x", "one"] * 5, ["one", "two", "three", "one"] * 5)
+
+    hits, errors = score(ExactMatch(ExactMatchConfig()), predictions), score(WER, predictions)
+
+    assert hits.higher_is_better
+    assert not errors.higher_is_better
+    assert (hits.value, errors.value) == (0.75, 0.25)
+    assert hits.interval is not None
+    assert errors.interval is not None
+    assert hits.interval.low == pytest.approx(1 - errors.interval.high)
+    assert hits.interval.high == pytest.approx(1 - errors.interval.low)
 
 
 def test_the_seed_is_that_of_the_interval() -> None:
     """The value does not depend on it."""
-    said, wanted = ["one", "x", "two two", "y"] * 5, ["one", "two", "two", "three"] * 5
+    predictions = paired(["one", "x", "two two", "y"] * 5, ["one", "two", "two", "three"] * 5)
 
-    first, second = score(WER, said, wanted, seed=1), score(WER, said, wanted, seed=2)
+    first, second = score(WER, predictions, seed=1), score(WER, predictions, seed=2)
 
     assert first.value == second.value
-    assert first == score(WER, said, wanted, seed=1)
+    assert first == score(WER, predictions, seed=1)

@@ -108,11 +108,19 @@ class TestRidge:
         ridge.solve_into(linear)
         return torch.cat([linear.weight.T, linear.bias[None]]).detach()
 
+    @staticmethod
+    def spread(inputs: np.ndarray, targets: np.ndarray, solution: np.ndarray) -> np.ndarray:
+        """Return a solution (D+1,H) whose outputs have the targets' mean, and their spread about it."""
+        said = inputs @ solution
+        weight = (
+            solution[:-1] * np.linalg.norm(targets - targets.mean(0)) / np.linalg.norm(said - said.mean(0))
+        )
+        return np.vstack([weight, targets.mean(0) - inputs[:, :-1].mean(0) @ weight])
+
     def test_equals_least_squares(self, language_model: CausalLM) -> None:
-        """Without a penalty it is numpy's least-squares solution, but for one factor."""
+        """Without a penalty it is numpy's least-squares solution, but for one factor about the mean."""
         inputs, targets = self.pairs(language_model)
-        expected = np.linalg.lstsq(inputs, targets, rcond=None)[0]
-        expected *= np.linalg.norm(targets) / np.linalg.norm(inputs @ expected)
+        expected = self.spread(inputs, targets, np.linalg.lstsq(inputs, targets, rcond=None)[0])
 
         np.testing.assert_allclose(self.solve(language_model, 0.0).numpy(), expected, rtol=1e-4, atol=1e-5)
 
@@ -121,13 +129,13 @@ class TestRidge:
         inputs, targets = self.pairs(language_model)
         gram = inputs.T @ inputs
         penalty = 1e-2 * np.trace(gram) / len(gram)
-        expected = np.linalg.solve(gram + penalty * np.eye(len(gram)), inputs.T @ targets)
-        expected *= np.linalg.norm(targets) / np.linalg.norm(inputs @ expected)
+        solved = np.linalg.solve(gram + penalty * np.eye(len(gram)), inputs.T @ targets)
+        expected = self.spread(inputs, targets, solved)
 
         np.testing.assert_allclose(self.solve(language_model, 1e-2).numpy(), expected, rtol=1e-4, atol=1e-5)
 
     def test_outputs_spread_like_the_embeddings(self, language_model: CausalLM) -> None:
-        """The audio tokens of the data have the root mean square of the embeddings they are aligned with."""
+        """The audio tokens have the mean of the embeddings they are aligned with, and spread as widely."""
         config = LinearConfig(pool=PoolConfig(kind="none"), start="ridge")
         projector = LinearProjector(config, WIDTH, language_model)
         projector.begin([], zip(self.frames, self.answers, strict=True))
@@ -135,7 +143,23 @@ class TestRidge:
 
         said = torch.cat([row for frames in self.frames for row in projector(frames)[0].rows()])
 
-        assert said.square().mean().sqrt().item() == pytest.approx(np.sqrt((targets**2).mean()), rel=1e-4)
+        np.testing.assert_allclose(said.mean(0).detach().numpy(), targets.mean(0), atol=1e-5)
+        deviations = said - said.mean(0), targets - targets.mean(0)
+        assert deviations[0].norm().item() == pytest.approx(np.linalg.norm(deviations[1]), rel=1e-4)
+
+    def test_answers_that_are_mostly_alike_leave_the_frames_a_say(self, language_model: CausalLM) -> None:
+        """Two clips in three are answered by one word whatever is heard; the third by what is heard."""
+        heard = torch.eye(WIDTH)[torch.tensor([0, 0, 0, 1, 1, 1])][:, None]  # (6,1,D): two kinds of clip
+        answers = ids([[2], [2], [3], [2], [2], [4]])
+        linear = torch.nn.Linear(WIDTH, language_model.width)
+        ridge = Ridge(1e-6)
+        ridge.add(Padded(heard, torch.ones(6, dtype=torch.long)), answers, language_model.embed)
+        ridge.solve_into(linear)
+        targets = language_model.embeddings[answers.values[:, 0]]
+
+        apart = (linear(heard[0]) - linear(heard[-1])).norm().item()
+
+        assert apart == pytest.approx(2 * ((targets - targets.mean(0)).norm() / 6**0.5).item(), rel=1e-2)
 
     def test_random_start_asks_for_no_data(self, language_model: CausalLM) -> None:
         """Neither batches nor answers are looked at, and the map stays as it was drawn."""

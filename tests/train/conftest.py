@@ -13,7 +13,7 @@ from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, FolderConfig
 from steermoe_core.data.sources import folder as read_folder
 from steermoe_core.train.journal import Journal
-from steermoe_core.train.trainer import SteeringTrainer
+from steermoe_core.train.zero import trainer_class
 from tests.parts import joined
 from tests.tiny import write_folder
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from steermoe_core.data.example import Example
     from steermoe_core.model.joined import Joined
     from steermoe_core.train.callbacks import Callback
+    from steermoe_core.train.trainer import SteeringTrainer
 
 SEED = 5
 
@@ -40,9 +41,10 @@ class Bench:
         torch.set_num_threads(1)
         model = model or joined(self.decoder_folder)
         defaults = {"batch_size": 3, "device": "cpu", "log_every": 1, "warmup": 2, "bucket": 2}
-        return SteeringTrainer(
+        settings = TrainConfig(**{**defaults, **config})
+        return trainer_class(settings)(
             model=model,
-            config=TrainConfig(**{**defaults, **config}),
+            config=settings,
             seed=SEED,
             folder=self.place / "checkpoints",
             examples=self.examples,

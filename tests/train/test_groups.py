@@ -9,9 +9,12 @@ import torch
 from torch import nn
 
 from steermoe_core.config.experiment import LearningRates, TrainConfig
-from steermoe_core.errors import PluginError
+from steermoe_core.errors import PluginError, UsageError
+from steermoe_core.model.adapter import NoAdapter
+from steermoe_core.model.config import LinearConfig
+from steermoe_core.model.projectors import LinearProjector
 from steermoe_core.train.groups import optimizer_groups, trainable_groups
-from tests.parts import joined
+from tests.parts import TinyConfig, decoder, joined
 
 if TYPE_CHECKING:
     from steermoe_core.model.joined import Joined
@@ -84,3 +87,12 @@ def test_a_group_without_a_rate_is_the_plugins_fault(model: Joined, monkeypatch:
 
     with pytest.raises(PluginError, match=r"no learning rate for group 'sterring': .*projector.*steering"):
         optimizer_groups(model, CONFIG)
+
+
+def test_something_has_to_be_trained(decoder_folder: str) -> None:
+    """A model without a trainable number is refused before the optimizer sees it."""
+    language_model = decoder(decoder_folder)
+    fixed = LinearProjector(LinearConfig(trained=False), TinyConfig().width, language_model)
+
+    with pytest.raises(UsageError, match="nothing is trained: neither adapter nor projector"):
+        trainable_groups(joined(decoder_folder, NoAdapter(None), fixed))

@@ -1,0 +1,92 @@
+"""Accuracies: answers that are compared as a whole, never by what they contain."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from steermoe_core.evaluate.metrics import Edits, Metric
+from steermoe_core.evaluate.normalise import normaliser
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from steermoe_core.evaluate.config import ExactMatchConfig
+    from steermoe_core.evaluate.prediction import Prediction
+
+
+@attrs.frozen
+class Key:
+    """What the answers to one question are worth.
+
+    :param points: of each answer that earns any, in its compared form.
+    :param total: points that could be had if every judge agreed.
+    """
+
+    points: Mapping[str, int]
+    total: int = 1
+
+
+class Accuracy(Metric):
+    """Points earned over all points; two accuracies differ in their keys and in how answers are read."""
+
+    higher_is_better = True
+
+    @abstractmethod
+    def key(self, prediction: Prediction) -> Key | None:
+        """Return what answers to the question are worth; None: it is not judged."""
+
+    @abstractmethod
+    def parsed(self, prediction: Prediction) -> str | None:
+        """Return the answer in its compared form; None: it is none, and earns nothing."""
+
+    def edits(self, prediction: Prediction) -> Edits:
+        """Return the points that were missed, over those that could be had."""
+        key = self.key(prediction)
+        if key is None:
+            return Edits(0, 0, 0, 0)
+        answer = self.parsed(prediction)
+        earned = 0 if answer is None else key.points.get(answer, 0)
+        return Edits(key.total - earned, 0, 0, key.total)
+
+    def details(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
+        """Return how many questions were judged, and two rulers beside the score.
+
+        `constant` is the best answer that needs no ear, the same to every question; `ceiling` is what the
+        best answer to each question would reach, less than 1 where judges disagree.
+        """
+        keys = [key for prediction in predictions if (key := self.key(prediction)) is not None]
+        total = sum(key.total for key in keys)
+        if not total:
+            return {"judged": 0, "constant": None, "ceiling": None}
+        answers: Counter[str] = Counter()
+        for key in keys:
+            answers.update(key.points)
+        answer, points = min(answers.items(), key=lambda item: (-item[1], item[0]), default=("", 0))
+        best = sum(max(key.points.values(), default=0) for key in keys)
+        return {
+            "judged": len(keys),
+            "constant": {"answer": answer, "value": points / total},
+            "ceiling": best / total,
+        }
+
+
+class ExactMatch(Accuracy):
+    """The whole answer is a reference; its name tells the ruler: `exact-match`, `exact-match-none`."""
+
+    def __init__(self, config: ExactMatchConfig) -> None:
+        ruler = "" if config.normalise == "basic" else f"-{config.normalise}"
+        self.name = f"exact-match{ruler}"
+        self._normalise = normaliser(config.normalise)
+
+    def key(self, prediction: Prediction) -> Key | None:
+        """Return the references; an example whose references are all empty is not judged."""
+        forms = {form for text in prediction.accepted if (form := self._normalise(text))}
+        return Key(dict.fromkeys(forms, 1)) if forms else None
+
+    def parsed(self, prediction: Prediction) -> str | None:
+        """Return the normalised answer; nothing said is no answer."""
+        return self._normalise(prediction.hypothesis) or None

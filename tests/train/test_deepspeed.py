@@ -1,0 +1,164 @@
+"""The DeepSpeed config comes of the experiment alone; trained in two processes, the adapter is the same."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from steermoe_core.config.experiment import DeepSpeedConfig, TrainConfig
+from steermoe_core.errors import SetupError
+from steermoe_core.model.config import SoftCtcConfig
+from steermoe_core.model.soft_ctc import SoftCtcProjector
+from steermoe_core.train import deepspeed
+from steermoe_core.train.checkpoint import TRAINED
+from steermoe_core.train.deepspeed import ds_config
+from steermoe_core.train.journal import Journal
+from steermoe_core.train.trainer import SteeringTrainer
+from steermoe_core.train.zero import ZeroTrainer, _check_splittable, trainer_class
+from tests.parts import decoder, joined
+from tests.tiny import write_folder
+from tests.train import stages
+
+if TYPE_CHECKING:
+    from tests.train.conftest import Bench
+
+ROOT = Path(__file__).parents[2]
+
+
+def config_of(stage: int = 2, offload: str = "none", **train: Any) -> dict[str, Any]:
+    """Return the DeepSpeed config of an experiment."""
+    settings = DeepSpeedConfig(stage=stage, offload=offload)
+    return ds_config(TrainConfig(steps=1, deepspeed=settings, **train))
+
+
+class TestConfig:
+    """What is written for DeepSpeed."""
+
+    def test_there_is_none_without_the_table(self) -> None:
+        """And the plain trainer is taken."""
+        plain = TrainConfig(steps=1)
+
+        assert ds_config(plain) is None
+        assert trainer_class(plain) is SteeringTrainer
+        assert trainer_class(TrainConfig(steps=1, deepspeed=DeepSpeedConfig())) is ZeroTrainer
+
+    def test_says_what_the_experiment_says(self) -> None:
+        """Stage, batch and accumulation; nothing is clipped by DeepSpeed, which knows no groups."""
+        found = config_of(stage=3, batch_size=5, accumulation=7, clip=0.1)
+
+        assert found["zero_optimization"]["stage"] == 3
+        assert found["train_micro_batch_size_per_gpu"] == 5
+        assert found["gradient_accumulation_steps"] == 7
+        assert found["gradient_clipping"] == 0.0
+
+    @pytest.mark.parametrize(("precision", "enabled"), [("fp32", False), ("bf16", True)])
+    def test_bf16_is_an_autocast(self, precision: str, enabled: object) -> None:
+        """Trained parameters and their gradients stay fp32, as they do without DeepSpeed."""
+        found = config_of(precision=precision)
+
+        assert found["torch_autocast"]["enabled"] is enabled
+        assert found["torch_autocast"]["lower_precision_safe_modules"] == []
+        assert not {"bf16", "fp16"} & set(found)
+
+    @pytest.mark.parametrize(
+        ("stage", "offloaded"), [(2, {"offload_optimizer"}), (3, {"offload_optimizer", "offload_param"})]
+    )
+    def test_offload(self, stage: int, offloaded: set[str]) -> None:
+        """The optimizer's state goes to the machine's memory, at stage 3 weights as well."""
+        found = config_of(stage=stage, offload="cpu")["zero_optimization"]
+
+        assert {key for key in found if key.startswith("offload")} == offloaded
+        assert all(found[key] == {"device": "cpu"} for key in offloaded)
+        assert not any(key.startswith("offload") for key in config_of(stage=stage)["zero_optimization"])
+
+    def test_missing_deepspeed_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With what to install."""
+        monkeypatch.setattr(deepspeed, "find_spec", lambda _: None)
+
+        with pytest.raises(SetupError, match=r"pip install steermoe\[deepspeed\]"):
+            deepspeed.check_installed()
+
+
+def test_a_number_without_dimensions_cannot_be_split(decoder_folder: str) -> None:
+    """DeepSpeed would end in the middle of its own code."""
+    projector = SoftCtcProjector(SoftCtcConfig(), 12, decoder(decoder_folder))
+    model = joined(decoder_folder, projector=projector)
+    _check_splittable(model)
+
+    projector.factor = torch.nn.Parameter(torch.tensor(1.0))
+
+    with pytest.raises(SetupError, match=r"cannot split projector\.factor, .*use stage 2"):
+        _check_splittable(model)
+
+
+@pytest.fixture(scope="module")
+def together(decoder_folder: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the place where two processes trained in every way."""
+    place = tmp_path_factory.mktemp("together")
+    write_folder(place / "corpus")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.train.stages", str(place), decoder_folder],
+            env={**os.environ, **shared, "RANK": rank, "LOCAL_RANK": rank, "PYTHONPATH": str(ROOT)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in "01"
+    ]
+    said = [process.communicate(timeout=240)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    return place
+
+
+@pytest.fixture
+def alone(bench: Bench) -> Bench:
+    """Return a bench where one process trained on the same batches."""
+    bench.trainer(**{**stages.SETTINGS, "accumulation": 2}).train()
+    return bench
+
+
+@pytest.mark.timeout(600)  # two processes on a loaded machine
+class TestTwoProcesses:
+    """Two processes are one that accumulates twice as often."""
+
+    @pytest.mark.parametrize("way", stages.WAYS)
+    def test_train_the_same_adapter(self, together: Path, alone: Bench, way: str) -> None:
+        """The file has the same tensors; where frozen weights are not split, the same bytes."""
+        ours, theirs = (
+            place / "checkpoints" / f"step-{stages.SETTINGS['steps']}" / TRAINED
+            for place in (alone.place, together / way)
+        )
+
+        first, second = load_file(ours), load_file(theirs)
+        assert {name: tensor.shape for name, tensor in first.items()} == {
+            name: tensor.shape for name, tensor in second.items()
+        }
+        for name, tensor in first.items():
+            torch.testing.assert_close(second[name], tensor, rtol=0, atol=1e-6, msg=name)
+        if not way.startswith("stage 3"):  # weights that are put together lie elsewhere: maps round otherwise
+            assert theirs.read_bytes() == ours.read_bytes()
+
+    @pytest.mark.parametrize("way", stages.WAYS)
+    def test_report_the_same_steps(self, together: Path, alone: Bench, way: str) -> None:
+        """Loss, rates and the norms of each group before clipping, which bites."""
+        ours = list(alone.journal.read())
+        theirs = list(Journal(together / way / "metrics.jsonl").read())
+
+        assert [line["step"] for line in theirs] == [line["step"] for line in ours]
+        assert any(max(line["gradient_norm"].values()) > stages.SETTINGS["clip"] for line in ours)
+        for one, other in zip(ours, theirs, strict=True):
+            assert other["loss"] == pytest.approx(one["loss"], abs=1e-5)
+            assert other["learning_rate"] == one["learning_rate"]
+            assert other["gradient_norm"] == pytest.approx(one["gradient_norm"], rel=1e-5)

@@ -1,0 +1,76 @@
+"""One process needs no launcher; what a launcher leaves out is told."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+from torch import distributed
+
+from steermoe_core.errors import DataError, SetupError
+from steermoe_core.train import ranks
+
+
+class TestAlone:
+    """A process that nothing launched."""
+
+    def test_is_the_first_of_one(self) -> None:
+        """Everything that asks the others answers at once."""
+        assert (ranks.rank(), ranks.world(), ranks.first()) == (0, 1, True)
+        assert ranks.total(3) == 3
+        assert ranks.gathered("a") == ["a"]
+        assert ranks.decided(lambda: "b") == "b"
+        ranks.barrier()
+
+    def test_decides_with_its_own_errors(self) -> None:
+        """They come through as they are."""
+
+        def fail() -> None:
+            raise DataError
+
+        with pytest.raises(DataError):
+            ranks.decided(fail)
+
+    def test_forms_no_group_unless_asked(self) -> None:
+        """DeepSpeed wants one; then the environment is as before."""
+        before = dict(os.environ)
+        with ranks.together("cpu"):
+            assert not distributed.is_initialized()
+        with ranks.together("cpu", alone_too=True):
+            assert distributed.get_world_size() == 1
+            assert ranks.gathered("a") == ["a"]
+
+        assert not distributed.is_initialized()
+        assert {name: os.environ.get(name) for name in ranks.NAMES} == {
+            name: before.get(name) for name in ranks.NAMES
+        }
+
+
+class TestLaunched:
+    """A process of several."""
+
+    @pytest.fixture(autouse=True)
+    def _second_of_two(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in zip(ranks.NAMES, ("1", "2", "1", "127.0.0.1", "29500"), strict=True):
+            monkeypatch.setenv(name, value)
+
+    def test_knows_its_place(self) -> None:
+        """From what the launcher said."""
+        assert (ranks.rank(), ranks.world(), ranks.first()) == (1, 2, False)
+
+    @pytest.mark.parametrize("name", ["LOCAL_RANK", "MASTER_ADDR"])
+    def test_says_what_the_launcher_did_not(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """WORLD_SIZE may be left over from something else."""
+        monkeypatch.delenv(name)
+
+        with pytest.raises(SetupError, match=f"but {name} is not"), ranks.together("cpu"):
+            pass
+
+    def test_needs_a_gpu_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Two processes on one GPU would wait for one another forever."""
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+
+        with pytest.raises(SetupError, match="process 1 has no GPU: this machine has 1"):
+            ranks.together("auto").__enter__()
