@@ -1,0 +1,50 @@
+"""`steermoe new-plugin NAME --kind KIND`: write a plugin that works, to be made your own.
+
+It is a whole distribution, with settings, code, tests, README, licence and checks for each push. The folder,
+steermoe-NAME, is written completely or not at all.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steermoe_core.component import KINDS
+from steermoe_core.errors import UsageError
+from steermoe_core.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from steermoe_core.cli.session import Session
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's flags."""
+    parser.add_argument("name", metavar="NAME", help="what an experiment will say after `use =`")
+    parser.add_argument("--kind", required=True, metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument(
+        "--folder", type=Path, default=Path(), metavar="DIR", help="where to put it; here by default"
+    )
+
+
+def run(args: Namespace, session: Session) -> int:
+    """Write the distribution and say what to do next."""
+    if args.kind not in KINDS:
+        msg = f'there is no kind "{args.kind}"{did_you_mean(args.kind, KINDS)} (known: {", ".join(KINDS)})'
+        raise UsageError(msg)
+    from steermoe_core.scaffold.names import chosen
+    from steermoe_core.scaffold.templates import check
+    from steermoe_core.scaffold.write import write
+
+    names = chosen(args.name, args.kind, session.registry)
+    folder = write(names, args.folder)
+    print(f"{folder} is a plugin with the {names.kind} {names.component}; what comes next:\n")
+    for words in (
+        f'pip install -e "{folder}[test]"',
+        "steermoe list-plugins",
+        check(names),
+        f"pytest {folder}",
+    ):
+        print(f"  {words}")
+    return 0
