@@ -1,0 +1,186 @@
+"""`steermoe check-plugin DIST`: find out whether the parts of a plugin keep the contract, check by check.
+
+The same checks are test suites to import: steermoe_core.testing. Exit code 1 if a check failed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import tomli
+
+from steermoe_core.component import KINDS
+from steermoe_core.config.fields import fields_of
+from steermoe_core.discovery import normal
+from steermoe_core.errors import ExitCode, PluginError, UsageError
+from steermoe_core.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator, Sequence
+
+    from rich.table import Table
+
+    from steermoe_core.cli.session import Session
+    from steermoe_core.component import Component
+    from steermoe_core.plugin import Plugin
+    from steermoe_core.plugins import Registry
+    from steermoe_core.testing.runner import Result
+
+_STYLES = {"ok": "green", "failed": "bold red", "skipped": "yellow"}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's flags."""
+    parser.add_argument(
+        "dist", metavar="DIST", help="a distribution or plugin; steermoe for the built-in parts"
+    )
+    parser.add_argument(
+        "--only", nargs=2, metavar=("KIND", "NAME"), help="check one component instead of all that it offers"
+    )
+    text = "a setting of the checked components that have such a key, as an experiment has it (repeatable)"
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
+    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
+
+
+def run(args: Namespace, session: Session) -> int:
+    """Print what became of each check."""
+    plugins = _plugins(session.registry, args.dist)
+    chosen = _chosen(session.registry, plugins, args.only)
+    settings = _settings(args.set, chosen)
+    found: list[Result] = []
+    for kind, part in chosen:
+        own = {key: value for key, value in settings.items() if key in _keys(part)}
+        with redirect_stdout(sys.stderr):
+            results = _results(session.registry, kind, part.name, own)
+        found += results
+        if not args.json:
+            session.console.print(_table(results))
+    failed = sum(result.status == "failed" for result in found)
+    if args.json:
+        _print_facts(plugins, found, ok=not failed)
+    else:
+        skipped = sum(result.status == "skipped" for result in found)
+        session.console.print(f"\n{len(found)} checks, {failed} failed, {skipped} skipped", markup=False)
+    return int(ExitCode.RUN_FAILED if failed else ExitCode.OK)
+
+
+def _plugins(registry: Registry, name: str) -> list[Plugin]:
+    """Return the plugins of a distribution, or the one of that name.
+
+    :raises UsageError: nothing installed has that name.
+    :raises PluginError: it is not active.
+    """
+    found = [p for p in registry.plugins if normal(name) in (normal(p.distribution), normal(p.name))]
+    if not found:
+        known = {name for p in registry.plugins for name in (p.distribution, p.name)}
+        msg = (
+            f"no installed plugin is named {name}{did_you_mean(name, known)} (steermoe "
+            f"list-plugins shows all)"
+        )
+        raise UsageError(msg)
+    for plugin in found:
+        if plugin.status != "active":
+            hint = f"; {plugin.hint}" if plugin.hint else ""
+            msg = f'"{plugin.name}" ({plugin.origin}) is {plugin.status}: {plugin.reason}{hint}'
+            raise PluginError(msg)
+    return found
+
+
+def _chosen(
+    registry: Registry, plugins: Sequence[Plugin], only: Sequence[str] | None
+) -> list[tuple[str, Component]]:
+    """Return kind and component of what is to be checked.
+
+    :raises UsageError: there is no such kind, or the plugins do not offer the component.
+    :raises PluginError: nobody offers it.
+    """
+    offered = [pair for plugin in plugins for pair in plugin.components]
+    if only is None:
+        return offered
+    kind, name = only
+    if kind not in KINDS:
+        msg = f'there is no kind "{kind}"{did_you_mean(kind, KINDS)} (known: {", ".join(KINDS)})'
+        raise UsageError(msg)
+    component = registry.get(kind, name)
+    if (kind, component) not in offered:
+        owner = registry.plugin_of(kind, name).distribution
+        msg = f'{kind} "{name}" is of {owner}: steermoe check-plugin {owner} --only {kind} {name}'
+        raise UsageError(msg)
+    return [(kind, component)]
+
+
+def _settings(given: Sequence[str], chosen: Sequence[tuple[str, Component]]) -> dict[str, Any]:
+    """Return the settings of `--set` flags.
+
+    :raises UsageError: one is no KEY=VALUE, or no component has its key.
+    """
+    try:
+        table = tomli.loads("\n".join(map(_line, given)))
+    except tomli.TOMLDecodeError as error:
+        msg = f"--set: {error}; write KEY=VALUE once for each key, for example --set weights=some/folder"
+        raise UsageError(msg) from None
+    known = {key for _, part in chosen for key in _keys(part)}
+    for key in table:
+        if key not in known:
+            msg = f"--set {key}: no checked component has that key{did_you_mean(key, known)}"
+            raise UsageError(msg)
+    return table
+
+
+def _line(text: str) -> str:
+    """Return KEY=VALUE as a line of TOML; what is no value of TOML is text."""
+    key, _, value = text.partition("=")
+    line = f"{key} = {value}"
+    try:
+        tomli.loads(line)
+    except tomli.TOMLDecodeError:
+        return f"{key} = {json.dumps(value)}" if value else line
+    return line
+
+
+def _keys(part: Component) -> set[str]:
+    """Return the keys of a component; none where its settings cannot be read, which a check tells."""
+    try:
+        return set(fields_of(part.config_class()))
+    except Exception:  # noqa: BLE001 - a plugin's code may raise anything
+        return set()
+
+
+def _results(registry: Registry, kind: str, name: str, settings: dict[str, Any]) -> list[Result]:
+    from steermoe_core.testing.runner import results, suite_of
+
+    return list(results(suite_of(registry, kind, name, settings)))
+
+
+def _print_facts(plugins: Sequence[Plugin], found: Sequence[Result], *, ok: bool) -> None:
+    facts = {
+        "distribution": plugins[0].distribution,
+        "version": plugins[0].version,
+        "ok": ok,
+        "checks": [{**attrs.asdict(result), "seconds": round(result.seconds, 3)} for result in found],
+    }
+    print(json.dumps(facts, indent=2, ensure_ascii=False))
+
+
+def _table(results: Sequence[Result]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    kind, name = results[0].kind, results[0].name
+    for column, fixed in ((f"{kind} {name}", False), ("result", True), ("what is wrong", False)):
+        table.add_column(column, no_wrap=fixed, overflow="fold")
+    for cells in _cells(results):
+        table.add_row(Text(cells[0]), Text(cells[1], _STYLES[cells[1]]), Text(cells[2]))
+    return table
+
+
+def _cells(results: Sequence[Result]) -> Iterator[tuple[str, str, str]]:
+    for result in results:
+        yield result.check, result.status, result.sentence

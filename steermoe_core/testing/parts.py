@@ -1,0 +1,138 @@
+"""Random parts of the smallest size: encoders and a language model, of no use but to test."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+import torch
+from torch import nn
+
+from steermoe_core.data.padded import Padded
+from steermoe_core.model.config import CausalLMConfig
+from steermoe_core.model.decoder import CausalLM
+from steermoe_core.model.encoder import Encoder, Tap, untouched
+from steermoe_core.testing.tiny import RATE, tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+WINDOW = 1600  # samples a frame of the tiny encoder
+
+
+@attrs.frozen(kw_only=True)
+class TinyConfig:
+    """A tiny random encoder.
+
+    :param width: width of its layers.
+    :param layers: how many layers it has.
+    """
+
+    width: int = 12
+    layers: int = 3
+
+
+class TinyEncoder(Encoder):
+    """Ten frames a second: a linear map of each window, then layers that mix neighbours in time."""
+
+    sample_rate = RATE
+    max_seconds = 20.0
+
+    def __init__(self, config: TinyConfig) -> None:
+        super().__init__()
+        self.width, self.layers = config.width, config.layers
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            self.first = nn.Linear(WINDOW, self.width)
+            self.mixers = nn.ModuleList(
+                nn.Conv1d(self.width, self.width, 3, padding=1) for _ in range(self.layers)
+            )
+            self.dropout = nn.Dropout(0.5)
+        self.freeze()
+
+    def frames(self, samples: int) -> int:
+        """Return one frame for each window, a last short one included."""
+        return -(-samples // WINDOW)
+
+    def features(self, waveforms: Sequence[np.ndarray]) -> Padded:
+        """Cut waveforms into windows (B,T,1600)."""
+        windows = [np.pad(wave, (0, -len(wave) % WINDOW)).reshape(-1, WINDOW) for wave in waveforms]
+        return Padded.stack([torch.from_numpy(np.ascontiguousarray(w, dtype=np.float32)) for w in windows])
+
+    def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
+        """Map windows (B,T,1600) to frames (B,T,D)."""
+        hidden = Padded(
+            self.first(self.dropout(features.values.to(self.first.weight.dtype))), features.lengths
+        )
+        for number, mixer in enumerate(self.mixers):
+            silent = Padded(hidden.zeroed().values, features.lengths)
+            hidden = self.layer(number, partial(_mix, mixer), silent, tap)
+        return hidden
+
+
+def _mix(mixer: nn.Module, values: torch.Tensor) -> torch.Tensor:
+    return values + torch.tanh(mixer(values.transpose(1, 2)).transpose(1, 2))
+
+
+class Pointwise(nn.Module):
+    """A linear map of each frame, in the layout of a convolution: (B,D,T) → (B,D,T)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, width)
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Map every frame."""
+        mapped: torch.Tensor = self.linear(values.transpose(1, 2))
+        return mapped.transpose(1, 2)
+
+
+class DenseEncoder(TinyEncoder):
+    """The tiny encoder with linear maps in its layers instead of convolutions."""
+
+    def __init__(self, config: TinyConfig) -> None:
+        super().__init__(config)
+        with torch.random.fork_rng():
+            torch.manual_seed(6)
+            self.mixers = nn.ModuleList(Pointwise(self.width) for _ in range(self.layers))
+        self.freeze()
+
+
+def save_decoder(folder: Path) -> str:
+    """Write a random Llama of width 32 with the tiny tokenizer; return the folder's name."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    words = tokenizer()
+    config = LlamaConfig(
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=len(words),
+        max_position_embeddings=256,
+        initializer_range=0.5,
+        bos_token_id=None,
+        eos_token_id=words.eos_token_id,
+        tie_word_embeddings=True,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        LlamaForCausalLM(config).save_pretrained(folder)
+    words.save_pretrained(folder)
+    return str(folder)
+
+
+def decoder(folder: str, **settings: Any) -> CausalLM:
+    """Load the decoder that `save_decoder` wrote."""
+    return CausalLM(CausalLMConfig(weights=folder, **settings))
+
+
+def noise(seconds: float, seed: int = 0) -> np.ndarray:
+    """Return white noise."""
+    return np.random.default_rng(seed).normal(size=round(seconds * RATE)).astype(np.float32)

@@ -1,0 +1,213 @@
+"""The checks of an encoder's taps: every layer calls them, hears them, and carries gradients to them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from unittest import SkipTest
+
+import torch
+from torch import nn
+
+from steermoe_core.data.padded import Padded
+from steermoe_core.model.encoder import Encoder, untouched
+from steermoe_core.testing.modules import ModuleSuite, apart, backward, noise, weighed
+from steermoe_core.testing.suite import needs
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from steermoe_core.model.encoder import Tap
+
+_CALL = "call self.layer(number, compute, frames, tap) for each layer, from 0 to layers - 1"
+
+
+class TapChecks(ModuleSuite):
+    """The part of `EncoderSuite` that is about taps."""
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder, built once for all checks that leave it as it is."""
+        if self._shared.part is None:
+            self._shared.part = self.seeded()
+        part: Encoder = self._shared.part
+        return part
+
+    def waves(self, *seconds: float) -> list[np.ndarray]:
+        """Return clips of noise at the encoder's rate."""
+        return [noise(round(s * self.encoder.sample_rate), seed) for seed, s in enumerate(seconds)]
+
+    def run(self, *waves: np.ndarray, tap: Tap = untouched) -> Padded:
+        """Return the frames of clips, computed together."""
+        return self.forward(self.encoder.features(list(waves)), tap)
+
+    @torch.no_grad()
+    def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
+        """Return the frames of features."""
+        return self.encoder(features, tap)  # type: ignore[no-any-return]
+
+    @needs("frames")
+    def test_taps(self) -> None:
+        """`tap` is called once a layer, in order, with each clip's frames of that layer (B,T',width)."""
+        self._require("layer-taps")
+        layers, width = self.encoder.layers, self.encoder.width
+        seen = self._seen(*self.waves(0.4))
+        order = [number for number, _ in seen]
+        self.expect(
+            order == list(range(layers)),
+            f"tap was called for layers {order}, expected {list(range(layers))}: {_CALL}",
+        )
+        for number, frames in seen:
+            shape = tuple(frames.values.shape)
+            right = len(shape) == 3 and shape[2] == width  # noqa: PLR2004
+            self.expect(
+                right, f"the tap of layer {number} got frames of shape {shape}, expected (B,T',{width})"
+            )
+        self._check_lengths()
+
+    @needs("declares")
+    def test_linear_maps(self) -> None:
+        """With `gives = ("linear-maps",)` its layers stand in one `ModuleList`, each with an `nn.Linear`."""
+        self._require("linear-maps")
+        stacks = [
+            stack
+            for stack in self.encoder.modules()
+            if isinstance(stack, nn.ModuleList) and len(stack) == self.encoder.layers
+        ]
+        found = any(
+            all(any(isinstance(m, nn.Linear) for m in one.modules()) for one in stack) for stack in stacks
+        )
+        self.expect(
+            found,
+            f"it gives linear-maps, but no ModuleList holds its {self.encoder.layers} layers with an "
+            f"nn.Linear in each: "
+            "leave the word out of gives",
+        )
+
+    @needs("taps", "determinism")
+    def test_tap_results(self) -> None:
+        """What a tap returns is what the next layer sees, and nothing else of that layer."""
+        one, other = (self.waves(0.4)[0], noise(len(self.waves(0.4)[0]), 7))
+        plain = self._after(one, self._changed(-1))
+        for number in range(self.encoder.layers):
+            shifted = self._after(one, self._changed(number))[number]
+            self.expect(
+                apart(plain[number], shifted) > 0,
+                f"what the tap of layer {number} returns changes nothing: go on with what tap gives "
+                f"back; {_CALL}",
+            )
+            wiped = partial(self._wiped, number)
+            self.expect_close(
+                self._after(one, wiped)[number],
+                self._after(other, wiped)[number],
+                f"with the output of layer {number} wiped out by its tap, the next one still hears "
+                f"the clip (by {{}}): "
+                "nothing may go around the tap",
+            )
+
+    @needs("tap_results")
+    def test_tap_gradients(self) -> None:
+        """What is trained in the taps gets a gradient from the frames, at every layer."""
+        shifts = self._shifts()
+        frames = self._shifted(shifts)
+        graph = frames.values.requires_grad
+        self.expect(
+            graph, "the frames carry no gradient to the taps: forward() must not run under torch.no_grad()"
+        )
+        backward(weighed(frames))
+        for number, shift in enumerate(shifts):
+            reached = shift.grad is not None and bool(shift.grad.any()) and bool(shift.grad.isfinite().all())
+            self.expect(
+                reached,
+                f"no gradient from the frames reaches the tap of layer {number}: something behind it "
+                f"detaches",
+            )
+
+    @needs("tap_gradients")
+    def test_recompute(self) -> None:
+        """With `recompute`, each layer is computed again in the backward pass, with the same numbers."""
+        plain, again = self._shifts(), self._shifts()
+        calls: list[int] = []
+        expected = self._shifted(plain)
+        backward(weighed(expected))
+        self.encoder.recompute = True
+        try:
+            found = self._shifted(again, calls)
+            before = len(calls)
+            backward(weighed(found))
+        finally:
+            self.encoder.recompute = False
+        self.expect(len(calls) > before, f"train.recompute has no effect on this encoder: {_CALL}")
+        self.expect_close(expected.values, found.values, "with recompute the frames are others (by {})")
+        for number, (one, two) in enumerate(zip(plain, again, strict=True)):
+            assert one.grad is not None  # noqa: S101 - as the check before has found
+            grad = torch.zeros_like(one) if two.grad is None else two.grad
+            message = f"with recompute the gradient at the tap of layer {number} is another (by {{}})"
+            self.expect_close(one.grad, grad, message)
+
+    def _check_lengths(self) -> None:
+        """Refuse taps that hear of other lengths than the clips'; a batch may be computed clip by clip."""
+        waves = self.waves(0.25, 0.6)
+        seen, lengths = self._seen(*waves), self.run(*waves).lengths.tolist()
+        for number in range(self.encoder.layers):
+            got = [n for layer, frames in seen if layer == number for n in frames.lengths.tolist()]
+            # A model may shorten its frames behind the last layer, never lengthen them.
+            shortened = len(got) == len(lengths) and all(a > b for a, b in zip(got, lengths, strict=True))
+            self.expect(
+                got == lengths or shortened,
+                f"the tap of layer {number} got lengths {got} for clips of {lengths} frames: hand on "
+                f"each clip's own",
+            )
+
+    def _require(self, word: str) -> None:
+        """Leave a check out where the component says that it has no such thing."""
+        given = self.record.gives
+        if word not in ((word,) if given is None and word == "layer-taps" else given or ()):
+            msg = f"the component does not say that it gives {word}"
+            raise SkipTest(msg)
+
+    def _seen(self, *waves: np.ndarray) -> list[tuple[int, Padded]]:
+        seen = []
+
+        def tap(layer: int, frames: Padded) -> Padded:
+            seen.append((layer, frames))
+            return frames
+
+        self.run(*waves, tap=tap)
+        return seen
+
+    def _after(self, wave: np.ndarray, change: Tap) -> list[torch.Tensor]:
+        """Return what each layer's successor sees: the next tap's frames, and those behind the last layer."""
+        seen = []
+
+        def tap(layer: int, frames: Padded) -> Padded:
+            seen.append(frames.values.clone())
+            return change(layer, frames)
+
+        frames = self.run(wave, tap=tap)
+        return [*seen[1:], frames.values]
+
+    def _changed(self, which: int) -> Tap:
+        def change(layer: int, frames: Padded) -> Padded:
+            if layer != which:
+                return frames
+            wave = torch.linspace(-1, 1, frames.values.shape[2]).to(frames.values)
+            return Padded(frames.values + wave, frames.lengths)
+
+        return change
+
+    def _wiped(self, which: int, layer: int, frames: Padded) -> Padded:
+        values = torch.zeros_like(frames.values) if layer == which else frames.values
+        return Padded(values, frames.lengths)
+
+    def _shifts(self) -> list[torch.Tensor]:
+        return [torch.zeros(self.encoder.width, requires_grad=True) for _ in range(self.encoder.layers)]
+
+    def _shifted(self, shifts: list[torch.Tensor], calls: Any = None) -> Padded:
+        def tap(layer: int, frames: Padded) -> Padded:
+            if calls is not None:
+                calls.append(layer)
+            # A product, unlike a sum, is called again where activations are not kept.
+            return Padded(frames.values * (1 + shifts[layer].to(frames.values.dtype)), frames.lengths)
+
+        return self.encoder(self.encoder.features(self.waves(0.4)), tap)  # type: ignore[no-any-return]

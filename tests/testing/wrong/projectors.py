@@ -1,0 +1,181 @@
+"""Projectors that are wrong in one way each."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from steermoe_core.data.padded import Padded
+from steermoe_core.model.config import PoolConfig
+from steermoe_core.model.pooling import pool, pooled_length
+from steermoe_core.model.projectors import Projector
+
+HALF = PoolConfig(kernel=2)
+
+
+class Right(Projector):
+    """The mean of two frames, and a linear map."""
+
+    caught_by = None
+
+    def __init__(self, config, width, decoder):
+        super().__init__()
+        self.map = nn.Linear(width, decoder.width)
+
+    def forward(self, frames, answer=None):
+        pooled = pool(HALF, frames)
+        return Padded(self.mapped(pooled), pooled.lengths), None
+
+    def mapped(self, pooled):
+        """Return the vectors (B,A,H) of pooled frames."""
+        return self.map(pooled.values)
+
+    def tokens(self, frames):
+        return pooled_length(HALF, frames)
+
+
+class Narrow(Right):
+    """Maps to another width than the language model's."""
+
+    caught_by = "width"
+
+    def mapped(self, pooled):
+        return super().mapped(pooled)[..., :-1]
+
+
+class TooFew(Right):
+    """Forgets the last window that is not full."""
+
+    caught_by = "tokens_law"
+
+    def tokens(self, frames):
+        return frames // 2
+
+
+class TooMany(Right):
+    """Says one more than there ever is."""
+
+    caught_by = "tokens_law"
+
+    def tokens(self, frames):
+        return super().tokens(frames) + 1
+
+
+class HearsPadding(Right):
+    """Takes a mean over time, padding included."""
+
+    caught_by = "padding_invariance"
+
+    def mapped(self, pooled):
+        return super().mapped(pooled) + pooled.values.mean((1, 2), keepdim=True)
+
+
+class HearsOthers(Right):
+    """Takes a mean over all real tokens of the batch."""
+
+    caught_by = "batch_invariance"
+
+    def mapped(self, pooled):
+        return super().mapped(pooled) + pooled.values[pooled.mask].mean()
+
+
+class Noisy(Right):
+    """Adds noise in eval mode too."""
+
+    caught_by = "determinism"
+
+    def mapped(self, pooled):
+        return super().mapped(pooled) + 0.1 * torch.randn(1)
+
+
+class Forgotten(Right):
+    """Leaves its bias out of its groups."""
+
+    caught_by = "groups"
+
+    def groups(self):
+        return {"projector": [self.map.weight]}
+
+
+class Detached(Right):
+    """Lets no gradient through to the adapter."""
+
+    caught_by = "gradients"
+
+    def mapped(self, pooled):
+        return self.map(pooled.values.detach())
+
+
+class NoLoss(Right):
+    """Wants to start on a loss that it does not have."""
+
+    caught_by = "own_loss"
+    start_steps = 10
+
+
+class OtherLoss(Right):
+    """Has another loss beside the language model than alone."""
+
+    caught_by = "own_loss"
+
+    def forward(self, frames, answer=None):
+        audio, _ = super().forward(frames)
+        return audio, None if answer is None else 2 * self.loss(frames, answer)
+
+    def loss(self, frames, answer):
+        return self.mapped(frames).square().sum()
+
+
+class Explodes(Right):
+    """Solves for weights that are not finite."""
+
+    caught_by = "begin"
+
+    def begin(self, answers, pairs):
+        with torch.no_grad():
+            self.map.weight.mul_(torch.inf)
+
+
+class SleepsIn(Right):
+    """Asks for batches that it does not look at."""
+
+    caught_by = "begin"
+    begin_batches = 3
+
+    def begin(self, answers, pairs):
+        next(iter(pairs))
+
+
+class OwnChance(Right):
+    """Draws its weights beside the seed."""
+
+    caught_by = "same_start"
+
+    def __init__(self, config, width, decoder):
+        super().__init__(config, width, decoder)
+        drawn = np.random.default_rng().normal(size=self.map.bias.shape)
+        self.map.bias = nn.Parameter(torch.as_tensor(drawn, dtype=torch.float32))
+
+
+class Forgets(Right):
+    """Holds a tensor that is not saved."""
+
+    caught_by = "state"
+
+    def __init__(self, config, width, decoder):
+        super().__init__(config, width, decoder)
+        self.shift = torch.randn(decoder.width)
+
+    def mapped(self, pooled):
+        return super().mapped(pooled) + self.shift
+
+
+class NeedsNumbers(Right):
+    """Looks at its weights while it is built."""
+
+    caught_by = "plan"
+
+    def __init__(self, config, width, decoder):
+        super().__init__(config, width, decoder)
+        self.size = float(self.map.weight.detach().norm())
