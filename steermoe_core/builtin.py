@@ -8,16 +8,26 @@ from steermoe_core.component import API, Component
 from steermoe_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
-def _part(name: str, summary: str, config: str, factory: str) -> Component:
+def _part(
+    name: str,
+    summary: str,
+    config: str,
+    factory: str,
+    *,
+    gives: tuple[str, ...] = (),
+    needs: Mapping[str, tuple[str, ...]] | None = None,
+) -> Component:
     return Component(
         name=name,
         api=API,
         summary=summary,
         config=f"steermoe_core.{config}",
         factory=f"steermoe_core.{factory}",
+        gives=gives,
+        needs=needs or {},
     )
 
 
@@ -29,6 +39,8 @@ def steermoe_adapters() -> Iterator[Component]:
         "vectors added to every encoder layer, mixed by a router",
         "model.config:SteeringConfig",
         "model.steering:Steering",
+        gives=("gates",),
+        needs={"encoder": ("layer-taps",)},
     )
     yield _part(
         "none",
@@ -40,18 +52,42 @@ def steermoe_adapters() -> Iterator[Component]:
 
 @hookimpl
 def steermoe_routers() -> Iterator[Component]:
-    """Yield the standard router."""
+    """Yield the routers whose gates add up to 1."""
     yield _part(
         "softmax",
-        "one linear map for all layers, softmax over each layer's experts",
+        "a linear map for each layer, softmax over its experts",
         "model.config:SoftmaxRouterConfig",
         "model.routers:SoftmaxRouter",
+    )
+    yield _part(
+        "topk",
+        "a linear map for each layer, softmax over the best experts of each frame",
+        "model.config:TopKRouterConfig",
+        "model.routers:TopKRouter",
+    )
+    yield _part(
+        "shared",
+        "one linear map for all layers, softmax over the experts",
+        "model.config:SoftmaxRouterConfig",
+        "model.routers:SharedRouter",
+    )
+    yield _part(
+        "shared-mixed",
+        "one linear map for all layers, its logits mixed by a small matrix for each",
+        "model.config:SoftmaxRouterConfig",
+        "model.routers:SharedMixedRouter",
     )
 
 
 @hookimpl
 def steermoe_projectors() -> Iterator[Component]:
     """Yield the maps from encoder frames to audio tokens."""
+    yield _part(
+        "identity",
+        "time pooling alone, for an encoder as wide as the language model",
+        "model.config:IdentityConfig",
+        "model.projectors:IdentityProjector",
+    )
     yield _part(
         "linear",
         "time pooling and one linear map",
@@ -85,12 +121,36 @@ def steermoe_decoders() -> Iterator[Component]:
 
 @hookimpl
 def steermoe_datasets() -> Iterator[Component]:
-    """Yield the reader of audio folders."""
+    """Yield the readers of sound files with a table, and of tables that hold the sound."""
     yield _part(
         "folder",
         "a folder of audio files with a metadata.csv",
         "data.config:FolderConfig",
         "data.sources:folder",
+    )
+    yield _part(
+        "jsonl",
+        "a manifest: a line of JSON for each sound file, or for a span of one",
+        "data.config:JsonlConfig",
+        "data.manifest:jsonl",
+    )
+    yield _part(
+        "parquet",
+        "parquet files with the audio inside",
+        "data.config:ParquetConfig",
+        "data.table_sources:parquet",
+    )
+    yield _part(
+        "disk",
+        "what the datasets library wrote with save_to_disk",
+        "data.config:DiskConfig",
+        "data.table_sources:disk",
+    )
+    yield _part(
+        "hub",
+        "a dataset of the Hugging Face hub",
+        "data.config:HubConfig",
+        "data.table_sources:hub",
     )
 
 
@@ -107,7 +167,7 @@ def steermoe_collators() -> Iterator[Component]:
 
 @hookimpl
 def steermoe_metrics() -> Iterator[Component]:
-    """Yield the error rates of speech recognition."""
+    """Yield the error rates of speech recognition, and accuracies of answers."""
     yield _part(
         "wer",
         "word error rate of the whole split",
@@ -120,6 +180,18 @@ def steermoe_metrics() -> Iterator[Component]:
         "evaluate.config:CerConfig",
         "evaluate.metrics:Cer",
     )
+    yield _part(
+        "exact-match",
+        "share of answers that are a reference as a whole",
+        "evaluate.config:ExactMatchConfig",
+        "evaluate.accuracy:ExactMatch",
+    )
+    yield _part(
+        "token-accuracy",
+        "share of places at which answer and reference have the same token",
+        "evaluate.config:TokenAccuracyConfig",
+        "evaluate.metrics:TokenAccuracy",
+    )
 
 
 @hookimpl
@@ -130,4 +202,5 @@ def steermoe_callbacks() -> Iterator[Component]:
         "expert load, gate entropy and steering strength of each layer",
         "train.config:SteeringAnalysisConfig",
         "train.analysis:SteeringAnalysis",
+        needs={"adapter": ("gates",)},
     )

@@ -6,10 +6,16 @@ they are imported when somebody needs them.
 
 from __future__ import annotations
 
+import re
+import sys
+from contextlib import redirect_stdout
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 #: The hook contract that this engine speaks; a component says which one it was written for.
 API = 1
@@ -29,6 +35,42 @@ KINDS = (
     "weights",
 )
 
+#: What a part may build on in another, by the word that says so. Plugins may have words of their own.
+CAPABILITIES = {
+    "layer-taps": "encoder: it calls its tap after each of its layers, and goes on with what comes back",
+    "linear-maps": "encoder: its layers stand in one `ModuleList`, with `nn.Linear` modules in them",
+    "gates": "adapter: its `statistics` tell of each steered place how the experts are mixed",
+}
+_WORD = re.compile(r"[a-z][a-z0-9-]*")
+
+
+def _words(words: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Return words sorted, each once; None stays None.
+
+    :raises TypeError: it is one text, not several words.
+    :raises ValueError: one of them is no word.
+    """
+    if words is None:
+        return None
+    if isinstance(words, str):
+        msg = f"one word is a tuple too: ({words!r},)"
+        raise TypeError(msg)
+    wrong = [word for word in words if not _WORD.fullmatch(word)]
+    if wrong:
+        msg = f"{wrong[0]!r} is no word for what a part gives: use small letters, digits and dashes"
+        raise ValueError(msg)
+    return tuple(sorted(set(words)))
+
+
+def _words_by_kind(needs: Mapping[str, Iterable[str]] | None) -> dict[str, tuple[str, ...]] | None:
+    if needs is None:
+        return None
+    wrong = [kind for kind in needs if kind not in KINDS]
+    if wrong:
+        msg = f"{wrong[0]!r} is not a kind of component"
+        raise ValueError(msg)
+    return {kind: _words(words) or () for kind, words in needs.items()}
+
 
 @attrs.frozen(kw_only=True)
 class Component:
@@ -39,6 +81,10 @@ class Component:
     :param summary: one line for lists.
     :param config: ``"module:Class"`` of its attrs class of settings; cheap to import.
     :param factory: ``"module:attribute"`` that builds it; imported when a run needs it.
+    :param gives: what parts of other kinds may build on, such as ``("layer-taps",)`` of an encoder.
+    :param needs: what it builds on itself, by kind: ``{"encoder": ("layer-taps",)}``. An experiment with a
+        part that does not give it is refused. A part that has neither `gives` nor `needs` says nothing, and
+        nothing is refused for what it does not say.
     """
 
     name: str = attrs.field(validator=attrs.validators.matches_re(r"[A-Za-z0-9][\w./-]*"))
@@ -46,6 +92,13 @@ class Component:
     summary: str = attrs.field(validator=attrs.validators.instance_of(str))
     config: str = attrs.field(validator=attrs.validators.matches_re(r"[\w.]+:\w+"))
     factory: str = attrs.field(validator=attrs.validators.matches_re(r"[\w.]+:\w+"))
+    gives: tuple[str, ...] | None = attrs.field(default=None, converter=_words)
+    needs: dict[str, tuple[str, ...]] | None = attrs.field(default=None, converter=_words_by_kind, hash=False)
+
+    @property
+    def silent(self) -> bool:
+        """Whether it says nothing of what it gives and needs."""
+        return self.gives is None and self.needs is None
 
     def config_class(self) -> type:
         """Import and return the attrs class of its settings."""
@@ -90,6 +143,16 @@ def choose(kind: str, default: str | None = None) -> Any:
 
 
 def load(path: str) -> Any:
-    """Return the object that ``"module:attribute"`` names."""
+    """Return the object that ``"module:attribute"`` names.
+
+    What its import prints goes to stderr: stdout belongs to the command.
+
+    :raises ImportError: the module asked Python to exit; any other exception is the module's own.
+    """
     module, _, attribute = path.partition(":")
-    return getattr(import_module(module), attribute)
+    with redirect_stdout(sys.stderr):
+        try:
+            return getattr(import_module(module), attribute)
+        except SystemExit as stop:
+            msg = f"{module} ends the program: SystemExit({stop.code!r})"
+            raise ImportError(msg) from stop

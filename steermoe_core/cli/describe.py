@@ -6,15 +6,18 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.component import KINDS
+from steermoe_core.config.words import article
 from steermoe_core.errors import PluginError, UsageError
 from steermoe_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator
 
     from rich.table import Table
 
     from steermoe_core.cli.session import Session
+    from steermoe_core.component import Component
     from steermoe_core.config.docs import Setting
     from steermoe_core.plugins import Registry
 
@@ -72,13 +75,16 @@ def _one(args: Namespace, session: Session) -> int:
     keys, about, snippet = _documented(registry, kind, name)
     if args.json:
         facts = {"kind": kind, **origin, "api": component.api, "config": component.config}
-        facts |= {"factory": component.factory, "about": about, "example": snippet}
+        facts |= {"factory": component.factory, "gives": component.gives, "needs": component.needs}
+        facts |= {"about": about, "example": snippet}
         print(json.dumps({**facts, "settings": [key.as_dict() for key in keys]}, indent=2, default=str))
         return 0
     show = session.console.print
     show(f"{kind} {name}: {component.summary}", markup=False)
     show(f"from {origin['distribution']} {origin['version']}, settings {component.config}\n", markup=False)
     show(f"{about}\n", markup=False)
+    for line in _together(component):
+        show(line, markup=False)
     show(_keys(keys) if keys else "It has no settings.")
     show(f"\n{snippet}", markup=False, soft_wrap=True, end="")
     return 0
@@ -102,6 +108,17 @@ def _documented(registry: Registry, kind: str, name: str) -> tuple[list[Setting]
         origin = registry.plugin_of(kind, name).origin
         msg = f'the settings of {kind} "{name}" ({origin}) cannot be loaded: {type(error).__name__}: {error}'
         raise PluginError(msg) from error
+
+
+def _together(component: Component) -> Iterator[str]:
+    """Yield what parts of other kinds may build on, and what it needs of them."""
+    if component.gives:
+        yield f"It gives {', '.join(component.gives)}."
+    for kind, words in (component.needs or {}).items():
+        yield f"It needs {article(kind)} with {', '.join(words)}."
+    if component.silent:
+        yield "It does not say what it gives and needs."
+    yield ""
 
 
 def _keys(keys: list[Setting]) -> Table:

@@ -9,18 +9,25 @@ import attrs
 from steermoe_core.config.faults import Fault, InvalidError
 from steermoe_core.config.fields import tables
 from steermoe_core.config.words import listed
+from steermoe_core.quarantine import import_failure
 
 if TYPE_CHECKING:
     from steermoe_core.component import Component
     from steermoe_core.config.locate import KeyPath
-    from steermoe_core.plugins import Registry
+    from steermoe_core.plugins import Plugin, Registry
 
 #: Components of distributions that are not part of the engine, for hints to install them.
 DISTRIBUTIONS = {
     ("encoder", "whisper"): "steermoe-whisper",
     ("encoder", "conformer"): "steermoe-conformer",
+    ("encoder", "hf"): "steermoe-conformer",
     ("dataset", "clotho-aqa"): "steermoe-clothoaqa",
+    ("metric", "qa-accuracy"): "steermoe-clothoaqa",
+    ("collator", "prompt"): "steermoe-prompt",
+    ("adapter", "aligner"): "steermoe-aligner",
     ("adapter", "lora"): "steermoe-lora",
+    ("callback", "lora-analysis"): "steermoe-lora",
+    ("router", "linear"): "steermoe-linear",
 }
 
 
@@ -40,11 +47,12 @@ class Catalogue:
         if component is None:
             raise InvalidError([self._unknown(kind, name, path)])
         try:
-            return _loaded(component)
+            return loaded(component)
         except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
             whose = f'{kind} "{name}" of {self._registry.plugin_of(kind, name).origin}'
             message = f"the settings of {whose} cannot be loaded: {type(error).__name__}: {error}"
-            raise InvalidError([Fault("E204", message, path, "text")]) from None
+            hint = lost(error, component, self._registry.plugin_of(kind, name))
+            raise InvalidError([Fault("E204", message, path, "text", hint)]) from None
 
     def known(self, kind: str) -> str:
         """Return the names of a kind, for hints."""
@@ -71,7 +79,17 @@ class Catalogue:
         return known
 
 
-def _loaded(component: Component) -> type:
+def lost(error: BaseException, component: Component, plugin: Plugin) -> str:
+    """Return what to do about settings whose import failed; nothing about settings that are wrong."""
+    module = component.config.partition(":")[0]
+    return import_failure(error, module, plugin).hint if isinstance(error, ImportError) else ""
+
+
+def loaded(component: Component) -> type:
+    """Return a component's settings class, whole and usable.
+
+    :raises Exception: whatever a plugin's code raises.
+    """
     cls = component.config_class()
     if not attrs.has(cls):
         message = f"{component.config} is not an attrs class"

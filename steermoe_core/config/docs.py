@@ -13,6 +13,7 @@ import attrs
 
 from steermoe_core.component import Selection
 from steermoe_core.config.fields import fields_of, plain, type_name
+from steermoe_core.config.words import article
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +77,7 @@ def settings(cls: type, prefix: str = "") -> list[Setting]:
 def _setting(key: str, field: Field, doc: str) -> Setting:
     return Setting(
         key=key,
-        type=f"a table: {_article(field.kind)}" if field.kind else type_name(field.type),
+        type=f"a table: {article(field.kind)}" if field.kind else type_name(field.type),
         required=field.required,
         default=_default(field),
         choices=tuple(_choices(field.type)),
@@ -90,10 +91,6 @@ def _default(field: Field) -> Any:
     if field.kind:
         return field.default_component or None
     return None if field.required else plain(field.default())
-
-
-def _article(kind: str) -> str:
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def _tables(annotation: Any) -> Iterator[type]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import attrs
-from attrs.validators import ge, gt, le, matches_re
+from attrs.validators import deep_iterable, ge, gt, le, matches_re
 
 from steermoe_core.component import Selection, choose
 
@@ -29,18 +29,27 @@ class DataConfig:
     """`[data]`: what is trained on and what is scored.
 
     :param train: one source (`[data.train]`) or several (`[[data.train]]`), taken together.
+    :param validate: a source to score while training goes on (`[data.validate]`), as often as
+        `train.validate` says; never a test split, since steps are chosen by it.
+    :param weights: share of the clips of an epoch that each training source has, in any unit, in their order;
+        a source is gone through to its end before a clip of it comes again; empty: every clip once an epoch.
     :param eval: sources to score after training, by name (`[data.eval.NAME]`).
     :param min_seconds: shorter clips are left out of training.
     :param max_seconds: longer clips are left out of training; counted and reported.
     :param max_bad: share of unreadable clips above which the run stops; below it they are left out
         with their names.
+    :param check: what tells that a clip can be read: its `header` and last sample, or a `decode` of it all
+        before anything else, which also sets durations right that a table gives wrong.
     """
 
     train: list[Selection] = choose("dataset")
+    validate: Selection | None = choose("dataset", default="")
+    weights: list[float] = attrs.field(factory=list, validator=deep_iterable(gt(0.0)))
     eval: dict[str, Selection] = choose("dataset")
     min_seconds: float = attrs.field(default=0.1, validator=gt(0.0))
     max_seconds: float = attrs.field(default=30.0, validator=gt(0.0))
     max_bad: float = attrs.field(default=0.01, validator=[ge(0.0), le(1.0)])
+    check: Literal["header", "decode"] = "header"
 
 
 @attrs.frozen(kw_only=True)
@@ -62,10 +71,40 @@ class LearningRates:
 
 
 @attrs.frozen(kw_only=True)
+class ValidateConfig:
+    """`[train.validate]`: scores of `[data.validate]` while training goes on, generated as in the evaluation.
+
+    :param every: steps between validations, 0 for none; the last step always has one.
+    :param metric: the score that says which step is best, such as `wer`; empty: the first of `[[metrics]]`.
+    :param patience: validations in a row without a better score after which training stops; 0 never stops it.
+    :param keep_best: the adapter is that of the best validated step, not of the last step; a checkpoint of it
+        is kept beside the newest.
+    """
+
+    every: int = attrs.field(default=0, validator=ge(0))
+    metric: str = ""
+    patience: int = attrs.field(default=0, validator=ge(0))
+    keep_best: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class DeepSpeedConfig:
+    """`[train.deepspeed]`: what the processes of a run split among them, by DeepSpeed's ZeRO.
+
+    :param stage: 0 splits nothing, 1 the optimizer's state, 2 that and gradients, 3 that and frozen weights;
+        what is trained comes out the same.
+    :param offload: `cpu` keeps the optimizer's state, and at stage 3 weights, in the machine's own memory.
+    """
+
+    stage: Literal[0, 1, 2, 3] = 2
+    offload: Literal["none", "cpu"] = "none"
+
+
+@attrs.frozen(kw_only=True)
 class TrainConfig:
     """`[train]`: how the trainable parts are fitted.
 
-    :param steps: optimizer steps.
+    :param steps: optimizer steps; 0 only scores the trained adapter that the experiment starts from.
     :param batch_size: clips a forward pass.
     :param accumulation: forward passes an optimizer step; their loss is weighted by answer tokens, so
         accumulation k equals a batch k times as large.
@@ -77,15 +116,19 @@ class TrainConfig:
     :param weight_decay: AdamW's decay; never applied to scales and biases.
     :param clip: largest norm of each parameter group's gradient.
     :param precision: of the forward pass; trained parameters stay fp32.
+    :param recompute: frozen parts whose layers compute their activations again in the backward pass instead
+        of keeping them: less memory for more time, and the same numbers.
     :param device: `auto` takes a GPU where there is one; CUDA_VISIBLE_DEVICES says which.
     :param threads: CPU threads; 0 takes all cores.
     :param workers: processes that load audio; 0 loads in the training process.
     :param log_every: steps between lines of metrics.jsonl.
     :param save_every: steps between checkpoints, 0 for none between; the last step always has one.
     :param keep: checkpoints kept.
+    :param validate: scores while training goes on, and what is made of them.
+    :param deepspeed: train with DeepSpeed; see [several GPUs](../how-to/several-gpus.md).
     """
 
-    steps: int = attrs.field(validator=gt(0))
+    steps: int = attrs.field(validator=ge(0))
     batch_size: int = attrs.field(default=8, validator=gt(0))
     accumulation: int = attrs.field(default=1, validator=gt(0))
     bucket: int = attrs.field(default=16, validator=gt(0))
@@ -95,12 +138,15 @@ class TrainConfig:
     weight_decay: float = attrs.field(default=0.01, validator=ge(0.0))
     clip: float = attrs.field(default=1.0, validator=gt(0.0))
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    recompute: list[Literal["encoder", "decoder"]] = attrs.field(factory=list)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = attrs.field(default=0, validator=ge(0))
     workers: int = attrs.field(default=0, validator=ge(0))
     log_every: int = attrs.field(default=10, validator=gt(0))
     save_every: int = attrs.field(default=0, validator=ge(0))
     keep: int = attrs.field(default=2, validator=gt(0))
+    validate: ValidateConfig = attrs.field(factory=ValidateConfig)
+    deepspeed: DeepSpeedConfig | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -120,20 +166,18 @@ class EvaluateConfig:
 
 
 @attrs.frozen(kw_only=True)
-class Experiment:
-    """A whole experiment file, resolved: every table and key that it may have.
+class ModelConfig:
+    """The part of an experiment that makes the model and uses it: all that an adapter folder holds of it.
 
     :param experiment: name and seed.
     :param encoder: the frozen audio encoder.
-    :param adapter: what is trained inside or right after the encoder.
+    :param adapter: what is trained inside or right after the encoder. A text in place of the table starts
+        from a trained one: the path of a run or adapter folder, with a slash in it, or `hub:OWNER/NAME`, with
+        `@REVISION` if not the newest; [projector] is then left out, or has the same `use`.
     :param projector: what is trained between encoder and decoder.
     :param decoder: the frozen language model.
-    :param data: what is trained on and scored.
     :param collator: the layout of prompt, audio and answer.
-    :param train: how the trainable parts are fitted.
     :param evaluate: how answers are generated.
-    :param metrics: scores (`[[metrics]]`).
-    :param callbacks: watchers of the training run (`[[callbacks]]`).
     """
 
     experiment: ExperimentInfo
@@ -141,9 +185,21 @@ class Experiment:
     adapter: Selection = choose("adapter", default="none")
     projector: Selection = choose("projector", default="linear")
     decoder: Selection = choose("decoder")
-    data: DataConfig
     collator: Selection = choose("collator", default="asr")
-    train: TrainConfig
     evaluate: EvaluateConfig = attrs.field(factory=EvaluateConfig)
+
+
+@attrs.frozen(kw_only=True)
+class Experiment(ModelConfig):
+    """A whole experiment file, resolved: every table and key that it may have.
+
+    :param data: what is trained on and scored.
+    :param train: how the trainable parts are fitted.
+    :param metrics: scores (`[[metrics]]`).
+    :param callbacks: watchers of the training run (`[[callbacks]]`).
+    """
+
+    data: DataConfig
+    train: TrainConfig
     metrics: list[Selection] = choose("metric", default="wer")
     callbacks: list[Selection] = choose("callback", default="")

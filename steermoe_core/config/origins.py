@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.component import Selection
+from steermoe_core.component import Selection, Trained
 from steermoe_core.config.fields import fields_of, plain
 
 if TYPE_CHECKING:
@@ -57,11 +57,14 @@ class Filler:
         table = {}
         for key, field in fields_of(type(settings)).items():
             value = getattr(settings, field.attribute.name)
-            if value is not None:
+            if value is not None and not _comes_along(value):
                 table[key] = self._plain(value, (*path, key), owner)
         return table
 
     def _plain(self, value: Any, path: KeyPath, owner: str) -> Any:
+        if isinstance(value, Selection) and isinstance(value.config, Trained):
+            self.owners[path] = owner
+            return value.config.source
         if isinstance(value, Selection):
             self.owners[(*path, "use")] = owner
             return {"use": value.name, **self.table(value.config, path, self._distribution(value))}
@@ -77,6 +80,11 @@ class Filler:
     def _distribution(self, selection: Selection) -> str:
         plugin = self._registry.plugin_of(selection.kind, selection.name)
         return ENGINE if plugin.distribution == ENGINE else plugin.origin
+
+
+def _comes_along(value: object) -> bool:
+    """Tell whether this is the projector of a trained adapter, which no key names."""
+    return isinstance(value, Selection) and value.kind == "projector" and isinstance(value.config, Trained)
 
 
 def origins(layers: Layers, owners: Mapping[KeyPath, str]) -> dict[KeyPath, Origin]:

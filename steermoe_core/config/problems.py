@@ -30,6 +30,7 @@ CODES = {
     "E301": "a value is outside its limits",
     "E302": "settings contradict each other",
     "E303": "a test split would be trained on",
+    "E304": "two parts do not go together",
 }
 
 

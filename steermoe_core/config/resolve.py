@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.config.experiment import Experiment
+from steermoe_core.config.capabilities import mismatches
+from steermoe_core.config.experiment import Experiment, ModelConfig
 from steermoe_core.config.faults import Fault, InvalidError
+from steermoe_core.config.fields import fields_of
 from steermoe_core.config.layers import Layers, open_layers
 from steermoe_core.config.meaning import contradictions
 from steermoe_core.config.origins import Filler, Origin, origins
@@ -87,14 +89,39 @@ def resolve(path: Path, overrides: Sequence[str], registry: Registry) -> Resolve
     return Resolved(experiment=experiment, table=table, origins=origins(layers, filler.owners), path=path)
 
 
+def resolve_model(path: Path, registry: Registry) -> ModelConfig:
+    """Read the model's part of an experiment; all else in the file is passed over.
+
+    :raises ConfigError: with every problem of that part.
+    :raises PluginError: when nothing but missing or broken components is wrong.
+    """
+    layers = open_layers(path)
+    layers.table = {key: value for key, value in layers.table.items() if key in fields_of(ModelConfig)}
+    structurer = Structurer(registry, partial(_folder, layers))
+    try:
+        found: ModelConfig = structurer.structure(layers.table, ModelConfig)
+    except InvalidError as error:
+        raise _error([_located(layers, fault) for fault in error.faults]) from None
+    return found
+
+
+def model_toml(model: ModelConfig, registry: Registry) -> str:
+    """Return a file for `resolve_model`: no paths of data, no names of parts that only training needs."""
+    table = Filler(registry).table(model)
+    return dumps({key: table[key] for key in fields_of(ModelConfig)})
+
+
 def _structure(layers: Layers, registry: Registry) -> Experiment:
     structurer = Structurer(registry, partial(_folder, layers))
     try:
         experiment: Experiment = structurer.structure(layers.table, Experiment)
     except InvalidError as error:
-        more = contradictions(error.done.get("data"), error.done.get("train"))
-        raise InvalidError([*error.faults, *more]) from None
-    faults = list(contradictions(experiment.data, experiment.train))
+        more = contradictions(error.done.get("data"), error.done.get("train"), error.done.get("adapter"))
+        raise InvalidError([*error.faults, *more, *mismatches(error.done, registry)]) from None
+    faults = [
+        *contradictions(experiment.data, experiment.train, experiment.adapter),
+        *mismatches(experiment, registry),
+    ]
     if faults:
         raise InvalidError(faults)
     return experiment

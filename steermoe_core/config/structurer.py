@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.component import Selection
+from steermoe_core.component import Selection, Trained
 from steermoe_core.config.catalogue import Catalogue
 from steermoe_core.config.experiment import Experiment
 from steermoe_core.config.faults import Fault, InvalidError
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from steermoe_core.config.locate import KeyPath
     from steermoe_core.plugins import Registry
 
+#: What the place of an adapter on the hub begins with, and what it looks like.
+HUB = "hub:"
+HUB_SOURCE = re.compile(r"hub:([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
+
 
 class Structurer(Strict):
     """Turns the tables of an experiment into settings classes, those of plugins included.
@@ -35,6 +40,7 @@ class Structurer(Strict):
         super().__init__(folder)
         self._catalogue = Catalogue(registry)
         self._owners: list[tuple[int, str]] = []
+        self._trained: Trained | None = None
 
     def hooks(self) -> list[tuple[Callable[[Any], bool], Callable[[Any, Any], Any]]]:
         """Add settings classes to the types that are known."""
@@ -118,6 +124,8 @@ class Structurer(Strict):
     def _unchosen(self, field: Field) -> Any:
         """Return the default of a component table that is left out."""
         name = field.default_component
+        if field.kind == "projector" and self._trained is not None:
+            return Selection("projector", self._trained.source, self._trained)
         if name is None:
             return self._none(field)
         if not name:
@@ -135,6 +143,8 @@ class Structurer(Strict):
 
     def _select(self, field: Field, value: object) -> Selection:
         kind, example = str(field.kind), shown(value) if isinstance(value, str) else '"…"'
+        if kind == "adapter" and isinstance(value, str) and is_source(value):
+            return self._start(value)
         table = self.table(value, hint=f"write a table with use = {example}")
         name = table.get("use", None if field.many else field.default_component or None)
         if name is None:
@@ -148,11 +158,27 @@ class Structurer(Strict):
         finally:
             self._owners.pop()
 
+    def _start(self, value: str) -> Selection:
+        """Return the choice of a trained adapter; its projector comes with it."""
+        if not value.startswith(HUB):
+            value = (self.folder(self.path()) / Path(value).expanduser()).as_posix()
+        elif not HUB_SOURCE.fullmatch(value):
+            wanted = "hub:OWNER/NAME or hub:OWNER/NAME@REVISION"
+            message = f"{self.key()} must look like {wanted}, is {shown(value)}"
+            raise self.fault("E301", message, "text")
+        self._trained = Trained(value)
+        return Selection("adapter", value, self._trained)
+
     def _settings_class(self, kind: str, name: object) -> type:
         with self.at("use"):
             if not isinstance(name, str):
                 raise self.fault("E101", f"use must be text, is {described(name)}")
             return self._catalogue.settings_class(kind, name, self.path())
+
+
+def is_source(text: str) -> bool:
+    """Tell a trained adapter from the name of a component: a place on the hub, or a path."""
+    return text.startswith((HUB, ".", "~")) or "/" in text
 
 
 def _home(key: str) -> str | None:

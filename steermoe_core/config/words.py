@@ -64,3 +64,8 @@ def quoted(text: str) -> str:
 def listed(words: Iterable[object]) -> str:
     """Return words as a comma-separated list."""
     return ", ".join(map(str, words))
+
+
+def article(word: str) -> str:
+    """Return a word with its article: `an encoder`."""
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"

@@ -61,6 +61,7 @@ def test_example_is_valid(kind: str, name: str, site: Site) -> None:
     base = {
         "experiment": {"name": "x"},
         "encoder": {"use": "beats"},
+        "adapter": {"use": "steering"},
         "decoder": {"use": "causal-lm", "weights": "x"},
         "data": {"train": source, "eval": {"all": source}},
         "train": {"steps": 1},

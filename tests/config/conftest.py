@@ -28,6 +28,13 @@ PARTS = {
     ("metric", "wer"): "Wer",
     ("metric", "cer"): "Nothing",
     ("callback", "early-stop"): "Nothing",
+    ("callback", "gate-log"): "Nothing",
+}
+#: What some of them say of themselves; the others say nothing.
+SAID = {
+    ("adapter", "none"): {"gives": ()},
+    ("adapter", "steering"): {"gives": ("gates",), "needs": {"encoder": ("layer-taps",)}},
+    ("callback", "gate-log"): {"needs": {"adapter": ("gates",)}},
 }
 
 
@@ -67,7 +74,10 @@ class FakeRegistry:
         if (kind, name) not in PARTS:
             return None
         config = f"steermoe_test_parts:{PARTS[kind, name]}"
-        return Component(name=name, api=1, summary=name, config=config, factory="none:none")
+        said = SAID.get((kind, name), {})
+        return Component(name=name, api=1, summary=name, config=config, factory="none:none", **said)
+
+    get = find
 
     def names(self, kind: str) -> list[str]:
         """Return the names of a kind."""

@@ -14,18 +14,28 @@ import pytest
 
 from steermoe_core.config.experiment import (
     DataConfig,
+    DeepSpeedConfig,
     EvaluateConfig,
     Experiment,
     ExperimentInfo,
     LearningRates,
     TrainConfig,
+    ValidateConfig,
 )
 from steermoe_core.config.fields import fields_of, tables
 from steermoe_core.config.resolve import resolve
-from steermoe_core.data.config import AsrConfig, FolderConfig
-from steermoe_core.evaluate.config import CerConfig, WerConfig
+from steermoe_core.data.config import (
+    AsrConfig,
+    DiskConfig,
+    FolderConfig,
+    HubConfig,
+    JsonlConfig,
+    ParquetConfig,
+)
+from steermoe_core.evaluate.config import CerConfig, ExactMatchConfig, TokenAccuracyConfig, WerConfig
 from steermoe_core.model.config import (
     CausalLMConfig,
+    IdentityConfig,
     LinearConfig,
     MlpConfig,
     NoAdapterConfig,
@@ -33,12 +43,19 @@ from steermoe_core.model.config import (
     SoftCtcConfig,
     SoftmaxRouterConfig,
     SteeringConfig,
+    TopKRouterConfig,
 )
 from steermoe_core.plugins import load_registry
 from steermoe_core.train.config import SteeringAnalysisConfig
 
 ENGINE = Path(__file__).parents[2] / "steermoe_core"
 
+#: Where every source reads what it has in common with the others.
+ROWS = {"data/rows.py config": "label_columns parts seed speeds"}
+#: Where tables with the audio inside read what they have in common.
+TABLES = {**ROWS, "data/table_sources.py config": "path split audio_column rate_column"}
+#: Columns that are read by what they mean, see `OTHERWISE`.
+COLUMNS = ("text", "prompt", "cluster", "id", "seconds", "references", "split")
 #: Where the keys of each settings class are read: file and the expression they are attributes of.
 READERS = {
     Experiment: {
@@ -49,26 +66,38 @@ READERS = {
         "run/folder.py experiment": "name",
         "run/build.py experiment": "seed",
     },
-    DataConfig: {"run/build.py data": "train eval min_seconds max_seconds max_bad"},
+    DataConfig: {
+        "run/build.py data": "train validate eval min_seconds max_seconds max_bad check",
+        "run/execute.py data": "weights",
+    },
     TrainConfig: {
         "train/trainer.py config": """
-            steps batch_size accumulation bucket schedule warmup clip precision device workers log_every
-            save_every keep
+            steps batch_size accumulation bucket schedule warmup clip precision recompute device workers
+            log_every save_every keep
         """,
+        "train/deepspeed.py train": "deepspeed",
+        "run/validation.py train": "validate",
         "train/groups.py config": "learning_rate weight_decay",
         "run/execute.py train": "threads",
+    },
+    DeepSpeedConfig: {"train/deepspeed.py settings": "stage offload"},
+    ValidateConfig: {
+        "train/validation.py config": "every patience",
+        "run/validation.py config": "metric keep_best",
     },
     EvaluateConfig: {
         "evaluate/evaluation.py config": "batch_size max_new_tokens tokens_per_second controls",
     },
     NoAdapterConfig: {},
     SteeringConfig: {
-        "model/steering.py config": "experts scale start balance router",
+        "model/steering.py config": "experts start balance router scale bounded",
         "model/config.py self": "layers",
     },
-    SoftmaxRouterConfig: {"model/routers.py config": "temperature"},
+    SoftmaxRouterConfig: {"model/routers.py config": "temperature jitter"},
+    TopKRouterConfig: {"model/routers.py config": "temperature jitter k"},
     PoolConfig: {"model/pooling.py config": "kind kernel"},
-    LinearConfig: {"model/projectors.py config": "pool start"},
+    IdentityConfig: {"model/projectors.py config": "pool"},
+    LinearConfig: {"model/projectors.py config": "pool start trained"},
     MlpConfig: {"model/projectors.py config": "pool hidden"},
     SoftCtcConfig: {
         "model/soft_ctc.py config": """
@@ -77,20 +106,34 @@ READERS = {
     },
     CausalLMConfig: {"model/decoder.py config": "weights dtype attention"},
     FolderConfig: {
-        "data/sources.py config": """
-            path file_column text_column prompt_column cluster_column split parts seed speeds
-        """,
+        "data/sources.py config": "path split file_column",
+        **ROWS,
+    },
+    JsonlConfig: {"data/manifest.py config": "path split audio_column offset_column", **ROWS},
+    ParquetConfig: TABLES,
+    DiskConfig: TABLES,
+    HubConfig: {
+        **ROWS,
+        "data/table_sources.py config": "path split audio_column rate_column name revision part",
     },
     AsrConfig: {
-        "data/collators.py config": "prompt template answer_prefix answer_end lower max_answer_tokens",
+        "data/collators.py config": """
+            prompt template system answer_prefix answer_end lower max_answer_tokens max_tokens too_long
+        """,
     },
     WerConfig: {"evaluate/metrics.py config": "normalise"},
     CerConfig: {"evaluate/metrics.py config": "normalise"},
+    ExactMatchConfig: {"evaluate/accuracy.py config": "normalise"},
+    TokenAccuracyConfig: {},
     SteeringAnalysisConfig: {"train/analysis.py config": "every"},
 }
 
 #: Keys that no code reads by name, and where their effect is shown.
 OTHERWISE = {
+    **dict.fromkeys(
+        (FolderConfig, JsonlConfig, ParquetConfig, DiskConfig, HubConfig),
+        dict.fromkeys((f"{meaning}_column" for meaning in COLUMNS), "test_every_column_has_its_meaning"),
+    ),
     ExperimentInfo: {"description": "test_a_description_is_kept_with_the_run"},
     LearningRates: dict.fromkeys(
         ("projector", "steering", "router", "scales", "lora"), "test_every_group_has_its_rate"
@@ -144,6 +187,16 @@ def test_a_description_is_kept_with_the_run(minimal, registry):
     """It is for people: it stands in the resolved experiment that the run folder holds."""
     flag = 'experiment.description="why this run"'
     assert 'description = "why this run"\n' in resolve(minimal, [flag], registry).to_toml()
+
+
+def test_every_column_has_its_meaning():
+    """A column is looked up by what it means: each key gives the field of that name."""
+    from steermoe_core.data.rows import Columns
+
+    keys = {f"{meaning}_column": f"my {meaning}" for meaning in COLUMNS}
+    found = Columns.of(FolderConfig(path=Path(), **keys), list(keys.values()), "a table")
+    assert {f"{meaning}_column": getattr(found, meaning) for meaning in COLUMNS} == keys
+    assert {field.name for field in attrs.fields(Columns)} == {*COLUMNS, "labels"}
 
 
 def test_every_group_has_its_rate():

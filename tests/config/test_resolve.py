@@ -223,11 +223,11 @@ def test_the_exit_code_tells_a_plugin_from_a_file(minimal, registry):
 def test_a_problem_is_a_record_too(minimal, registry, monkeypatch):
     """`--json` needs the same facts as the terminal."""
     monkeypatch.chdir(minimal.parent)
-    minimal.write_text(minimal.read_text().replace("steps = 10", "steps = 0"))
+    minimal.write_text(minimal.read_text().replace("steps = 10", "steps = -1"))
     with pytest.raises(ConfigError) as caught:
         resolve(minimal, [], registry)
     assert caught.value.problems[0].as_dict() == {
-        "code": "E301", "message": "steps must be > 0, is 0", "path": "train.steps", "file": "tiny.toml",
+        "code": "E301", "message": "steps must be >= 0, is -1", "path": "train.steps", "file": "tiny.toml",
         "line": 16, "column": 9, "hint": "", "notes": [],
     }  # fmt: skip
 

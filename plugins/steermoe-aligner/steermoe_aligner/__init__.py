@@ -19,4 +19,5 @@ def steermoe_adapters() -> Iterator[Component]:
         summary="vectors added to the frames after the encoder, mixed by a router",
         config="steermoe_aligner.config:AlignerConfig",
         factory="steermoe_aligner.aligner:Aligner",
+        gives=("gates",),
     )

@@ -95,6 +95,7 @@ class HfEncoder(Encoder):
     def _run(self, features: Padded, tap: Tap) -> Padded:
         """Compute clips together, or one alone: then no mask is needed."""
         alone = len(features) == 1
+        features = Padded.stack(features.rows()) if alone else features  # a row of a batch may be padded
         lengths = None if alone else self._law(features.lengths)
         mask = {} if alone else {_MASK: features.mask}
         values = features.zeroed().values.to(self.model.dtype)

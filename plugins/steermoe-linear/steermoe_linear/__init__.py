@@ -19,4 +19,5 @@ def steermoe_routers() -> Iterator[Component]:
         summary="a linear map for each layer, its output as gates of any size and sign",
         config="steermoe_linear.config:LinearRouterConfig",
         factory="steermoe_linear.router:LinearRouter",
+        needs={},
     )

@@ -19,6 +19,8 @@ def steermoe_adapters() -> Iterator[Component]:
         summary="low-rank matrices beside the linear maps of the encoder's layers",
         config="steermoe_lora.config:LoraConfig",
         factory="steermoe_lora.adapter:Lora",
+        gives=("lora",),
+        needs={"encoder": ("linear-maps",)},
     )
 
 
@@ -31,4 +33,5 @@ def steermoe_callbacks() -> Iterator[Component]:
         summary="norms of the low-rank matrices, and of their product beside the frozen weight",
         config="steermoe_lora.config:LoraAnalysisConfig",
         factory="steermoe_lora.analysis:LoraAnalysis",
+        needs={"adapter": ("lora",)},
     )

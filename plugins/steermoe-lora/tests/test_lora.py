@@ -347,7 +347,9 @@ class TestRun:
             assert record["relative"] == pytest.approx(relative.item(), rel=1e-4)
 
     def test_analysis_wants_lora(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
-        """With another adapter there is nothing to analyse."""
-        rig.run('callbacks=[{use="lora-analysis"}]', expect=2)
+        """With another adapter there is nothing to analyse: told before the run, or where it begins."""
+        assert main(["run", *rig.words('callbacks=[{use="lora-analysis"}]')]) == 2
+        assert 'needs an adapter with lora, which adapter "steering"' in capsys.readouterr().err
 
-        assert "lora-analysis watches adapter lora, but the adapter is Steering" in sentence(capsys)
+        rig.run('callbacks=[{use="lora-analysis"}]', 'adapter={use="thief"}', expect=2)
+        assert "lora-analysis watches adapter lora, but the adapter is Thief" in sentence(capsys)

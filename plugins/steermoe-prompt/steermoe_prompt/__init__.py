@@ -19,4 +19,5 @@ def steermoe_collators() -> Iterator[Component]:
         summary="audio, the clip's own prompt or one of several, answer",
         config="steermoe_prompt.config:PromptConfig",
         factory="steermoe_prompt.collator:PromptCollator",
+        needs={},
     )

@@ -1,0 +1,90 @@
+"""`steermoe matrix KIND KIND`: which parts of two kinds work together, and what the others lack.
+
+`yes` and `no` are what the parts say of themselves; `?` stands where one of them says nothing.
+`steermoe check` refuses what is a `no` here.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from steermoe_core.component import KINDS
+from steermoe_core.errors import UsageError
+from steermoe_core.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from steermoe_core.cli.session import Session
+    from steermoe_core.plugins import Registry
+
+_WORDS = {True: ("yes", "green"), False: ("no", "bold red"), None: ("?", "yellow")}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's flags."""
+    parser.add_argument("rows", metavar="KIND", help="a kind, a row for each part of it")
+    parser.add_argument("columns", metavar="KIND", help="a second kind, a column for each part of it")
+    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
+
+
+def run(args: Namespace, session: Session) -> int:
+    """Print a row for each part of the first kind, a column for each of the second."""
+    rows, columns = args.rows, args.columns
+    _check(rows, columns, session.registry)
+    cells = _cells(session.registry, rows, columns)
+    if args.json:
+        print(json.dumps({"rows": rows, "columns": columns, "cells": cells}, indent=2))
+        return 0
+    session.console.print(_table(session.registry, rows, columns, cells))
+    for cell in cells:
+        if cell["lacks"]:
+            text = f"{rows} {cell[rows]} and {columns} {cell[columns]}: lacks {', '.join(cell['lacks'])}"
+            session.console.print(text, markup=False, soft_wrap=True)
+    return 0
+
+
+def _check(rows: str, columns: str, registry: Registry) -> None:
+    """Refuse kinds that do not exist, and two of which neither needs anything of the other."""
+    from steermoe_core.config.capabilities import related
+
+    for kind in (rows, columns):
+        if kind not in KINDS:
+            msg = f'there is no kind "{kind}"{did_you_mean(kind, KINDS)} (known: {", ".join(KINDS)})'
+            raise UsageError(msg)
+    pairs = related(registry)
+    if not {(rows, columns), (columns, rows)} & set(pairs):
+        known = ", ".join(map(" ".join, pairs)) or "none"
+        msg = f"no {rows} needs anything of a {columns}, nor the other way round (pairs that do: {known})"
+        raise UsageError(msg)
+
+
+def _cells(registry: Registry, rows: str, columns: str) -> list[dict[str, Any]]:
+    from steermoe_core.config.capabilities import between
+
+    found = []
+    for row in registry.names(rows):
+        for column in registry.names(columns):
+            lacks = between(rows, registry.get(rows, row), columns, registry.get(columns, column))
+            works = None if lacks is None else not lacks
+            found.append({rows: row, columns: column, "works": works, "lacks": list(lacks or ())})
+    return found
+
+
+def _table(registry: Registry, rows: str, columns: str, cells: Sequence[dict[str, Any]]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    works = {(cell[rows], cell[columns]): cell["works"] for cell in cells}
+    for title in (f"{rows} \\ {columns}", *registry.names(columns)):
+        table.add_column(Text(title), overflow="fold")
+    for row in registry.names(rows):
+        words = (_WORDS[works[row, column]] for column in registry.names(columns))
+        table.add_row(Text(row), *(Text(word, style) for word, style in words))
+    return table

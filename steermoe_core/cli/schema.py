@@ -1,0 +1,49 @@
+"""`steermoe schema`: a JSON Schema of experiment files, with which an editor completes and checks them.
+
+It holds the components of this installation: write it anew when a plugin comes or goes. A plugin that is
+broken is left out, with a note.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steermoe_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from steermoe_core.cli.session import Session
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's flags."""
+    text = "write it there, and make the folders above it; without it, print it"
+    parser.add_argument("--output", type=Path, metavar="FILE", help=text)
+    text = "for files that others extend, in which nothing is required"
+    parser.add_argument("--base", action="store_true", help=text)
+
+
+def run(args: Namespace, session: Session) -> int:
+    """Print the schema, or write it to a file."""
+    from steermoe_core.config.schema import schema
+
+    found, notes = schema(session.registry, base=args.base)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    if args.output is None:
+        sys.stdout.write(text)
+        return 0
+    try:
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        args.output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        msg = f"cannot write {args.output}: {(error.strerror or str(error)).lower()}"
+        raise UsageError(msg) from None
+    count = sum(len(plugin.components) for plugin in session.registry.plugins)
+    print(f"{args.output}: {'base' if args.base else 'experiment'} files, {count} components")
+    return 0
