@@ -26,6 +26,7 @@ class Entry:
     :param distribution: name of the distribution that brings it.
     :param version: version of the distribution.
     :param location: folder that the distribution was installed to, or the source of an editable install.
+    :param editable: whether it is an editable install.
     :param fault: why the distribution's list of entry points cannot be read.
     """
 
@@ -34,6 +35,7 @@ class Entry:
     distribution: str
     version: str
     location: str | None
+    editable: bool = False
     fault: str | None = None
 
     @property
@@ -77,13 +79,13 @@ def _text(found: Distribution) -> str | None:
 
 
 def _entries(found: Distribution, name: str) -> list[Entry]:
-    version, location = _field(found, "Version"), _location(found)
+    version, (location, editable) = _field(found, "Version"), _location(found)
     try:
         points = [point for point in found.entry_points if point.group == GROUP]
-    except Exception as error:  # noqa: BLE001 - each Python version has its own exception for a bad file
-        fault = f"entry_points.txt cannot be read ({type(error).__name__}: {error})"
-        return [Entry(name.removeprefix("steermoe-"), "", name, version, location, fault)]
-    return [Entry(point.name, point.value, name, version, location) for point in points]
+    except Exception:  # noqa: BLE001 - each Python version has its own exception for a bad file
+        fault = "its entry_points.txt cannot be read"
+        return [Entry(name.removeprefix("steermoe-"), "", name, version, location, editable, fault)]
+    return [Entry(point.name, point.value, name, version, location, editable) for point in points]
 
 
 def _field(found: Distribution, key: str) -> str:
@@ -102,11 +104,12 @@ def _shadowed(found: Distribution, name: str) -> bool:
     return first.locate_file("") != found.locate_file("")
 
 
-def _location(found: Distribution) -> str | None:
+def _location(found: Distribution) -> tuple[str, bool]:
+    """Return the folder that a distribution's code is in, and whether it is an editable install's."""
     try:
         origin = json.loads(found.read_text("direct_url.json") or "{}")
     except (OSError, ValueError):
         origin = {}
     if isinstance(origin, dict) and origin.get("dir_info", {}).get("editable"):
-        return unquote(urlsplit(origin["url"]).path)
-    return str(found.locate_file(""))
+        return unquote(urlsplit(origin["url"]).path), True
+    return str(found.locate_file("")), False

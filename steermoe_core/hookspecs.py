@@ -1,19 +1,20 @@
 """The contract with plugins: one hook a kind, each yields `Component` records.
 
-A factory is called with the component's own settings and with what stands behind the arrow's left side:
+A factory is called with the component's own settings, then with what its kind is given; the types are public
+names of `steermoe_core`:
 
 ==========  ==========================================================  ==============================
 kind        factory(config, …)                                          returns
 ==========  ==========================================================  ==============================
-encoder     ()                                                          `model.encoder.Encoder`
-adapter     (encoder: Encoder, build: Callable[[Selection, …], object])  `model.adapter.Adapter`
-router      (width: int, experts: int, layers: int)                     `model.routers.Router`
-projector   (width: int, decoder: Decoder)                              `model.projectors.Projector`
-decoder     ()                                                          `model.decoder.Decoder`
-dataset     ()                                                          `Sequence[data.example.Example]`
-collator    (tokenizer, features: Callable, rate, seed, room: data.room.Room)  `data.collators.Collator`
-metric      ()                                                          `evaluate.metrics.Metric`
-callback    ()                                                          `train.callbacks.Callback`
+encoder     ()                                                          `Encoder`
+adapter     (encoder: Encoder, build: Callable[[Selection, …], object])  `Adapter`
+router      (width: int, experts: int, layers: int)                     `Router`
+projector   (width: int, decoder: Decoder)                              `Projector`
+decoder     ()                                                          `Decoder`
+dataset     ()                                                          `Sequence[Example]`
+collator    (tokenizer: Any, features: Callable, rate: int, seed: int, room: Room)  `Collator`
+metric      ()                                                          `Metric`
+callback    ()                                                          `Callback`
 weights     ()                                                          `Path` of a local model folder
 ==========  ==========================================================  ==============================
 """
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 PROJECT = "steermoe"
 hookspec = pluggy.HookspecMarker(PROJECT)
+#: Marks a function of a plugin as the hook that has its name.
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 #: The hook that yields the components of each kind.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from pathlib import Path
+from shlex import quote
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,7 @@ def _plugin(entry: Entry, **fields: Any) -> Plugin:
         distribution=entry.distribution,
         version=entry.version,
         location=entry.location,
+        editable=entry.editable,
         **fields,
     )
 
@@ -112,7 +114,7 @@ def _one_a_name(entries: list[Entry], loader: Loader) -> list[Plugin]:
 
 def _same_name(entry: Entry, rivals: list[Entry]) -> tuple[str, str]:
     both = " and ".join(rival.origin for rival in rivals)
-    cure = f"uninstall one of them, or --block {entry.distribution} to use the other"
+    cure = f"`pip uninstall {entry.distribution}` or --block {entry.distribution} to use the other"
     return f'{both} both bring a plugin named "{entry.name}"; neither was imported', cure
 
 
@@ -148,5 +150,6 @@ def _clash(plugin: Plugin, taken: dict[tuple[str, str], Plugin]) -> Plugin:
             reason = f'its {kind} "{part.name}" has the name of a built-in {kind}'
             return plugin.broken(reason, f"rename the {kind} in {plugin.distribution}")
         reason = f'its {kind} "{part.name}" is also offered by "{other.name}" ({other.origin})'
-        return plugin.broken(reason, f"--block {plugin.name} or --block {other.name} to use the other")
+        cure = f"--block {plugin.name} or --block {other.name} to use the other"
+        return plugin.broken(reason, f"{cure}: `export STEERMOE_BLOCK={quote(other.name)}`")
     return plugin

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 Offer = tuple[tuple[str, "Component"], ...]
 #: Name of the plugin that holds the built-in parts, and of the distribution that brings it.
 BUILTIN, ENGINE = "builtin", "steermoe"
+#: Seconds of import from which a plugin is called slow: ten of them would cost every command three seconds.
+SLOW = 0.3
 
 
 @attrs.frozen(kw_only=True)
@@ -28,6 +30,7 @@ class Plugin:
     :param components: (kind, component) pairs it registers; none unless it is active.
     :param withheld: (kind, component) pairs that a broken plugin would have registered, if known.
     :param location: folder it is installed in, or the source folder of an editable install.
+    :param editable: whether it is an editable install.
     :param seconds: time that its import and its hooks took.
     :param heavy: libraries of `HEAVY` that it was the first to import.
     :param trace: traceback of what it raised.
@@ -42,6 +45,7 @@ class Plugin:
     components: Offer = ()
     withheld: Offer = ()
     location: str | None = None
+    editable: bool = False
     seconds: float = 0.0
     heavy: tuple[str, ...] = ()
     trace: str | None = attrs.field(default=None, repr=False)
@@ -50,6 +54,13 @@ class Plugin:
     def origin(self) -> str:
         """Distribution and version, as shown to people."""
         return f"{self.distribution} {self.version}"
+
+    @property
+    def slow(self) -> str | None:
+        """What is slow about it, as a clause; None where nothing is."""
+        if self.heavy:
+            return f"it imports {', '.join(self.heavy)} at once"
+        return f"its import took {self.seconds:.2f} s" if self.seconds >= SLOW else None
 
     def broken(self, reason: str, hint: str) -> Plugin:
         """Return this plugin quarantined."""

@@ -12,16 +12,18 @@ of stopping the program. A quarantined plugin offers none of its components. Nam
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from steermoe_core import hookspecs
 from steermoe_core.discovery import Entry, installed
-from steermoe_core.errors import PluginError, UsageError
+from steermoe_core.errors import PluginError, SteermoeError, UsageError
 from steermoe_core.loading import Loader
 from steermoe_core.plugin import BUILTIN, ENGINE, Plugin
-from steermoe_core.quarantine import described
+from steermoe_core.quarantine import Broken, described, loaded
 from steermoe_core.suggest import closest, did_you_mean
 
 if TYPE_CHECKING:
@@ -29,7 +31,18 @@ if TYPE_CHECKING:
 
     from steermoe_core.component import Component
 
-__all__ = ["Plugin", "Registry", "load_registry"]
+__all__ = ["PartError", "Plugin", "Registry", "load_registry"]
+
+
+class PartError(PluginError):
+    """The code of a component cannot be used.
+
+    :ivar part: its kind and name.
+    """
+
+    def __init__(self, message: str, part: tuple[str, str]) -> None:
+        super().__init__(message)
+        self.part = part
 
 
 class Registry:
@@ -78,6 +91,22 @@ class Registry:
         self.get(kind, name)
         return self._owners[kind, name][0]
 
+    def factory(self, kind: str, name: str) -> Any:
+        """Import and return what builds a component.
+
+        :raises PluginError: no active plugin has it.
+        :raises PartError: its code cannot be imported; says what to do.
+        """
+        path, plugin = self.get(kind, name).factory, self.plugin_of(kind, name)
+        try:
+            return loaded(path, plugin)
+        except Broken as verdict:
+            if isinstance(verdict.__cause__, SteermoeError):
+                raise verdict.__cause__ from None  # the part says itself what it lacks
+            whose = f'{kind} "{name}" ({plugin.origin})'
+            msg = f"the code of {whose} cannot be used: {verdict.reason}; {verdict.hint}"
+            raise PartError(msg, (kind, name)) from verdict.__cause__
+
     def suggest(self, kind: str, name: str) -> str | None:
         """Return the name that was probably meant, if one is near."""
         return closest(name, self.names(kind))
@@ -104,6 +133,7 @@ class Registry:
         known = ", ".join(self.names(kind)) or "none"
         notes = [
             f'\n  note: "{plugin.name}" ({plugin.origin}) is {plugin.status}: {plugin.reason}'
+            + (f"; {plugin.hint}" if plugin.hint else "")
             for plugin in self.absent(kind, name)
         ]
         return f'no {kind} is named "{name}"{near} (known: {known}){"".join(notes)}'
@@ -119,7 +149,8 @@ class Registry:
         for implementation in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
             chosen = [arguments[name] for name in implementation.argnames]
             try:
-                implementation.function(*chosen)
+                with redirect_stdout(sys.stderr):
+                    implementation.function(*chosen)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, SystemExit too

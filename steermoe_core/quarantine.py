@@ -11,10 +11,11 @@ import sys
 from contextlib import redirect_stdout
 from functools import partial
 from inspect import Parameter, signature
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core import hookspecs
-from steermoe_core.component import API, OLDEST_API, Component
+from steermoe_core.component import API, OLDEST_API, Component, load
 from steermoe_core.suggest import closest
 
 if TYPE_CHECKING:
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     import pluggy
 
     from steermoe_core.discovery import Entry
-    from steermoe_core.plugin import Offer
+    from steermoe_core.plugin import Offer, Plugin
 
 HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("steermoe_"))
 _KIND_OF_HOOK = {hook: kind for kind, hook in hookspecs.HOOK_OF_KIND.items()}
+#: Files through which every plugin's code is reached.
+_MACHINERY = {__file__, load.__code__.co_filename}
 _VALUE = re.compile(r"[\w.]+(\s*:\s*[\w.]+)?(\s*\[.*\])?\s*")
 
 
@@ -46,7 +49,13 @@ class Broken(Exception):  # noqa: N818 - it is a verdict; no user ever sees it r
 def imported(entry: Entry) -> Any:
     """Import the plugin of an entry point and return its module or object."""
     point = _point(entry)
-    return _guarded(point.load, lambda error: _import_failure(error, point, entry))
+    return _guarded(point.load, lambda error: import_failure(error, point.module, entry))
+
+
+def loaded(path: str, plugin: Plugin) -> Any:
+    """Import the object that a component of a plugin names as ``"module:attribute"``."""
+    module = path.partition(":")[0]
+    return _guarded(partial(load, path), lambda error: import_failure(error, module, plugin))
 
 
 def offered(plugin: Any, manager: pluggy.PluginManager) -> Offer:
@@ -80,30 +89,54 @@ def _point(entry: Entry) -> EntryPoint:
     from importlib.metadata import EntryPoint
 
     if entry.fault is not None:
-        raise Broken(entry.fault, f"reinstall {entry.distribution}")
+        raise Broken(entry.fault, _reinstall(entry))
     if not _VALUE.fullmatch(entry.value):
         reason = f'its entry point "{entry.value}" is not of the form "module" or "module:object"'
         raise Broken(reason, f"correct pyproject.toml of {entry.distribution} and reinstall it")
     return EntryPoint(entry.name, entry.value, "steermoe")
 
 
-def _import_failure(error: BaseException, point: EntryPoint, entry: Entry) -> Broken:
+def import_failure(error: BaseException, module: str, entry: Entry | Plugin) -> Broken:
+    """Say why the code of a plugin cannot be imported, and what to do about it.
+
+    :param error: what its import raised.
+    :param module: that was imported.
+    """
     if isinstance(error, ModuleNotFoundError) and error.name:
-        if f"{point.module}.".startswith(f"{error.name}."):
-            return Broken(f"its module {error.name} does not exist", f"reinstall {entry.distribution}")
+        if f"{module}.".startswith(f"{error.name}."):
+            return Broken(f"its module {error.name} does not exist", _reinstall(entry))
         missing = error.name.partition(".")[0]
         if missing == "steermoe_core":
             return Broken(f"it needs {error.name}, which this steermoe does not have", _either(entry))
-        return Broken(f"it needs the module {error.name}, which is not installed", _install(missing, entry))
-    return Broken(f"its import failed: {described(error)}", f"repair or upgrade {entry.distribution}")
+        return _not_installed(error.name, missing, entry)
+    return Broken(f"its import failed: {described(error)}", f"repair it, or {_upgrade(entry.distribution)}")
 
 
-def _install(missing: str, entry: Entry) -> str:
-    return f"install the package that has {missing}, or reinstall {entry.distribution} with its dependencies"
+def _not_installed(module: str, package: str, entry: Entry | Plugin) -> Broken:
+    """Say which package brings a missing module: what the plugin requires, or one of the module's name."""
+    from steermoe_core.requirements import bringing
+
+    wanted = bringing(package, entry.distribution)
+    if wanted:
+        reason = f"it needs the module {module} of the package {wanted}, which is not installed"
+        return Broken(reason, f"`pip install {quote(wanted)}`")
+    hint = f"`pip install {package}`, or whichever package has it: {entry.distribution} does not say which"
+    return Broken(f"it needs the module {module}, which is not installed", hint)
 
 
-def _either(entry: Entry) -> str:
-    return f"upgrade whichever is older: {entry.distribution} or steermoe"
+def _reinstall(entry: Entry | Plugin) -> str:
+    if entry.editable and entry.location:
+        return f"`pip install -e {quote(entry.location)}`"
+    return f"`pip install --force-reinstall {entry.distribution}`"
+
+
+def _upgrade(distribution: str) -> str:
+    return f"upgrade {distribution}: `pip install --upgrade {distribution}`"
+
+
+def _either(entry: Entry | Plugin) -> str:
+    both = f"{entry.distribution} or steermoe"
+    return f"upgrade whichever is older, {both}: `pip install --upgrade {entry.distribution} steermoe`"
 
 
 def described(error: BaseException) -> str:
@@ -118,7 +151,8 @@ def described(error: BaseException) -> str:
 
 
 def _is_plugin_code(filename: str) -> bool:
-    return not filename.startswith("<") and filename != __file__ and "importlib" not in filename
+    machinery = filename.startswith("<") or "importlib" in filename
+    return not machinery and filename not in _MACHINERY
 
 
 def _hooks(plugin: Any, manager: pluggy.PluginManager) -> dict[str, Callable[..., Any]]:
@@ -169,7 +203,7 @@ def _misspelt(hook: str) -> Broken:
     meant = closest(hook, HOOKS)
     if meant:
         return Broken(f'there is no hook {hook}; did you mean "{meant}"?', f"rename it to {meant}")
-    hint = "if it belongs to a newer hook contract, upgrade steermoe"
+    hint = f"if it belongs to a newer hook contract, {_upgrade('steermoe')}"
     return Broken(f"there is no hook {hook} in hook contract {API}", hint)
 
 
@@ -212,10 +246,10 @@ def _check_api(offer: Offer, entry: Entry) -> None:
         written = f'its {kind} "{component.name}" was written for hook contract {component.api}'
         if component.api > API:
             reason = f"{written}, newer than {API} of this steermoe"
-            raise Broken(reason, "upgrade steermoe")
+            raise Broken(reason, _upgrade("steermoe"))
         if component.api < OLDEST_API:
             reason = f"{written}, older than {OLDEST_API}, the oldest that this steermoe loads"
-            raise Broken(reason, f"upgrade {entry.distribution}")
+            raise Broken(reason, _upgrade(entry.distribution))
 
 
 def _check_twice(offer: Offer) -> None:

@@ -88,3 +88,34 @@ def test_load_names_what_is_missing() -> None:
     """A wrong attribute is an AttributeError that names it."""
     with pytest.raises(AttributeError, match="Nothing"):
         load("steermoe_core.component:Nothing")
+
+
+def test_what_it_gives_and_needs_is_kept_in_order() -> None:
+    """Words in any collection, each once; a component can still be hashed."""
+    component = Component(**FACTS, gives=["b", "a", "b"], needs={"encoder": {"layer-taps"}})
+
+    assert component.gives == ("a", "b")
+    assert component.needs == {"encoder": ("layer-taps",)}
+    assert hash(component) == hash(attrs.evolve(component))
+
+
+def test_a_component_may_be_silent() -> None:
+    """One word about itself, be it that it gives nothing, and it is not."""
+    assert Component(**FACTS).silent
+    assert not Component(**FACTS, gives=()).silent
+    assert not Component(**FACTS, needs={}).silent
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"gives": "layer-taps"}, "one word is a tuple too"),
+        ({"gives": ("Layer Taps",)}, "'Layer Taps' is no word"),
+        ({"needs": {"encodr": ()}}, "'encodr' is not a kind"),
+        ({"needs": {"encoder": "layer-taps"}}, "one word is a tuple too"),
+    ],
+)
+def test_wrong_words_are_refused(said: dict, message: str) -> None:
+    """Where the plugin's author wrote them."""
+    with pytest.raises((TypeError, ValueError), match=message):
+        Component(**FACTS, **said)

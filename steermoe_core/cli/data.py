@@ -37,9 +37,10 @@ def run(args: Namespace, session: Session) -> int:
     resolved = resolve(args.file, args.set, session.registry)
     from steermoe_core.run.console import Console
     from steermoe_core.run.overview import overview
+    from steermoe_core.run.parts import placed
 
     console = Console()
-    with console.warnings():
+    with console.warnings(), placed(resolved.experiment, resolved.path, resolved.origins):
         found = overview(resolved, session.registry, console, examples=args.examples, decode=args.decode)
     if args.json:
         print(json.dumps(found, indent=2, ensure_ascii=False))

@@ -10,7 +10,7 @@ import re
 import sys
 
 from steermoe_core import hookspecs
-from steermoe_core.component import API, KINDS, OLDEST_API, Component
+from steermoe_core.component import API, CAPABILITIES, KINDS, OLDEST_API, Component
 from steermoe_core.config.docs import parameters, summary
 
 _INTRODUCTION = """\
@@ -21,7 +21,7 @@ This page is generated: `python -m steermoe_core.cli.hooks_reference > docs/refe
 A plugin is an installed distribution with an entry point in the group `steermoe`. The entry point names a
 module (or an object); its functions that are decorated with `steermoe_core.hookimpl` and called as below are
 the plugin. Such a module should import neither torch nor transformers: it only says where its parts are.
-[A plugin](../how-to/a-plugin.md) shows a whole one.
+[Write an encoder](../tutorial/write-an-encoder.md) makes a whole one.
 """
 
 _COMPONENT = """\
@@ -31,12 +31,19 @@ _COMPONENT = """\
 from steermoe_core import Component
 ```
 
-{about} All fields are keywords and all are required.
+{about} All fields are keywords; all but `gives` and `needs` are required.
 
 | field | meaning |
 | --- | --- |
 {rows}
 The contract of this version is `api = {api}`; the oldest that still loads is `api = {oldest}`.
+
+`gives` and `needs` hold words. A plugin may have its own; these are the engine's:
+
+| word | what who gives it promises |
+| --- | --- |
+{words}
+`steermoe matrix adapter encoder` shows which installed parts go together by what they say.
 """
 
 _FACTORIES = """\
@@ -47,7 +54,8 @@ The settings of the component come first, as an instance of its settings class. 
 | kind | hook | called with | returns |
 | --- | --- | --- | --- |
 {rows}
-Dotted types live in `steermoe_core`: `model.encoder.Encoder` is `steermoe_core.model.encoder.Encoder`.
+The types are [public names](api.md) of `steermoe_core`. `features` is the encoder's method, waveforms → `Padded`;
+`build(selection, …)` builds the part that a key of the adapter's settings chooses, such as its router.
 """
 
 _HOOKS = """\
@@ -73,7 +81,8 @@ def hook_names() -> list[str]:
 
 def _component() -> str:
     rows = "".join(f"| `{name}` | {text} |\n" for name, text in parameters(Component).items())
-    return _COMPONENT.format(about=summary(Component), rows=rows, api=API, oldest=OLDEST_API)
+    words = "".join(f"| `{word}` | {text} |\n" for word, text in CAPABILITIES.items())
+    return _COMPONENT.format(about=summary(Component), rows=rows, words=words, api=API, oldest=OLDEST_API)
 
 
 def _factories() -> str:

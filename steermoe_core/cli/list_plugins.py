@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from steermoe_core.cli.session import Session
+    from steermoe_core.component import Component
     from steermoe_core.plugins import Plugin
 
+#: Columns of a terminal with room for a column of folders; a narrower one shows them below the components.
+_WIDE = 120
 _STYLES = {"active": "green", "blocked": "yellow", "broken": "bold red"}
 
 
@@ -41,7 +44,8 @@ def run(args: Namespace, session: Session) -> int:
             json.dumps({"api": API, "plugins": [_facts(plugin, args.kind) for plugin in plugins]}, indent=2)
         )
         return 0
-    session.console.print(_table(plugins, args.kind, timings=args.timings))
+    wide = session.console.width >= _WIDE
+    session.console.print(_table(plugins, args.kind, timings=args.timings, wide=wide))
     for plugin in plugins:
         _print_reason(plugin, session.console)
         if session.traceback and plugin.trace:
@@ -72,17 +76,20 @@ def _facts(plugin: Plugin, kind: str | None) -> dict[str, Any]:
         "reason": plugin.reason,
         "hint": plugin.hint or None,
         "location": plugin.location,
+        "editable": plugin.editable,
         "seconds": round(plugin.seconds, 4),
+        "slow": plugin.slow,
         "heavy_imports": list(plugin.heavy),
-        "components": [
-            {"kind": of, "name": part.name, "api": part.api, "summary": part.summary}
-            for of, part in plugin.components
-            if kind in (None, of)
-        ],
+        "components": [_component(of, part) for of, part in plugin.components if kind in (None, of)],
     }
 
 
-def _table(plugins: list[Plugin], kind: str | None, *, timings: bool) -> Table:
+def _component(kind: str, part: Component) -> dict[str, Any]:
+    facts = {"kind": kind, "name": part.name, "api": part.api, "summary": part.summary}
+    return {**facts, "gives": part.gives, "needs": part.needs}
+
+
+def _table(plugins: list[Plugin], kind: str | None, *, timings: bool, wide: bool) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -94,12 +101,34 @@ def _table(plugins: list[Plugin], kind: str | None, *, timings: bool) -> Table:
     if timings:
         table.add_column("ms", justify="right", no_wrap=True)
     table.add_column("components", overflow="fold", ratio=1)
+    if wide:
+        table.add_column("from", overflow="fold")
     for plugin in plugins:
         cells = [Text(plugin.name), Text(plugin.origin), Text(plugin.status, _STYLES[plugin.status])]
         if timings:
             cells.append(Text(f"{plugin.seconds * 1000:.1f}"))
-        table.add_row(*cells, _offer(plugin, kind))
+        offer, place = _offer(plugin, kind), _place(plugin)
+        if wide:
+            table.add_row(*cells, Text("\n").join(offer), place)
+        else:
+            table.add_row(*cells, Text("\n").join([*offer, Text("from ", "dim") + place]))
     return table
+
+
+def _place(plugin: Plugin) -> Text:
+    """Return the folder that a plugin is imported from, as short as it can be said from here."""
+    from pathlib import Path
+
+    from rich.text import Text
+
+    place = Path(plugin.location or "unknown")
+    for root, shown in ((Path.cwd(), ""), (Path.home(), "~/")):
+        if place.is_relative_to(root):
+            name = f"{shown}{place.relative_to(root)}"
+            break
+    else:
+        name = str(place)
+    return Text(f"{name} (editable)" if plugin.editable else name, "dim")
 
 
 def _print_reason(plugin: Plugin, console: Console) -> None:
@@ -117,11 +146,11 @@ def _print_reason(plugin: Plugin, console: Console) -> None:
         console.print(f"  hint: {plugin.hint}", markup=False, soft_wrap=True)
 
 
-def _offer(plugin: Plugin, kind: str | None) -> Text:
-    """Return what a plugin has."""
+def _offer(plugin: Plugin, kind: str | None) -> list[Text]:
+    """Return what a plugin has, a line a kind, and what is slow about it."""
     from rich.text import Text
 
     lines = [Text(f"{one}: {', '.join(names)}") for one, names in _by_kind(plugin, kind).items()]
-    if plugin.heavy:
-        lines.append(Text(f"slow: it imports {', '.join(plugin.heavy)} at once", "yellow"))
-    return Text("\n").join(lines)
+    if plugin.slow:
+        lines.append(Text(f"slow: {plugin.slow}", "yellow"))
+    return lines

@@ -14,13 +14,23 @@ if TYPE_CHECKING:
 #: Every command and its line of help; the module is `steermoe_core.cli.<name with underscores>`.
 COMMANDS = {
     "run": "train and score experiments; go on with interrupted ones",
+    "launch": "run an experiment in several processes, on several GPUs or machines",
+    "data": "what an experiment trains on and scores: counts, lengths, examples, overlap; no model is loaded",
     "plan": "what a run would be: parts, shapes, parameters, memory, data; no weight is loaded",
     "check": "find every mistake in experiment files, without running them",
     "config": "print an experiment with every default, and where each value came from",
     "evaluate": "score a trained run again",
+    "results": "one table over finished runs, seeds merged, differences with their intervals",
     "transcribe": "write down what is said in sound files",
+    "push": "put a run's adapter on the Hugging Face hub, with a page made from the run",
     "list-plugins": "show what is installed, from where, healthy or broken",
+    "doctor": "find what is wrong on this machine, with the command that mends it",
     "describe": "show the components of a kind, or every key of one component",
+    "matrix": "show which parts of two kinds work together",
+    "schema": "write a JSON Schema, with which an editor completes and checks experiment files",
+    "completion": "print a script with which a shell completes commands, flags, components and keys",
+    "new-plugin": "write a plugin that works, with tests, to be made your own",
+    "check-plugin": "find out whether the parts of a plugin keep the contract",
 }
 
 
@@ -52,7 +62,9 @@ def _print_version() -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    place = _command_place(words)
+    if words[:1] == ["completion"] and words[1:2] in (["--words"], ["--line"]):
+        return _complete(words[1:])
+    place = command_place(words)
     if place is None:
         return _without_command(words)
     module = _command_module(words[place])
@@ -62,7 +74,16 @@ def _dispatch(words: list[str]) -> int:
     return int(module.run(arguments, Session(arguments)))
 
 
-def _command_place(words: list[str]) -> int | None:
+def _complete(words: list[str]) -> int:
+    """Answer a shell, which asks at every Tab: no parser and no session in between."""
+    from steermoe_core.cli.completing import answer, split
+
+    for line in answer(split(words[1])[1:] if words[0] == "--line" else words[1:]):
+        print(line)
+    return 0
+
+
+def command_place(words: list[str]) -> int | None:
     """Return the index of the command: the first word that is neither a flag nor the value of `--block`."""
     takes_value = False
     for index, word in enumerate(words):
@@ -75,15 +96,21 @@ def _command_place(words: list[str]) -> int | None:
 def _without_command(words: list[str]) -> int:
     from steermoe_core.errors import UsageError
 
+    parser = bare_parser()
+    if _parsed(parser, words).version:
+        return _print_version()
+    message = f"which command?\n\n{parser.format_help()}".rstrip()
+    raise UsageError(message)
+
+
+def bare_parser() -> ArgumentParser:
+    """Return the parser of a line without a command."""
     parser = _parser("steermoe", "One TOML file is one experiment; every part is a plugin.")
     parser.usage = "steermoe COMMAND …"
     lines = "\n".join(f"  {name:<14}{text}" for name, text in COMMANDS.items())
     parser.epilog = f"commands:\n{lines}\n\nsteermoe COMMAND --help tells more about one."
     parser.add_argument("-V", "--version", action="store_true", help="print the version")
-    if _parsed(parser, words).version:
-        return _print_version()
-    message = f"which command?\n\n{parser.format_help()}".rstrip()
-    raise UsageError(message)
+    return parser
 
 
 def _command_module(name: str) -> ModuleType:

@@ -30,15 +30,20 @@ def run(args: Namespace, session: Session) -> int:
     resolved = [resolve(file, args.set, session.registry) for file in args.files]
     from steermoe_core.run.console import Console
     from steermoe_core.run.execute import Run
+    from steermoe_core.run.parts import check_imports
     from steermoe_core.run.results import print_results
+    from steermoe_core.train.ranks import first
 
+    for one in resolved:
+        check_imports(one, session.registry)
     folders = []
     for one in resolved:
-        job = Run(one, session.registry, args.runs, Console())
+        job = Run(one, session.registry, args.runs, Console(quiet=not first()))
         if job.finished:
             job.console.note(
                 f"{job.folder.path} is finished; change a setting for another run, or delete it to repeat it"
             )
         folders.append(job.execute())
-    print_results(folders, session.console, as_json=args.json)
+    if first():
+        print_results(folders, session.console, as_json=args.json)
     return 0

@@ -111,7 +111,7 @@ class BareLoop:
         """Return logits (B,T',1+C): scaled cosines to the blank and to the embeddings of the vocabulary."""
         names = F.normalize(torch.cat([self.trained["projector.blank"][None], self.rows]), dim=-1)
         cosines = F.normalize(self.projected(frames), dim=-1) @ names.T
-        bias = torch.cat([self.trained["projector.blank_bias"][None], torch.zeros(len(self.rows))])
+        bias = torch.cat([self.trained["projector.blank_bias"], torch.zeros(len(self.rows))])
         return self.trained["projector.log_scale"].exp() * cosines + bias
 
     def ctc(self, batch: Batch, logits: Tensor, lengths: Tensor) -> Tensor:

@@ -62,7 +62,7 @@ def router(lab: Lab, batch: Batch) -> float:
 def prefix(lab: Lab, batch: Batch) -> float:
     """Compare losses with those of a batch that shares no prefix."""
     audio = lab.model.audio(batch.features)
-    own = replace(batch, one_prompt=False)
+    own = replace(batch, shared=0)
     assert batch.shared_before()
     assert not own.shared_before()
     return _apart(lab.model.answer_losses(own, audio), lab.model.answer_losses(batch, audio))

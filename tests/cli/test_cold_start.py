@@ -51,6 +51,8 @@ def ten(site: Site) -> Site:
         ("list-plugins", 0.5),
         ("check cold.toml", 0.5),
         ("describe adapter steering", 0.5),
+        ("matrix adapter encoder", 0.5),
+        ("schema --output schema.json", 0.5),
     ],
 )
 def test_cold_start(ten: Site, words: str, budget: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from steermoe_core.cli.main import main
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Site
 
 
@@ -41,7 +44,7 @@ def test_json(mixed: Site, capsys: pytest.CaptureFixture[str]) -> None:
 
     plugins = {one["name"]: one for one in json.loads(capsys.readouterr().out)["plugins"]}
     assert plugins["beats"]["components"] == [
-        {"kind": "encoder", "name": "beats", "api": 1, "summary": "made up"}
+        {"kind": "encoder", "name": "beats", "api": 1, "summary": "made up", "gives": None, "needs": None}
     ]
     assert plugins["wavlm"]["status"] == "broken"
     assert "torchodyo" in plugins["wavlm"]["reason"]
@@ -88,3 +91,57 @@ def test_markup_in_a_reason_is_text(site: Site, capsys: pytest.CaptureFixture[st
 
     assert main(["list-plugins"]) == 0
     assert "[/red] [bold]x" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+def test_where_it_comes_from(
+    columns: int,
+    mixed: Site,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The folder, short, and whether it is an editable install: a column of its own where there is room."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.chdir(tmp_path)
+    url = f'{{"url": "file://{tmp_path}/src/beats", "dir_info": {{"editable": true}}}}'
+    (mixed.folder / "steermoe_beats-1.0.dist-info" / "direct_url.json").write_text(url)
+
+    assert main(["list-plugins"]) == 0
+
+    table = capsys.readouterr().out.partition("\n\n")[0].splitlines()
+    assert max(map(len, table)) <= columns
+    words = " ".join(" ".join(table).split())
+    assert "src/beats (editable)" in words
+    assert ("from" in table[0]) is (columns == 160)
+    assert "broken from site" in words or columns == 160
+
+
+def test_places_as_data(mixed: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole path, and whether the install is editable."""
+    assert main(["list-plugins", "--json"]) == 0
+
+    plugins = {one["name"]: one for one in json.loads(capsys.readouterr().out)["plugins"]}
+    assert (plugins["beats"]["location"], plugins["beats"]["editable"]) == (str(mixed.folder), False)
+
+
+def test_slow_import(
+    mixed: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plugin whose import takes long is said to be slow, and stays active."""
+    monkeypatch.setattr("steermoe_core.plugin.SLOW", 0.02)
+    module = mixed.folder / "fake_beats.py"
+    module.write_text(f"import time\ntime.sleep(0.04)\n{module.read_text()}")
+
+    assert main(["list-plugins"]) == 0
+    assert re.search(r"slow: its import took 0\.\d\d s", " ".join(capsys.readouterr().out.split()))
+
+    assert main(["list-plugins", "--json"]) == 0
+    plugins = {one["name"]: one for one in json.loads(capsys.readouterr().out)["plugins"]}
+    assert plugins["beats"]["status"] == "active"
+
+
+def test_hints_are_commands(mixed: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a missing package needs is a command."""
+    assert main(["list-plugins"]) == 0
+    assert "  hint: `pip install torchodyo`, or whichever package has it" in capsys.readouterr().out

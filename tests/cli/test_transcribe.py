@@ -43,6 +43,22 @@ def test_several_files_are_named(rig: Rig, finished: Path, capsys: pytest.Captur
     assert rows == [{"file": path, "text": expected[name]} for path, name in zip(paths, names, strict=True)]
 
 
+def test_a_prompt_of_ones_own(rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each sound is asked it; the experiment's own gives what none gives; without a slot it is refused."""
+    sound = str(rig.folder / "dev" / "001.wav")
+    said = {}
+    for prompt in ("please transcribe the audio content into text: ", "what is it ?"):
+        assert main(["transcribe", str(finished), sound, "--prompt", prompt]) == 0
+        said[prompt] = capsys.readouterr().out
+    assert said["please transcribe the audio content into text: "] == texts(finished)["001.wav"] + "\n"
+    assert len(set(said.values())) == 2
+
+    slotless = rig.run('collator.template="{audio}"')
+    capsys.readouterr()
+    assert main(["transcribe", str(slotless), sound, "--prompt", "what is it ?"]) == 1
+    assert "waveform 1: the clip has its own prompt, but collator.template has no slot" in sentence(capsys)
+
+
 def test_any_rate(rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """44.1 kHz stereo and 16 kHz mono of the same sound are the same text."""
     one = write_wav(rig.folder / "stereo.wav", 0.8, rate=44_100, channels=2, hertz=300.0)

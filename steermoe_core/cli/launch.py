@@ -1,0 +1,51 @@
+"""`steermoe launch --nproc N FILE`: run an experiment in several processes, on several GPUs or machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steermoe_core.cli.flags import add_runs, add_set
+from steermoe_core.cli.numbers import count
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from steermoe_core.cli.session import Session
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's flags."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="an experiment file")
+    parser.add_argument("--nproc", type=count, metavar="N", help="processes on each machine, one a GPU")
+    parser.add_argument(
+        "--hostfile", type=Path, metavar="HOSTS", help="machines, a line for each: worker-1 slots=8"
+    )
+    parser.add_argument(
+        "--include", default="", metavar="WHERE", help="machines and their GPUs: localhost:0,1 or a@b:0,2"
+    )
+    parser.add_argument(
+        "--master-port", type=count, metavar="PORT", help="where processes meet (default a free one)"
+    )
+    add_set(parser)
+    add_runs(parser)
+    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
+
+
+def run(args: Namespace, session: Session) -> int:
+    """Check the experiment here, so that a mistake is told once; then start the processes."""
+    from steermoe_core.config.resolve import resolve
+    from steermoe_core.run.launch import Places, command, environment, launch
+
+    places = Places.chosen(args.nproc, args.hostfile, args.include)
+    train = resolve(args.file, args.set, session.registry).experiment.train
+    words = command(places, args.master_port, ["run", *_words(args)])
+    return launch(words, environment(places, train), local=places.hostfile is None)
+
+
+def _words(args: Namespace) -> list[str]:
+    """Return the arguments of `steermoe run` in each process."""
+    repeated = {"--set": args.set, "--block": args.block, "--runs": [str(args.runs)]}
+    words = [word for flag, values in repeated.items() for value in values for word in (flag, value)]
+    switches = {"--json": args.json, "--no-plugins": args.no_plugins, "--traceback": args.traceback}
+    return [str(args.file), *words, *(flag for flag, on in switches.items() if on)]

@@ -1,0 +1,72 @@
+"""`steermoe launch` checks the experiment by itself, without the heavy libraries, and passes its words on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from steermoe_core.cli.main import main
+
+if TYPE_CHECKING:
+    from conftest import Site
+
+    from tests.rig import Rig
+
+EXPERIMENT = """
+experiment.name = "cold"
+encoder.use = "light"
+decoder = { use = "causal-lm", weights = "none" }
+train.steps = 1
+[data.train]
+use = "folder"
+path = "."
+[data.eval.all]
+use = "folder"
+path = "."
+"""
+LOADED = """
+import sys
+from steermoe_core.cli.main import main
+from steermoe_core.run import launch
+
+launch.launch = lambda words, env, local: 0
+code = main(sys.argv[1:])
+print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize("expect", [0, 1, 3, 130])
+def test_passes_words_and_exit_code_on(rig: Rig, monkeypatch: pytest.MonkeyPatch, expect: int) -> None:
+    """What `run` takes stands in the command of every process, what every command takes as well."""
+    seen: list[list[str]] = []
+
+    def launched(words: list[str], env: dict[str, str], *, local: bool) -> int:
+        assert local
+        assert env["DS_ACCELERATOR"] == "cpu"
+        seen.append(words)
+        return expect
+
+    monkeypatch.setattr("steermoe_core.run.launch.launch", launched)
+    words = rig.words("train.steps=9", 'experiment.name="two"')
+    assert main(["launch", "--nproc", "2", *words, "--block", "pocket", "--json", "--traceback"]) == expect
+
+    ((*_, program),) = [words[: words.index("run")] for words in seen]
+    given = seen[0][seen[0].index("run") + 1 :]
+    assert program == "steermoe_core"
+    assert given[0] == str(rig.file)
+    assert given[1:5] == ["--set", "train.steps=9", "--set", 'experiment.name="two"']
+    assert {"--runs", str(rig.runs), "--block", "pocket", "--json", "--traceback"} <= set(given)
+    assert "--no-plugins" not in given
+
+
+def test_neither_help_nor_the_check_imports_torch(site: Site) -> None:
+    """A mistake is told in half a second, not in ten."""
+    site.healthy("light")
+    (site.folder / "cold.toml").write_text(EXPERIMENT)
+
+    for words in (["launch", "--help"], ["launch", "--nproc", "2", "cold.toml"]):
+        done = site.run(*words, code=LOADED)
+        assert done.returncode == 0, done.stderr
+        assert not {"torch", "transformers", "deepspeed"} & set(done.stderr.split())

@@ -1,0 +1,104 @@
+"""What the doctor says of run folders: a run that was killed, a lock that was left."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from steermoe_core.doctor.runs import runs
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a run folder in `runs` that says that it is running."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("runs/one-12345678")
+    folder.mkdir(parents=True)
+    state(folder, "running", step=7)
+    return folder
+
+
+def state(run: Path, name: str, **more: object) -> None:
+    (run / "status.json").write_text(json.dumps({"state": name, **more}))
+
+
+def dead() -> str:
+    """Return the number of a process that has ended."""
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    return str(done.pid)
+
+
+def findings() -> list[tuple[str, str]]:
+    return [(finding.code, finding.mend) for finding in runs(Path("runs"))]
+
+
+def test_no_folder_of_runs(tmp_path: Path) -> None:
+    """Where nothing ever ran, nothing is wrong."""
+    assert list(runs(tmp_path / "runs")) == []
+
+
+@pytest.mark.parametrize("lock", [None, "dead", "no number", ""])
+def test_a_run_that_was_killed(run: Path, lock: str | None) -> None:
+    """It says that it is running, and nobody works there: the command that goes on is named."""
+    if lock is not None:
+        (run / ".lock").write_text(dead() if lock == "dead" else lock)
+
+    assert findings() == [
+        (
+            "run-abandoned",
+            "`steermoe run runs/one-12345678/experiment.toml` goes on from its last checkpoint",
+        )
+    ]
+
+
+def test_a_run_of_several_processes(run: Path) -> None:
+    """It goes on with as many as it began with."""
+    (run / "lock.json").write_text('{"processes": 4}')
+
+    ((_, mend),) = findings()
+    assert "`steermoe launch --nproc 4 runs/one-12345678/experiment.toml`" in mend
+
+
+def test_runs_elsewhere(run: Path) -> None:
+    """The folder is named where it is not the usual one."""
+    Path("runs").rename("my runs")
+
+    (finding,) = runs(Path("my runs"))
+    assert "steermoe run 'my runs/one-12345678/experiment.toml' --runs 'my runs'" in finding.mend
+
+
+def test_a_run_that_goes_on(run: Path) -> None:
+    """Its process lives, or the lock is held from elsewhere: nothing is wrong, and nothing is touched."""
+    lock = run / ".lock"
+    lock.write_text(str(os.getpid()))
+    assert findings() == []
+
+    lock.write_text(dead())
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert findings() == []
+    assert lock.exists()
+
+
+@pytest.mark.parametrize("name", ["finished", "failed", "interrupted"])
+def test_a_run_that_ended(run: Path, name: str) -> None:
+    """Nothing is wrong with it; a lock that it left may go."""
+    state(run, name)
+    assert findings() == []
+
+    (run / ".lock").write_text(dead())
+    assert findings() == [("run-lock", "`rm runs/one-12345678/.lock`")]
+
+
+def test_a_status_that_cannot_be_read(run: Path) -> None:
+    """Half a file, or something else than a status, says nothing."""
+    for text in ("{", "[1]", ""):
+        (run / "status.json").write_text(text)
+        assert findings() == []
