@@ -1,5 +1,6 @@
 """The experiment engine that joins a frozen audio encoder to a frozen language model.
 
+What stands in ``__all__`` is what plugins and scripts may rely on (docs/explanation/api-stability.md).
 Names are imported on first use, so that ``steermoe --version`` costs no more than Python's own start.
 """
 
@@ -10,19 +11,94 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from steermoe_core.component import Component, Selection, choose
+    from steermoe_core.data.audio import durations
+    from steermoe_core.data.collators import AsrCollator, Collator
+    from steermoe_core.data.config import AsrConfig
+    from steermoe_core.data.example import Example
+    from steermoe_core.data.layout import Batch
+    from steermoe_core.data.padded import Padded
+    from steermoe_core.data.room import Room
+    from steermoe_core.errors import DataError, SetupError, SteermoeError, UsageError
+    from steermoe_core.evaluate.metrics import Edits, Metric
+    from steermoe_core.evaluate.prediction import Prediction
     from steermoe_core.hookspecs import hookimpl
+    from steermoe_core.model.adapter import Adapter
+    from steermoe_core.model.config import CausalLMConfig, PoolConfig
+    from steermoe_core.model.decoder import CausalLM, Decoder
+    from steermoe_core.model.encoder import Encoder, Tap, untouched
+    from steermoe_core.model.pooling import pool, pooled_length, pooled_width
+    from steermoe_core.model.projectors import Projector
+    from steermoe_core.model.routers import Router
+    from steermoe_core.model.weights import prepared, pretrained
     from steermoe_core.run.transcriber import load
+    from steermoe_core.train.callbacks import Callback
 
-__all__ = ["Component", "Selection", "choose", "hookimpl", "load"]
+__all__ = [
+    "Adapter",
+    "AsrCollator",
+    "AsrConfig",
+    "Batch",
+    "Callback",
+    "CausalLM",
+    "CausalLMConfig",
+    "Collator",
+    "Component",
+    "DataError",
+    "Decoder",
+    "Edits",
+    "Encoder",
+    "Example",
+    "Metric",
+    "Padded",
+    "PoolConfig",
+    "Prediction",
+    "Projector",
+    "Room",
+    "Router",
+    "Selection",
+    "SetupError",
+    "SteermoeError",
+    "Tap",
+    "UsageError",
+    "choose",
+    "durations",
+    "hookimpl",
+    "load",
+    "pool",
+    "pooled_length",
+    "pooled_width",
+    "prepared",
+    "pretrained",
+    "untouched",
+]
 
-#: Where each public name lives.
-_HOMES = {
-    "Component": "steermoe_core.component",
-    "Selection": "steermoe_core.component",
-    "choose": "steermoe_core.component",
-    "hookimpl": "steermoe_core.hookspecs",
-    "load": "steermoe_core.run.transcriber",
+#: The public names of each module.
+_NAMES = {
+    "component": ("Component", "Selection", "choose"),
+    "data.audio": ("durations",),
+    "data.collators": ("AsrCollator", "Collator"),
+    "data.config": ("AsrConfig",),
+    "data.example": ("Example",),
+    "data.layout": ("Batch",),
+    "data.padded": ("Padded",),
+    "data.room": ("Room",),
+    "errors": ("DataError", "SetupError", "SteermoeError", "UsageError"),
+    "evaluate.metrics": ("Edits", "Metric"),
+    "evaluate.prediction": ("Prediction",),
+    "hookspecs": ("hookimpl",),
+    "model.adapter": ("Adapter",),
+    "model.config": ("CausalLMConfig", "PoolConfig"),
+    "model.decoder": ("CausalLM", "Decoder"),
+    "model.encoder": ("Encoder", "Tap", "untouched"),
+    "model.pooling": ("pool", "pooled_length", "pooled_width"),
+    "model.projectors": ("Projector",),
+    "model.routers": ("Router",),
+    "model.weights": ("prepared", "pretrained"),
+    "run.transcriber": ("load",),
+    "train.callbacks": ("Callback",),
 }
+#: Where each public name lives.
+_HOMES = {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

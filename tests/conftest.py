@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tests.rig import Rig
 
@@ -61,11 +61,12 @@ class Site:
         """Write a plugin that offers one encoder, called like the plugin if nothing else is said."""
         return self.add(name, HEALTHY.format(name=component or name), **facts)
 
-    def info(self, distribution: str, version: str, entry_points: str) -> Path:
+    def info(self, distribution: str, version: str, entry_points: str, requires: Iterable[str] = ()) -> Path:
         """Write only a distribution's metadata; return its folder."""
         folder = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
         folder.mkdir()
         text = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        text += "".join(f"Requires-Dist: {one}\n" for one in requires)
         (folder / "METADATA").write_text(text, encoding="utf-8")
         (folder / "entry_points.txt").write_text(entry_points, encoding="utf-8")
         return folder

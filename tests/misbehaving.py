@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from steermoe_core.errors import DataError
 from steermoe_core.model.adapter import Adapter
 from steermoe_core.train.callbacks import Callback
 
@@ -26,18 +27,26 @@ def full(*_: Any, **__: Any) -> None:
 
 
 class Act(Callback):
-    """Does what RIG says, such as ``kill@5``, at the end of that step; nothing without it."""
+    """Does what RIG says, such as ``kill@5``, at the end of that step; nothing without it.
+
+    With RIG_RANK, only the process of that rank does.
+    """
 
     def __init__(self, config: object) -> None:
         name, _, step = os.environ.get("RIG", "").partition("@")
         self.step, self.action = int(step or -1), getattr(self, f"_{name}", None)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if state.global_step == self.step:
+        rank = os.environ.get("RANK")
+        if state.global_step == self.step and os.environ.get("RIG_RANK", rank) == rank:
             self.action()
 
     def _kill(self) -> None:
         kill()
+
+    def _fail(self) -> None:
+        msg = "clip 7 fell apart"
+        raise DataError(msg)
 
     def _interrupt(self) -> None:
         os.kill(os.getpid(), signal.SIGINT)

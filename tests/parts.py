@@ -1,52 +1,57 @@
-"""Random parts of the smallest size: an encoder, a decoder, a Whisper, and whole models made of them."""
+"""Whole models of random parts of the smallest size, and a random Whisper; small parts are the kit's."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import attrs
-import numpy as np
 import torch
 from torch import nn
 
 from steermoe_core.component import Component, Selection
 from steermoe_core.data.layout import Batch, ids
 from steermoe_core.data.padded import Padded
-from steermoe_core.model.config import (
-    CausalLMConfig,
-    LinearConfig,
-    PoolConfig,
-    SoftmaxRouterConfig,
-    SteeringConfig,
-)
-from steermoe_core.model.decoder import CausalLM
-from steermoe_core.model.encoder import Encoder, Tap, untouched
+from steermoe_core.model.config import LinearConfig, PoolConfig, SteeringConfig
 from steermoe_core.model.joined import Joined
 from steermoe_core.model.projectors import LinearProjector, Projector
-from steermoe_core.model.routers import SoftmaxRouter
 from steermoe_core.model.steering import Steering
-from tests.tiny import RATE, tokenizer
+from steermoe_core.plugins import load_registry
+from steermoe_core.testing.parts import (
+    WINDOW,
+    DenseEncoder,
+    Pointwise,
+    TinyConfig,
+    TinyEncoder,
+    decoder,
+    noise,
+    save_decoder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from steermoe_core.model.adapter import Adapter
+    from steermoe_core.model.encoder import Encoder
+    from steermoe_core.model.routers import Router
 
-WINDOW = 1600  # samples a frame of the tiny encoder
-
-
-@attrs.frozen(kw_only=True)
-class TinyConfig:
-    """A tiny random encoder.
-
-    :param width: width of its layers.
-    :param layers: how many layers it has.
-    """
-
-    width: int = 12
-    layers: int = 3
-
+__all__ = [
+    "TINY",
+    "WINDOW",
+    "DenseEncoder",
+    "Pointwise",
+    "TinyConfig",
+    "TinyEncoder",
+    "batch",
+    "build_router",
+    "decoder",
+    "joined",
+    "noise",
+    "router",
+    "rows_of",
+    "save_decoder",
+    "save_whisper",
+    "steering",
+]
 
 TINY = Component(
     name="tiny",
@@ -55,70 +60,6 @@ TINY = Component(
     config="tests.parts:TinyConfig",
     factory="tests.parts:TinyEncoder",
 )
-
-
-class TinyEncoder(Encoder):
-    """Ten frames a second: a linear map of each window, then layers that mix neighbours in time."""
-
-    sample_rate = RATE
-    max_seconds = 20.0
-
-    def __init__(self, config: TinyConfig) -> None:
-        super().__init__()
-        self.width, self.layers = config.width, config.layers
-        with torch.random.fork_rng():
-            torch.manual_seed(1)
-            self.first = nn.Linear(WINDOW, self.width)
-            self.mixers = nn.ModuleList(
-                nn.Conv1d(self.width, self.width, 3, padding=1) for _ in range(self.layers)
-            )
-            self.dropout = nn.Dropout(0.5)
-        self.freeze()
-
-    def frames(self, samples: int) -> int:
-        """Return one frame for each window, a last short one included."""
-        return -(-samples // WINDOW)
-
-    def features(self, waveforms: Sequence[np.ndarray]) -> Padded:
-        """Cut waveforms into windows (B,T,1600)."""
-        windows = [np.pad(wave, (0, -len(wave) % WINDOW)).reshape(-1, WINDOW) for wave in waveforms]
-        return Padded.stack([torch.from_numpy(np.ascontiguousarray(w, dtype=np.float32)) for w in windows])
-
-    def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
-        """Map windows (B,T,1600) to frames (B,T,D)."""
-        hidden = Padded(
-            self.first(self.dropout(features.values.to(self.first.weight.dtype))), features.lengths
-        )
-        for number, mixer in enumerate(self.mixers):
-            values = hidden.zeroed().values
-            mixed = mixer(values.transpose(1, 2)).transpose(1, 2)
-            hidden = tap(number, Padded(values + torch.tanh(mixed), features.lengths))
-        return hidden
-
-
-def save_decoder(folder: Path) -> str:
-    """Write a random Llama of width 32 with the tiny tokenizer; return the folder's name."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    words = tokenizer()
-    config = LlamaConfig(
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        vocab_size=len(words),
-        max_position_embeddings=256,
-        initializer_range=0.5,
-        bos_token_id=None,
-        eos_token_id=words.eos_token_id,
-        tie_word_embeddings=True,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(2)
-        LlamaForCausalLM(config).save_pretrained(folder)
-    words.save_pretrained(folder)
-    return str(folder)
 
 
 def save_whisper(folder: Path) -> str:
@@ -149,20 +90,21 @@ def save_whisper(folder: Path) -> str:
     return str(folder)
 
 
-def decoder(folder: str, **settings: Any) -> CausalLM:
-    """Load the decoder that `save_decoder` wrote."""
-    return CausalLM(CausalLMConfig(weights=folder, **settings))
+def router(name: str = "softmax", **settings: Any) -> Selection:
+    """Return the choice of a router: one of the engine's or of an installed plugin's."""
+    component = load_registry().get("router", name)
+    return Selection("router", name, component.config_class()(**settings))
 
 
-def build_router(selection: Selection, *context: Any) -> SoftmaxRouter:
-    """Build the router that a steering adapter asks for."""
-    return SoftmaxRouter(selection.config, *context)
+def build_router(selection: Selection, *context: Any) -> Router:
+    """Build the router that an adapter asks for."""
+    built: Router = load_registry().get("router", selection.name).build(selection.config, *context)
+    return built
 
 
 def steering(encoder: Encoder, seed: int = 0, **settings: Any) -> Steering:
     """Return a steering adapter with a softmax router, big enough shifts to be seen."""
-    router = Selection("router", "softmax", SoftmaxRouterConfig())
-    defaults = {"experts": 4, "start": 1.0, "scale": 0.5, "router": router}
+    defaults = {"experts": 4, "start": 1.0, "scale": 0.5, "router": router()}
     torch.manual_seed(seed)
     return Steering(SteeringConfig(**{**defaults, **settings}), encoder, build_router)
 
@@ -187,11 +129,6 @@ def joined(
     return Joined(encoder, adapter, projector, language_model)
 
 
-def noise(seconds: float, seed: int = 0) -> np.ndarray:
-    """Return white noise."""
-    return np.random.default_rng(seed).normal(size=round(seconds * RATE)).astype(np.float32)
-
-
 def batch(
     encoder: Encoder,
     seconds: Sequence[float] = (0.35, 1.2, 0.8),
@@ -210,7 +147,7 @@ def batch(
         after=ids([list(text) for text in (after if len(after) == count else list(after) * count)]),
         answer=ids([[*answer, 0] for answer in answers[:count]]),
         seconds=torch.tensor(list(seconds)),
-        one_prompt=all(row == rows[0] for row in rows),
+        shared=len(rows[0]) if all(row == rows[0] for row in rows) else 0,
     )
 
 
@@ -227,4 +164,4 @@ def rows_of(whole: Batch, *numbers: int, padding: int = 0) -> Batch:
 
     parts = {name: chosen(getattr(whole, name)) for name in ("features", "before", "after", "answer")}
     names = tuple(whole.ids[number] for number in numbers)
-    return Batch(ids=names, seconds=whole.seconds[list(numbers)], one_prompt=whole.one_prompt, **parts)
+    return Batch(ids=names, seconds=whole.seconds[list(numbers)], shared=whole.shared, **parts)

@@ -42,6 +42,7 @@ def part(name, config, factory):
 @hookimpl
 def steermoe_encoders():
     yield part("tiny", "tests.parts:TinyConfig", "tests.parts:TinyEncoder")
+    yield part("dense", "tests.parts:TinyConfig", "tests.parts:DenseEncoder")
 
 @hookimpl
 def steermoe_adapters():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.docs.lab import Lab, make_parts
+from tests.hub import logged_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,8 @@ def lab(tmp_path: Path, parts: Path, runs: Path, monkeypatch: pytest.MonkeyPatch
 
     shutil.copytree(runs, tmp_path / "runs")
     known = set(sys.modules)
-    yield Lab(tmp_path, parts, monkeypatch)
+    with logged_in(monkeypatch, tmp_path / "hub-cache"):
+        yield Lab(tmp_path, parts, monkeypatch)
     for name in set(sys.modules) - known:
         if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]

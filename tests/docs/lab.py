@@ -7,9 +7,11 @@ written: only `experiments/base/pocket.toml` is made small while a heavy command
 from __future__ import annotations
 
 import io
+import os
 import shlex
 import shutil
 import subprocess
+import sys
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from glob import glob
 from typing import TYPE_CHECKING
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 BASH = shutil.which("bash") or "bash"
 #: Commands that load models.
-HEAVY = frozenset({"run", "plan", "evaluate", "transcribe"})
+HEAVY = frozenset({"run", "launch", "data", "plan", "evaluate", "transcribe"})
 
 STAND_IN = """
 from pathlib import Path
@@ -98,7 +100,16 @@ class Lab:
         program, *arguments = shlex.split(words)
         if program == "steermoe":
             return self._steermoe([path for word in arguments for path in _expanded(word)])
-        done = subprocess.run([BASH, "-c", words], capture_output=True, text=True, check=False, timeout=60)
+        if program == "pytest":
+            words = f"{sys.executable} -m {words}"
+        done = subprocess.run(
+            [BASH, "-c", words],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},  # what was installed here
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=200,
+        )
         self.code = done.returncode
         return done.stdout + done.stderr
 
@@ -112,15 +123,17 @@ class Lab:
         file = self.place / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-        if file.name == "metadata.csv":
+        if file.suffix == ".csv":
+            sounds = file.parent if file.name == "metadata.csv" else file.parent / "audio_files"
             for number, row in enumerate(text.splitlines()[1:]):
-                write_wav(file.parent / row.partition(",")[0], hertz=200.0 + 50.0 * number)
+                write_wav(sounds / row.partition(",")[0], hertz=200.0 + 50.0 * number)
 
     def install(self, folder: str) -> None:
         """Do what `pip install -e` does to `sys.path` and to the list of plugins."""
         project = tomli.loads((self.place / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         points = "".join(f"{name} = {value}\n" for name, value in project["entry-points"]["steermoe"].items())
-        Site(self.place / folder).info(project["name"], project["version"], f"[steermoe]\n{points}")
+        requires = project.get("dependencies", ())
+        Site(self.place / folder).info(project["name"], project["version"], f"[steermoe]\n{points}", requires)
         self.monkeypatch.syspath_prepend(str(self.place / folder))
 
     @contextmanager
@@ -133,6 +146,7 @@ class Lab:
         with self.monkeypatch.context() as patch:
             patch.syspath_prepend(str(self.parts / "site"))
             patch.setenv("STEERMOE_BLOCK", "pocket")
+            patch.setenv("PYTHONPATH", os.pathsep.join([str(self.parts / "site"), str(ROOT)]))
             yield
         base.write_text(whole, encoding="utf-8")
 

@@ -7,10 +7,12 @@ import re
 
 import pytest
 
+import steermoe_core
 from steermoe_core import hookspecs
-from steermoe_core.cli import hooks_reference, reference
+from steermoe_core.cli import api_reference, hooks_reference, reference
 from steermoe_core.cli.main import COMMANDS, command_parser
-from steermoe_core.component import KINDS
+from steermoe_core.component import KINDS, load
+from steermoe_core.plugins import load_registry
 from steermoe_core.run.adapter import PARTS
 from tests.docs.pages import ROOT
 
@@ -18,7 +20,10 @@ REFERENCE = ROOT / "docs" / "reference"
 HOOKS = [name for name in vars(hookspecs) if name.startswith("steermoe_")]
 
 
-@pytest.mark.parametrize(("page", "module"), [("commands.md", reference), ("hooks.md", hooks_reference)])
+@pytest.mark.parametrize(
+    ("page", "module"),
+    [("api.md", api_reference), ("commands.md", reference), ("hooks.md", hooks_reference)],
+)
 def test_the_page_is_up_to_date(page, module):
     """The committed page equals what the code gives."""
     renew = f"python -m {module.__name__} > docs/reference/{page}"
@@ -48,6 +53,26 @@ def test_every_kind_is_there_with_its_hook():
     """One row a kind."""
     rows = re.findall(r"^\| (\w+) \| `(\w+)` \|", hooks_reference.reference(), re.MULTILINE)
     assert rows == [(kind, hookspecs.HOOK_OF_KIND[kind]) for kind in KINDS]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_factories_take_what_the_table_says(kind):
+    """Every installed part of a kind can be called with exactly those arguments, in that order."""
+    (row,) = re.findall(rf"^\| {kind} \| `\w+` \| (.*?) \|", hooks_reference.reference(), re.MULTILINE)
+    said = re.findall(r"(\w+):", row.replace("…", ""))
+    registry = load_registry()
+    for name in registry.names(kind):
+        _config, *taken = inspect.signature(load(registry.get(kind, name).factory)).parameters.values()
+        if not any(one.kind is inspect.Parameter.VAR_POSITIONAL for one in taken):
+            assert [one.name for one in taken] == said, f"{kind} {name}"
+
+
+def test_the_types_of_the_table_are_public():
+    """A plugin may import what its factory is given and what it returns."""
+    table = hooks_reference.reference().partition("## What a factory")[2].partition("The types")[0]
+    types = set(re.findall(r"\b[A-Z]\w+", " ".join(re.findall(r"`(.*?)`", table))))
+    assert types - {"Any", "Callable", "Path", "Sequence"} <= set(steermoe_core.__all__)
+    assert {"Adapter", "Encoder", "Example", "Room", "Router", "Selection"} <= types
 
 
 def test_the_run_folder_page_knows_every_file_and_key(runs):

@@ -161,7 +161,7 @@ class TestShapesOnly:
 
     def test_a_config_on_this_machine_comes_first(self, decoder_folder: str) -> None:
         """What is known by heart stands in only for what is not here."""
-        known = {name: FACTS for name in (decoder_folder, "nobody/nothing")}
+        known = dict.fromkeys((decoder_folder, "nobody/nothing"), FACTS)
         with shapes_only():
             here = pretrained(AutoModelForCausalLM, decoder_folder, known=known)
             elsewhere = pretrained(AutoModelForCausalLM, "nobody/nothing", known=known)
@@ -182,7 +182,7 @@ class TestShapesOnly:
 
     def test_shapes_that_nobody_knows(self) -> None:
         """Nothing is fetched for a plan; the sentence says how to."""
-        with shapes_only(), pytest.raises(SetupError, match="`hf download nobody/nothing config.json`"):
+        with shapes_only(), pytest.raises(SetupError, match=r"`hf download nobody/nothing config\.json`"):
             pretrained(AutoModelForCausalLM, "nobody/nothing")
 
     def test_ends_with_its_block(self, decoder_folder: str) -> None:
