@@ -104,9 +104,8 @@ def _signature(function: Any) -> str:
 
 
 def _argument(argument: inspect.Parameter) -> str:
-    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}.get(
-        argument.kind, ""
-    )
+    variadic = {argument.VAR_POSITIONAL: "*", argument.VAR_KEYWORD: "**"}
+    stars = next((mark for kind, mark in variadic.items() if argument.kind is kind), "")
     text = f"{stars}{argument.name}: {argument.annotation}"
     if argument.default is inspect.Parameter.empty:
         return text

@@ -79,8 +79,8 @@ def _plugins(registry: Registry, name: str) -> list[Plugin]:
     if not found:
         known = {name for p in registry.plugins for name in (p.distribution, p.name)}
         msg = (
-            f"no installed plugin is named {name}{did_you_mean(name, known)} (steermoe "
-            f"list-plugins shows all)"
+            f"no installed plugin is named {name}{did_you_mean(name, known)} (steermoe list-plugins shows "
+            "all)"
         )
         raise UsageError(msg)
     for plugin in found:

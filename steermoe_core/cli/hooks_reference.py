@@ -54,8 +54,8 @@ The settings of the component come first, as an instance of its settings class. 
 | kind | hook | called with | returns |
 | --- | --- | --- | --- |
 {rows}
-The types are [public names](api.md) of `steermoe_core`. `features` is the encoder's method, waveforms → `Padded`;
-`build(selection, …)` builds the part that a key of the adapter's settings chooses, such as its router.
+The types are [public names](api.md) of `steermoe_core`. `features` is the encoder's method, from waveforms to
+`Padded`. `build(selection, …)` builds the part that a key of the adapter's settings chooses, as its router.
 """
 
 _HOOKS = """\

@@ -103,8 +103,8 @@ class AdapterSuite(ModuleSuite):
             same = found.shape == wanted.shape and frames.lengths.tolist() == bare.lengths.tolist()
             self.expect(
                 same,
-                f"adapted frames are {tuple(found.shape)}, expected the encoder's "
-                f"{tuple(wanted.shape)} and lengths",
+                f"adapted frames are {tuple(found.shape)}, expected the encoder's {tuple(wanted.shape)} and "
+                "lengths",
             )
             self.expect(
                 found.dtype == dtype,
@@ -142,8 +142,8 @@ class AdapterSuite(ModuleSuite):
         self.expect_close(
             self._frames(adapter, encoder, features).values,
             self._frames(adapter, encoder, features).values,
-            "in eval mode the same clips give other frames the second time (by {}): no noise, no "
-            "dropout, no memory",
+            "in eval mode the same clips give other frames the second time (by {}): no noise, no dropout, "
+            "no memory",
         )
 
     @needs("groups")
@@ -177,9 +177,8 @@ class AdapterSuite(ModuleSuite):
         for number in range(until):
             self.expect(
                 apart(bare[number], found[number]) == 0,
-                f"first_layer is {adapter.first_layer}, but layer {number} of the encoder gives "
-                f"other frames: name the "
-                "first layer that is changed",
+                f"first_layer is {adapter.first_layer}, but layer {number} of the encoder gives other "
+                "frames: name the first layer that is changed",
             )
 
     @needs("groups")
@@ -208,8 +207,7 @@ class AdapterSuite(ModuleSuite):
                 one,
                 other,
                 f"with train.recompute the {name} are others (by {{}}): ask "
-                f"steermoe_core.model.recompute.again() before "
-                "noting anything in a tap",
+                "steermoe_core.model.recompute.again() before noting anything in a tap",
             )
         same = json.dumps(plain[3]) == json.dumps(again[3])
         self.expect(
@@ -232,7 +230,7 @@ class AdapterSuite(ModuleSuite):
 
     @needs("builds")
     def test_statistics(self) -> None:
-        """`statistics()` gives JSON records of what passed since `watch()`, each with its layer; then none."""
+        """`statistics()` gives JSON records of what passed since `watch()`, each with its layer."""
         adapter, encoder = self.adapted()
         adapter.watch()
         self._frames(adapter, encoder, encoder.features(self._waves()))
@@ -274,8 +272,8 @@ class AdapterSuite(ModuleSuite):
         self.expect_close(
             self._frames(adapter, encoder, features).values,
             self._frames(other, its_encoder, features).values,
-            "loaded from its saved tensors it gives other frames (by {}): hold what matters as "
-            "parameters or buffers",
+            "loaded from its saved tensors it gives other frames (by {}): hold what matters as parameters "
+            "or buffers",
         )
 
     def _waves(self) -> list[Any]:

@@ -94,8 +94,8 @@ class CallbackSuite(Suite):
                 json.dumps(values, allow_nan=False)
             except (TypeError, ValueError) as error:
                 msg = (
-                    f"it writes {sorted(values)} into metrics.jsonl, which is no JSON ({error}): "
-                    f"give plain finite values"
+                    f"it writes {sorted(values)} into metrics.jsonl, which is no JSON ({error}): give plain "
+                    "finite values"
                 )
                 raise self.wrong(msg) from error
 
@@ -119,8 +119,8 @@ class CallbackSuite(Suite):
         changed = [name for name in one.tensors if not torch.equal(one.tensors[name], other.tensors[name])]
         self.expect(
             not changed,
-            f"with it {changed[:1]} is trained to other numbers than without: touch no weight, "
-            f"gradient or rate, {declare}",
+            f"with it {changed[:1]} is trained to other numbers than without: touch no weight, gradient or "
+            f"rate, {declare}",
         )
         same = torch.equal(one.chance, other.chance)
         self.expect(

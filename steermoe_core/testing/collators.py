@@ -212,8 +212,8 @@ class CollatorSuite(Suite):
             for number, example in enumerate(examples):
                 first, second = _row(one, part, number), _row(other, part, number)
                 message = (
-                    f"the same seed gave {first} and {second} as batch.{part} of {example.id}: "
-                    f"draw with the seed alone"
+                    f"the same seed gave {first} and {second} as batch.{part} of {example.id}: draw with the "
+                    "seed alone"
                 )
                 self.expect(first == second, message)
 
@@ -232,9 +232,8 @@ class CollatorSuite(Suite):
         whole = answer[:-1] == wanted and len(answer) == len(wanted) + 1
         self.expect(
             whole,
-            f"of an answer of {len(wanted)} tokens and an end, {len(answer)} are learned: raise "
-            f"DataError, or leave the "
-            "example out in fitting(); a cut answer teaches never to end",
+            f"of an answer of {len(wanted)} tokens and an end, {len(answer)} are learned: raise DataError, "
+            "or leave the example out in fitting(); a cut answer teaches never to end",
         )
 
 

@@ -76,8 +76,8 @@ class DatasetSuite(Suite):
             )
             self.expect(
                 same,
-                f"read twice it gives {one.id!r} where it then gives {other.id!r}: sort, and draw "
-                f"with a seed",
+                f"read twice it gives {one.id!r} where it then gives {other.id!r}: sort, and draw with a "
+                "seed",
             )
 
     @needs("builds")
@@ -133,8 +133,7 @@ class DatasetSuite(Suite):
         if is_test(asked):
             self.expect(
                 not wrong,
-                f'split = "{asked}" gives {_id(wrong)} whose split is not marked as a test: it could '
-                f"be trained on",
+                f'split = "{asked}" gives {_id(wrong)}, not marked as a test: it could be trained on',
             )
         else:
             self.expect(

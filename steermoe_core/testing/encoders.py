@@ -135,9 +135,8 @@ class EncoderSuite(TapChecks):
             self.expect_close(
                 alone.rows()[0],
                 padded.rows()[0],
-                f"a clip of 0.4 s that is padded to {seconds} s has other frames than alone (by "
-                f"{{}}): mask the "
-                "padding in every layer that looks across time (convolution, attention, norm, mean)",
+                f"a clip of 0.4 s that is padded to {seconds} s has other frames than alone (by {{}}): mask "
+                "the padding in every layer that looks across time (convolution, attention, norm, mean)",
             )
 
     @needs("determinism")
@@ -149,9 +148,8 @@ class EncoderSuite(TapChecks):
             self.expect_close(
                 row,
                 self.run(waves[number]).rows()[0],
-                f"clip {number} of three equally long ones has other frames than alone (by {{}}): "
-                f"nothing may be "
-                "computed over the batch (a batch norm in training mode, a maximum over all clips)",
+                f"clip {number} of three equally long ones has other frames than alone (by {{}}): nothing "
+                "may be computed over the batch (a batch norm in training mode, a maximum over all clips)",
             )
 
     @needs("frames")
@@ -164,8 +162,8 @@ class EncoderSuite(TapChecks):
         self.expect_close(
             first.values,
             self.run(wave).values,
-            "the same clip gives other frames the second time (by {}): something is drawn at random "
-            "or remembered",
+            "the same clip gives other frames the second time (by {}): something is drawn at random or "
+            "remembered",
         )
 
     @needs("builds")
@@ -174,9 +172,8 @@ class EncoderSuite(TapChecks):
         different = same_tensors(self.seeded(1), self.seeded(2))
         self.expect(
             not different,
-            f"{min(different, default='')} is another one each time the encoder is built: load it, "
-            f"or draw it under "
-            "torch.random.fork_rng() with a seed of its own",
+            f"{min(different, default='')} is another one each time the encoder is built: load it, or draw "
+            "it under torch.random.fork_rng() with a seed of its own",
         )
 
     @needs("determinism")
@@ -200,8 +197,8 @@ class EncoderSuite(TapChecks):
         free = [name for name, parameter in self.encoder.named_parameters() if parameter.requires_grad]
         self.expect(
             not free,
-            f"{free[:1]} of {len(free)} parameters would be trained: call self.freeze() at the end "
-            f"of __init__",
+            f"{free[:1]} of {len(free)} parameters would be trained: call self.freeze() at the end of "
+            "__init__",
         )
 
     @needs("frames")

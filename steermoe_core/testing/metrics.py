@@ -73,9 +73,8 @@ class MetricSuite(Suite):
                 )
             self.expect(
                 not metric.higher_is_better or edits.errors <= edits.reference,
-                f"edits() {pair} counts {edits.errors} errors in {edits.reference} units, a score "
-                f"below 0: an accuracy "
-                "has at most an error a unit",
+                f"edits() {pair} counts {edits.errors} errors in {edits.reference} units, a score below 0: "
+                "an accuracy has at most an error a unit",
             )
 
     @needs("order")
@@ -116,9 +115,8 @@ class MetricSuite(Suite):
                 errors = metric.edits(_saying(prediction, hypothesis)).errors
                 self.expect(
                     errors,
-                    f"{hypothesis!r} counts as right for {prediction.reference!r}: compare whole "
-                    f"answers, or whoever says "
-                    "everything scores best",
+                    f"{hypothesis!r} counts as right for {prediction.reference!r}: compare whole answers, or "
+                    "whoever says everything scores best",
                 )
 
     @needs("details")
@@ -159,8 +157,8 @@ class MetricSuite(Suite):
             json.dumps(details, allow_nan=False)
         except (TypeError, ValueError) as error:
             msg = (
-                f"details() cannot be written into scores.json ({error}): give plain finite "
-                f"values, None for no value"
+                f"details() cannot be written into scores.json ({error}): give plain finite values, None for "
+                "no value"
             )
             raise self.wrong(msg) from error
 

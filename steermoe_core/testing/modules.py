@@ -48,18 +48,16 @@ class ModuleSuite(Suite):
                 planned = _shapes(self.build())
         except (RuntimeError, NotImplementedError) as error:
             msg = (
-                f"built without weights it raised {described(error)}: in a plan tensors are on the "
-                f"meta device and have "
-                "no values; read none in __init__, and load weights with "
+                f"built without weights it raised {described(error)}: in a plan tensors are on the meta "
+                "device and have no values; read none in __init__, and load weights with "
                 "steermoe_core.model.weights.pretrained"
             )
             raise self.wrong(msg) from error
         different = [name for name in real.keys() | planned.keys() if real.get(name) != planned.get(name)]
         self.expect(
             not different,
-            f"built without weights (steermoe_core.model.weights.shapes_only), {_some(different)} "
-            f"has another "
-            "shape or type than with them, or is missing",
+            f"built without weights (steermoe_core.model.weights.shapes_only), {_some(different)} has "
+            "another shape or type than with them, or is missing",
         )
 
     def expect_close(self: Suite, one: torch.Tensor, other: torch.Tensor, sentence: str) -> None:

@@ -77,18 +77,16 @@ class ProjectorSuite(ModuleSuite):
             said = projector.tokens(length)
             self.expect(
                 said >= max(found),
-                f"tokens({length}) says {said}, {length} frames became {max(found)} audio tokens: "
-                f"tokens() must be the "
-                "largest number there can be",
+                f"tokens({length}) says {said}, {length} frames became {max(found)} audio tokens: tokens() "
+                "must be the largest number there can be",
             )
         fixed = all(len(set(found)) == 1 for found in given.values())
         for length, found in given.items():
             said = projector.tokens(length)
             self.expect(
                 not fixed or said == found[0],
-                f"tokens({length}) says {said}, {length} frames always became {found[0]} audio "
-                f"tokens: tokens() must "
-                "be what can be reached",
+                f"tokens({length}) says {said}, {length} frames always became {found[0]} audio tokens: "
+                "tokens() must be what can be reached",
             )
 
     @needs("determinism")
@@ -103,8 +101,7 @@ class ProjectorSuite(ModuleSuite):
                 one,
                 other,
                 f"a clip of {length} frames has other audio tokens with padding than without ({{}}): "
-                f"frames.mask says "
-                "what is real",
+                "frames.mask says what is real",
             )
 
     @needs("determinism")
@@ -232,8 +229,8 @@ class ProjectorSuite(ModuleSuite):
         for length in (6, 13):
             one, two = (self._audio(which, self._frames(length)).values for which in (projector, other))
             message = (
-                "loaded from its saved tensors it gives other audio tokens ({}): hold tensors "
-                "as parameters or buffers"
+                "loaded from its saved tensors it gives other audio tokens ({}): hold tensors as "
+                "parameters or buffers"
             )
             self.expect_close(one, two, message)
 

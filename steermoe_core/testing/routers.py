@@ -68,9 +68,8 @@ class RouterSuite(ModuleSuite):
             self.expect_close(
                 gates[others],
                 router(changed, row)[others],
-                f"one frame was changed, and the gates of others changed at row {row} (by {{}}): "
-                f"compute nothing "
-                "over time or batch",
+                f"one frame was changed, and the gates of others changed at row {row} (by {{}}): compute "
+                "nothing over time or batch",
             )
             self.expect_close(
                 gates,
@@ -90,8 +89,8 @@ class RouterSuite(ModuleSuite):
             self.expect_close(
                 first[row],
                 router(self._frames(), row),
-                f"the same frames have other gates the second time at row {row} (by {{}}): no noise "
-                f"in eval mode",
+                f"the same frames have other gates the second time at row {row} (by {{}}): no noise in eval "
+                "mode",
             )
 
     @needs("gates")
@@ -104,8 +103,8 @@ class RouterSuite(ModuleSuite):
         missing = without_gradient(router.named_parameters())
         self.expect(
             not missing,
-            f"no gradient from the gates reaches {missing[:1]}, so it never learns: use it without "
-            f"detach or argmax",
+            f"no gradient from the gates reaches {missing[:1]}, so it never learns: use it without detach or "
+            "argmax",
         )
         self.expect(
             frames.grad is not None and frames.grad.any(), "no gradient from the gates reaches the frames"

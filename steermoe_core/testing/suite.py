@@ -111,15 +111,13 @@ class Suite:
         heavy, seconds = ", ".join(found.heavy), found.seconds
         self.expect(
             not heavy,
-            f"listing the plugin imports {heavy}, so every command waits for it: import it in the "
-            f"module that "
-            "the factory names, not in the plugin's __init__.py or config.py",
+            f"listing the plugin imports {heavy}, so every command waits for it: import it in the module "
+            "that the factory names, not in the plugin's __init__.py or config.py",
         )
         self.expect(
             seconds <= LIMIT,
-            f"listing the plugin takes {seconds:.2f} s of computing, more than {LIMIT} s: move work "
-            f"and imports "
-            "into the module that the factory names",
+            f"listing the plugin takes {seconds:.2f} s of computing, more than {LIMIT} s: move work and "
+            "imports into the module that the factory names",
         )
 
     @needs("found")
@@ -166,7 +164,7 @@ class Suite:
         except (SteermoeError, TypeError, ValueError) as error:
             command = f"steermoe describe {self.kind} {self.component}"
             msg = f"the example of `{command}` is not accepted: {error}"
-            raise self.wrong(msg) from error
+            raise self.wrong(msg) from None
 
     @needs("settings_class")
     def test_builds(self) -> None:
@@ -176,7 +174,7 @@ class Suite:
         except SteermoeError as error:
             given = "give them in the suite's `settings`, or with --set KEY=VALUE to steermoe check-plugin"
             msg = f"its settings are not accepted: {error}; {given}"
-            raise self.wrong(msg) from error
+            raise self.wrong(msg) from None
         self.check_type(self.build(selection))
 
     def check_type(self, part: Any) -> None:
@@ -274,7 +272,7 @@ def checks(suite: type[Suite]) -> dict[str, str]:
     return found
 
 
-def _is_frozen(cls: type) -> bool:
+def _is_frozen(cls: Any) -> bool:
     """Tell whether attrs refuses to change an instance."""
     blank = cls.__new__(cls)
     try:

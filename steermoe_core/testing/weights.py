@@ -46,8 +46,8 @@ class WeightsSuite(Suite):
                 self.build()
         except _AskedError as error:
             msg = (
-                f"the factory asks for {error}: weights are what this machine has; a model hub "
-                f"needs no plugin"
+                f"the factory asks for {error}: weights are what this machine has; a model hub needs no "
+                "plugin"
             )
             raise self.wrong(msg) from error
 

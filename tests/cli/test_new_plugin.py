@@ -192,7 +192,7 @@ class TestWhatIsWritten:
             check=False,
         )
 
-        assert "checked 30 source files" in done.stdout, done.stderr
+        assert "30 source files" in done.stdout, done.stderr
         assert [line for line in done.stdout.splitlines() if "steermoe_my_" in line] == []
 
     def test_metadata(self, made: Made) -> None:

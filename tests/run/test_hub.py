@@ -135,6 +135,19 @@ def test_another_projector(rig: Rig, finished: Path, capsys: pytest.CaptureFixtu
     assert said.startswith(f"{finished} was trained with projector linear, and the experiment has mlp; ")
 
 
+def test_an_adapter_that_another_part_cannot_use(
+    rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the experiment file could not tell is told when the adapter is there, before anything is built."""
+    pytest.importorskip("steermoe_lora")
+    rig.run(f'adapter="{finished}"', 'callbacks=[{use="lora-analysis"}]', expect=2)
+    said = sentence(capsys)
+    assert said.startswith(
+        f'{finished}: callback "lora-analysis" needs an adapter with lora, which adapter "steering"'
+    )
+    assert said.endswith("adapters with lora: lora; or leave the callback out")
+
+
 def test_a_run_goes_on_from_what_it_began_with(
     rig: Rig, pushed: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,7 @@ SIZE = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "in
 
 def saved(folder: Path, model: torch.nn.Module, extractor: object) -> dict[str, str]:
     """Write a model with random weights and its feature extractor; return the settings."""
+    torch.set_num_threads(1)
     with torch.random.fork_rng():
         torch.manual_seed(6)
         for parameter in model.parameters():
@@ -34,6 +35,7 @@ class TestConformer(EncoderSuite):
 
     def settings(self, folder: Path) -> dict[str, str]:
         """Return the settings of a small random conformer."""
+        torch.set_num_threads(1)
         return {"weights": save_public(folder)}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from steermoe_core.testing import EncoderSuite
 from tests.parts import save_whisper
 
@@ -18,6 +20,7 @@ class TestThirtySeconds(EncoderSuite):
 
     def settings(self, folder: Path) -> dict[str, str]:
         """Return the settings of a small random Whisper."""
+        torch.set_num_threads(1)
         return {"weights": save_whisper(folder), "input": "30s"}
 
 
@@ -28,4 +31,5 @@ class TestTrueLength(EncoderSuite):
 
     def settings(self, folder: Path) -> dict[str, str]:
         """Return the settings of a small random Whisper."""
+        torch.set_num_threads(1)
         return {"weights": save_whisper(folder), "input": "true-length"}

@@ -18,7 +18,7 @@ class Right(Callback):
         pass
 
     def on_step_end(self, args, state, control, **_):
-        size = sum(float(p.square().sum()) for p in self.joined.adapter.parameters())
+        size = sum(float(p.detach().square().sum()) for p in self.joined.adapter.parameters())
         self.journal.write(state.global_step, size=size)
 
 
