@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.docs.pages import Command
 
 PAGE = ROOT / "docs" / "tutorial" / "write-an-encoder.md"
+pytestmark = pytest.mark.timeout(900)  # following the page is the set-up of whichever test comes first
+
 #: What `Fresh` has done, without a network.
 DONE = {"python -m venv .venv", "source .venv/bin/activate"}
 
@@ -51,7 +53,6 @@ def run(followed: Fresh) -> Path:
     return folder
 
 
-@pytest.mark.timeout(900)
 def test_nothing_of_this_checkout_is_seen(followed: Fresh) -> None:
     """The engine is the installed one, and the only plugins are its own and the tutorial's."""
     home = followed.run("python -c 'import steermoe_core; print(steermoe_core.__file__)'").stdout.strip()
