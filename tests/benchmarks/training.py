@@ -25,7 +25,7 @@ COMPARED = 3
 
 VARIANTS = {
     "steering + linear": [],
-    "linear alone, ridge start": ["adapter.use=none", "projector.start=ridge"],
+    "linear alone, ridge start": ["adapter.use=none", "projector.start=ridge", "callbacks=[]"],
     "steering + soft-ctc, CTC phase": ["projector.use=soft-ctc", "projector.start_steps=1000"],
     "steering + soft-ctc, joint phase": ["projector.use=soft-ctc", "projector.start=random"],
 }
