@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from steermoe_core.component import Component, Selection, choose
     from steermoe_core.data.audio import durations
+    from steermoe_core.data.cache import cache_folder
     from steermoe_core.data.collators import AsrCollator, Collator
     from steermoe_core.data.config import AsrConfig
     from steermoe_core.data.example import Example
@@ -60,6 +61,7 @@ __all__ = [
     "SteermoeError",
     "Tap",
     "UsageError",
+    "cache_folder",
     "choose",
     "durations",
     "hookimpl",
@@ -76,6 +78,7 @@ __all__ = [
 _NAMES = {
     "component": ("Component", "Selection", "choose"),
     "data.audio": ("durations",),
+    "data.cache": ("cache_folder",),
     "data.collators": ("AsrCollator", "Collator"),
     "data.config": ("AsrConfig",),
     "data.example": ("Example",),

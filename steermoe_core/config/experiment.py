@@ -118,6 +118,9 @@ class TrainConfig:
     :param precision: of the forward pass; trained parameters stay fp32.
     :param recompute: frozen parts whose layers compute their activations again in the backward pass instead
         of keeping them: less memory for more time, and the same numbers.
+    :param keep_frames: keep on disk what the frozen encoder gives for each clip, and take it from there the
+        next time, in any run; only where the adapter leaves the encoder as it is. See [kept
+        frames](../how-to/keep-frames.md).
     :param device: `auto` takes a GPU where there is one; CUDA_VISIBLE_DEVICES says which.
     :param threads: CPU threads; 0 takes all cores.
     :param workers: processes that load audio; 0 loads in the training process.
@@ -139,6 +142,7 @@ class TrainConfig:
     clip: float = attrs.field(default=1.0, validator=gt(0.0))
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     recompute: list[Literal["encoder", "decoder"]] = attrs.field(factory=list)
+    keep_frames: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = attrs.field(default=0, validator=ge(0))
     workers: int = attrs.field(default=0, validator=ge(0))

@@ -15,6 +15,7 @@ from steermoe_core.data.audio import load
 from steermoe_core.data.chat import chat_end, chat_layout
 from steermoe_core.data.check import Report
 from steermoe_core.data.config import CHAT
+from steermoe_core.data.kept import kept_frames
 from steermoe_core.data.layout import Batch, Layout, ids
 from steermoe_core.data.mels import mel_batch, stored_as_mels
 from steermoe_core.data.room import Room, cut
@@ -212,6 +213,8 @@ class AsrCollator(Collator):
     def _heard(self, examples: Sequence[Example]) -> tuple[Padded, list[float]]:
         """Return the encoder's input, and the seconds of each clip."""
         audios = [example.audio for example in examples]
+        if (frames := kept_frames(audios)) is not None:
+            return frames, [example.seconds for example in examples]
         if stored_as_mels(audios):
             return mel_batch(audios, self._bins), [example.seconds for example in examples]
         # Fewer samples read as if they were `rate` a second: a faster clip.

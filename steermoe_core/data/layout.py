@@ -24,7 +24,7 @@ class Batch:
     """What one forward pass needs.
 
     :param ids: B ids of the examples.
-    :param features: (B,T,F) input of the encoder.
+    :param features: (B,T,F) input of the encoder; `Frames` (B,T,D) where its output was kept.
     :param before: (B,P) token ids that stand before the audio.
     :param after: (B,Q) token ids that stand between the audio and the answer.
     :param answer: (B,Y) token ids to be learned, the end token at each row's end; rows of length 0 when
@@ -53,7 +53,7 @@ class Batch:
         one = slice(number, number + 1)
         parts = {name: getattr(self, name) for name in ("features", "before", "after", "answer")}
         rows: dict[str, Any] = {
-            name: Padded(part.values[one], part.lengths[one]) for name, part in parts.items()
+            name: type(part)(part.values[one], part.lengths[one]) for name, part in parts.items()
         }
         return replace(self, ids=self.ids[one], seconds=self.seconds[one], **rows)
 

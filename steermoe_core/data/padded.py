@@ -59,7 +59,7 @@ class Padded:
     def zeroed(self) -> Padded:
         """Return the same rows with zeros as padding, even where the padding was not finite."""
         padding = ~self.mask.reshape(self.mask.shape + (1,) * (self.values.ndim - 2))  # (B,T,1,…)
-        return Padded(self.values.masked_fill(padding, 0), self.lengths)
+        return type(self)(self.values.masked_fill(padding, 0), self.lengths)
 
     def rows(self) -> list[Tensor]:
         """Return each row without its padding: B views of shape (T_b,…)."""
@@ -70,8 +70,12 @@ class Padded:
         kind = dtype if self.values.is_floating_point() else None
         ahead = torch.device(device).type != "cpu"  # a copy to the host must have ended before it is read
         values = self.values.to(device, kind, non_blocking=ahead)
-        return Padded(values, self.lengths.to(device, non_blocking=ahead))
+        return type(self)(values, self.lengths.to(device, non_blocking=ahead))
 
     def __len__(self) -> int:
         """Return the number of rows B."""
         return len(self.values)
+
+
+class Frames(Padded):
+    """Frames (B,T,D) that the frozen encoder gave at another time, in the place of what it would be given."""

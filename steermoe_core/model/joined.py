@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
-from steermoe_core.data.padded import Padded
+from steermoe_core.data.padded import Frames, Padded
 
 if TYPE_CHECKING:
     from steermoe_core.data.layout import Batch
@@ -62,7 +62,8 @@ class Joined(nn.Module):
 
     def frames(self, features: Padded) -> Padded:
         """Return the frames (B,T,D) that the projector sees, in fp32 like everything that is trained."""
-        frames = self.adapter.after(self.encoder(features, self.adapter.tap))
+        kept = isinstance(features, Frames)
+        frames = self.adapter.after(features if kept else self.encoder(features, self.adapter.tap))
         return Padded(frames.values.float(), frames.lengths)
 
     def audio(self, features: Padded) -> Padded:

@@ -15,6 +15,7 @@ from steermoe_core.evaluate.evaluation import Evaluator
 from steermoe_core.run import adapter, lock, mates
 from steermoe_core.run.build import Builder, data_record
 from steermoe_core.run.folder import RunFolder, now, whole_folder, write_json, write_text
+from steermoe_core.run.frames import FrameStore
 from steermoe_core.run.start import finished
 from steermoe_core.run.validation import Validator, ending
 from steermoe_core.run.watch import FrozenWatch, StatusWatch
@@ -28,6 +29,8 @@ from steermoe_core.train.zero import trainer_class
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from rich.progress import Progress
 
     from steermoe_core.config.resolve import Resolved
     from steermoe_core.data.example import Example
@@ -155,7 +158,7 @@ class Run:
             return
         journal = Journal(self.folder.metrics)
         stop = StopOnSignal()
-        with stop, self.console.progress() as progress:
+        with self.console.progress() as progress:
             callbacks = [self.builder.part(selection) for selection in self.experiment.callbacks]
             if validator:
                 callbacks.append(validator.callback(model, progress))
@@ -176,21 +179,40 @@ class Run:
                     StatusWatch(self.folder),
                 ],
             )
-            resumed = ranks.decided(lambda: latest(self.folder.checkpoints))
-            step = int(resumed.name.removeprefix("step-")) if resumed else 0
-            ranks.decided(lambda: journal.rewind(step))
-            if resumed is None and not self.builder.start:
-                prepare(model, collator, examples, trainer)
-            elif resumed:
-                self.console.note(f"resuming from step {step}")
-            if not (validator and validator.over(resumed)):
-                trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+            if self.experiment.train.keep_frames:
+                self._keep_frames(trainer, collator, frozen["encoder"], progress)
+            with stop:
+                resumed = ranks.decided(lambda: latest(self.folder.checkpoints))
+                step = int(resumed.name.removeprefix("step-")) if resumed else 0
+                ranks.decided(lambda: journal.rewind(step))
+                if resumed is None and not self.builder.start:
+                    prepare(model, collator, examples, trainer)
+                elif resumed:
+                    self.console.note(f"resuming from step {step}")
+                if not (validator and validator.over(resumed)):
+                    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
         if stop.stopped:
             self.console.note(
                 f"stopped after step {trainer.state.global_step}; the same command goes on from there"
             )
             raise KeyboardInterrupt
         self._keep(model, frozen, validator, trainer.state.global_step)
+
+    def _keep_frames(
+        self, trainer: SteeringTrainer, collator: Any, fingerprint: str, progress: Progress
+    ) -> None:
+        """Let the trainer take the encoder's frames from disk; those that are missing are computed first."""
+        model = trainer.joined
+        if model.adapter.first_layer is not None:
+            self.console.note("no frames are kept: the adapter changes the encoder")
+            return
+        move(model, self.experiment.train.device)
+        store = FrameStore(model.encoder, self.experiment.encoder, fingerprint)
+        wanted = trainer.wanted()
+        task = progress.add_task("keeping frames", total=len(wanted), note="")
+        trainer.examples = store.keep(
+            trainer.examples, wanted, collator, lambda clips: progress.advance(task, clips)
+        )
 
     def _keep(self, model: Joined, frozen: dict[str, str], validator: Validator | None, step: int) -> None:
         """Write the adapter, and how training ended."""

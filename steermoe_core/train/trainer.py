@@ -98,6 +98,11 @@ class SteeringTrainer(Trainer):
             num_workers=self.config.workers,
         )
 
+    def wanted(self) -> set[int]:
+        """Return the numbers of the examples that this process trains on."""
+        sampler: Any = self.get_train_dataloader().batch_sampler
+        return {number % len(self.examples) for batch in sampler for number in batch}
+
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Return AdamW over the named groups."""
         if self.optimizer is None:

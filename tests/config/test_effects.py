@@ -78,7 +78,7 @@ READERS = {
         "train/deepspeed.py train": "deepspeed",
         "run/validation.py train": "validate",
         "train/groups.py config": "learning_rate weight_decay",
-        "run/execute.py train": "threads",
+        "run/execute.py train": "threads keep_frames",
     },
     DeepSpeedConfig: {"train/deepspeed.py settings": "stage offload"},
     ValidateConfig: {

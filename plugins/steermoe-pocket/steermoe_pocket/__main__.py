@@ -9,8 +9,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from steermoe_core.errors import SteermoeError
-from steermoe_pocket import cache, debian
+from steermoe_core import SteermoeError, cache_folder
+from steermoe_pocket import debian
 from steermoe_pocket.config import SpeechConfig, WeightsConfig
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def main(argv: list[str] | None = None) -> int:
     """Prepare models and speech, say what there is, and return an exit code."""
     wanted = _arguments(argv)
-    print(f"the pocket lab in {cache.root()}")
+    print(f"the pocket lab in {cache_folder()}")
     try:
         if wanted.apt:
             _install_speech()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from contextlib import contextmanager, suppress
@@ -15,14 +14,6 @@ from steermoe_core.errors import SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-
-def root() -> Path:
-    """Return the cache folder: `$STEERMOE_CACHE`, or `steermoe` in the user's cache folder."""
-    named = os.environ.get("STEERMOE_CACHE")
-    if named:
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "steermoe"
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:

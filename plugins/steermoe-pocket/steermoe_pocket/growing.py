@@ -13,6 +13,7 @@ from itertools import islice
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
+from steermoe_core import cache_folder
 from steermoe_pocket import cache, clips
 from steermoe_pocket.progress import counting
 
@@ -37,7 +38,7 @@ _SHORTEST = 0.1
 def folder(name: str, texts: Iterator[str], version: str) -> Path:
     """Return where the recordings of these texts are kept: another stream or version is another folder."""
     digest = hashlib.sha256("\n".join([version, *islice(texts, _SAMPLE)]).encode())
-    return cache.root() / "speech" / f"{name}-{digest.hexdigest()[:12]}"
+    return cache_folder() / "speech" / f"{name}-{digest.hexdigest()[:12]}"
 
 
 def grow(

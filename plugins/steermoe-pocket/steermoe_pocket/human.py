@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
+from steermoe_core import cache_folder
 from steermoe_core.data.audio import duration
 from steermoe_core.data.split import normalise_text
 from steermoe_pocket import cache, clips, debian
@@ -42,7 +43,7 @@ def prompts(share: Path) -> list[clips.Clip]:
     """
     debian.require(share, "asterisk-core-sounds-en-g722", "asterisk-core-sounds-en")
     listed = list(_listed(share))
-    folder = cache.root() / "speech" / f"human-{_key(listed)}"
+    folder = cache_folder() / "speech" / f"human-{_key(listed)}"
     return clips.read(cache.made_once(folder, lambda made: _decode(made, listed)))
 
 

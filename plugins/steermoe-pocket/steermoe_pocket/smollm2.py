@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from steermoe_core import cache_folder
 from steermoe_pocket import cache
 from steermoe_pocket.packages import Carried, key
 from steermoe_pocket.progress import hushed, working
@@ -30,7 +31,7 @@ GGUF = Carried(
 
 def smollm2_135m_instruct(_config: WeightsConfig) -> Path:
     """Return the folder of `pocket/smollm2-135m-instruct`, made now if the cache has none."""
-    folder = cache.root() / "weights" / f"smollm2-135m-instruct-{key(GGUF, version=_VERSION)}"
+    folder = cache_folder() / "weights" / f"smollm2-135m-instruct-{key(GGUF, version=_VERSION)}"
     return cache.made_once(folder, lambda made: write(made, GGUF.locate()))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from steermoe_core import cache_folder
 from steermoe_pocket import cache, ctranslate2
 from steermoe_pocket.packages import Carried, key
 from steermoe_pocket.progress import hushed, working
@@ -42,7 +43,7 @@ class Whisper:
     def folder(self) -> Path:
         """Return the converted folder, made now if the cache has none."""
         digest = key(*self.parts, self.settings, self.tokenizer, version=_VERSION)
-        return cache.made_once(cache.root() / "weights" / f"{self.name}-{digest}", self._write)
+        return cache.made_once(cache_folder() / "weights" / f"{self.name}-{digest}", self._write)
 
     def _write(self, folder: Path) -> None:
         with working(f"converting {self.name}"), hushed():

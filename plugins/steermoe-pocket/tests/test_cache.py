@@ -1,41 +1,32 @@
-"""The cache: where it is, and that a folder in it is made once and never half."""
+"""The cache: a folder in it is made once and never half."""
 
 from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from steermoe_core.errors import SetupError
+from steermoe_core import SetupError, cache_folder
 from steermoe_pocket import cache
 
-
-def test_place_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """STEERMOE_CACHE comes first, then XDG_CACHE_HOME, then the home folder."""
-    monkeypatch.setenv("STEERMOE_CACHE", "/somewhere")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
-    monkeypatch.setenv("HOME", "/home/me")
-    assert cache.root() == Path("/somewhere")
-    monkeypatch.delenv("STEERMOE_CACHE")
-    assert cache.root() == Path("/xdg/steermoe")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache.root() == Path("/home/me/.cache/steermoe")
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_folder_is_made_once() -> None:
     """The second time, nothing is made."""
     calls: list[Path] = []
     for _ in range(2):
-        folder = cache.made_once(cache.root() / "a" / "b", calls.append)
+        folder = cache.made_once(cache_folder() / "a" / "b", calls.append)
     assert folder.is_dir()
     assert len(calls) == 1
 
 
 def test_a_failure_leaves_nothing_behind() -> None:
     """A folder that could not be completed does not exist, and the next attempt starts afresh."""
-    folder = cache.root() / "model"
+    folder = cache_folder() / "model"
 
     def fail(made: Path) -> None:
         (made / "half").touch()
@@ -43,7 +34,7 @@ def test_a_failure_leaves_nothing_behind() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         cache.made_once(folder, fail)
-    assert [path.name for path in cache.root().iterdir() if path.is_dir()] == []
+    assert [path.name for path in cache_folder().iterdir() if path.is_dir()] == []
     assert cache.made_once(folder, lambda made: (made / "whole").touch()) == folder
     assert [path.name for path in folder.iterdir()] == ["whole"]
 

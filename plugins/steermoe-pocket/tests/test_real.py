@@ -8,7 +8,7 @@ import jiwer
 import pytest
 import torch
 
-from steermoe_pocket import cache as pocket_cache
+from steermoe_core import cache_folder
 from steermoe_pocket import debian, human, smollm2, whisper
 from steermoe_pocket.config import SpeechConfig, WeightsConfig
 from steermoe_pocket.speech import examples
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 needs_recordings = pytest.mark.skipif(bool(debian.missing()), reason="the Debian packages are not installed")
-USERS = pocket_cache.root()
+USERS = cache_folder()
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import soundfile
 
+from steermoe_core import cache_folder
 from steermoe_pocket import cache
 from steermoe_pocket.clips import RATE
 from steermoe_pocket.progress import counting
@@ -31,7 +32,7 @@ _COLUMNS = ("file_name", "QuestionText", "answer", "confidence")
 def folder(seed: int) -> Path:
     """Return the folder of scenes of a seed, made now if it is not in the cache."""
     engine = hashlib.sha256(f"{_VERSION} hibari-tts {version('hibari-tts')}".encode()).hexdigest()[:12]
-    return cache.made_once(cache.root() / f"scenes-{seed}-{engine}", lambda place: write(place, seed))
+    return cache.made_once(cache_folder() / f"scenes-{seed}-{engine}", lambda place: write(place, seed))
 
 
 def write(place: Path, seed: int) -> None:
