@@ -134,7 +134,8 @@ def data_record(examples: Sequence[Example]) -> dict[str, Any]:
     """Return the size of a set of examples and a hash of what it consists of."""
     digest = hashlib.sha256()
     for example in examples:
-        known = f"{example.id}\0{example.text}\0{example.seconds:.3f}\0{size(example.audio)}\n"
-        digest.update(known.encode())
+        known = [example.id, example.text, f"{example.seconds:.3f}", str(size(example.audio))]
+        asked = [] if example.prompt is None else [example.prompt]
+        digest.update(("\0".join([*known, *asked, *example.references]) + "\n").encode())
     hours = sum(example.seconds for example in examples) / 3600
     return {"examples": len(examples), "hours": round(hours, 4), "sha256": digest.hexdigest()}

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import attrs
+import pytest
 import torch
 from safetensors.torch import load_file
 
 from steermoe_core.cli.main import main
 from steermoe_core.config.resolve import resolve
+from steermoe_core.data.example import Example
 from steermoe_core.plugins import load_registry
-from steermoe_core.run.build import Builder
+from steermoe_core.run.build import Builder, data_record
 from tests.rig import sentence, texts, trained
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from steermoe_core.model.joined import Joined
     from tests.rig import Rig
@@ -51,6 +52,18 @@ def test_noise_in_training_leaves_scores_alone(rig: Rig) -> None:
     assert main(["evaluate", str(run), "--again"]) == 0
 
     assert texts(run) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"id": "b"}, {"text": "no"}, {"seconds": 2.0}, {"prompt": "why?"}, {"references": ("yes", "no")}],
+)
+def test_data_with_any_difference_has_another_hash(tmp_path: Path, change: dict[str, Any]) -> None:
+    """Whatever a clip is asked or judged by counts, beside what is heard."""
+    clip = Example(id="a", audio=tmp_path / "a.wav", text="yes", seconds=1.0)
+
+    assert data_record([clip]) == data_record([attrs.evolve(clip)])
+    assert data_record([attrs.evolve(clip, **change)])["sha256"] != data_record([clip])["sha256"]
 
 
 class TestUntrainedProjection:
