@@ -60,7 +60,9 @@ class SoftCtcProjector(Projector):
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         pooled = pool(self.config.pool, frames)
-        rows = self._decoder[0].embeddings[self.vocabulary].to(frames.values.dtype)  # (C,H)
+        # As the decoder would read them: some models scale the rows of their table.
+        known = self.vocabulary.nonzero().squeeze(-1)
+        rows = self._decoder[0].embed(known).to(frames.values.dtype)  # (C,H)
         tokens = self._compress(self._logits(pooled.values, rows), pooled, rows)
         return tokens, None if answer is None else self.loss(frames, answer)
 

@@ -314,3 +314,18 @@ def test_works_under_autocast(language_model: CausalLM) -> None:
     assert loss.isfinite()
     assert mixed.lengths.tolist() == plain.lengths.tolist()
     torch.testing.assert_close(mixed.values.float(), plain.values, rtol=0.1, atol=0.1)
+
+
+def test_mixes_embeddings_as_the_model_reads_them(
+    language_model: CausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that scales the rows of its table, as Gemma does, gets scaled audio tokens."""
+    projector, frames = projector_of(language_model, blank_bias=-9.0), frames_of([6, 4], seed=1)
+    plain = projector(frames)[0]
+    embed = type(language_model).embed
+    monkeypatch.setattr(type(language_model), "embed", lambda self, ids: 24.0 * embed(self, ids))
+
+    scaled = projector(frames)[0]
+
+    assert len(plain.values[0])
+    torch.testing.assert_close(scaled.values, 24.0 * plain.values, **CLOSE)
