@@ -27,6 +27,7 @@ PACKAGES = (
     "soxr",
     "tokenizers",
     "jiwer",
+    "kaldialign",
 )
 
 

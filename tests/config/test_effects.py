@@ -86,7 +86,7 @@ READERS = {
         "run/validation.py config": "metric keep_best",
     },
     EvaluateConfig: {
-        "evaluate/evaluation.py config": "batch_size max_new_tokens tokens_per_second controls",
+        "evaluate/evaluation.py config": "batch_size max_new_tokens tokens_per_second controls probes",
     },
     NoAdapterConfig: {},
     SteeringConfig: {

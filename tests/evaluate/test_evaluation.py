@@ -193,14 +193,14 @@ class TestLeftOut:
 
 
 def test_progress_counts_every_clip(model: Joined, examples: list[Example]) -> None:
-    """The controls' clips, too."""
+    """The controls' clips and the probes, too."""
     told: list[int] = []
     judge = evaluator(model, batch_size=4)
     judge.progressed = told.append
 
     judge.evaluate(examples)
 
-    assert told == [4, 4, 2] * 2
+    assert told == [*[4, 4, 2] * 2, 4, 4]
 
 
 POCKET = """
