@@ -82,5 +82,5 @@ def _read(path: Path, key: str) -> Iterator[tuple[str, list[Answer]]]:
 def _parsed(line: str) -> dict[str, Any]:
     try:
         return dict(json.loads(line))
-    except ValueError:
+    except (ValueError, TypeError):
         return {}

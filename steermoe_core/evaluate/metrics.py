@@ -93,7 +93,7 @@ class Wer(Metric):
 
 
 class Cer(Metric):
-    """Character error rate, named as the word error rate is; a space is a character, unless the rule drops it."""
+    """Character error rate, named as the word error rate is; a space is a character where the rule has it."""
 
     rule: Rule
 
