@@ -44,4 +44,4 @@ def pathologies_line(counts: Mapping[str, int], of: int) -> str | None:
     there = [f"{count} {name}" for name, count in counts.items() if count]
     if not there:
         return None
-    return f"{', '.join(there)} among {of} answers (steermoe score RUN --pathologies shows them)"
+    return f"{', '.join(there)} among {of} answers (`steermoe score RUN --pathologies` shows them)"

@@ -114,8 +114,8 @@ class Run:
 
     def _train_and_score(self) -> None:
         trained = ranks.decided(self.folder.adapter.is_dir)
-        # A missing split, or a metric's missing package, is told before hours of training.
-        splits, _ = self.builder.eval_examples(), self.builder.metrics()
+        splits = self.builder.eval_examples()  # a missing split is told before hours of training
+        self.builder.metrics()  # and so is a package that one of them needs
         validator = None if trained else Validator.of(self.builder, self.console)
         with self.console.task("loading models"):
             model = self.builder.model()

@@ -142,7 +142,7 @@ def test_the_table(
     counts = [str(count) for count in scores(finished)["metrics"]["wer"]["edits"].values()]
     assert (wer[:3], wer[4:8]) == (["tiny", "dev", "wer"], counts)
     assert f"{finished}, dev: as it was\n" in said
-    assert "4 too-long among 4 answers (steermoe score RUN --pathologies shows them)\n" in said
+    assert "4 too-long among 4 answers (`steermoe score RUN --pathologies` shows them)\n" in said
 
 
 def test_pathologies_are_shown(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:

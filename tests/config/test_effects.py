@@ -59,8 +59,9 @@ COLUMNS = ("text", "prompt", "cluster", "id", "seconds", "references", "split")
 #: Where the keys of each settings class are read: file and the expression they are attributes of.
 READERS = {
     Experiment: {
-        "run/build.py experiment": "experiment encoder adapter projector decoder data collator",
-        "run/execute.py experiment": "train evaluate metrics callbacks",
+        "run/build.py experiment": "experiment encoder adapter projector decoder data collator metrics",
+        "run/execute.py experiment": "train callbacks",
+        "run/scoring.py experiment": "evaluate",
     },
     ExperimentInfo: {
         "run/folder.py experiment": "name",
