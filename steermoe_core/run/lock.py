@@ -28,6 +28,7 @@ PACKAGES = (
     "tokenizers",
     "jiwer",
     "kaldialign",
+    "whisper-normalizer",
 )
 
 

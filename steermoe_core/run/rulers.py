@@ -101,7 +101,7 @@ def _rescored(
     scores = judged(metrics, rows, seed=experiment.experiment.seed, instructions=given)
     scores = json.loads(json.dumps(scores))  # as a file gives them
     if write:
-        stored = dict(json.loads((place / "scores.json").read_text(encoding="utf-8")))
+        stored = _stored(place / "scores.json")
         changed, scores = _changes(stored, scores), {**stored, **scores}
         marks = {control: marked(metrics, answers) for control, answers in rows.items()}
         if changed or marks != rows:
@@ -121,6 +121,18 @@ def _predictions(place: Path) -> dict[str, list[Prediction]]:
     beside = sorted(path.name.split(".", 1)[1] for path in place.glob("predictions.*.jsonl"))
     controls = ["", *(name.removesuffix(".jsonl") for name in beside)]
     return {control: read(place / file_name(control)) for control in controls}
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    """Return a scores.json.
+
+    :raises UsageError: it is damaged.
+    """
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        msg = f"{path} cannot be read ({error}); score the run again with `steermoe evaluate --again`"
+        raise UsageError(msg) from error
 
 
 def _changes(stored: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:

@@ -214,6 +214,15 @@ class TestRefusals:
             sentence(capsys) == f"no metric of {run} compares texts by a rule (its metrics: token-accuracy)"
         )
 
+    def test_damaged_scores(self, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """The file is named, with the command that writes it anew."""
+        (finished / "evaluations" / "dev" / "scores.json").write_text("{")
+
+        assert main(["score", str(finished)]) == 2
+        said = sentence(capsys)
+        assert "dev/scores.json cannot be read" in said
+        assert said.endswith("score the run again with `steermoe evaluate --again`")
+
     def test_lost_answers(self, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """The file is named."""
         (finished / "evaluations" / "dev" / "predictions.jsonl").unlink()
