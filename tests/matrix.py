@@ -101,6 +101,7 @@ CALLS = {
     "check": Command("tiny.toml --json", "odd.toml"),
     "config": Command("tiny.toml --json", "odd.toml"),
     "evaluate": Command("{run} --json", "{odd} {again}", builds=True),
+    "score": Command("{run} --json", "{odd}"),
     "results": Command("{run} --json", "{odd}"),
     "transcribe": Command("{run} hello.wav --json", "{odd} hello.wav", builds=True),
     "push": Command("{run} me/it --dry-run", "{odd} me/it --dry-run"),

@@ -1,4 +1,4 @@
-"""`steermoe evaluate RUN`: score a trained run's splits again, or on other settings."""
+"""`steermoe evaluate RUN`: score a trained run's splits again; goes on where it was stopped."""
 
 from __future__ import annotations
 

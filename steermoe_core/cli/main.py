@@ -20,6 +20,7 @@ COMMANDS = {
     "check": "find every mistake in experiment files, without running them",
     "config": "print an experiment with every default, and where each value came from",
     "evaluate": "score a trained run again",
+    "score": "score a run again from its answers alone, by its own rules or by others; no model is loaded",
     "results": "one table over finished runs, seeds merged, differences with their intervals",
     "transcribe": "write down what is said in sound files",
     "push": "put a run's adapter on the Hugging Face hub, with a page made from the run",

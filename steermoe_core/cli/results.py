@@ -51,6 +51,8 @@ def run(args: Namespace, session: Session) -> int:
             print("| " + " | ".join(cell.replace("\n", " ") for cell in line) + " |")
         return 0
     session.console.print(_rich(columns, lines))
+    for sentence in _pathologies(rows):
+        session.console.print(sentence, soft_wrap=True)
     return 0
 
 
@@ -70,6 +72,14 @@ def _chosen(rows: Rows, args: Namespace) -> Rows:
     kept = [row for row in rows if row["split"] in (args.split or splits)]
     chosen = args.metric or usual
     return [{**row, "metrics": {m: s for m, s in row["metrics"].items() if m in chosen}} for row in kept]
+
+
+def _pathologies(rows: Rows) -> Iterator[str]:
+    from steermoe_core.run.cells import pathologies_line
+
+    for row in rows:
+        if line := pathologies_line(row["pathologies"], row["clips"] * len(row["runs"])):
+            yield f"{row['experiment']}, {row['split']}: {line}"
 
 
 def _metrics(rows: Rows) -> list[str]:

@@ -155,18 +155,21 @@ class TrainConfig:
 
 @attrs.frozen(kw_only=True)
 class EvaluateConfig:
-    """`[evaluate]`: greedy generation and the controls beside it.
+    """`[evaluate]`: greedy generation, and what is answered beside it to know what the scores mean.
 
     :param batch_size: clips generated together; the texts do not depend on it.
     :param max_new_tokens: longest answer in tokens.
     :param tokens_per_second: an answer may not be longer than this times the clip's seconds (plus 8).
-    :param controls: what is scored beside the real thing; `no-audio` gives the decoder no audio tokens.
+    :param controls: what is scored beside the real thing; `no-audio` gives the decoder no audio tokens,
+        `shuffled-audio` those of another clip of like length.
+    :param probes: a few seconds of silence, noise and a tone are answered, too; nothing was said in them.
     """
 
     batch_size: int = attrs.field(default=8, validator=gt(0))
     max_new_tokens: int = attrs.field(default=200, validator=gt(0))
     tokens_per_second: float = attrs.field(default=12.0, validator=gt(0.0))
-    controls: list[Literal["no-audio"]] = attrs.field(factory=lambda: ["no-audio"])
+    controls: list[Literal["no-audio", "shuffled-audio"]] = attrs.field(factory=lambda: ["no-audio"])
+    probes: bool = True
 
 
 @attrs.frozen(kw_only=True)

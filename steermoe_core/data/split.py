@@ -14,7 +14,7 @@ TRAIN = "train"
 #: The part that must never be trained on.
 TEST = "test"
 #: Letters, marks (vowel signs of many scripts) and numbers, as Unicode's general categories begin.
-_KEPT = frozenset("LMN")
+KEPT = frozenset("LMN")
 
 
 def normalise_text(text: str) -> str:
@@ -23,7 +23,7 @@ def normalise_text(text: str) -> str:
     Two texts that a listener cannot tell apart become equal: "Don't stop!" and "DON'T  STOP".
     """
     folded = unicodedata.normalize("NFKC", text.replace("\u2019", "'")).lower()
-    kept = "".join(c if c == "'" or unicodedata.category(c)[0] in _KEPT else " " for c in folded)
+    kept = "".join(c if c == "'" or unicodedata.category(c)[0] in KEPT else " " for c in folded)
     return " ".join(kept.split())
 
 

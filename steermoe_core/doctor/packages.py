@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NEEDED_BY = {
     "deepspeed": "`steermoe launch` and [train.deepspeed]",
     "gguf": "decoder weights in a .gguf file",
-    "whisper-en": 'normalise = "whisper-en" of a metric',
+    "whisper-en": 'normalise = "whisper-en" or "open-asr" of a metric',
 }
 #: Packages shown among the facts, and imported by `imports`.
 SHOWN = ("torch", "transformers", "datasets", "accelerate")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.evaluate.metrics import Edits, Metric
-from steermoe_core.evaluate.normalise import normaliser
+from steermoe_core.evaluate.rules import Rule, named, rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,18 +75,19 @@ class Accuracy(Metric):
 
 
 class ExactMatch(Accuracy):
-    """The whole answer is a reference; its name tells the ruler: `exact-match`, `exact-match-none`."""
+    """The whole answer is a reference; its name tells the rule: `exact-match`, `exact-match-raw`."""
+
+    rule: Rule
 
     def __init__(self, config: ExactMatchConfig) -> None:
-        ruler = "" if config.normalise == "basic" else f"-{config.normalise}"
-        self.name = f"exact-match{ruler}"
-        self._normalise = normaliser(config.normalise)
+        self.name = named("exact-match", config.normalise)
+        self.rule = rule(config.normalise)
 
     def key(self, prediction: Prediction) -> Key | None:
         """Return the references; an example whose references are all empty is not judged."""
-        forms = {form for text in prediction.accepted if (form := self._normalise(text))}
+        forms = {form for text in prediction.accepted if (form := self.rule.characters(text))}
         return Key(dict.fromkeys(forms, 1)) if forms else None
 
     def parsed(self, prediction: Prediction) -> str | None:
-        """Return the normalised answer; nothing said is no answer."""
-        return self._normalise(prediction.hypothesis) or None
+        """Return the answer in its compared form; nothing said is no answer."""
+        return self.rule.characters(prediction.hypothesis) or None

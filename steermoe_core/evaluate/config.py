@@ -6,44 +6,44 @@ from typing import Literal
 
 import attrs
 
-#: What is done to both texts before they are compared.
-Normalise = Literal["none", "basic", "whisper-en"]
+#: What is done to both texts before they are compared; `steermoe_core.evaluate.rules` does it.
+RuleName = Literal["raw", "basic", "whisper-en", "open-asr", "zh"]
 
 
 @attrs.frozen(kw_only=True)
 class WerConfig:
     """Word error rate: substitutions, deletions and insertions over the words of the references.
 
-    :param normalise: what is done to both texts before: `none`; `basic`: lower case, no punctuation;
-        `whisper-en`: the English normaliser of OpenAI's Whisper (numbers, spelling, fillers), from package
-        whisper-normalizer.
+    :param normalise: the rule that both texts are compared by: `raw`; `basic`: lower case, no punctuation;
+        `whisper-en`: the English normaliser of OpenAI's Whisper, from package whisper-normalizer; `open-asr`:
+        that, and words may be split or joined; `zh`: Chinese, of characters mixed with other words.
     """
 
-    normalise: Normalise = "basic"
+    normalise: RuleName = "basic"
 
 
 @attrs.frozen(kw_only=True)
 class CerConfig:
     """Character error rate: as the word error rate, of characters; a single space counts as one.
 
-    :param normalise: what is done to both texts before: `none`; `basic`: lower case, no punctuation;
-        `whisper-en`: the English normaliser of OpenAI's Whisper (numbers, spelling, fillers), from package
-        whisper-normalizer.
+    :param normalise: the rule that both texts are compared by: `raw`; `basic`: lower case, no punctuation;
+        `whisper-en`: the English normaliser of OpenAI's Whisper, from package whisper-normalizer; `open-asr`:
+        that, without spaces; `zh`: Chinese, without spaces.
     """
 
-    normalise: Normalise = "basic"
+    normalise: RuleName = "basic"
 
 
 @attrs.frozen(kw_only=True)
 class ExactMatchConfig:
     """Share of answers that are, as a whole, the reference, or any of the references where there are several.
 
-    :param normalise: what is done to both texts before: `none`; `basic`: lower case, no punctuation;
-        `whisper-en`: the English normaliser of OpenAI's Whisper (numbers, spelling, fillers), from package
-        whisper-normalizer.
+    :param normalise: the rule that both texts are compared by: `raw`; `basic`: lower case, no punctuation;
+        `whisper-en`: the English normaliser of OpenAI's Whisper, from package whisper-normalizer; `open-asr`:
+        that, without spaces; `zh`: Chinese, without spaces.
     """
 
-    normalise: Normalise = "basic"
+    normalise: RuleName = "basic"
 
 
 @attrs.frozen(kw_only=True)

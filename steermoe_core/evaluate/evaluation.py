@@ -12,8 +12,11 @@ import torch
 
 from steermoe_core.data.batches import length_sorted
 from steermoe_core.data.check import usable
+from steermoe_core.evaluate.answered import Answered
 from steermoe_core.evaluate.prediction import Prediction
-from steermoe_core.evaluate.score import score
+from steermoe_core.evaluate.probes import probes
+from steermoe_core.evaluate.score import judged, marked
+from steermoe_core.evaluate.shuffle import SHUFFLED, partners
 from steermoe_core.model.generate import generate
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 class Evaluator:
     """Everything that scoring needs but the examples.
 
+    :param instructions: texts that the collator puts beside the audio of every clip.
+    :param answered: batches that were answered by an evaluation that was stopped, and where to keep more.
     :param progressed: told the number of clips done after each batch.
     :param rank: number of this process among all that score together, each its share of the batches.
     :param ranks: how many there are.
@@ -44,6 +49,8 @@ class Evaluator:
     metrics: Sequence[Metric]
     seed: int
     device: Any = "cpu"
+    instructions: Sequence[str] = ()
+    answered: Answered = attrs.field(factory=Answered)
     progressed: Callable[[int], None] = lambda _: None
     rank: int = 0
     ranks: int = 1
@@ -57,10 +64,14 @@ class Evaluator:
         kept, report = usable(examples, min_seconds=0.0, max_seconds=self._longest(), max_bad=1.0)
         self.model.eval()  # training mode has noise, and the next training step sets it again
         self._audio_tokens = 0
+        others = partners(kept, self.seed) if SHUFFLED in self.config.controls else kept
         self.model.adapter.watch()
-        found = {"": self._predict(kept, control="")}
+        found = {"": self._predict(kept)}
         steering = self.model.adapter.statistics()
-        found |= {control: self._predict(kept, control=control) for control in self.config.controls}
+        for control in self.config.controls:
+            rows = self._shuffled(kept, others) if control == SHUFFLED else self._predict(kept, control)
+            found[control] = rows
+        found = {name: marked(self.metrics, rows) for name, rows in found.items()}
         seconds = sum(example.seconds for example in kept)
         audio_tokens = sum(self.gathered(self._audio_tokens))
         scores = {
@@ -68,8 +79,8 @@ class Evaluator:
             "hours": round(seconds / 3600, 4),
             "audio_tokens_per_second": round(audio_tokens / seconds, 3) if kept else None,
             "left_out": {reason: list(names) for reason, names in report.left_out.items() if names},
-            "metrics": self._scores(found[""]),
-            "controls": {control: self._scores(found[control]) for control in self.config.controls},
+            **judged(self.metrics, found, seed=self.seed, instructions=self.instructions),
+            "probes": self._probed(kept[0].prompt) if self.config.probes else [],
             "steering": steering,
             "stops": _counted(prediction.stop for prediction in found[""]),
             "decoding": {"greedy": True, "batch_size": self.config.batch_size},
@@ -81,27 +92,60 @@ class Evaluator:
         """Return the longest answer, in tokens, to a clip of so many seconds."""
         return min(self.config.max_new_tokens, 8 + math.ceil(seconds * self.config.tokens_per_second))
 
-    def _predict(self, examples: Sequence[Example], control: str) -> list[Prediction]:
+    def _predict(self, examples: Sequence[Example], name: str = "") -> list[Prediction]:
+        """Return the answers to examples, in their order.
+
+        :param name: of the control, or of whatever else is answered beside the real thing.
+        """
         batches, places = length_sorted([example.seconds for example in examples], self.config.batch_size)
         mine: list[list[Prediction]] = []
-        for numbers in batches[self.rank :: self.ranks]:
-            chosen = [examples[number] for number in numbers]
-            batch = self.collator.collate(chosen, answered=False).to(self.device)
-            mine.append(list(map(self._prediction, chosen, self._answers(batch, chosen, control))))
+        for number in range(self.rank, len(batches), self.ranks):
+            chosen = [examples[place] for place in batches[number]]
+            mine.append(list(map(self._prediction, chosen, self._answers(chosen, name, number))))
             self.progressed(len(chosen))
         shares = self.gathered(mine)
         turns = (shares[number % self.ranks][number // self.ranks] for number in range(len(batches)))
         found = [prediction for batch in turns for prediction in batch]
         return [found[place] for place in places]
 
-    def _answers(self, batch: Batch, examples: Sequence[Example], control: str) -> list[Answer]:
+    def _shuffled(self, examples: Sequence[Example], others: Sequence[Example]) -> list[Prediction]:
+        """Answer each example with the audio of another one."""
+        heard = [
+            attrs.evolve(one, audio=other.audio, seconds=other.seconds, speed=other.speed)
+            for one, other in zip(examples, others, strict=True)
+        ]
+        rows = zip(self._predict(heard, SHUFFLED), others, strict=True)
+        return [attrs.evolve(row, heard=other.id) for row, other in rows]
+
+    def _probed(self, prompt: str | None) -> list[dict[str, Any]]:
+        """Return what is written down when there is nothing to hear."""
+        sounds = probes(self._longest(), prompt)
+        rows = self._predict(list(sounds.values()), "probes")
+        return [
+            {"sound": probe.sound, "seconds": probe.length, "hypothesis": row.hypothesis}
+            for probe, row in zip(sounds, rows, strict=True)
+        ]
+
+    def _answers(self, examples: Sequence[Example], name: str, number: int) -> list[Answer]:
+        """Return the answers to a batch: those that are there, or the model's, which are then kept.
+
+        What the model itself is asked is heard in any case: the adapter's statistics are taken of all clips.
+        """
+        kept = self.answered.get(f"{name} {number}")
+        if kept is not None and name:
+            return kept
+        batch = self.collator.collate(examples, answered=False).to(self.device)
         limits = [self.limit(example.seconds) for example in examples]
-        if control == "no-audio":
-            return self._unheard(batch, limits)
-        with torch.no_grad():
-            audio = self.model.audio(batch.features)
-        self._audio_tokens += int(audio.lengths.sum())
-        return generate(self.model, batch, limits, audio=audio)
+        if name == "no-audio":
+            answers = self._unheard(batch, limits)
+        else:
+            with torch.no_grad():
+                audio = self.model.audio(batch.features)
+            self._audio_tokens += 0 if name else int(audio.lengths.sum())
+            answers = kept or generate(self.model, batch, limits, audio=audio)
+        if kept is None:
+            self.answered.put(f"{name} {number}", answers)
+        return answers
 
     def _unheard(self, batch: Batch, limits: Sequence[int]) -> list[Answer]:
         """Answer without audio: rows of the same text differ only in their limit, so it is answered once."""
@@ -131,10 +175,6 @@ class Evaluator:
             ids=answer.ids,
             reference_ids=self.collator.reference(example),
         )
-
-    def _scores(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
-        found = (score(metric, predictions, seed=self.seed) for metric in self.metrics)
-        return {one.metric: one.as_json() for one in found}
 
     def _longest(self) -> float:
         return self.model.encoder.max_seconds or math.inf

@@ -22,6 +22,10 @@ def _dict(values: Mapping[str, str]) -> dict[str, str]:
     return dict(values)
 
 
+def _counts(values: Mapping[str, Iterable[int]]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(counts) for name, counts in values.items()}
+
+
 @attrs.frozen(kw_only=True)
 class Prediction:
     """One answer of the model and what it is judged by.
@@ -38,6 +42,8 @@ class Prediction:
     :param labels: what is known of the example beside its text.
     :param ids: tokens of the answer, without the end token.
     :param reference_ids: tokens that the reference would have as an answer, without the end token.
+    :param heard: id of the clip whose audio was heard in place of the example's own; None: its own, or none.
+    :param edits: for each metric its substitutions, deletions, insertions and reference units.
     """
 
     id: str
@@ -52,6 +58,8 @@ class Prediction:
     labels: dict[str, str] = attrs.field(factory=dict, converter=_dict)
     ids: tuple[int, ...] = attrs.field(default=(), converter=_tuple)
     reference_ids: tuple[int, ...] = attrs.field(default=(), converter=_tuple)
+    heard: str | None = None
+    edits: dict[str, tuple[int, ...]] = attrs.field(factory=dict, converter=_counts)
 
     @property
     def accepted(self) -> tuple[str, ...]:
@@ -61,6 +69,11 @@ class Prediction:
     def line(self) -> str:
         """Return it as a line of predictions.jsonl."""
         return json.dumps(attrs.asdict(self), ensure_ascii=False) + "\n"
+
+
+def file_name(control: str = "") -> str:
+    """Return what the file of a control's answers is called; without a control, the model's."""
+    return f"predictions.{control}.jsonl" if control else "predictions.jsonl"
 
 
 def read(path: Path) -> list[Prediction]:

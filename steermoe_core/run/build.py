@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from steermoe_core.component import Selection
     from steermoe_core.config.experiment import Experiment, ModelConfig
     from steermoe_core.data.example import Example
+    from steermoe_core.evaluate.metrics import Metric
     from steermoe_core.model.encoder import Encoder
     from steermoe_core.model.projectors import Projector
     from steermoe_core.plugins import Registry
@@ -118,6 +119,13 @@ class Builder(ModelBuilder):
     def eval_examples(self) -> dict[str, list[Example]]:
         """Return what is scored: whole splits, nothing filtered."""
         return {name: self.examples(source) for name, source in self.experiment.data.eval.items()}
+
+    def metrics(self) -> list[Metric]:
+        """Return the metrics of the experiment.
+
+        :raises SetupError: a package that one of them needs is not installed.
+        """
+        return [self.part(selection) for selection in self.experiment.metrics]
 
     def examples(self, source: Selection) -> list[Example]:
         """Return all examples of a source, decoded once where the experiment says so."""

@@ -11,11 +11,11 @@ import torch
 from steermoe_core.config.resolve import model_toml
 from steermoe_core.data.padded import Padded
 from steermoe_core.errors import CheckpointError, PluginError
-from steermoe_core.evaluate.evaluation import Evaluator
 from steermoe_core.run import adapter, lock, mates
 from steermoe_core.run.build import Builder, data_record
-from steermoe_core.run.folder import RunFolder, now, whole_folder, write_json, write_text
+from steermoe_core.run.folder import RunFolder, now, write_json, write_text
 from steermoe_core.run.frames import FrameStore
+from steermoe_core.run.scoring import score
 from steermoe_core.run.start import finished
 from steermoe_core.run.validation import Validator, ending
 from steermoe_core.run.watch import FrozenWatch, StatusWatch
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from steermoe_core.config.resolve import Resolved
     from steermoe_core.data.example import Example
-    from steermoe_core.evaluate.prediction import Prediction
     from steermoe_core.model.joined import Joined
     from steermoe_core.plugins import Registry
     from steermoe_core.run.console import Console
@@ -119,6 +118,7 @@ class Run:
     def _train_and_score(self) -> None:
         trained = ranks.decided(self.folder.adapter.is_dir)
         splits = self.builder.eval_examples()  # a missing split is told before hours of training
+        self.builder.metrics()  # and so is a package that one of them needs
         validator = None if trained else Validator.of(self.builder, self.console)
         with self.console.task("loading models"):
             model = self.builder.model()
@@ -132,9 +132,11 @@ class Run:
                 model = self.builder.model()
                 adapter.load(self.folder.adapter, model, frozen)
                 move(model, self.experiment.train.device)
-        for name in ranks.decided(lambda: self._unscored(splits)):
+        unscored = ranks.decided(lambda: self._unscored(splits))
+        identity = {**frozen, "adapter": adapter.checksum(self.folder.adapter)} if unscored else {}
+        for name in unscored:
             folder = self.folder.evaluations / name
-            score(self.builder, model, splits[name], folder, self.console, label=name)
+            score(self.builder, model, splits[name], folder, self.console, label=name, identity=identity)
 
     def _unscored(self, splits: Iterable[str]) -> list[str]:
         return [name for name in splits if not (self.folder.evaluations / name / "scores.json").is_file()]
@@ -261,39 +263,6 @@ def prepare(model: Joined, collator: Any, examples: Sequence[Example], trainer: 
     model.projector.begin((collator.answer(example)[:-1] for example in examples), pairs())
 
 
-def score(
-    builder: Builder, model: Joined, examples: list[Example], folder: Path, console: Console, *, label: str
-) -> dict[str, Any]:
-    """Score a split into its folder and return scores.json; the folder appears when it is complete."""
-    experiment = builder.experiment
-    total = len(examples) * (1 + len(experiment.evaluate.controls))
-    metrics = [builder.part(selection) for selection in experiment.metrics]
-    with console.progress() as progress:
-        task = progress.add_task(f"scoring {label}", total=total, note="")
-        evaluator = Evaluator(
-            model=model,
-            collator=builder.collator(model),
-            config=experiment.evaluate,
-            metrics=metrics,
-            seed=experiment.experiment.seed,
-            device=next(model.parameters()).device,
-            progressed=lambda clips: progress.advance(task, clips),
-            **ranks.sharing(),
-        )
-        predictions, scores = evaluator.evaluate(examples)
-        progress.update(task, completed=total)  # with the clips that were left out
-    if ranks.first():
-        _write(folder, predictions, {"split": label, "data": data_record(examples), **scores})
-    return scores
-
-
-def _write(folder: Path, predictions: dict[str, list[Prediction]], scores: dict[str, Any]) -> None:
-    with whole_folder(folder) as partial:
-        for control, rows in predictions.items():
-            _write_rows(partial / (f"predictions.{control}.jsonl" if control else "predictions.jsonl"), rows)
-        write_json(partial / "scores.json", scores)
-
-
 def move(model: Joined, device: str) -> Joined:
     """Put the model where the experiment wants it."""
     found = "cuda" if torch.cuda.is_available() else "cpu"
@@ -304,7 +273,3 @@ def set_threads(threads: int) -> None:
     """Use so many CPU threads; 0 leaves torch's choice, one a core."""
     if threads:
         torch.set_num_threads(threads)
-
-
-def _write_rows(path: Path, rows: Sequence[Prediction]) -> None:
-    write_text(path, "".join(row.line() for row in rows))

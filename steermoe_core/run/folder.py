@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.errors import RunFolderError, UsageError
-from steermoe_core.train.checkpoint import saving
+from steermoe_core.saving import saving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

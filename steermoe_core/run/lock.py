@@ -27,6 +27,8 @@ PACKAGES = (
     "soxr",
     "tokenizers",
     "jiwer",
+    "kaldialign",
+    "whisper-normalizer",
 )
 
 

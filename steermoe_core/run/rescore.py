@@ -10,9 +10,10 @@ from steermoe_core.config.resolve import resolve
 from steermoe_core.errors import UsageError
 from steermoe_core.run import adapter
 from steermoe_core.run.build import Builder
-from steermoe_core.run.execute import move, score, set_threads
+from steermoe_core.run.execute import move, set_threads
 from steermoe_core.run.folder import RunFolder
 from steermoe_core.run.parts import placed
+from steermoe_core.run.scoring import score
 from steermoe_core.run.start import finished
 
 if TYPE_CHECKING:
@@ -51,11 +52,14 @@ def evaluate_run(
         set_threads(experiment.train.threads)
         builder = Builder(finished(experiment, folder.adapter, registry), registry)
         model = builder.model()
-        adapter.load(folder.adapter, model, adapter.identity(model))
+        frozen = adapter.identity(model)
+        adapter.load(folder.adapter, model, frozen)
         move(model, experiment.train.device)
+        identity = {**frozen, "adapter": adapter.checksum(folder.adapter)}
         examples = builder.eval_examples()
         for name in missing:
-            score(builder, model, examples[name], folder.evaluations / name, console, label=name)
+            place = folder.evaluations / name
+            score(builder, model, examples[name], place, console, label=name, identity=identity)
     return folder
 
 

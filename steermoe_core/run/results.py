@@ -6,16 +6,16 @@ import json
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
 from steermoe_core.data.check import some
+from steermoe_core.evaluate.pathologies import counts
 from steermoe_core.run.adapter import read_card
+from steermoe_core.run.cells import heading, new_table, pathologies_line, plain, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import Console
+    from rich.table import Table
 
     from steermoe_core.run.folder import RunFolder
 
@@ -47,7 +47,7 @@ def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bo
     for table in _accuracy_tables(found):
         console.print()
         console.print(table)
-    for sentence in _left_out(found):
+    for sentence in (*_left_out(found), *_pathologies(found)):
         console.print(sentence, markup=False, soft_wrap=True)
     for one in found:
         if (steering := _steering_table(one)) is not None:
@@ -65,6 +65,13 @@ def _left_out(found: Sequence[dict[str, Any]]) -> Iterator[str]:
         for split, scores in one["splits"].items():
             for reason, names in scores["left_out"].items():
                 yield f"{split}: {len(names)} left out, {reason}: {some(names)}"
+
+
+def _pathologies(found: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for one in found:
+        for split, scores in one["splits"].items():
+            if line := pathologies_line(counts(scores), scores["examples"]):
+                yield f"{one['experiment']}, {split}: {line}"
 
 
 def ended(training: dict[str, Any] | None) -> Iterator[str]:
@@ -92,20 +99,20 @@ def _scores_table(found: Sequence[dict[str, Any]]) -> Table:
     controls = _ordered(
         name for one in found for split in one["splits"].values() for name in split["controls"]
     )
-    table = _table("scores, with 95 % intervals")
+    table = new_table("scores, with 95 % intervals")
     # Where the terminal is narrow, names are folded and no figure is cut.
     table.add_column("experiment", overflow="fold")
     for name in ("trained", "split", "clips"):
         table.add_column(name, justify="left" if name == "split" else "right", no_wrap=True)
     for name in metrics:
-        table.add_column(name.upper(), justify="right", no_wrap=True)
+        table.add_column(heading(name), justify="right", no_wrap=True)
     for control in controls if metrics else ():
-        table.add_column(f"{control}\n{metrics[0].upper()}", justify="right", no_wrap=True)
+        table.add_column(f"{control}\n{heading(metrics[0])}", justify="right", no_wrap=True)
     for one in found:
         for split, scores in one["splits"].items():
-            cells = [_with_interval(scores["metrics"].get(name)) for name in metrics]
+            cells = [with_interval(scores["metrics"].get(name)) for name in metrics]
             beside = [
-                _plain(scores["controls"].get(control, {}).get(name))
+                plain(scores["controls"].get(control, {}).get(name))
                 for control in controls
                 for name in metrics[:1]
             ]
@@ -130,7 +137,7 @@ def _accuracy_tables(found: Sequence[dict[str, Any]]) -> Iterator[Table]:
 
 
 def _accuracy_table(title: str, rows: dict[str, Any], controls: dict[str, Any]) -> Table:
-    table = _table(f"{title}, with 95 % intervals")
+    table = new_table(f"{title}, with 95 % intervals")
     for name in ("accuracy", "judged", "unparsed", "score", *controls, "constant", "ceiling"):
         table.add_column(name, justify="left" if name == "accuracy" else "right", no_wrap=True)
     for name, score in rows.items():
@@ -139,8 +146,8 @@ def _accuracy_table(title: str, rows: dict[str, Any], controls: dict[str, Any]) 
             "\n".join(wrap(name, _NAME)),
             str(details.get("judged", score["examples"])),
             str(details.get("unparsed", "–")),
-            _with_interval(score),
-            *(_plain(control.get(name)) for control in controls.values()),
+            with_interval(score),
+            *(plain(control.get(name)) for control in controls.values()),
             _constant(details.get("constant")),
             "–" if details.get("ceiling") is None else f"{details['ceiling']:.3f}",
         )
@@ -156,15 +163,11 @@ def _constant(constant: dict[str, Any] | None) -> str:
     return "–" if constant is None else f"{constant['value']:.3f}\n{constant['answer'][:_NAME]}"
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-
-
 def _steering_table(one: dict[str, Any]) -> Table | None:
     split, scores = next(((name, s) for name, s in one["splits"].items() if s["steering"]), (None, None))
     if scores is None:
         return None
-    table = _table(f"{one['experiment']}: steering on {split}")
+    table = new_table(f"{one['experiment']}: steering on {split}")
     for name in ("layer", "gate entropy (nats)", "experts in use", "dead", "scale", "shift / frame"):
         table.add_column(name, justify="right")
     table.add_column("load of each expert (%)", overflow="fold")
@@ -179,16 +182,6 @@ def _steering_table(one: dict[str, Any]) -> Table | None:
             " ".join(f"{100 * share:.0f}" for share in layer["load"]),
         )
     return table
-
-
-def _with_interval(score: dict[str, Any] | None) -> str:
-    if score is None or score["interval"] is None:
-        return _plain(score)
-    return f"{_plain(score)}\n({score['interval']['low']:.3f}–{score['interval']['high']:.3f})"
-
-
-def _plain(score: dict[str, Any] | None) -> str:
-    return "–" if score is None or score["value"] is None else f"{score['value']:.3f}"
 
 
 def _ordered(names: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ over the runs. So the interval speaks of other clips, and lowest and highest of 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from steermoe_core.config.resolve import resolve
 from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.bootstrap import difference, interval
 from steermoe_core.evaluate.metrics import total
+from steermoe_core.evaluate.pathologies import counts
 from steermoe_core.evaluate.prediction import read
 from steermoe_core.run.folder import RunFolder
 from steermoe_core.run.results import results
@@ -123,7 +125,13 @@ def _row(group: Group, split: str, base: Group | None) -> dict[str, Any]:
         **_training(group),
         "gate_entropy": _mean(layer.get("entropy") for score in scores for layer in score["steering"]),
         "metrics": _metrics(group, split, base),
+        "pathologies": _pathologies(scores),
     }
+
+
+def _pathologies(scores: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """Return how many answers of all runs together have each."""
+    return dict(sum((Counter(counts(one)) for one in scores), Counter()))
 
 
 def _training(group: Group) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Validator:
         self.builder = builder
         self.console = console
         self.config = builder.experiment.train.validate
-        self.metrics = [builder.part(selection) for selection in builder.experiment.metrics]
+        self.metrics = builder.metrics()
         self.judge = judge(self.metrics, self.config.metric)
         self.examples = builder.validate_examples()
 
@@ -105,7 +105,7 @@ class Validator:
         evaluator = Evaluator(
             model=model,
             collator=self.builder.collator(model),
-            config=attrs.evolve(experiment.evaluate, controls=[]),
+            config=attrs.evolve(experiment.evaluate, controls=[], probes=False),
             metrics=self.metrics,
             seed=experiment.experiment.seed,
             device=next(model.parameters()).device,

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from steermoe_core.errors import CheckpointError
+from steermoe_core.saving import saving
 from steermoe_core.train import ranks
 
 if TYPE_CHECKING:
@@ -77,20 +78,6 @@ def load_trained(model: Joined, path: Path) -> None:
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[name])
-
-
-@contextmanager
-def saving(path: Path) -> Iterator[None]:
-    """Turn a failed write into a sentence that says what was not saved and what is left.
-
-    :raises CheckpointError: the disk is full or not writable.
-    """
-    try:
-        yield
-    except (OSError, SafetensorError, RuntimeError) as error:
-        way = "make room or choose another --runs folder, then run the same command"
-        msg = f"{path} was not saved ({error}); {way}"
-        raise CheckpointError(msg) from error
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.saving import saving
 from steermoe_core.train import ranks
-from steermoe_core.train.checkpoint import saving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

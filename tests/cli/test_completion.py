@@ -105,6 +105,8 @@ def test_every_value_is_asked_for_without_a_crash(name: str, place: Path) -> Non
         ("push runs/first-1 ", []),
         ("transcribe runs/first-1 ", ["@files"]),
         ("evaluate runs/first-1 --split ", ["dev", "test-clean"]),
+        ("score runs/first-1 --split ", ["dev", "test-clean"]),
+        ("score runs/first-1 --rule o", ["open-asr"]),
         ("describe ", list(KINDS)),
         ("describe encoder be", ["beats"]),
         ("describe adapter s", ["steering"]),

@@ -59,8 +59,9 @@ COLUMNS = ("text", "prompt", "cluster", "id", "seconds", "references", "split")
 #: Where the keys of each settings class are read: file and the expression they are attributes of.
 READERS = {
     Experiment: {
-        "run/build.py experiment": "experiment encoder adapter projector decoder data collator",
-        "run/execute.py experiment": "train evaluate metrics callbacks",
+        "run/build.py experiment": "experiment encoder adapter projector decoder data collator metrics",
+        "run/execute.py experiment": "train callbacks",
+        "run/scoring.py experiment": "evaluate",
     },
     ExperimentInfo: {
         "run/folder.py experiment": "name",
@@ -86,7 +87,7 @@ READERS = {
         "run/validation.py config": "metric keep_best",
     },
     EvaluateConfig: {
-        "evaluate/evaluation.py config": "batch_size max_new_tokens tokens_per_second controls",
+        "evaluate/evaluation.py config": "batch_size max_new_tokens tokens_per_second controls probes",
     },
     NoAdapterConfig: {},
     SteeringConfig: {

@@ -142,7 +142,7 @@ def test_a_mistake_is_one_complaint_at_its_place(table, place):
         {"adapter": {"experts": 4, "router": {"k": 3}}},
         {"adapter": "hub:somebody/something@main"},
         {"adapter": "runs/x"},
-        {"metrics": {"normalise": "none"}},
+        {"metrics": {"normalise": "raw"}},
         {"data": {"train": {"path": "x"}, "eval": {"dev": {"split": "dev"}}}},
         {"train": {"learning_rate": {"lora": 1}}},
         {"callbacks": []},

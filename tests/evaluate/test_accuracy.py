@@ -52,9 +52,9 @@ def test_any_reference_will_do(references: list[str], said: str) -> None:
 
 def test_case_and_punctuation_depend_on_the_ruler() -> None:
     """By default they do not count; the name tells where they do."""
-    strict = ExactMatch(ExactMatchConfig(normalise="none"))
+    strict = ExactMatch(ExactMatchConfig(normalise="raw"))
 
-    assert (EXACT.name, strict.name) == ("exact-match", "exact-match-none")
+    assert (EXACT.name, strict.name) == ("exact-match", "exact-match-raw")
     assert value(EXACT, [predicted(" Yes. ", "yes")]) == 1.0
     assert value(strict, [predicted(" Yes. ", "yes")]) == 0.0
     assert value(strict, [predicted("  it  is ", "it is")]) == 1.0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -13,11 +16,14 @@ from steermoe_core.config.resolve import resolve
 from steermoe_core.data.check import usable
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, FolderConfig
+from steermoe_core.data.example import Example
 from steermoe_core.data.sources import folder as read_folder
 from steermoe_core.errors import DataError
+from steermoe_core.evaluate.answered import Answered
 from steermoe_core.evaluate.config import CerConfig, WerConfig
 from steermoe_core.evaluate.evaluation import Evaluator
 from steermoe_core.evaluate.metrics import Cer, Wer
+from steermoe_core.evaluate.probes import PROBES, Probe
 from steermoe_core.model.generate import generate
 from steermoe_core.plugins import load_registry
 from steermoe_core.run.build import Builder
@@ -27,7 +33,6 @@ from tests.tiny import DIGITS, write_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from steermoe_core.data.example import Example
     from steermoe_core.model.joined import Joined
 
 
@@ -193,14 +198,14 @@ class TestLeftOut:
 
 
 def test_progress_counts_every_clip(model: Joined, examples: list[Example]) -> None:
-    """The controls' clips, too."""
+    """The controls' clips and the probes, too."""
     told: list[int] = []
     judge = evaluator(model, batch_size=4)
     judge.progressed = told.append
 
     judge.evaluate(examples)
 
-    assert told == [4, 4, 2] * 2
+    assert told == [*[4, 4, 2] * 2, 4, 4]
 
 
 POCKET = """
@@ -249,3 +254,132 @@ def test_audio_tokens_are_counted_by_the_live_model(model: Joined, examples: lis
         _, scores = judge.evaluate(examples)
         seconds = sum(example.seconds for example in examples)
         assert scores["audio_tokens_per_second"] == pytest.approx(tokens / seconds, abs=1e-3)
+
+
+class TestShuffledAudio:
+    """The control that gives each clip the audio of another one."""
+
+    def test_is_answered_with_the_audio_that_it_names(self, model: Joined, examples: list[Example]) -> None:
+        """What is said to a clip's audio does not depend on whose reference it is held against."""
+        found, scores = evaluator(model, controls=["shuffled-audio"]).evaluate(examples)
+
+        own = {row.id: row for row in found[""]}
+        for row, example in zip(found["shuffled-audio"], examples, strict=True):
+            assert row.heard is not None
+            assert row.heard != row.id == example.id
+            assert (row.hypothesis, row.seconds) == (own[row.heard].hypothesis, own[row.heard].seconds)
+            assert row.reference == example.text
+        assert {row.heard for row in found["shuffled-audio"]} == own.keys()
+        assert {row.heard for row in found[""]} == {None}
+        assert scores["controls"]["shuffled-audio"]["wer"]["examples"] == len(examples)
+
+    def test_changes_nothing_else(self, model: Joined, examples: list[Example]) -> None:
+        """Neither answers nor the adapter's statistics nor the count of audio tokens."""
+        found, scores = evaluator(model, controls=["shuffled-audio"]).evaluate(examples)
+        expected, alone = evaluator(model, controls=[]).evaluate(examples)
+
+        assert found[""] == expected[""]
+        for key in ("metrics", "steering", "audio_tokens_per_second", "stops", "pathologies", "probes"):
+            assert scores[key] == alone[key]
+
+
+class TestProbes:
+    """What is written down when nothing was said."""
+
+    def test_each_sound_is_answered(self, model: Joined, examples: list[Example]) -> None:
+        """As any clip of its length would be; they are part of no score."""
+        judge = evaluator(model)
+
+        _, scores = judge.evaluate(examples)
+
+        assert [(one["sound"], one["seconds"]) for one in scores["probes"]] == PROBES
+        for one in scores["probes"][::3]:
+            clip = Example(id="x", audio=Probe(one["sound"], one["seconds"]), text="", seconds=one["seconds"])
+            batch = judge.collator.collate([clip], answered=False)
+            (answer,) = generate(model, batch, [judge.limit(clip.seconds)])
+            assert one["hypothesis"] == judge.collator.hypothesis(answer.ids)
+        assert scores["examples"] == len(examples)
+
+    def test_may_be_left_out(self, model: Joined, examples: list[Example]) -> None:
+        """`probes = false` answers none."""
+        assert evaluator(model, probes=False).evaluate(examples)[1]["probes"] == []
+
+
+def test_rows_carry_the_edits_that_the_scores_add_up(model: Joined, examples: list[Example]) -> None:
+    """Of the controls, too."""
+    found, scores = evaluator(model, controls=["no-audio", "shuffled-audio"]).evaluate(examples)
+
+    for control, rows in found.items():
+        for name, score in (scores["controls"][control] if control else scores["metrics"]).items():
+            sums = [sum(counts) for counts in zip(*(row.edits[name] for row in rows), strict=True)]
+            assert sums == list(score["edits"].values())
+
+
+class TestGoesOn:
+    """An evaluation that was stopped among answers, controls or probes ends as if it had not been."""
+
+    CONTROLS = ("no-audio", "shuffled-audio")
+    BATCHES = 4 + 4 + 4 + 3
+
+    @pytest.mark.parametrize("after", [2, 6, 10, 14])
+    def test_with_the_same_result(
+        self,
+        model: Joined,
+        examples: list[Example],
+        after: int,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Texts, scores, statistics of steering, counts; and nothing is answered twice."""
+        settings = {"batch_size": 3, "controls": list(self.CONTROLS)}
+        expected, scores = evaluator(model, **settings).evaluate(examples)
+        stopped = evaluator(model, **settings)
+        stopped.answered = Answered(tmp_path, "key")
+        put = Answered.put
+
+        def stopping(self: Answered, batch: str, answers: list[Any]) -> None:
+            if len((tmp_path / "0.jsonl").read_text().splitlines()) > after:
+                raise KeyboardInterrupt
+            put(self, batch, answers)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Answered, "put", stopping)
+            with pytest.raises(KeyboardInterrupt):
+                stopped.evaluate(examples)
+        again = evaluator(model, **settings)
+        again.answered = Answered(tmp_path, "key")
+        assert len(again.answered.found) == after
+
+        found, after_all = again.evaluate(examples)
+
+        assert found == expected
+        assert {**after_all, "seconds": 0} == {**scores, "seconds": 0}
+        assert len((tmp_path / "0.jsonl").read_text().splitlines()) == 1 + self.BATCHES
+
+
+def test_processes_share_all_of_it(model: Joined, examples: list[Example]) -> None:
+    """Three processes answer their shares, of controls and probes too; all know the same in the end."""
+    settings = {"batch_size": 2, "controls": ["no-audio", "shuffled-audio"]}
+    expected, scores = evaluator(model, **settings).evaluate(examples)
+    meeting, said = Barrier(3), [None] * 3
+
+    def share(rank: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        def gathered(value: Any) -> list[Any]:
+            said[rank] = value
+            meeting.wait()
+            values = list(said)
+            meeting.wait()
+            return values
+
+        judge = evaluator(model, **settings)
+        judge.rank, judge.ranks, judge.gathered = rank, 3, gathered
+        judge.model = copy.deepcopy(model)  # a process has its own
+        return judge.evaluate(examples)
+
+    with ThreadPoolExecutor(3) as pool:
+        shares = list(pool.map(share, range(3)))
+
+    for found, one in shares:
+        assert found == expected
+        for key in ("metrics", "controls", "pathologies", "probes", "audio_tokens_per_second"):
+            assert one[key] == scores[key]

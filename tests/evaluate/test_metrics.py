@@ -17,7 +17,7 @@ from steermoe_core.evaluate.metrics import Cer, Edits, Metric, TokenAccuracy, We
 from tests.predictions import predicted
 
 if TYPE_CHECKING:
-    from steermoe_core.evaluate.config import Normalise
+    from steermoe_core.evaluate.config import RuleName
 
 WER = Wer(WerConfig())
 CER = Cer(CerConfig())
@@ -100,9 +100,9 @@ def test_echo_of_the_prompt_is_not_stripped() -> None:
 
 @pytest.mark.parametrize(
     ("normalise", "errors"),
-    [("none", 2), ("basic", 0), ("whisper-en", 0)],
+    [("raw", 2), ("basic", 0), ("whisper-en", 0)],
 )
-def test_rulers_differ_in_case_and_punctuation(normalise: Normalise, errors: int) -> None:
+def test_rulers_differ_in_case_and_punctuation(normalise: RuleName, errors: int) -> None:
     """The setting decides whether spelling counts."""
     if normalise == "whisper-en":
         pytest.importorskip("whisper_normalizer")
@@ -114,7 +114,7 @@ def test_rulers_differ_in_case_and_punctuation(normalise: Normalise, errors: int
 
 def test_white_space_is_never_an_error() -> None:
     """Tabs, line breaks and double spaces are single spaces in every ruler."""
-    for config in (CerConfig(), CerConfig(normalise="none")):
+    for config in (CerConfig(), CerConfig(normalise="raw")):
         assert Cer(config).edits(predicted("\tone\n two ", "one two")).errors == 0
 
 
@@ -137,8 +137,8 @@ def test_a_missing_normaliser_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
 def test_names_tell_the_ruler() -> None:
     """Two rulers of one run do not share a name."""
-    assert [Wer(WerConfig()).name, Wer(WerConfig(normalise="none")).name] == ["wer", "wer-none"]
-    assert [Cer(CerConfig()).name, Cer(CerConfig(normalise="none")).name] == ["cer", "cer-none"]
+    assert [Wer(WerConfig()).name, Wer(WerConfig(normalise="raw")).name] == ["wer", "wer-raw"]
+    assert [Cer(CerConfig()).name, Cer(CerConfig(normalise="raw")).name] == ["cer", "cer-raw"]
 
 
 def test_characters_count_spaces() -> None:

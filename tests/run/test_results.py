@@ -42,6 +42,23 @@ def test_accuracies_have_a_table_of_their_own(capsys: pytest.CaptureFixture[str]
     assert other.startswith("other")
 
 
+def test_answers_that_are_worse_than_wrong_have_a_line(
+    capsys: pytest.CaptureFixture[str], answered: Path
+) -> None:
+    """Below the table of a run, and below that of several; both say where to look."""
+    found = json.loads((answered / "evaluations" / "dev" / "scores.json").read_text())["pathologies"]
+    there = ", ".join(f"{one['count']} {name}" for name, one in found.items() if one["count"])
+    line = f"tiny, dev: {there} among 4 answers (`steermoe score RUN --pathologies` shows them)\n"
+    assert "too-long" in there
+    assert line in capsys.readouterr().out
+
+    assert main(["results", str(answered)]) == 0
+    assert line in capsys.readouterr().out
+    assert main(["results", str(answered), "--json"]) == 0
+    counts = json.loads(capsys.readouterr().out)[0]["pathologies"]
+    assert counts == {name: one["count"] for name, one in found.items() if one["count"]}
+
+
 def test_scores_say_which_way_is_better(answered: Path) -> None:
     """So that whoever reads the file need not know the metric."""
     found = json.loads((answered / "evaluations" / "dev" / "scores.json").read_text())["metrics"]

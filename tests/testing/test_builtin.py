@@ -207,7 +207,7 @@ class TestCer(MetricSuite):
     """Character error rate of texts as they are."""
 
     component = "cer"
-    settings: ClassVar = {"normalise": "none"}
+    settings: ClassVar = {"normalise": "raw"}
 
 
 class TestExactMatch(MetricSuite):

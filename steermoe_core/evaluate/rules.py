@@ -1,0 +1,140 @@
+"""Text rules: what is done to both texts before they are compared, each with a name, a version and a hash.
+
+    raw          white space becomes single spaces; case and punctuation count
+    basic        lower case; letters, marks, digits and apostrophes alone (NFKC)
+    whisper-en   the English normaliser of OpenAI's Whisper: numbers, spelling, contractions, fillers
+    open-asr     whisper-en, and a word that is split or joined is no error ("home page", "homepage")
+    zh           Chinese: each Han character is a unit, and so is each word and each number in other letters
+
+A score names the rule it was measured with. Who changes what a rule does to a text raises its version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+import unicodedata
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from steermoe_core.data.split import KEPT, normalise_text
+from steermoe_core.errors import SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from steermoe_core.evaluate.config import RuleName
+
+_HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+#: A unit of Chinese text: a Han character, or a run of other letters and digits, as "don't", "3.5" and "4k".
+_ZH_UNIT = rf"[{_HAN}]|[^\W_{_HAN}]+(?:(?:'|(?<=\d)\.(?=\d))[^\W_{_HAN}]+)*"
+_ZH_THOUSANDS = r"(?<=\d),(?=\d{3}(?!\d))"
+
+
+@attrs.frozen
+class Rule:
+    """How two texts are compared.
+
+    :param name: what experiments call it.
+    :param version: raised whenever a text may come out in another form.
+    :param normalise: gives a text its compared form: units, one space between them.
+    :param sources: code and patterns that `normalise` consists of.
+    :param libraries: distributions that it also depends on.
+    :param spaces: whether a space is a character of the character error rate.
+    :param compounds: whether neighbouring words may be joined to meet a word of the other side.
+    """
+
+    name: str
+    version: int
+    normalise: Callable[[str], str]
+    sources: tuple[Any, ...]
+    libraries: tuple[str, ...] = ()
+    spaces: bool = True
+    compounds: bool = False
+
+    def characters(self, text: str) -> str:
+        """Return the compared form as a row of characters: without its spaces where they do not count."""
+        form = self.normalise(text)
+        return form if self.spaces else form.replace(" ", "")
+
+    def definition(self) -> str:
+        """Return the text that says what the rule does: its code and its options."""
+        code = [one if isinstance(one, str) else inspect.getsource(one) for one in self.sources]
+        return "\n".join([*code, f"spaces {self.spaces}, compounds {self.compounds}"])
+
+    def identity(self) -> dict[str, Any]:
+        """Return name, version and the SHA-256 of definition, libraries and Unicode's tables."""
+        behind = [f"{name} {version(name)}" for name in self.libraries]
+        whole = "\n".join([self.definition(), *behind, f"Unicode {unicodedata.unidata_version}"])
+        digest = hashlib.sha256(whole.encode()).hexdigest()
+        return {"name": self.name, "version": self.version, "sha256": digest}
+
+
+def rule(name: RuleName) -> Rule:
+    """Return the rule of a name.
+
+    :raises SetupError: when the package that does it is not installed.
+    """
+    return _RULES[name]()
+
+
+def named(metric: str, name: RuleName) -> str:
+    """Return what a metric is called under a rule: its own name under `basic`, else as `wer-zh`."""
+    return metric if name == "basic" else f"{metric}-{name}"
+
+
+def single_spaced(text: str) -> str:
+    """Return the text with each run of white space as one space, none at the ends."""
+    return " ".join(text.split())
+
+
+def chinese_units(text: str) -> str:
+    """Return Han characters, words and numbers, one space between them.
+
+    NFKC (full width becomes half width), lower case, no punctuation or symbols. Numbers stay as they are
+    written but for the commas in thousands: a reading would be a guess (110 is 一百一十 or 幺幺零).
+    Traditional characters are not simplified, and no 儿 is dropped.
+    """
+    folded = unicodedata.normalize("NFKC", text.replace("\u2019", "'")).lower()
+    return " ".join(re.findall(_ZH_UNIT, re.sub(_ZH_THOUSANDS, "", folded)))
+
+
+def _raw() -> Rule:
+    return Rule("raw", 1, single_spaced, (single_spaced,))
+
+
+def _basic() -> Rule:
+    return Rule("basic", 1, normalise_text, (normalise_text, "".join(sorted(KEPT))))
+
+
+def _whisper_english(name: RuleName = "whisper-en", **options: Any) -> Rule:
+    try:
+        from whisper_normalizer.english import EnglishTextNormalizer
+    except ImportError:
+        msg = f'normalise = "{name}" needs the package whisper-normalizer: pip install whisper-normalizer'
+        raise SetupError(msg) from None
+    english = EnglishTextNormalizer()
+    libraries = ("whisper-normalizer", *options.pop("libraries", ()))
+    return Rule(
+        name, 1, lambda text: single_spaced(english(text)), (single_spaced,), libraries=libraries, **options
+    )
+
+
+def _open_asr() -> Rule:
+    return _whisper_english("open-asr", libraries=("kaldialign",), spaces=False, compounds=True)
+
+
+def _zh() -> Rule:
+    return Rule("zh", 1, chinese_units, (chinese_units, _ZH_UNIT, _ZH_THOUSANDS), spaces=False)
+
+
+_RULES: dict[RuleName, Callable[[], Rule]] = {
+    "raw": _raw,
+    "basic": _basic,
+    "whisper-en": _whisper_english,
+    "open-asr": _open_asr,
+    "zh": _zh,
+}

@@ -1,0 +1,50 @@
+"""The control `shuffled-audio`: each clip is answered with the audio of another one of like length."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from steermoe_core.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from steermoe_core.data.example import Example
+    from steermoe_core.data.stored import Audio
+
+SHUFFLED = "shuffled-audio"
+#: Recordings that change places among one another: neighbours in length.
+_BLOCK = 8
+
+
+def partners(examples: Sequence[Example], seed: int) -> list[Example]:
+    """Return for each example another one, whose audio it is answered with.
+
+    Sorted by length, eight recordings at a time change places in a ring drawn at random, so none keeps its
+    own. Examples of one recording (several questions on a clip) get the same other one.
+
+    :param seed: of the run: the same seed, the same partners, in every process.
+    :raises DataError: there is only one recording.
+    """
+    first = {example.audio: example for example in reversed(examples)}
+    ordered = sorted(first.values(), key=lambda example: (example.seconds, example.id))
+    if len(ordered) < 2:  # noqa: PLR2004 - one has no other
+        msg = (
+            f"the control {SHUFFLED} needs two recordings or more, and this split has {len(ordered)}; "
+            "leave it out of evaluate.controls"
+        )
+        raise DataError(msg)
+    drawn = random.Random(f"{seed}\0{SHUFFLED}")  # noqa: S311 - no secret
+    other: dict[Audio, Example] = {}
+    for block in _blocks(ordered):
+        ring = drawn.sample(block, len(block))
+        other |= {one.audio: next_ for one, next_ in zip(ring, [*ring[1:], ring[0]], strict=True)}
+    return [other[example.audio] for example in examples]
+
+
+def _blocks(ordered: list[Example]) -> Iterator[list[Example]]:
+    """Yield neighbours; the last block takes in a rest of one, which would have no partner."""
+    starts = list(range(0, len(ordered) - 1, _BLOCK))
+    for start, end in zip(starts, [*starts[1:], len(ordered)], strict=True):
+        yield ordered[start:end]
