@@ -10,7 +10,7 @@ import torch
 
 from steermoe_core.config.resolve import model_toml
 from steermoe_core.data.padded import Padded
-from steermoe_core.errors import CheckpointError, PluginError
+from steermoe_core.errors import CheckpointError, PluginError, SetupError
 from steermoe_core.evaluate.evaluation import Evaluator
 from steermoe_core.run import adapter, lock, mates
 from steermoe_core.run.build import Builder, data_record
@@ -273,8 +273,14 @@ def _write(folder: Path, predictions: dict[str, list[Prediction]], scores: dict[
 
 
 def move(model: Joined, device: str) -> Joined:
-    """Put the model where the experiment wants it."""
+    """Put the model where the experiment wants it.
+
+    :raises SetupError: there is no such device.
+    """
     found = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" != found:
+        msg = 'torch finds no GPU for device "cuda"; take "auto" or "cpu", or see `steermoe doctor`'
+        raise SetupError(msg)
     return model.to(found if device == "auto" else device)
 
 
