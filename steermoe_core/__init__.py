@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from steermoe_core.model.projectors import Projector
     from steermoe_core.model.routers import Router
     from steermoe_core.model.weights import prepared, pretrained
-    from steermoe_core.run.transcriber import load
+    from steermoe_core.run.transcriber import Transcriber, load
+    from steermoe_core.run.transcript import Segment
     from steermoe_core.train.callbacks import Callback
 
 __all__ = [
@@ -55,10 +56,12 @@ __all__ = [
     "Projector",
     "Room",
     "Router",
+    "Segment",
     "Selection",
     "SetupError",
     "SteermoeError",
     "Tap",
+    "Transcriber",
     "UsageError",
     "choose",
     "durations",
@@ -94,7 +97,8 @@ _NAMES = {
     "model.projectors": ("Projector",),
     "model.routers": ("Router",),
     "model.weights": ("prepared", "pretrained"),
-    "run.transcriber": ("load",),
+    "run.transcriber": ("Transcriber", "load"),
+    "run.transcript": ("Segment",),
     "train.callbacks": ("Callback",),
 }
 #: Where each public name lives.
