@@ -36,7 +36,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--segment",
         type=seconds,
         metavar="SECONDS",
-        help="longest piece that a recording is cut into, at its pauses (default: what the encoder takes)",
+        help="longest piece that each recording is cut into, at its pauses (default: only what is longer "
+        "than the encoder takes is cut, as the run says)",
     )
     form = parser.add_mutually_exclusive_group()
     for name, text in (
@@ -58,6 +59,7 @@ def run(args: Namespace, session: Session) -> int:
     from steermoe_core.data.recordings import recording
 
     sounds = [recording(name) for name in args.sounds]
+    from steermoe_core.run.folder import write_text
     from steermoe_core.run.transcriber import Transcriber
 
     model = Transcriber(args.folder, session.registry, args.device, args.batch_size)
@@ -68,10 +70,11 @@ def run(args: Namespace, session: Session) -> int:
             if isinstance(transcript, DataError):
                 bad += 1
                 print(f"steermoe: {transcript}", file=sys.stderr)
-            elif args.output:
-                place = _place(args, sound.name)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_text(_written(transcript, args.form), encoding="utf-8")
+                continue
+            if all(segment.stop == "silence" for segment in transcript.segments):
+                print(f"{sound.name}: nothing but silence, so there is no text", file=sys.stderr)
+            if args.output:
+                write_text(_place(args, sound.name), _written(transcript, args.form))
             else:
                 say(_printed(sound.name, transcript, args))
     return int(bad > 0)
@@ -90,6 +93,11 @@ def _check_places(args: Namespace) -> None:
         if twice := [place for place, count in places.items() if count > 1]:
             msg = f"--output: two of the files would be written to {twice[0]}; give them in two calls"
             raise UsageError(msg)
+        try:
+            args.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"--output: {args.output} cannot be made a folder ({error.strerror})"
+            raise UsageError(msg) from None
 
 
 def _place(args: Namespace, name: str) -> Path:

@@ -48,23 +48,32 @@ class Span:
         return bool(np.abs(self.waveform).max() < _FAINTEST)
 
 
-def spans(blocks: Iterable[Waveform], rate: int, longest: float) -> Iterator[Span]:
-    """Cut a recording into spans as it comes; one that lasts no longer than a span may is left whole.
+def spans(
+    blocks: Iterable[Waveform], rate: int, longest: float, whole: float | None = None
+) -> Iterator[Span]:
+    """Cut a recording into spans as it comes.
 
     :param blocks: its samples, one channel, in blocks of any length.
     :param rate: samples a second.
-    :param longest: seconds that no span exceeds, at least `SHORTEST`; inf cuts nothing.
+    :param longest: seconds that no span of what is cut exceeds, at least `SHORTEST`; inf cuts nothing.
+    :param whole: a recording of so many seconds is not cut yet; `longest` by default.
     """
-    limit = sys.maxsize if longest == math.inf else int(longest * rate)
+    limit, uncut = (_samples(seconds, rate) for seconds in (longest, whole or longest))
     start, held = 0, np.zeros(0, np.float32)
     for block in blocks:
         held = np.concatenate([held, block])
+        if start == 0 and len(held) <= uncut:
+            continue
         while len(held) > limit:
             cut = quietest(held[:limit], rate)
             yield Span(start, held[:cut], last=False)
             start, held = start + cut, held[cut:]
     if len(held):
         yield Span(start, held, last=True)
+
+
+def _samples(seconds: float, rate: int) -> int:
+    return sys.maxsize if seconds == math.inf else int(seconds * rate)
 
 
 def quietest(waveform: Waveform, rate: int) -> int:

@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 #: Shortest sound in seconds: one window of the features that encoders look at.
 BRIEFEST = 0.025
-#: Longest span in seconds where the encoder has no limit of its own.
+#: Longest sound in seconds that is left whole where the encoder has no limit of its own.
 LONGEST = 30.0
 #: Batches that are sorted by length together; a text can be told when those of its sound are done.
 _WINDOW = 4
@@ -99,7 +99,8 @@ class Transcriber:
     ) -> list[Segment]:
         """Return the text of a sound span by span, with times.
 
-        :param longest: seconds that no span exceeds; the encoder's limit by default, 30 where it has none.
+        :param longest: seconds that no span exceeds. By default a sound that the encoder takes is left whole
+            (of 30 s, where it has no limit), and a longer one is cut as `[evaluate] segment` says.
         :raises DataError: it cannot be read.
         :raises UsageError: the spans are to be longer than the encoder takes, or shorter than 1 s.
         """
@@ -128,10 +129,10 @@ class Transcriber:
 
         :param progressed: told of the seconds that were written down.
         """
-        limit = self._limit(longest)
+        limits = self._limits(longest)
         if prompt is not None:
             self._check_slot()
-        heard = (one for sound in self._named(sounds, rate) for one in self._heard(sound, limit))
+        heard = (one for sound in self._named(sounds, rate) for one in self._heard(sound, *limits))
         done: list[Segment] = []
         while window := list(islice(heard, _WINDOW * self._model.batch_size)):
             usable = [one for one in window if isinstance(one, Span)]
@@ -164,11 +165,11 @@ class Transcriber:
             else:
                 yield sound if isinstance(sound, Recording) else Recording(Path(sound), str(sound))
 
-    def _heard(self, sound: Recording | Waves, longest: float) -> Iterator[Span | DataError]:
+    def _heard(self, sound: Recording | Waves, longest: float, whole: float) -> Iterator[Span | DataError]:
         """Yield the spans of a sound, or an error in place of the rest of it."""
         rate = self.model.encoder.sample_rate
         try:
-            for span in spans(sound.blocks(rate), rate, longest):
+            for span in spans(sound.blocks(rate), rate, longest, whole):
                 self._check_length(sound.name, span)
                 yield span
         except DataError as error:
@@ -188,15 +189,18 @@ class Transcriber:
         self._check_length(sound.name, heard[0])
         return heard[0]
 
-    def _limit(self, longest: float | None) -> float:
-        limit = self.model.encoder.max_seconds
+    def _limits(self, longest: float | None) -> tuple[float, float]:
+        """Return how long a span may be, and how long a sound that is left whole."""
+        most = self.model.encoder.max_seconds or LONGEST
         if longest is None:
-            return limit or LONGEST
-        if longest < SHORTEST or (limit and longest > limit):
-            most = f"at most {limit:g}, which the encoder takes" if limit else "no more than memory allows"
-            msg = f"segments of {longest:g} s: they may last {SHORTEST:g} s at least and {most}"
+            return min(self.experiment.evaluate.segment or most, most), most
+        if longest < SHORTEST or longest > (self.model.encoder.max_seconds or math.inf):
+            msg = (
+                f"segments of {longest:g} s: they may last {SHORTEST:g} s at least, and no longer than the "
+                f"{most:g} s that the encoder takes"
+            )
             raise UsageError(msg)
-        return longest
+        return longest, longest
 
     def _check_length(self, name: str, span: Span) -> None:
         seconds = len(span.waveform) / self.model.encoder.sample_rate

@@ -134,8 +134,23 @@ def test_long_recordings(rig: Rig, finished: Path, capsys: pytest.CaptureFixture
 
     assert main(["transcribe", str(finished), str(long), "--segment", "21"]) == 2
     assert sentence(capsys) == (
-        "segments of 21 s: they may last 1 s at least and at most 20, which the encoder takes"
+        "segments of 21 s: they may last 1 s at least, and no longer than the 20 s that the encoder takes"
     )
+
+
+def test_a_run_says_how_long_its_segments_are(rig: Rig, finished: Path) -> None:
+    """`[evaluate] segment` is for what is longer than the encoder takes; all else is heard whole."""
+    settings = finished / "adapter" / "experiment.toml"
+    text = settings.read_text()
+    settings.write_text(text.replace("segment = 0.0", "segment = 4.0"))
+    assert settings.read_text() != text
+    model = steermoe_core.load(finished)
+
+    longer, shorter = model.segments(sine(20.1)), model.segments(sine(19.9))
+
+    assert all(2.0 < one.end - one.start <= 4.0 for one in longer[:-1])
+    assert [one.end for one in shorter] == [19.9]
+    assert len(model.segments(sine(19.9), longest=10.0)) > 1
 
 
 def test_segments_do_not_depend_on_batches(
@@ -153,6 +168,9 @@ def test_segments_do_not_depend_on_batches(
         printed.add(capsys.readouterr().out)
 
     (line,) = printed
+    soundfile.write(rig.folder / "a.wav", np.zeros(16_000), 16_000)
+    assert main(words) == 0
+    assert capsys.readouterr().err.endswith("a.wav: nothing but silence, so there is no text\n")
     stops = {segment["stop"]: segment["text"] for segment in json.loads(line)["segments"]}
     assert stops["silence"] == ""
     assert len(stops) > 1
@@ -179,6 +197,8 @@ def test_subtitles(rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str])
 
     assert main(["transcribe", str(finished), one, one, "--output", str(place)]) == 2
     assert "two of the files would be written to" in sentence(capsys)
+    assert main(["transcribe", str(finished), one, "--output", one]) == 2
+    assert "cannot be made a folder (File exists)" in sentence(capsys)
 
 
 def test_stdin(
