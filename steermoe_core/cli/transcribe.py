@@ -6,6 +6,7 @@ import json
 import sys
 from collections import Counter
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,7 +135,10 @@ def _shown(
     from steermoe_core.run.console import Console
 
     total, out = sum(sound.seconds() or 0.0 for sound in sounds), sys.stdout
-    with Console(quiet=total < _LONG).progress() as progress:
+    if total < _LONG:
+        yield partial(print, file=out, flush=True), lambda _: None
+        return
+    with Console().progress() as progress:
         bar = progress.add_task("transcribing", total=round(total), note="seconds of sound")
 
         def say(text: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import sys
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +28,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.rig import Rig
+
+
+class Stream(io.StringIO):
+    """A standard stream."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
 
 
 def test_one_file_is_its_text(rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,6 +224,27 @@ def test_stdin(
     assert main(["transcribe", str(finished), "-"]) == 0
     assert capsys.readouterr().out == texts(finished)["001.wav"] + "\n"
     assert main(["transcribe", str(finished), "-", "-"]) == 2
+
+
+def test_beside_a_progress_bar(rig: Rig, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text is printed once, in one line: above the bar where both are one terminal, else on stdout."""
+    sound = rig.folder / "a.wav"
+    model = steermoe_core.load(finished)
+    monkeypatch.setenv("COLUMNS", "40")
+    for seconds, terminals in product((2.0, 70.0), ((True, True), (False, True), (False, False))):
+        soundfile.write(sound, sine(seconds), 16_000)
+        line = model.transcribe([sound])[0]
+        with monkeypatch.context() as patch:
+            out, err = (Stream(terminal=terminal) for terminal in terminals)
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+
+            assert main(["transcribe", str(finished), str(sound)]) == 0
+
+        above = all(terminals) and seconds > 60
+        assert (err if above else out).getvalue().count(line) == 1
+        assert out.getvalue() == ("" if above else line + "\n")
+        assert ("transcribing" in err.getvalue()) is (seconds > 60)
 
 
 def test_results_come_as_they_are_ready(rig: Rig, finished: Path) -> None:
