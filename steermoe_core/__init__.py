@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from steermoe_core.model.projectors import Projector
     from steermoe_core.model.routers import Router
     from steermoe_core.model.weights import prepared, pretrained
-    from steermoe_core.run.transcriber import load
+    from steermoe_core.run.transcriber import Transcriber, load
+    from steermoe_core.run.transcript import Segment
     from steermoe_core.train.callbacks import Callback
 
 __all__ = [
@@ -56,10 +57,12 @@ __all__ = [
     "Projector",
     "Room",
     "Router",
+    "Segment",
     "Selection",
     "SetupError",
     "SteermoeError",
     "Tap",
+    "Transcriber",
     "UsageError",
     "cache_folder",
     "choose",
@@ -97,7 +100,8 @@ _NAMES = {
     "model.projectors": ("Projector",),
     "model.routers": ("Router",),
     "model.weights": ("prepared", "pretrained"),
-    "run.transcriber": ("load",),
+    "run.transcriber": ("Transcriber", "load"),
+    "run.transcript": ("Segment",),
     "train.callbacks": ("Callback",),
 }
 #: Where each public name lives.

@@ -104,6 +104,7 @@ CALLS = {
     "score": Command("{run} --json", "{odd}"),
     "results": Command("{run} --json", "{odd}"),
     "transcribe": Command("{run} hello.wav --json", "{odd} hello.wav", builds=True),
+    "ask": Command("{run} hello.wav 'what is it ?' --json", "{odd} hello.wav 'what is it ?'", builds=True),
     "push": Command("{run} me/it --dry-run", "{odd} me/it --dry-run"),
     "describe": Command("adapter none --json", "encoder odd", names=True),
     "matrix": Command("adapter callback --json"),

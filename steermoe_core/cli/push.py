@@ -16,15 +16,18 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="RUN", help="a run folder with a trained adapter")
     parser.add_argument("repo", metavar="REPO", help="OWNER/NAME of the model repository, made if need be")
     parser.add_argument("--public", action="store_true", help="a new repository is for all to see")
+    parser.add_argument(
+        "--licence", default="", metavar="ID", help="the adapter's licence for the page, such as mit"
+    )
     parser.add_argument("--dry-run", action="store_true", help="show what would be pushed, and push nothing")
 
 
 def run(args: Namespace, session: Session) -> int:
     """Push, or show what would be."""
-    from steermoe_core.run.card import PAGE, shared_files
+    from steermoe_core.run.card import PAGE, repository_files
     from steermoe_core.run.hub import push
 
-    files = shared_files(args.folder, args.repo, session.registry)
+    files = repository_files(args.folder, args.repo, session.registry, args.licence)
     for name, content in files.items():
         print(f"{len(content):>12,} bytes  {name}")
     if args.dry_run:

@@ -1,42 +1,150 @@
-"""`steermoe transcribe RUN FILE…`: the text of sound files."""
+"""`steermoe transcribe RUN FILE…`: what is said in recordings of any length, as text, JSON or subtitles."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steermoe_core.errors import DataError
+from steermoe_core.cli.flags import add_model
+from steermoe_core.cli.numbers import seconds
+from steermoe_core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable, Iterator, Sequence
 
     from steermoe_core.cli.session import Session
+    from steermoe_core.data.recordings import Recording
+    from steermoe_core.run.transcript import Transcript
+
+#: Seconds of sound from which on progress is shown.
+_LONG = 60.0
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    text = "a run folder, an adapter folder or hub:OWNER/NAME"
-    parser.add_argument("folder", metavar="RUN", help=text)
-    parser.add_argument("sounds", nargs="+", type=Path, metavar="FILE", help="sound files, any rate")
+    add_model(parser)
+    parser.add_argument("sounds", nargs="+", metavar="FILE", help="sound files of any length, - for stdin")
     parser.add_argument(
         "--prompt", metavar="TEXT", help="ask this of each sound, not the experiment's prompt"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON lines")
+    parser.add_argument(
+        "--segment",
+        type=seconds,
+        metavar="SECONDS",
+        help="longest piece that each recording is cut into, at its pauses (default: only what is longer "
+        "than the encoder takes is cut, as the run says)",
+    )
+    form = parser.add_mutually_exclusive_group()
+    for name, text in (
+        ("json", "print a JSON object a file: text, seconds, segments with their times"),
+        ("srt", "write SubRip subtitles, one a segment"),
+        ("vtt", "write WebVTT subtitles, one a segment"),
+    ):
+        form.add_argument(
+            f"--{name}", dest="form", action="store_const", const=name, default="txt", help=text
+        )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="write a file for each sound into this folder, not stdout"
+    )
 
 
 def run(args: Namespace, session: Session) -> int:
-    """Print a line a file."""
-    if missing := [sound for sound in args.sounds if not sound.is_file()]:
-        msg = f"{missing[0]}: there is no such audio file"
-        raise DataError(msg)
+    """Write down each file as soon as its text is there; one that cannot be used does not stop the others."""
+    _check_places(args)
+    from steermoe_core.data.recordings import recording
+
+    sounds = [recording(name) for name in args.sounds]
+    from steermoe_core.run.folder import write_text
     from steermoe_core.run.transcriber import Transcriber
 
-    texts = Transcriber(args.folder, session.registry).transcribe(args.sounds, args.prompt)
-    for sound, text in zip(args.sounds, texts, strict=True):
-        if args.json:
-            print(json.dumps({"file": str(sound), "text": text}, ensure_ascii=False))
-        else:
-            line = " ".join(text.split())  # an answer may hold line breaks, and a file has one line
-            print(f"{sound}: {line}" if len(texts) > 1 else line)
-    return 0
+    model = Transcriber(args.folder, session.registry, args.device, args.batch_size)
+    bad = 0
+    with _shown(sounds) as (say, progressed):
+        found = model.transcripts(sounds, args.prompt, longest=args.segment, progressed=progressed)
+        for sound, transcript in zip(sounds, found, strict=True):
+            if isinstance(transcript, DataError):
+                bad += 1
+                print(f"steermoe: {transcript}", file=sys.stderr)
+                continue
+            if all(segment.stop == "silence" for segment in transcript.segments):
+                print(f"{sound.name}: nothing but silence, so there is no text", file=sys.stderr)
+            if args.output:
+                write_text(_place(args, sound.name), _written(transcript, args.form))
+            else:
+                say(_printed(sound.name, transcript, args))
+    return int(bad > 0)
+
+
+def _check_places(args: Namespace) -> None:
+    """Refuse what would put two results into one place, or read one sound twice."""
+    if args.sounds.count("-") > 1:
+        msg = "stdin can be read once: give - once"
+        raise UsageError(msg)
+    if args.form in {"srt", "vtt"} and len(args.sounds) > 1 and not args.output:
+        msg = f"subtitles of {len(args.sounds)} files need a folder: --output DIR"
+        raise UsageError(msg)
+    if args.output:
+        places = Counter(_place(args, name) for name in args.sounds)
+        if twice := [place for place, count in places.items() if count > 1]:
+            msg = f"--output: two of the files would be written to {twice[0]}; give them in two calls"
+            raise UsageError(msg)
+        try:
+            args.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"--output: {args.output} cannot be made a folder ({error.strerror})"
+            raise UsageError(msg) from None
+
+
+def _place(args: Namespace, name: str) -> Path:
+    stem = "stdin" if name == "-" else Path(name).stem
+    return Path(args.output / f"{stem}.{args.form}")
+
+
+def _written(transcript: Transcript, form: str) -> str:
+    if form == "json":
+        return json.dumps(transcript.as_json(), ensure_ascii=False) + "\n"
+    return {"srt": transcript.srt, "vtt": transcript.vtt}[form]() if form != "txt" else f"{transcript.text}\n"
+
+
+def _printed(name: str, transcript: Transcript, args: Namespace) -> str:
+    """Return what stdout gets, without the last line break; a text has one line."""
+    if args.form == "json":
+        return json.dumps({"file": name, **transcript.as_json()}, ensure_ascii=False)
+    if args.form == "txt":
+        from steermoe_core.run.transcript import oneline
+
+        text = oneline(transcript.text)
+        return f"{name}: {text}" if len(args.sounds) > 1 else text
+    return _written(transcript, args.form).removesuffix("\n")
+
+
+@contextmanager
+def _shown(
+    sounds: Sequence[Recording],
+) -> Iterator[tuple[Callable[[str], None], Callable[[float], None]]]:
+    """Give a function that prints a result, and one that is told of the seconds that are done.
+
+    Long work has a bar on stderr; where stdout is the same terminal, results are printed above it.
+    """
+    from steermoe_core.run.console import Console
+
+    total, out = sum(sound.seconds() or 0.0 for sound in sounds), sys.stdout
+    if total < _LONG:
+        yield partial(print, file=out, flush=True), lambda _: None
+        return
+    with Console().progress() as progress:
+        bar = progress.add_task("transcribing", total=round(total), note="seconds of sound")
+
+        def say(text: str) -> None:
+            if progress.live.is_started and out.isatty():
+                progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            else:
+                print(text, file=out, flush=True)
+
+        yield say, lambda done: progress.advance(bar, done)

@@ -54,6 +54,10 @@ class Catalogue:
             hint = lost(error, component, self._registry.plugin_of(kind, name))
             raise InvalidError([Fault("E204", message, path, "text", hint)]) from None
 
+    def brings(self, weights: str) -> bool:
+        """Tell whether a plugin provides files under this name."""
+        return self._registry.find("weights", weights) is not None
+
     def known(self, kind: str) -> str:
         """Return the names of a kind, for hints."""
         names = self._registry.names(kind)

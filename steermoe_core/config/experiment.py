@@ -160,6 +160,9 @@ class EvaluateConfig:
     :param batch_size: clips generated together; the texts do not depend on it.
     :param max_new_tokens: longest answer in tokens.
     :param tokens_per_second: an answer may not be longer than this times the clip's seconds (plus 8).
+    :param segment: longest piece, in seconds, that `steermoe transcribe` cuts a recording into that is longer
+        than the encoder takes: as long as the clips of the training, for a model that knows no longer ones;
+        0: what the encoder takes.
     :param controls: what is scored beside the real thing; `no-audio` gives the decoder no audio tokens,
         `shuffled-audio` those of another clip of like length.
     :param probes: a few seconds of silence, noise and a tone are answered, too; nothing was said in them.
@@ -168,6 +171,7 @@ class EvaluateConfig:
     batch_size: int = attrs.field(default=8, validator=gt(0))
     max_new_tokens: int = attrs.field(default=200, validator=gt(0))
     tokens_per_second: float = attrs.field(default=12.0, validator=gt(0.0))
+    segment: float = attrs.field(default=0.0, validator=ge(0.0))
     controls: list[Literal["no-audio", "shuffled-audio"]] = attrs.field(factory=lambda: ["no-audio"])
     probes: bool = True
 

@@ -161,7 +161,8 @@ class Structurer(Strict):
     def _start(self, value: str) -> Selection:
         """Return the choice of a trained adapter; its projector comes with it."""
         if not value.startswith(HUB):
-            value = (self.folder(self.path()) / Path(value).expanduser()).as_posix()
+            path = self.folder(self.path()) / Path(value).expanduser()
+            value = value if self._catalogue.brings(value) and not path.exists() else path.as_posix()
         elif not HUB_SOURCE.fullmatch(value):
             wanted = "hub:OWNER/NAME or hub:OWNER/NAME@REVISION"
             message = f"{self.key()} must look like {wanted}, is {shown(value)}"

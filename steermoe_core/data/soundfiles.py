@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import soundfile
 
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
+#: Frames that `blocks` decodes at once: 16 s at 16 kHz.
+_BLOCK = 2**18
+#: libsndfile's codes for a format that it does not know, and for a codec in one that it does.
+_UNKNOWN_FORMAT = (1, 4)
 #: Larger counts of samples are libsndfile's way to say that the header does not know.
 _UNKNOWN_FRAMES = 2**62
 
@@ -41,6 +47,38 @@ def read(
             return file.read(count, dtype="float32", always_2d=True), int(file.samplerate)
     except soundfile.SoundFileError as error:
         raise _unreadable(name, error) from None
+
+
+class _Onward(soundfile.SoundFile):  # type: ignore[misc] # untyped
+    """A sound that is read from beginning to end.
+
+    soundfile seeks behind every block of one that can be sought in, and libsndfile 1.2.2 leaves gaps behind a
+    seek in an MP3.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
+class UnknownFormatError(DataError):
+    """Bytes that libsndfile cannot take for a sound; something else may."""
+
+
+def blocks(sound: Path | IO[bytes], name: str) -> Iterator[tuple[NDArray[np.float32], int]]:
+    """Decode a sound of any length, a block at a time.
+
+    :param name: what an error calls it.
+    :returns: each block (samples, channels) float32 with full scale at ±1, with the samples a second.
+    :raises UnknownFormatError: nothing of it can be decoded: libsndfile does not know the format.
+    :raises DataError: it cannot be decoded to its end.
+    """
+    try:
+        with _Onward(sound) as file:
+            while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+                yield block, int(file.samplerate)
+    except soundfile.SoundFileError as error:
+        unknown = getattr(error, "code", None) in _UNKNOWN_FORMAT
+        raise _unreadable(name, error, UnknownFormatError if unknown else DataError) from None
 
 
 def measure(sound: Path | bytes, name: str) -> float:
@@ -81,6 +119,6 @@ def _check_frames(frames: int, name: str) -> int:
     return frames
 
 
-def _unreadable(name: str, error: Exception) -> DataError:
+def _unreadable(name: str, error: Exception, kind: type[DataError] = DataError) -> DataError:
     reason = str(getattr(error, "error_string", error)).rstrip(".")
-    return DataError(f"{name}: cannot be read as audio ({reason})")
+    return kind(f"{name}: cannot be read as audio ({reason})")

@@ -1,4 +1,4 @@
-"""The page of an adapter on the hub: what it is, what it reached, what it needs. Markdown under YAML."""
+"""The page of an adapter: what it is, learnt from, reached and needs. Markdown under YAML."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from steermoe_core.errors import UsageError
 from steermoe_core.run.adapter import PARTS, read_card
 from steermoe_core.run.folder import RunFolder
 from steermoe_core.run.hub import FILES
+from steermoe_core.run.provenance import data_lines, recorded
 from steermoe_core.run.results import results
 
 if TYPE_CHECKING:
@@ -32,18 +33,18 @@ _PAGE = """\
 # {name}
 
 A small trained part that lets the language model {decoder} hear through the audio encoder {encoder}:
-{trained:,} trained numbers, {step:,} steps. Both models stay as they are and are not in this repository.
+{trained:,} trained numbers, {step:,} steps. Both models stay as they are and are not part of it.
 Made with steermoe.
 {description}
 ## Use
 
 ```console
 $ pip install {distributions}
-$ steermoe transcribe hub:{repo} speech.wav
+$ steermoe transcribe {source} speech.wav
 ```
 
-In an experiment, `adapter = "hub:{repo}"` starts from it.
-
+In an experiment, `adapter = "{source}"` starts from it.
+{data}
 ## Scores
 {scores}
 ## What it belongs to
@@ -66,8 +67,8 @@ Trained with {versions}.
 """
 
 
-def shared_files(path: Path, repo: str, registry: Registry) -> dict[str, bytes]:
-    """Return what a run shares, by name: the files of its adapter folder, and the page about them.
+def repository_files(path: Path, repo: str, registry: Registry, licence: str = "") -> dict[str, bytes]:
+    """Return what a run puts into a repository of the hub: what `shared_files` returns.
 
     :param repo: OWNER/NAME.
     :raises UsageError: there is no such run, it has no adapter, or `repo` is no name of a repository.
@@ -77,6 +78,20 @@ def shared_files(path: Path, repo: str, registry: Registry) -> dict[str, bytes]:
     if found is None or found[2]:
         msg = f"{repo!r} does not name a repository: write OWNER/NAME"
         raise UsageError(msg)
+    return shared_files(path, f"{HUB}{repo}", registry, licence)
+
+
+def shared_files(
+    path: Path, source: str, registry: Registry, licence: str = "", about: str = ""
+) -> dict[str, bytes]:
+    """Return what a run shares, by name: the files of its adapter folder, and the page about them.
+
+    :param source: the name that the adapter will be taken by.
+    :param licence: of the adapter, as the hub writes it, such as `mit`; empty says nothing of one.
+    :param about: what else the page should say at its beginning.
+    :raises UsageError: there is no such run, or it has no adapter.
+    :raises CheckpointError: the adapter is damaged.
+    """
     folder = RunFolder.existing(path)
     if not folder.adapter.is_dir():
         msg = f"{path} has no trained adapter yet; finish it with `steermoe run {folder.experiment}`"
@@ -85,16 +100,18 @@ def shared_files(path: Path, repo: str, registry: Registry) -> dict[str, bytes]:
     files = {name: (folder.adapter / name).read_bytes() for name in FILES}
     # Written anew: a folder that was made by hand may hold the paths of somebody's data.
     files["experiment.toml"] = model_toml(model, registry).encode()
-    return {**files, PAGE: card(folder, model, repo, registry).encode()}
+    return {**files, PAGE: card(folder, model, source, registry, licence, about).encode()}
 
 
-def card(folder: RunFolder, model: ModelConfig, repo: str, registry: Registry) -> str:
-    """Return the README.md of a run's adapter for its repository.
+def card(
+    folder: RunFolder, model: ModelConfig, source: str, registry: Registry, licence: str, about: str
+) -> str:
+    """Return the README.md of a run's adapter.
 
     :raises CheckpointError: the adapter is damaged.
     """
     facts, found = read_card(folder.adapter), results(folder)
-    then = _recorded(folder)
+    then = recorded(folder, "plugins")
     plugins = {
         plugin.distribution: then.get(plugin.distribution, plugin.version)
         for plugin in _plugins(list(_selections(model)), registry)
@@ -103,30 +120,24 @@ def card(folder: RunFolder, model: ModelConfig, repo: str, registry: Registry) -
     on_hub = [
         name for name in weights.values() if _HUB_ID.fullmatch(name) and not registry.find("weights", name)
     ]
-    description = model.experiment.description
+    front = {"license": licence, "library_name": "steermoe", "tags": ["steermoe", "audio"]}
+    data = data_lines(folder, registry)
     return _PAGE.format(
-        front=_front({"library_name": "steermoe", "tags": ["steermoe", "audio"], "base_model": on_hub}),
+        front=_front({**front, "base_model": on_hub}),
         name=facts["experiment"],
         encoder=f"`{weights['encoder']}`",
         decoder=f"`{weights['decoder']}`",
         trained=facts["trainable_parameters"],
         step=facts["step"],
-        description=f"\n{description}\n" if description else "",
+        description="".join(f"\n{text}\n" for text in (model.experiment.description, about) if text),
         distributions=" ".join(sorted({"steermoe", *plugins})),
-        repo=repo,
+        source=source,
+        data="\n".join(["\n## Data\n", *data, ""]) if data else "",
         scores=_scores(found["splits"]),
         frozen="\n".join(_frozen_row(part, facts["frozen"][part]) for part in PARTS),
         versions=", ".join(f"{name} {version}" for name, version in sorted(plugins.items())),
         experiment=model_toml(model, registry),
     )
-
-
-def _recorded(folder: RunFolder) -> dict[str, str]:
-    """Return the versions of plugins that the run was trained with; none where its lock.json is lost."""
-    try:
-        return dict(json.loads(folder.lock.read_text(encoding="utf-8"))["plugins"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def _front(values: dict[str, Any]) -> str:

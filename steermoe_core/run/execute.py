@@ -10,7 +10,7 @@ import torch
 
 from steermoe_core.config.resolve import model_toml
 from steermoe_core.data.padded import Padded
-from steermoe_core.errors import CheckpointError, PluginError
+from steermoe_core.errors import CheckpointError, PluginError, SetupError
 from steermoe_core.run import adapter, lock, mates
 from steermoe_core.run.build import Builder, data_record
 from steermoe_core.run.folder import RunFolder, now, write_json, write_text
@@ -264,8 +264,14 @@ def prepare(model: Joined, collator: Any, examples: Sequence[Example], trainer: 
 
 
 def move(model: Joined, device: str) -> Joined:
-    """Put the model where the experiment wants it."""
+    """Put the model where the experiment wants it.
+
+    :raises SetupError: there is no such device.
+    """
     found = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" != found:
+        msg = 'torch finds no GPU for device "cuda"; take "auto" or "cpu", or see `steermoe doctor`'
+        raise SetupError(msg)
     return model.to(found if device == "auto" else device)
 
 

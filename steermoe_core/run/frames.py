@@ -21,7 +21,7 @@ from safetensors.torch import save
 from steermoe_core.data.audio import fingerprints
 from steermoe_core.data.cache import cache_folder
 from steermoe_core.data.kept import FRAMES, Kept
-from steermoe_core.train.checkpoint import saving
+from steermoe_core.saving import saving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -12,29 +12,39 @@ from typing import TYPE_CHECKING
 
 from steermoe_core.config.structurer import HUB, HUB_SOURCE
 from steermoe_core.errors import CheckpointError, SetupError, SteermoeError, UsageError
+from steermoe_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from steermoe_core.plugins import Registry
 
 #: What an adapter repository holds, and all that is fetched of one.
 FILES = ("adapter.json", "adapter.safetensors", "experiment.toml")
 _LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 
 
-def adapter_folder(source: str | Path) -> Path:
+def adapter_folder(source: str | Path, registry: Registry) -> Path:
     """Return the folder of a trained adapter.
 
-    :param source: a run folder, an adapter folder, or ``hub:OWNER/NAME[@REVISION]``, which is fetched.
+    :param source: a run folder, an adapter folder, the name of one that a plugin brings among its weights, or
+        ``hub:OWNER/NAME[@REVISION]``, which is fetched.
     :raises UsageError: it is none of these.
-    :raises SetupError: the hub did not give it.
+    :raises SetupError: the hub or the plugin did not give it.
     """
     if str(source).startswith(HUB):
         return fetched(str(source))
     folder = Path(source)
+    brought = None if folder.exists() else registry.find("weights", str(source))
+    if brought:
+        folder = Path(brought.build(brought.config_class()()))
     for place in (folder, folder / "adapter"):
         if (place / "adapter.json").is_file():
             return place
-    msg = f"{folder} holds no trained adapter: it is neither a finished run folder nor an adapter folder"
+    near = "" if folder.exists() else did_you_mean(str(source), registry.names("weights"))
+    msg = (
+        f"{source} holds no trained adapter: it is neither a finished run folder nor an adapter folder{near}"
+    )
     raise UsageError(msg)
 
 

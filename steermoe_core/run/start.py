@@ -29,7 +29,7 @@ def started(experiment: Experiment, registry: Registry) -> tuple[Experiment, Pat
     if not isinstance(experiment.adapter.config, Trained):
         return experiment, None
     source = experiment.adapter.config.source
-    folder = adapter_folder(source)
+    folder = adapter_folder(source, registry)
     trained, chosen = resolve_model(folder / "experiment.toml", registry), experiment.projector
     if not isinstance(chosen.config, Trained) and chosen.name != trained.projector.name:
         msg = (

@@ -1,49 +1,70 @@
-"""Use a trained run: three lines from a file to a text.
+"""Use a trained run: three lines from a file to a text, or to an answer.
 
     import steermoe_core
     model = steermoe_core.load("runs/whisper-layer-wise-1a2b3c4d")
     print(model.transcribe(["speech.wav"]))
 
-What it needs is the folder, or ``hub:OWNER/NAME``, and the frozen parts that its adapter was trained on.
+What it needs is the folder, ``hub:OWNER/NAME`` or the name of an adapter that a plugin brings, and the frozen
+parts that it was trained on.
 """
 
 from __future__ import annotations
 
+import math
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from steermoe_core.config.resolve import resolve_model
-from steermoe_core.data import audio
-from steermoe_core.errors import DataError
-from steermoe_core.evaluate.evaluation import Evaluator
-from steermoe_core.model.generate import generate
+from steermoe_core.data.config import CHAT, PROMPT_SLOT
+from steermoe_core.data.recordings import Recording, Waves
+from steermoe_core.data.segments import SHORTEST, Span, spans
+from steermoe_core.errors import DataError, UsageError
 from steermoe_core.plugins import load_registry
 from steermoe_core.run import adapter
+from steermoe_core.run.answering import Answering
 from steermoe_core.run.build import ModelBuilder
 from steermoe_core.run.execute import move
 from steermoe_core.run.hub import adapter_folder
 from steermoe_core.run.parts import placed
+from steermoe_core.run.transcript import Segment, Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from steermoe_core.plugins import Registry
+
+    Sound = str | Path | np.ndarray | Recording
+
+T = TypeVar("T")
+
+#: Shortest sound in seconds: one window of the features that encoders look at.
+BRIEFEST = 0.025
+#: Longest sound in seconds that is left whole where the encoder has no limit of its own.
+LONGEST = 30.0
+#: Batches that are sorted by length together; a text can be told when those of its sound are done.
+_WINDOW = 4
 
 
 class Transcriber:
     """A trained model that turns sound into text.
 
-    :param source: a run folder, an adapter folder on its own, or ``hub:OWNER/NAME[@REVISION]``.
+    :param source: a run folder, an adapter folder on its own, ``hub:OWNER/NAME[@REVISION]``, or the name of
+        an adapter that a plugin brings, such as ``pocket/asr-tiny``.
     :param device: where it computes; `auto` takes a GPU where there is one.
+    :param batch_size: spans that are answered together, in place of the experiment's; texts stay the same.
     :raises UsageError: it is none of these.
-    :raises SetupError: the hub did not give it.
+    :raises SetupError: the hub did not give it, or there is no such device.
     :raises CheckpointError: the frozen parts on this machine are not those it was trained on.
     """
 
-    def __init__(self, source: str | Path, registry: Registry, device: str = "auto") -> None:
-        folder = adapter_folder(source)
+    def __init__(
+        self, source: str | Path, registry: Registry, device: str = "auto", batch_size: int | None = None
+    ) -> None:
+        folder = adapter_folder(source, registry)
+        self.source = str(source)
         self.experiment = resolve_model(folder / "experiment.toml", registry)
         self.builder = ModelBuilder(self.experiment, registry)
         with placed(self.experiment, folder / "experiment.toml"):
@@ -51,59 +72,158 @@ class Transcriber:
             adapter.load(folder, self.model, adapter.identity(self.model))
             move(self.model, device)
             self.collator = self.builder.collator(self.model)
+        config = self.experiment.evaluate
+        self._model = Answering(self.model, self.collator, config, batch_size or config.batch_size)
 
-    def transcribe(self, sounds: Sequence[str | Path | np.ndarray], prompt: str | None = None) -> list[str]:
-        """Return the text of each sound.
+    def transcribe(
+        self, sounds: Sequence[Sound], prompt: str | None = None, *, rate: int | None = None
+    ) -> list[str]:
+        """Return the text of each sound; one that is longer than the encoder takes is cut at its pauses.
 
-        :param sounds: paths of files in any format that libsndfile reads, or waveforms (float32, mono, at the
-            encoder's sample rate).
+        :param sounds: paths of sound files of any format and length, or waveforms (one channel of floats,
+            full scale at ±1).
         :param prompt: what to ask of each sound, in place of the collator's own prompt.
-        :raises DataError: a file cannot be read, a clip is longer than the encoder takes, or the collator has
-            no place for the prompt.
+        :param rate: samples a second of the waveforms; the encoder's own by default.
+        :raises DataError: a sound cannot be read.
+        :raises UsageError: there is a prompt, and the template has no place for one.
         """
-        waves = [self._wave(sound, number) for number, sound in enumerate(sounds, start=1)]
-        texts: list[str] = []
-        size = self.experiment.evaluate.batch_size
-        for start in range(0, len(waves), size):
-            texts += self._batch(waves[start : start + size], prompt)
-        return texts
+        return [_good(found).text for found in self.transcripts(sounds, prompt, rate=rate)]
 
-    def _batch(self, waves: list[np.ndarray], prompt: str | None) -> list[str]:
-        evaluator = Evaluator(self.model, self.collator, self.experiment.evaluate, metrics=[], seed=0)
-        limits = [evaluator.limit(len(wave) / self.model.encoder.sample_rate) for wave in waves]
-        prompts = None if prompt is None else [prompt] * len(waves)
-        batch = self.collator.prompt_batch(waves, prompts).to(next(self.model.parameters()).device)
-        return [self.collator.hypothesis(answer.ids) for answer in generate(self.model, batch, limits)]
+    def segments(
+        self,
+        sound: Sound,
+        prompt: str | None = None,
+        *,
+        rate: int | None = None,
+        longest: float | None = None,
+    ) -> list[Segment]:
+        """Return the text of a sound span by span, with times.
 
-    def _wave(self, sound: str | Path | np.ndarray, number: int) -> np.ndarray:
+        :param longest: seconds that no span exceeds. By default a sound that the encoder takes is left whole
+            (of 30 s, where it has no limit), and a longer one is cut as `[evaluate] segment` says.
+        :raises DataError: it cannot be read.
+        :raises UsageError: the spans are to be longer than the encoder takes, or shorter than 1 s.
+        """
+        (found,) = self.transcripts([sound], prompt, rate=rate, longest=longest)
+        return list(_good(found).segments)
+
+    def ask(self, sound: Sound, question: str, *, rate: int | None = None) -> str:
+        """Return the answer to a question about a sound.
+
+        :raises DataError: it cannot be read, or is longer than the encoder takes.
+        :raises UsageError: the template has no place for a question.
+        """
+        (found,) = self.answers([sound], [question], rate=rate)
+        return _good(found)[0].text
+
+    def transcripts(
+        self,
+        sounds: Sequence[Sound],
+        prompt: str | None = None,
+        *,
+        rate: int | None = None,
+        longest: float | None = None,
+        progressed: Callable[[float], None] = lambda _: None,
+    ) -> Iterator[Transcript | DataError]:
+        """Yield each sound's transcript when it is complete, in their order, or what is wrong with the sound.
+
+        :param progressed: told of the seconds that were written down.
+        """
+        limits = self._limits(longest)
+        if prompt is not None:
+            self._check_slot()
+        heard = (one for sound in self._named(sounds, rate) for one in self._heard(sound, *limits))
+        done: list[Segment] = []
+        while window := list(islice(heard, _WINDOW * self._model.batch_size)):
+            usable = [one for one in window if isinstance(one, Span)]
+            written = self._model.transcribed(usable, prompt, progressed)
+            for one in window:
+                if isinstance(one, DataError):
+                    yield one
+                else:
+                    done.append(next(written))
+                    if not one.last:
+                        continue
+                    yield Transcript(done)
+                done = []
+
+    def answers(
+        self, sounds: Sequence[Sound], questions: Sequence[str], *, rate: int | None = None
+    ) -> Iterator[list[Segment] | DataError]:
+        """Yield each sound's answers in the order of the questions, or what is wrong with the sound."""
+        self._check_slot()
+        for sound in self._named(sounds, rate):
+            try:
+                yield self._model.answered(self._whole(sound), questions)
+            except DataError as error:
+                yield error
+
+    def _named(self, sounds: Sequence[Sound], rate: int | None) -> Iterator[Recording | Waves]:
+        for number, sound in enumerate(sounds, start=1):
+            if isinstance(sound, np.ndarray):
+                yield Waves(sound, rate or self.model.encoder.sample_rate, f"waveform {number}")
+            else:
+                yield sound if isinstance(sound, Recording) else Recording(Path(sound), str(sound))
+
+    def _heard(self, sound: Recording | Waves, longest: float, whole: float) -> Iterator[Span | DataError]:
+        """Yield the spans of a sound, or an error in place of the rest of it."""
+        rate = self.model.encoder.sample_rate
+        try:
+            for span in spans(sound.blocks(rate), rate, longest, whole):
+                self._check_length(sound.name, span)
+                yield span
+        except DataError as error:
+            yield error
+
+    def _whole(self, sound: Recording | Waves) -> Span:
+        """Return a sound of which nothing may be cut off.
+
+        :raises DataError: it cannot be read, or is longer than the encoder takes.
+        """
         encoder = self.model.encoder
-        if isinstance(sound, np.ndarray):
-            name, wave = f"waveform {number}", _checked(sound, number)
-        else:
-            name, wave = str(sound), audio.load(Path(sound), encoder.sample_rate)
-        seconds = len(wave) / encoder.sample_rate
-        if encoder.max_seconds and seconds > encoder.max_seconds:
-            longest = f"the encoder takes {encoder.max_seconds:g} s"
-            msg = f"{name} lasts {seconds:.1f} s and {longest}; cut it into shorter files"
+        most = encoder.max_seconds or math.inf
+        heard = list(islice(spans(sound.blocks(encoder.sample_rate), encoder.sample_rate, most), 1))
+        if not heard[0].last:
+            msg = f"{sound.name} lasts more than {most:g} s, which is all that the encoder takes; cut it"
             raise DataError(msg)
-        return wave
+        self._check_length(sound.name, heard[0])
+        return heard[0]
+
+    def _limits(self, longest: float | None) -> tuple[float, float]:
+        """Return how long a span may be, and how long a sound that is left whole."""
+        most = self.model.encoder.max_seconds or LONGEST
+        if longest is None:
+            return min(self.experiment.evaluate.segment or most, most), most
+        if longest < SHORTEST or longest > (self.model.encoder.max_seconds or math.inf):
+            msg = (
+                f"segments of {longest:g} s: they may last {SHORTEST:g} s at least, and no longer than the "
+                f"{most:g} s that the encoder takes"
+            )
+            raise UsageError(msg)
+        return longest, longest
+
+    def _check_length(self, name: str, span: Span) -> None:
+        seconds = len(span.waveform) / self.model.encoder.sample_rate
+        if seconds < BRIEFEST or self.model.encoder.frames(len(span.waveform)) < 1:
+            msg = f"{name} lasts {1000 * seconds:.3g} ms, which is too short to hear anything in it"
+            raise DataError(msg)
+
+    def _check_slot(self) -> None:
+        template = getattr(self.experiment.collator.config, "template", CHAT)
+        if template != CHAT and PROMPT_SLOT not in template:
+            msg = (
+                f"{self.source} takes no question: its collator.template {template!r} has no slot "
+                f"{PROMPT_SLOT}; train a run whose template has one"
+            )
+            raise UsageError(msg)
 
 
-def _checked(wave: np.ndarray, number: int) -> np.ndarray:
-    if (
-        wave.ndim != 1
-        or not len(wave)
-        or not np.issubdtype(wave.dtype, np.floating)
-        or not np.isfinite(wave).all()
-    ):
-        msg = (
-            f"waveform {number} is {wave.dtype} of shape {wave.shape}; give one channel of finite floats, "
-            "full scale at ±1, at the encoder's sample rate"
-        )
-        raise DataError(msg)
-    return wave.astype(np.float32, copy=False)
+def _good(found: T | DataError) -> T:
+    if isinstance(found, DataError):
+        raise found
+    return found
 
 
 def load(source: str | Path, device: str = "auto") -> Transcriber:
-    """Return the trained model of a run or adapter folder, or of `hub:OWNER/NAME`, with what is installed."""
+    """Return the trained model of a run or adapter folder, `hub:OWNER/NAME` or an adapter of a plugin."""
     return Transcriber(source, load_registry(), device)

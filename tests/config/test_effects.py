@@ -88,6 +88,7 @@ READERS = {
     },
     EvaluateConfig: {
         "evaluate/evaluation.py config": "batch_size max_new_tokens tokens_per_second controls probes",
+        "run/transcriber.py evaluate": "segment",
     },
     NoAdapterConfig: {},
     SteeringConfig: {

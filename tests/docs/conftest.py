@@ -29,12 +29,14 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def runs(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder `runs` with the finished run that the pages speak of."""
+    """Return a folder `runs` with the finished run that the pages speak of; its adapter is a plugin's too."""
     place = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
         lab = Lab(place, parts, patch)
         printed = lab.run("steermoe run experiments/whisper_layer_wise.toml")
         assert lab.code == 0, printed
+    (adapter,) = place.glob("runs/*/adapter")
+    shutil.copytree(adapter, parts / "asr-tiny")
     return place / "runs"
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 BASH = shutil.which("bash") or "bash"
 #: Commands that load models.
-HEAVY = frozenset({"run", "launch", "data", "plan", "evaluate", "transcribe"})
+HEAVY = frozenset({"run", "launch", "data", "plan", "evaluate", "transcribe", "ask"})
 
 STAND_IN = """
 from pathlib import Path
@@ -50,6 +50,10 @@ def steermoe_weights():
             name=f"pocket/{{name}}", api=1, summary="random", config="steermoe_pocket.config:WeightsConfig",
             factory=f"stand_in:{{factory}}",
         )
+    yield Component(
+        name="pocket/asr-tiny", api=1, summary="hardly trained", factory="stand_in:asr",
+        config="steermoe_pocket.config:WeightsConfig",
+    )
 
 @hookimpl
 def steermoe_datasets():
@@ -67,6 +71,9 @@ def base(config):
 def decoder(config):
     return HERE / "decoder"
 
+def asr(config):
+    return HERE / "asr-tiny"
+
 def speech(config):
     from steermoe_core.data.config import FolderConfig
     from steermoe_core.data.sources import folder
@@ -77,7 +84,7 @@ def speech(config):
 
 
 class Lab:
-    """A working directory with a copy of the experiments, a sound file, and the stand-in plugin.
+    """A working directory with a copy of the experiments, two sound files, one of them long, and the plugin.
 
     :param parts: folder of the random weights and speech, made by `make_parts`.
     """
@@ -89,6 +96,7 @@ class Lab:
         self.code = 0
         shutil.copytree(ROOT / "experiments", place / "experiments")
         write_wav(place / "hello.wav", seconds=0.8)
+        write_wav(place / "talk.flac", seconds=35.0)
         monkeypatch.chdir(place)
         monkeypatch.setenv("COLUMNS", "80")
         monkeypatch.delenv("STEERMOE_BLOCK", raising=False)
@@ -153,6 +161,10 @@ class Lab:
     def _steermoe(self, arguments: list[str]) -> str:
         printed = io.StringIO()
         with ExitStack() as stack:
+            if arguments[-2:-1] == ["<"]:
+                *arguments, _, file = arguments
+                patch = stack.enter_context(self.monkeypatch.context())
+                patch.setattr(sys, "stdin", stack.enter_context(open(file, encoding="utf-8")))  # noqa: PTH123
             stack.enter_context(redirect_stdout(printed))
             stack.enter_context(redirect_stderr(printed))
             if HEAVY & set(arguments):

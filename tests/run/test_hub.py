@@ -244,3 +244,18 @@ def test_a_run_that_is_not_finished(
     (tmp_path / "experiment.toml").write_text("")
     assert main(["push", str(tmp_path), REPO]) == 2
     assert "has no trained adapter yet" in sentence(capsys)
+
+
+def test_the_page_says_where_it_comes_from(hub: Hub, finished: Path) -> None:
+    """Sources with their settings and amounts, and the licence that was chosen; no path of this machine."""
+    assert main(["push", str(finished), REPO, "--licence", "mit"]) == 0
+
+    page = hub.files(REPO)["README.md"].decode()
+    assert yaml.safe_load(page.split("---\n")[1])["license"] == "mit"
+    data = page.partition("## Data\n")[2].partition("## Scores")[0]
+    assert data.strip().splitlines() == [
+        "* training, 10 clips, 0.00 hours: `folder`",
+        "* score `dev`, 4 clips, 0.00 hours: `folder`",
+        "* score `other`, 3 clips, 0.00 hours: `folder`",
+    ]
+    assert str(finished.parents[1]) not in page

