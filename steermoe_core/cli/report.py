@@ -34,15 +34,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, session: Session) -> int:
     """Write the page and say where it is."""
-    from steermoe_core.report.page import contents, page, write
+    from steermoe_core.report.page import contents, report
+    from steermoe_core.run.folder import RunFolder
 
-    said = contents(args.runs, session.registry, audio=not args.json)
     if args.json:
-        print(json.dumps(said, indent=2, ensure_ascii=False))
+        print(json.dumps(contents(args.runs, session.registry, audio=False), indent=2, ensure_ascii=False))
         return 0
-    one = len(said["runs"]) == 1
-    place = args.out or (args.runs[0] / "report" / "index.html" if one else Path("report.html"))
-    write(place, page(said))
+    first, *others = args.runs
+    place = args.out or (Path("report.html") if others else RunFolder(first).report)
+    report(args.runs, session.registry, place)
     print(place)
     if args.open == "yes" or (args.open is None and _watched()):
         import webbrowser

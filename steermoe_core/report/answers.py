@@ -1,4 +1,4 @@
-"""What is wrong with answers beside single words, and what is said where nothing is: as scores.json has it."""
+"""What is wrong with answers beside single words, and what is said where nothing is."""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 #: The drawing, and the room around its plot: left, top, right, bottom.
 WIDTH, HEIGHT, ROOM = 360, 200, (46, 10, 12, 26)
 #: Gaps between ticks, at most; and from which ratio on an axis is logarithmic.
-_GAPS, _LOGARITHMIC = 4, 30.0
+_GAPS, _LOGARITHMIC = 4, 10.0
+#: Powers of ten that are enough for an axis.
+_FEWEST = 3
 #: Steps on the way of a line that are drawn; of each, the lowest and the highest value.
 _STEPS = 150
 #: Lines that can be told apart by colour and dashes; more are shaded in their order.
@@ -34,7 +36,7 @@ class Axis:
 
     def share(self, value: float) -> float:
         """Return where a value lies between the ends: 0 to 1."""
-        low, high, at = map(math.log, (self.low, self.high, value)) if self.log else (self.low, self.high, value)
+        low, high, at = map(math.log if self.log else float, (self.low, self.high, value))
         return (at - low) / (high - low)
 
 
@@ -45,13 +47,14 @@ class Line:
     :param path: for the attribute `d` of an SVG path.
     :param end: of its last point, x and y.
     :param number: from 0.
+    :param style: its class in the style sheet.
     :param shade: 0 to 1 in the order of the lines.
     """
 
     name: str
     path: str
     end: tuple[float, float]
-    number: int
+    style: str
     shade: float
 
 
@@ -70,6 +73,11 @@ class Chart:
     mark: float | None
     log: bool
     told: str
+
+    @property
+    def named(self) -> list[Line]:
+        """The lines that are named below: all of them, or of shaded ones the first and the last."""
+        return self.lines if len(self.lines) <= DISTINCT else [self.lines[0], self.lines[-1]]
 
 
 def chart(figure: dict[str, Any]) -> Chart:
@@ -113,10 +121,16 @@ def linear(values: Sequence[float], *, tight: bool = False) -> Axis:
 
 
 def logarithmic(values: Sequence[float]) -> Axis:
-    """Return a logarithmic axis from one power of ten to another."""
-    first, last = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    every = math.ceil((last - first) / _GAPS)
-    return Axis(10.0**first, 10.0**last, [10.0**power for power in range(first, last + 1, every)], log=True)
+    """Return a logarithmic axis between round numbers, with ticks at powers of ten or nearer."""
+    low, high = min(values), max(values)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    rounds = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    first = max(number for number in rounds if number <= low * (1 + 1e-9))
+    last = min(number for number in rounds if number >= high * (1 - 1e-9))
+    within = [number for number in rounds if first <= number <= last]
+    tens = [number for number in within if number in rounds[::3]]
+    ticks = tens if len(tens) >= _FEWEST else within
+    return Axis(first, last, ticks[:: math.ceil((len(ticks) - 1) / _GAPS)], log=True)
 
 
 def beside(rows: Sequence[dict[str, Any]]) -> Axis:
@@ -154,7 +168,8 @@ def _step(least: float) -> float:
 def _line(one: dict[str, Any], number: int, count: int, x: Axis, y: Axis) -> Line:
     places = [(_across(x, step), _up(y, value)) for step, value in thinned(one["points"])]
     path = "M" + "L".join(f"{across:.1f} {up:.1f}" for across, up in places)
-    return Line(one["name"], path, places[-1], number, number / max(count - 1, 1))
+    style = f"s{number}" if count <= DISTINCT else "shade"
+    return Line(one["name"], path, places[-1], style, round(number / max(count - 1, 1), 2))
 
 
 def _across(axis: Axis, value: float) -> float:

@@ -54,7 +54,10 @@ def _split(name: str, found: Sequence[Run], registry: Registry, budget: int) -> 
     errors = {clip: total(a.edits for a in said).errors for clip, said in answers.items()}
     worst = [clip for clip in sorted(errors, key=lambda clip: (-errors[clip], clip)) if errors[clip]][:WORST]
     first = next(run for run in found if run.metrics and run.split(name))
-    heard, silent = sounds(first, name, worst, registry, budget) if budget and worst else ({}, None)
+    heard: dict[str, str] = {}
+    silent = f"The sounds are not in here; `{first.command('report')}` puts them in."
+    if budget:
+        heard, silent = sounds(first, name, worst, registry, budget)
     return {
         "split": name,
         "metric": first.metrics[0].name,
@@ -63,7 +66,7 @@ def _split(name: str, found: Sequence[Run], registry: Registry, budget: int) -> 
         "clips": len(errors),
         "errors": sum(errors[clip] for clip in worst),
         "all_errors": sum(errors.values()),
-        "silent": silent,
+        "silent": silent if worst else "",
         "worst": [_clip(clip, answers[clip], heard.get(clip)) for clip in worst],
     }
 
@@ -106,4 +109,3 @@ def _answer(one: Answer) -> dict[str, Any]:
         "pieces": None if pieces is None else pieces[:_PIECES],
         "hidden": len((pieces or [])[_PIECES:]),
     }
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -74,7 +75,7 @@ def _by_duration(run: Run, rows: Judged) -> Iterator[dict[str, Any]]:
     ordered = sorted(rows, key=lambda row: row[0].seconds)
     groups = max(1, min(_GROUPS, len(ordered) // _FEWEST))
     edges = [round(number * len(ordered) / groups) for number in range(groups + 1)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         group = ordered[start:end]
         if not group:
             continue

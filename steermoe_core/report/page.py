@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from steermoe_core.errors import CheckpointError, UsageError
 from steermoe_core.report import wording
@@ -29,13 +30,30 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
+def report(paths: Sequence[Path], registry: Registry, place: Path, *, audio: bool = True) -> None:
+    """Write the page about some runs; it appears whole or not at all, and is the same for the same runs.
+
+    :param audio: whether to embed sounds, which takes reading the data.
+    :raises SteermoeError: a folder is none of a run or cannot be read, or the page cannot be written.
+    """
+    html = page(contents(paths, registry, audio=audio))
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_text(place, html)
+    except (OSError, CheckpointError) as error:
+        cause = error.__cause__ or error
+        reason = getattr(cause, "strerror", None) or cause
+        msg = f"the report cannot be written to {place} ({reason}); choose another place with --out"
+        raise UsageError(msg) from None
+
+
 def contents(paths: Sequence[Path], registry: Registry, *, audio: bool = True) -> dict[str, Any]:
     """Return all that a report of some runs says, section by section, as plain values.
 
     Each section has `missing`, a sentence where the runs have nothing to say there, and `commands`, which
     make its figures again.
 
-    :param audio: whether to embed sounds, which takes reading the data.
+    :param audio: whether to embed sounds.
     :raises SteermoeError: a folder is none of a run, or cannot be read.
     """
     found = runs(paths, registry)
@@ -58,28 +76,18 @@ def contents(paths: Sequence[Path], registry: Registry, *, audio: bool = True) -
 
 def page(said: dict[str, Any]) -> str:
     """Return the HTML of what `contents` returns; texts of models and people are escaped."""
-    environment = Environment(
+    return _template().render(said, parts=said)
+
+
+@cache
+def _template() -> Template:
+    jinja = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.globals.update(chart=chart, around=around, beside=beside, distinct=DISTINCT)
-    environment.filters.update(wording.FILTERS)
-    return environment.get_template("page.html").render(said, parts=said)
-
-
-def write(path: Path, html: str) -> None:
-    """Write the page; it appears whole or not at all.
-
-    :raises UsageError: it cannot be written there.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, html)
-    except (OSError, CheckpointError) as error:
-        cause = error.__cause__ or error
-        reason = getattr(cause, "strerror", None) or cause
-        msg = f"the report cannot be written to {path} ({reason}); choose another place with --out"
-        raise UsageError(msg) from None
+    jinja.globals.update(chart=chart, around=around, beside=beside, distinct=DISTINCT)
+    jinja.filters.update(wording.FILTERS)
+    return jinja.get_template("page.html")

@@ -30,7 +30,7 @@ _FORMATS = (("audio/flac", "FLAC", "PCM_16"), ("audio/ogg", "OGG", "VORBIS"))
 
 def sounds(
     run: Run, split: str, names: Sequence[str], registry: Registry, budget: int
-) -> tuple[dict[str, str], str | None]:
+) -> tuple[dict[str, str], str]:
     """Return data URIs of clips by id, and why some are missing; nothing is fetched from a hub for it.
 
     :param names: ids of the clips.
@@ -45,20 +45,22 @@ def sounds(
     except (SteermoeError, OSError) as error:
         return {}, f"The audio is not on this machine ({error})."
     by_id = {example.id: example for example in examples}
-    found = dict(_written([by_id[name] for name in names if name in by_id], budget // max(len(names), 1)))
+    found = dict(_written([by_id[name] for name in names if name in by_id], budget))
     if len(found) == len(names):
-        return found, None
+        return found, ""
     return found, f"{len(names) - len(found)} of {len(names)} clips cannot be played: missing or too long."
 
 
-def _written(examples: Sequence[Example], most: int) -> Iterator[tuple[str, str]]:
-    for example in examples:
+def _written(examples: Sequence[Example], budget: int) -> Iterator[tuple[str, str]]:
+    """Yield the sounds, the shortest first, so that what they leave of their share is for the longer ones."""
+    ordered = sorted(examples, key=lambda example: example.seconds)
+    for number, example in enumerate(ordered):
         try:
             samples = load(example.audio, round(RATE / example.speed))
         except DataError:
             continue
-        uri = _uri(samples, most)
-        if uri:
+        if uri := _uri(samples, budget // (len(ordered) - number)):
+            budget -= len(uri)
             yield example.id, uri
 
 

@@ -21,10 +21,11 @@ _STEERING = (
 
 
 def training(found: Sequence[Run]) -> dict[str, Any]:
-    """Return the figures that all runs share, then those of each run."""
-    groups = [{"run": None, "figures": list(_shared(found))}]
-    groups += [{"run": run.name, "figures": list(_own(run))} for run in found]
-    groups = [group for group in groups if group["figures"]]
+    """Return the figures that all runs share, then those of each run; of one run, all together."""
+    shared, own = list(_shared(found)), [(run.name, list(_own(run))) for run in found]
+    if len(found) == 1:
+        shared, own = [*shared, *own[0][1]], []
+    groups = [{"run": name, "figures": figures} for name, figures in [(None, shared), *own] if figures]
     return {
         "groups": groups,
         "missing": None if groups else "No step has been logged yet.",
@@ -43,8 +44,6 @@ def _shared(found: Sequence[Run]) -> Iterator[dict[str, Any]]:
     for metric in metrics:
         values = {run.name: _points(run.journal, _validation(metric)) for run in found}
         yield from _figure(f"Validation {metric.upper()}", "on clips that are not trained on", values)
-    paces = {run.name: _points(run.journal, lambda line: line.get("seconds_per_step")) for run in found}
-    yield from _figure("Pace", "seconds a step", paces)
 
 
 def _own(run: Run) -> Iterator[dict[str, Any]]:
@@ -59,6 +58,8 @@ def _own(run: Run) -> Iterator[dict[str, Any]]:
         yield from _figure(title, unit, lines, _uniform(run.journal) if key == "entropy" else None)
     lora = _adapted(run.journal)
     yield from _figure("Size of the low-rank change", "norm, beside that of the matrix", lora)
+    pace = _points(run.journal, lambda line: line.get("seconds_per_step"))
+    yield from _figure("Pace", "seconds a step", {run.name: pace})
 
 
 def _figure(
