@@ -59,12 +59,13 @@ def _split(name: str, judged: Sequence[tuple[Run, Judged]]) -> dict[str, Any]:
 
 
 def _kinds(run: Run, rows: Judged) -> dict[str, Any]:
-    counts = attrs.asdict(total(edits for _, edits in rows))
+    counts = total(edits for _, edits in rows)
     stops = Counter(prediction.stop for prediction, _ in rows)
     return {
         "run": run.name,
         "whole": run.metrics[0].higher_is_better,
-        **counts,
+        **attrs.asdict(counts),
+        "errors": counts.errors,
         "ended": stops["eos"],
         "limit": stops["limit"],
     }
