@@ -102,6 +102,7 @@ CALLS = {
     "config": Command("tiny.toml --json", "odd.toml"),
     "evaluate": Command("{run} --json", "{odd} {again}", builds=True),
     "results": Command("{run} --json", "{odd}"),
+    "report": Command("{run} --json", "{odd} --json"),
     "transcribe": Command("{run} hello.wav --json", "{odd} hello.wav", builds=True),
     "push": Command("{run} me/it --dry-run", "{odd} me/it --dry-run"),
     "describe": Command("adapter none --json", "encoder odd", names=True),

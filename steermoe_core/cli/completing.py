@@ -251,6 +251,7 @@ _OF = {
     ("check-plugin", "only"): _only,
     ("check-plugin", "set"): _nothing,
     ("transcribe", "sounds"): _shell(_FILES),
+    ("report", "out"): _shell(_FILES),
     ("schema", "output"): _shell(_FILES),
     ("evaluate", "split"): _splits,
     ("results", "split"): _splits,

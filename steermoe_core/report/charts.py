@@ -85,7 +85,7 @@ def chart(figure: dict[str, Any]) -> Chart:
     series, mark = figure["series"], figure["mark"]
     points = [point for one in series for point in one["points"]]
     heights = [y for _, y in points] + ([mark["value"]] if mark else [])
-    x, y = linear([x for x, _ in points], tight=True), fitting(heights)
+    x, y = linear([x for x, _ in points], tight=True), (fitting if figure["log"] else linear)(heights)
     return Chart(
         lines=[_line(one, number, len(series), x, y) for number, one in enumerate(series)],
         across=[(_across(x, tick), _figure(tick)) for tick in x.ticks],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.config.toml import dumps
@@ -35,7 +36,7 @@ def environment(found: Sequence[Run]) -> dict[str, Any]:
         "runs": [run.name for run in found],
         "rows": rows,
         "missing": None if rows else "The run has no lock.json yet.",
-        "commands": [f"cat {run.folder.lock}" for run in found if run.lock],
+        "commands": [shlex.join(["cat", str(run.folder.lock)]) for run in found if run.lock],
     }
 
 

@@ -39,7 +39,7 @@ def training(found: Sequence[Run]) -> dict[str, Any]:
 
 def _shared(found: Sequence[Run]) -> Iterator[dict[str, Any]]:
     losses = {run.name: _points(run.journal, lambda line: line.get("loss")) for run in found}
-    yield from _figure("Loss", "mean over answer tokens", losses)
+    yield from _figure("Loss", "mean over answer tokens", losses, log=True)
     metrics = dict.fromkeys(m for run in found for line in run.journal for m in line.get("validation", {}))
     for metric in metrics:
         values = {run.name: _points(run.journal, _validation(metric)) for run in found}
@@ -47,34 +47,46 @@ def _shared(found: Sequence[Run]) -> Iterator[dict[str, Any]]:
 
 
 def _own(run: Run) -> Iterator[dict[str, Any]]:
-    for key, title, unit in (
-        ("learning_rate", "Learning rate", "by group of parameters"),
-        ("gradient_norm", "Gradient norm", "by group, before clipping"),
-    ):
-        names = dict.fromkeys(name for line in run.journal for name in line.get(key, {}))
-        yield from _figure(title, unit, {name: _points(run.journal, _of(key, name)) for name in names})
+    yield from _figure("Learning rate", "by group of parameters", _groups(run, "learning_rate"))
+    yield from _figure("Gradient norm", "by group, before clipping", _groups(run, "gradient_norm"), log=True)
     for key, title, unit in _STEERING:
         lines = {f"layer {layer}": points for layer, points in _layers(run.journal, key)}
-        yield from _figure(title, unit, lines, _uniform(run.journal) if key == "entropy" else None)
+        mark = _uniform(run.journal) if key == "entropy" else None
+        yield from _figure(title, unit, lines, log=key == "relative_norm", mark=mark)
     lora = _adapted(run.journal)
-    yield from _figure("Size of the low-rank change", "norm, beside that of the matrix", lora)
+    yield from _figure("Size of the low-rank change", "norm, beside that of the matrix", lora, log=True)
     pace = _points(run.journal, lambda line: line.get("seconds_per_step"))
     yield from _figure("Pace", "seconds a step", {run.name: pace})
 
 
 def _figure(
-    title: str, unit: str, series: dict[str, list[list[float]]], mark: dict[str, Any] | None = None
+    title: str,
+    unit: str,
+    series: dict[str, list[list[float]]],
+    *,
+    log: bool = False,
+    mark: dict[str, Any] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield a figure, if there is anything to draw."""
+    """Yield a figure, if there is anything to draw.
+
+    :param log: whether its axis is logarithmic where its values are of several orders of magnitude.
+    :param mark: a value to compare with.
+    """
     lines = [{"name": name, "points": points} for name, points in series.items() if points]
     if lines:
-        yield {"title": title, "unit": unit, "series": lines, "mark": mark}
+        yield {"title": title, "unit": unit, "series": lines, "log": log, "mark": mark}
 
 
 def _points(journal: Iterable[Line], value: Callable[[Line], Any]) -> list[list[float]]:
     """Return the pairs of step and value, where a line has a finite one."""
     pairs = ([line["step"], value(line)] for line in journal)
     return [pair for pair in pairs if isinstance(pair[1], (int, float)) and math.isfinite(pair[1])]
+
+
+def _groups(run: Run, key: str) -> dict[str, list[list[float]]]:
+    """Return the points of each group of parameters."""
+    names = dict.fromkeys(name for line in run.journal for name in line.get(key, {}))
+    return {name: _points(run.journal, _of(key, name)) for name in names}
 
 
 def _of(key: str, name: str) -> Callable[[Line], Any]:

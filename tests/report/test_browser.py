@@ -25,8 +25,8 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
 )  # fmt: skip
 #: A browser's own window is never as narrow as a phone; a frame can be.
-FRAME = """<!doctype html><body style="margin:0"><iframe srcdoc="{page}" style="width:{width}px;height:800px;border:0">
-</iframe><script>onload = () => {{
+FRAME = """<!doctype html><body style="margin:0">
+<iframe srcdoc="{page}" style="width:{width}px;height:800px;border:0"></iframe><script>onload = () => {{
   const one = document.querySelector("iframe").contentDocument;
   one.querySelectorAll("details").forEach(details => {{ details.open = true }});
   document.body.dataset.found = one.documentElement.scrollWidth + " of " + one.documentElement.clientWidth;

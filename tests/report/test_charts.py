@@ -29,7 +29,13 @@ values = st.lists(st.floats(-1e6, 1e6).filter(lambda x: x == 0 or abs(x) > 1e-6)
 def figure(*series: list[list[float]], mark: float | None = None) -> dict[str, Any]:
     """Return a figure as `training` makes it."""
     lines = [{"name": f"line {number}", "points": points} for number, points in enumerate(series)]
-    return {"title": "t", "unit": "u", "series": lines, "mark": mark and {"name": "m", "value": mark}}
+    return {
+        "title": "t",
+        "unit": "u",
+        "series": lines,
+        "log": True,
+        "mark": mark and {"name": "m", "value": mark},
+    }
 
 
 @given(values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,10 +17,10 @@ from tests.report.shelf import ANSWERS, CERTIFICATES, ROUTING, layers, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.report.shelf import Shelf
 
+ROOT = Path(__file__).parents[2]
 HOSTILE = "<script>alert('&amp;')</script> \"quoted\" <img src=x onerror=alert(1)>"
 SECTIONS = (
     "scores", "differences", "training", "clips", "lengths", "answers", "routing", "certificates", "settings",
@@ -137,6 +138,21 @@ def test_no_figure_is_made_up(full: Path) -> None:
         written = set(re.findall(r"\d[\d.,]*\d|\d", told))
         assert written
         assert written <= known, section
+
+
+def test_the_command_behind_each_figure_is_documented(full: Path, shelf: Shelf) -> None:
+    """What the page offers to make its figures again stands in the guide."""
+    guide = (ROOT / "docs" / "how-to" / "read-the-report.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"`((?:steermoe|cat) [^`]*)`", guide))
+    runs = [full, shelf.run("second")]
+
+    said = contents(runs, load_registry(), audio=False)
+
+    commands = [command for id in ("overview", *SECTIONS) for command in said[id]["commands"]]
+    for run in runs:
+        commands = [command.replace(str(run), "RUN") for command in commands]
+    assert all(said[id]["commands"] for id in SECTIONS)
+    assert {command.replace("--split dev", "--split SPLIT") for command in commands} <= documented
 
 
 def numbers(run: Path) -> Iterator[float]:
