@@ -148,10 +148,10 @@ def test_the_command_behind_each_figure_is_documented(full: Path, shelf: Shelf) 
 
     said = contents(runs, load_registry(), audio=False)
 
-    commands = [command for id in ("overview", *SECTIONS) for command in said[id]["commands"]]
+    commands = [command for name in ("overview", *SECTIONS) for command in said[name]["commands"]]
     for run in runs:
         commands = [command.replace(str(run), "RUN") for command in commands]
-    assert all(said[id]["commands"] for id in SECTIONS)
+    assert all(said[name]["commands"] for name in SECTIONS)
     assert {command.replace("--split dev", "--split SPLIT") for command in commands} <= documented
 
 
