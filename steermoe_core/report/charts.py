@@ -140,10 +140,13 @@ def beside(rows: Sequence[dict[str, Any]]) -> Axis:
     return linear([0.0, *ends, *(value for value in middles if value is not None)])
 
 
-def around(rows: Sequence[dict[str, Any]]) -> Axis:
-    """Return one axis with zero in the middle for differences."""
+def around(rows: Sequence[dict[str, Any]], key: str) -> Axis:
+    """Return one axis with zero in the middle for differences.
+
+    :param key: of the difference in a row.
+    """
     ends = [abs(end) for row in rows for end in (row.get("interval") or {}).values()]
-    furthest = max([*ends, *(abs(row["value"]) for row in rows)], default=0.0) or 1.0
+    furthest = max([*ends, *(abs(row[key]) for row in rows)], default=0.0) or 1.0
     return linear([-furthest, furthest])
 
 

@@ -8,13 +8,13 @@ import attrs
 
 from steermoe_core.evaluate.metrics import total
 from steermoe_core.report.alignment import aligned
-from steermoe_core.report.runs import splits
+from steermoe_core.report.runs import judged, splits
 from steermoe_core.report.sounds import sounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from steermoe_core.evaluate.metrics import Edits, Metric
+    from steermoe_core.evaluate.metrics import Edits
     from steermoe_core.evaluate.prediction import Prediction
     from steermoe_core.plugins import Registry
     from steermoe_core.report.runs import Run
@@ -30,7 +30,6 @@ class Answer:
     """What a run said to a clip, and how far off that is."""
 
     run: Run
-    metric: Metric
     prediction: Prediction
     edits: Edits
 
@@ -40,7 +39,7 @@ def clips(found: Sequence[Run], registry: Registry, *, audio: bool = True) -> di
 
     :param audio: whether to embed what can be heard of them.
     """
-    names = [name for name in splits(found) if any(run.metrics and run.split(name) for run in found)]
+    names = [name for name in splits(found) if judged(found, name)]
     budget = SOUNDS // len(names) if names and audio else 0
     return {
         "splits": [_split(name, found, registry, budget) for name in names],
@@ -53,7 +52,7 @@ def _split(name: str, found: Sequence[Run], registry: Registry, budget: int) -> 
     answers = _answers(name, found)
     errors = {clip: total(a.edits for a in said).errors for clip, said in answers.items()}
     worst = [clip for clip in sorted(errors, key=lambda clip: (-errors[clip], clip)) if errors[clip]][:WORST]
-    first = next(run for run in found if run.metrics and run.split(name))
+    first, _ = judged(found, name)[0]
     heard: dict[str, str] = {}
     silent = f"The sounds are not in here; `{first.command('report')}` puts them in."
     if budget:
@@ -74,12 +73,9 @@ def _split(name: str, found: Sequence[Run], registry: Registry, budget: int) -> 
 def _answers(name: str, found: Sequence[Run]) -> dict[str, list[Answer]]:
     """Return what all runs said to each clip of a split, judged by each run's first metric."""
     answers: dict[str, list[Answer]] = {}
-    for run in found:
-        split = run.split(name)
-        for prediction in split.predictions if split and run.metrics else ():
-            metric = run.metrics[0]
-            answer = Answer(run, metric, prediction, metric.edits(prediction))
-            answers.setdefault(prediction.id, []).append(answer)
+    for run, rows in judged(found, name):
+        for prediction, edits in rows:
+            answers.setdefault(prediction.id, []).append(Answer(run, prediction, edits))
     return answers
 
 
@@ -97,7 +93,7 @@ def _clip(clip: str, said: Sequence[Answer], sound: str | None) -> dict[str, Any
 
 
 def _answer(one: Answer) -> dict[str, Any]:
-    units = one.metric.units(one.prediction)
+    units = one.run.metrics[0].units(one.prediction)
     pieces = None if units is None else aligned(units)
     return {
         "run": one.run.name,

@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.evaluate.metrics import rate, total
-from steermoe_core.report.runs import splits
+from steermoe_core.report.runs import judged, splits
 from steermoe_core.run.overview import histogram
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from steermoe_core.evaluate.metrics import Edits
-    from steermoe_core.evaluate.prediction import Prediction
-    from steermoe_core.report.runs import Run
-
-    Judged = list[tuple[Prediction, Edits]]
+    from steermoe_core.report.runs import Judged, Run
 
 #: Groups of clips of equal number, from the shortest to the longest, and the fewest clips of one.
 _GROUPS, _FEWEST = 5, 4
@@ -29,8 +25,7 @@ _MANY = 5
 
 def lengths(found: Sequence[Run]) -> dict[str, Any]:
     """Return how errors and durations lie in each split, by each run's first metric."""
-    named = [(name, list(_judged(name, found))) for name in splits(found)]
-    shown = [_split(name, judged) for name, judged in named if any(rows for _, rows in judged)]
+    shown = [_split(name, there) for name in splits(found) if (there := judged(found, name))]
     return {
         "splits": shown,
         "missing": None if shown else "No clip has been scored yet.",
@@ -38,23 +33,15 @@ def lengths(found: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def _judged(name: str, found: Sequence[Run]) -> Iterator[tuple[Run, Judged]]:
-    """Yield each run that has scores of a split by edits, with all of its clips."""
-    for run in found:
-        split = run.split(name)
-        if split and run.metrics:
-            yield run, [(prediction, run.metrics[0].edits(prediction)) for prediction in split.predictions]
-
-
-def _split(name: str, judged: Sequence[tuple[Run, Judged]]) -> dict[str, Any]:
-    _, first = judged[0]
+def _split(name: str, there: Sequence[tuple[Run, Judged]]) -> dict[str, Any]:
+    run, first = there[0]
     return {
         "split": name,
-        "metric": judged[0][0].metrics[0].name,
+        "metric": run.metrics[0].name,
         "durations": histogram([prediction.seconds for prediction, _ in first]),
-        "kinds": [_kinds(run, rows) for run, rows in judged],
-        "by_duration": [{"run": run.name, "groups": list(_by_duration(run, rows))} for run, rows in judged],
-        "by_clip": [{"run": run.name, "groups": list(_by_clip(rows))} for run, rows in judged],
+        "kinds": [_kinds(run, rows) for run, rows in there],
+        "by_duration": [{"run": run.name, "groups": list(_by_duration(run, rows))} for run, rows in there],
+        "by_clip": [{"run": run.name, "groups": list(_by_clip(rows))} for run, rows in there],
     }
 
 
@@ -78,8 +65,6 @@ def _by_duration(run: Run, rows: Judged) -> Iterator[dict[str, Any]]:
     edges = [round(number * len(ordered) / groups) for number in range(groups + 1)]
     for start, end in pairwise(edges):
         group = ordered[start:end]
-        if not group:
-            continue
         edits = [edits for _, edits in group]
         higher = run.metrics[0].higher_is_better
         yield {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from steermoe_core.errors import CheckpointError, UsageError
-from steermoe_core.report import wording
+from steermoe_core.report import bars, wording
 from steermoe_core.report.answers import answers
 from steermoe_core.report.charts import DISTINCT, around, beside, chart
 from steermoe_core.report.clips import clips
@@ -89,5 +89,6 @@ def _template() -> Template:
         undefined=StrictUndefined,
     )
     jinja.globals.update(chart=chart, around=around, beside=beside, distinct=DISTINCT)
+    jinja.globals.update(by_duration=bars.by_duration, by_clip=bars.by_clip, durations=bars.durations)
     jinja.filters.update(wording.FILTERS)
     return jinja.get_template("page.html")

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from steermoe_core.config.resolve import Resolved
-    from steermoe_core.evaluate.metrics import Metric
+    from steermoe_core.evaluate.metrics import Edits, Metric
     from steermoe_core.evaluate.prediction import Prediction
     from steermoe_core.plugins import Registry
+
+    Judged = list[tuple[Prediction, Edits]]
 
 
 @attrs.frozen(eq=False)
@@ -31,13 +33,13 @@ class Split:
     """What a run has in `evaluations/<split>/`.
 
     :param scores: scores.json.
-    :param predictions: the model's, in the order of the split.
+    :param judged: each prediction of the model, with its edits by the run's first metric; empty without one.
     :param routing: routing.json; empty where the routers were not looked into.
     """
 
     name: str
     scores: dict[str, Any]
-    predictions: list[Prediction]
+    judged: Judged
     routing: dict[str, Any]
 
 
@@ -96,23 +98,30 @@ def runs(paths: Sequence[Path], registry: Registry) -> list[Run]:
     return [_run(*one, registry) for one in zip(unique, folders, resolved, strict=True)]
 
 
+def judged(found: Sequence[Run], name: str) -> list[tuple[Run, Judged]]:
+    """Return the judged predictions of a split, of each run that has any."""
+    return [(run, split.judged) for run in found if (split := run.split(name)) and split.judged]
+
+
 def splits(found: Sequence[Run]) -> list[str]:
     """Return the names of all splits that have scores."""
     return list(dict.fromkeys(split.name for run in found for split in run.splits))
 
 
 def _run(name: str, folder: RunFolder, resolved: Resolved, registry: Registry) -> Run:
+    metrics = [registry.get("metric", one.name).build(one.config) for one in resolved.experiment.metrics]
+    scored = _scored(folder, list(resolved.experiment.data.eval))
     return Run(
         name=name,
         folder=folder,
         resolved=resolved,
-        metrics=[registry.get("metric", one.name).build(one.config) for one in resolved.experiment.metrics],
+        metrics=metrics,
         status=folder.status,
         card=read_card(folder.adapter) if folder.adapter.is_dir() else {},
         lock=_json(folder.lock),
         certificates=_json(folder.path / "certificates.json"),
         journal=list(Journal(folder.metrics).read()),
-        splits=[_split(path.parent) for path in _scored(folder, list(resolved.experiment.data.eval))],
+        splits=[_split(path.parent, metrics) for path in scored],
     )
 
 
@@ -123,11 +132,12 @@ def _scored(folder: RunFolder, order: Sequence[str]) -> list[Path]:
     return sorted(found, key=lambda path: (places.get(path.parent.name, len(places)), path.parent.name))
 
 
-def _split(folder: Path) -> Split:
+def _split(folder: Path, metrics: Sequence[Metric]) -> Split:
+    predictions = read(folder / "predictions.jsonl")
     return Split(
         name=folder.name,
         scores=_json(folder / "scores.json"),
-        predictions=read(folder / "predictions.jsonl"),
+        judged=[(one, metric.edits(one)) for metric in metrics[:1] for one in predictions],
         routing=_json(folder / "routing.json"),
     )
 

@@ -79,8 +79,8 @@ def test_axes_of_scores_and_differences() -> None:
     """Scores from zero to whatever is furthest; differences with zero in the middle."""
     row = {"value": 0.4, "interval": {"low": 0.3, "high": 1.7}, "controls": {"no-audio": None}}
     assert (beside([row]).low, beside([row]).share(1.7)) == (0.0, pytest.approx(0.85))
-    assert around([{"value": -0.3, "interval": None}]).share(0.0) == 0.5
-    assert around([{"value": 0.0, "interval": None}]).share(0.0) == 0.5
+    assert around([{"value": -0.3, "interval": None}], "value").share(0.0) == 0.5
+    assert around([{"change": 0.0, "interval": None}], "change").share(0.0) == 0.5
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=2000))
