@@ -14,7 +14,7 @@ from steermoe_core.report.sounds import sounds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from steermoe_core.evaluate.metrics import Edits
+    from steermoe_core.evaluate.metrics import Edits, Units
     from steermoe_core.evaluate.prediction import Prediction
     from steermoe_core.plugins import Registry
     from steermoe_core.report.runs import Run
@@ -43,6 +43,7 @@ def clips(found: Sequence[Run], registry: Registry, *, audio: bool = True) -> di
     budget = SOUNDS // len(names) if names and audio else 0
     return {
         "splits": [_split(name, found, registry, budget) for name in names],
+        "aligned": any(_units(run, rows[0][0]) for name in names for run, rows in judged(found, name)),
         "missing": None if names else "No clip has been scored yet.",
         "commands": [run.command("report", again=["--json"]) for run in found if run.splits],
     }
@@ -93,7 +94,7 @@ def _clip(clip: str, said: Sequence[Answer], sound: str | None) -> dict[str, Any
 
 
 def _answer(one: Answer) -> dict[str, Any]:
-    units = one.run.metrics[0].units(one.prediction)
+    units = _units(one.run, one.prediction)
     pieces = None if units is None else aligned(units)
     return {
         "run": one.run.name,
@@ -105,3 +106,7 @@ def _answer(one: Answer) -> dict[str, Any]:
         "pieces": None if pieces is None else pieces[:_PIECES],
         "hidden": len((pieces or [])[_PIECES:]),
     }
+
+
+def _units(run: Run, prediction: Prediction) -> Units | None:
+    return run.metrics[0].units(prediction)

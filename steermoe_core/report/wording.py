@@ -14,7 +14,10 @@ def figure(value: float | None, places: int = 3) -> str:
 
 def signed(value: float | None, places: int = 3) -> str:
     """Return a difference with its sign, a true minus."""
-    return "–" if value is None else f"{value:+.{places}f}".replace("-", "−")
+    if value is None:
+        return "–"
+    rounded = round(value, places) + 0.0  # no minus before a zero
+    return f"{rounded:+.{places}f}".replace("-", "−")
 
 
 def count(value: int | None) -> str:

@@ -13,7 +13,7 @@ from steermoe_core.report.wording import FILTERS
         ("figure", [0.12345], "0.123"),
         ("figure", [None], "–"),
         ("signed", [-0.05], "−0.050"),
-        ("signed", [0.0], "+0.000"),
+        ("signed", [-0.0001], "+0.000"),
         ("count", [1234567], "1,234,567"),
         ("several", [1, "clip"], "1 clip"),
         ("several", [2, "clip"], "2 clips"),
