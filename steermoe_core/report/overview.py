@@ -19,9 +19,15 @@ def overview(found: Sequence[Run]) -> dict[str, Any]:
     return {
         "cards": [_card(run) for run in found],
         "missing": None,
-        "commands": [run.command("results") for run in found if run.splits and run.card]
-        + [run.command("run", file="experiment.toml") for run in found if not (run.splits and run.card)],
+        "commands": [run.command("results") if run.splits and run.card else _on(run) for run in found],
     }
+
+
+def _on(run: Run) -> str:
+    """Return the command that goes on with a run."""
+    place = run.folder.path.parent
+    elsewhere = [] if str(place) == "runs" else ["--runs", str(place)]
+    return run.command("run", file="experiment.toml", again=elsewhere)
 
 
 def _card(run: Run) -> dict[str, Any]:

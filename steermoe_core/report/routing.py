@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 
     from steermoe_core.report.runs import Run, Split
 
+#: What is shown of a layer; a plugin's adapter may have other statistics.
+_KEYS = {"layer", "load", "entropy", "effective", "dead"}
+
 
 def routing(found: Sequence[Run]) -> dict[str, Any]:
     """Return the use of experts in each split of each run that has any."""
@@ -21,7 +24,8 @@ def routing(found: Sequence[Run]) -> dict[str, Any]:
 
 
 def _maps(run: Run, split: Split) -> Iterator[dict[str, Any]]:
-    layers = split.routing.get("layers") or split.scores.get("steering") or []
+    found = split.routing.get("layers") or split.scores.get("steering") or []
+    layers = [layer for layer in found if layer.keys() >= _KEYS]
     if layers:
         yield {
             "run": run.name,

@@ -34,32 +34,42 @@ def scores(found: Sequence[Run]) -> dict[str, Any]:
 def differences(found: Sequence[Run], registry: Registry) -> dict[str, Any]:
     """Return the paired differences of each run to the first, clip by clip; seeds are merged."""
     scored = [run for run in found if run.splits and run.card]
-    base: list[Run] = []
-    rows: list[dict[str, Any]] = []
-    missing = "" if len(scored) > 1 else "There are no two runs with scores."
-    if not missing:
-        try:
-            base = _base(scored, registry)
-            paths = [[run.folder.path for run in some_runs] for some_runs in (scored, base)]
-            rows = list(_rows(table(paths[0], registry, paths[1]), scored))
-            missing = "" if rows else "The runs differ in nothing but their seeds."
-        except SteermoeError as error:  # scored on other clips, or predictions are missing
-            missing = f"The runs cannot be compared: {error}."
-    words = [*(str(run.folder.path) for run in scored)]
-    words += [word for run in base for word in ("--against", str(run.folder.path))]
+    if len(scored) < 2:  # noqa: PLR2004 - a difference takes two
+        return _none("There are no two runs with scores.")
+    try:
+        base = _base(scored, registry)
+        rows = list(_rows(table(_paths(scored), registry, _paths(base)), scored))
+    except SteermoeError as error:  # scored on other clips, or predictions are missing
+        return _none(f"The runs cannot be compared: {error}.")
+    if not rows:
+        return _none("The runs differ in nothing but their seeds.")
+    against = [word for path in _paths(base) for word in ("--against", str(path))]
     return {
-        "against": _named([str(run.folder.path) for run in base], scored),
+        "against": _named(base),
         "rows": rows,
-        "missing": missing or None,
-        "commands": [shlex.join(["steermoe", "results", *words])] if rows else [],
+        "missing": None,
+        "commands": [shlex.join(["steermoe", "results", *map(str, _paths(scored)), *against])],
     }
+
+
+def _none(why: str) -> dict[str, Any]:
+    return {"against": "", "rows": [], "missing": why, "commands": []}
 
 
 def _base(scored: Sequence[Run], registry: Registry) -> list[Run]:
     """Return the first run with those that differ from it in nothing but the seed."""
-    first = groups([run.folder.path for run in scored], registry)[0]
-    paths = {folder.path for folder in first.folders}
-    return [run for run in scored if run.folder.path.resolve() in paths]
+    first = groups(_paths(scored), registry)[0]
+    return _at([folder.path for folder in first.folders], scored)
+
+
+def _paths(some_runs: Sequence[Run]) -> list[Path]:
+    return [run.folder.path for run in some_runs]
+
+
+def _at(paths: Sequence[str | Path], scored: Sequence[Run]) -> list[Run]:
+    """Return the runs whose folders these are."""
+    there = {Path(path).resolve() for path in paths}
+    return [run for run in scored if run.folder.path.resolve() in there]
 
 
 def _tables(name: str, found: Sequence[Run]) -> Iterator[dict[str, Any]]:
@@ -104,7 +114,7 @@ def _rows(found: Sequence[dict[str, Any]], scored: Sequence[Run]) -> Iterator[di
         for metric, score in row["metrics"].items():
             if "against" in score:
                 yield {
-                    "run": _named(row["runs"], scored),
+                    "run": _named(_at(row["runs"], scored)),
                     "split": row["split"],
                     "metric": metric,
                     "clips": row["clips"],
@@ -112,11 +122,9 @@ def _rows(found: Sequence[dict[str, Any]], scored: Sequence[Run]) -> Iterator[di
                 }
 
 
-def _named(paths: Sequence[str], scored: Sequence[Run]) -> str:
+def _named(merged: Sequence[Run]) -> str:
     """Return what one run is called, or several that differ in their seed."""
-    there = {Path(path).resolve() for path in paths}
-    merged = [run for run in scored if run.folder.path.resolve() in there]
     if len(merged) == 1:
         return merged[0].name
     about = [run.resolved.experiment.experiment for run in merged]
-    return f"{about[0].name} (seeds {', '.join(str(one.seed) for one in about)})" if about else ""
+    return f"{about[0].name} (seeds {', '.join(str(one.seed) for one in about)})"

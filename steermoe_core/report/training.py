@@ -99,16 +99,17 @@ def _validation(metric: str) -> Callable[[Line], Any]:
 
 def _layers(journal: Iterable[Line], key: str) -> Iterator[tuple[Any, list[list[float]]]]:
     """Yield each steered layer with its points."""
-    found: dict[Any, list[list[float]]] = {}
+    found: dict[Any, list[Line]] = {}
     for line in journal:
         for layer in line.get("steering") or ():
-            found.setdefault(layer["layer"], []).append([line["step"], layer[key]])
-    yield from found.items()
+            found.setdefault(layer["layer"], []).append({**layer, "step": line["step"]})
+    for layer, lines in found.items():
+        yield layer, _points(lines, lambda line: line.get(key))
 
 
 def _uniform(journal: Iterable[Line]) -> dict[str, Any] | None:
     """Return the entropy of gates that are all equal: what a router that chooses nothing has."""
-    sizes = (len(layer["load"]) for line in journal for layer in line.get("steering") or ())
+    sizes = (len(layer.get("load", ())) for line in journal for layer in line.get("steering") or ())
     experts = next(sizes, 0)
     if not experts:
         return None
