@@ -103,6 +103,7 @@ CALLS = {
     "evaluate": Command("{run} --json", "{odd} {again}", builds=True),
     "score": Command("{run} --json", "{odd}"),
     "results": Command("{run} --json", "{odd}"),
+    "report": Command("{run} --json", "{odd} --json"),
     "transcribe": Command("{run} hello.wav --json", "{odd} hello.wav", builds=True),
     "ask": Command("{run} hello.wav 'what is it ?' --json", "{odd} hello.wav 'what is it ?'", builds=True),
     "push": Command("{run} me/it --dry-run", "{odd} me/it --dry-run"),

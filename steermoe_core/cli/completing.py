@@ -252,6 +252,7 @@ _OF = {
     ("check-plugin", "set"): _nothing,
     ("transcribe", "sounds"): _shell(_FILES),
     ("ask", "sounds"): _shell(_FILES),
+    ("report", "out"): _shell(_FILES),
     ("schema", "output"): _shell(_FILES),
     ("evaluate", "split"): _splits,
     ("score", "split"): _splits,

@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": "score a trained run again",
     "score": "score a run again from its answers alone, by its own rules or by others; no model is loaded",
     "results": "one table over finished runs, seeds merged, differences with their intervals",
+    "report": "one page about runs: scores, curves, the worst clips to listen to, routing, settings",
     "transcribe": "write down what is said in recordings: text, JSON or subtitles",
     "ask": "ask questions about sounds",
     "push": "put a run's adapter on the Hugging Face hub, with a page made from the run",

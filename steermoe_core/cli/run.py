@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from steermoe_core.cli.session import Session
+    from steermoe_core.run.execute import Run
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -43,7 +44,22 @@ def run(args: Namespace, session: Session) -> int:
             job.console.note(
                 f"{job.folder.path} is finished; change a setting for another run, or delete it to repeat it"
             )
+            folders.append(job.folder)
+            continue
         folders.append(job.execute())
+        if first():
+            _report(job)
     if first():
         print_results(folders, session.console, as_json=args.json)
     return 0
+
+
+def _report(job: Run) -> None:
+    """Write the page about a run, without the sounds: the run is done, whatever becomes of its page."""
+    from steermoe_core.errors import SteermoeError
+    from steermoe_core.report.page import report
+
+    try:
+        report([job.folder.path], job.registry, job.folder.report, audio=False)
+    except SteermoeError as error:
+        job.console.note(f"warning: {error}")

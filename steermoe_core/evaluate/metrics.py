@@ -51,6 +51,20 @@ class Edits:
         )
 
 
+@attrs.frozen
+class Units:
+    """What an error rate counts, in the order of the text.
+
+    :param reference: words or characters of the reference, in the form that is compared.
+    :param hypothesis: likewise of the answer.
+    :param between: what stands between two units of a text: a space, or nothing.
+    """
+
+    reference: Sequence[str]
+    hypothesis: Sequence[str]
+    between: str
+
+
 class Metric(ABC):
     """What a `metric` component builds.
 
@@ -66,6 +80,10 @@ class Metric(ABC):
     @abstractmethod
     def edits(self, prediction: Prediction) -> Edits:
         """Return the edits of one example; all zero where the metric does not judge it."""
+
+    def units(self, prediction: Prediction) -> Units | None:  # noqa: ARG002 - most have none
+        """Return what is aligned of one example; None where answers are judged as a whole."""
+        return None
 
     def details(self, predictions: Sequence[Prediction]) -> dict[str, Any]:  # noqa: ARG002 - most have none
         """Return what else is worth knowing of a split, as plain JSON values for scores.json."""
@@ -91,6 +109,11 @@ class Wer(Metric):
             return _joining(wanted.split(), said.split())
         return _edits(jiwer.process_words(wanted, said))
 
+    def units(self, prediction: Prediction) -> Units:
+        """Return the words of both sides."""
+        wanted, said = self.rule.normalise(prediction.reference), self.rule.normalise(prediction.hypothesis)
+        return Units(wanted.split(), said.split(), " ")
+
 
 class Cer(Metric):
     """Character error rate, named as the word error rate is; a space is a character where the rule has it."""
@@ -105,6 +128,11 @@ class Cer(Metric):
         """Return the character edits of one example."""
         wanted, said = self.rule.characters(prediction.reference), self.rule.characters(prediction.hypothesis)
         return _edits(jiwer.process_characters(wanted, said))
+
+    def units(self, prediction: Prediction) -> Units:
+        """Return the characters of both sides."""
+        wanted, said = self.rule.characters(prediction.reference), self.rule.characters(prediction.hypothesis)
+        return Units(list(wanted), list(said), "")
 
 
 class TokenAccuracy(Metric):

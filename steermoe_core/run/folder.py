@@ -2,7 +2,7 @@
 
     runs/<experiment name>-<8 hex of the resolved config>/
       experiment.toml  lock.json  status.json  metrics.jsonl
-      checkpoints/step-<n>/  adapter/  evaluations/<split>/
+      checkpoints/step-<n>/  adapter/  evaluations/<split>/  report/index.html
       .lock            while a process writes here: its number
 
 Files are written to another name and renamed, so none is ever seen half written.
@@ -40,6 +40,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.adapter = path / "adapter"
         self.evaluations = path / "evaluations"
+        self.report = path / "report" / "index.html"
 
     @classmethod
     def of(cls, resolved: Resolved, runs: Path) -> RunFolder:

@@ -36,12 +36,12 @@ def plan(resolved: Resolved, registry: Registry, runs: Path, *, seconds: float) 
     :param seconds: length of the clip whose way through the model is shown.
     :raises SetupError: the shapes of a model are not known on this machine.
     """
-    with _nothing_fetched(), placed(resolved.experiment, resolved.path, resolved.origins):
+    with nothing_fetched(), placed(resolved.experiment, resolved.path, resolved.origins):
         return _plan(resolved, registry, runs, seconds)
 
 
 @contextmanager
-def _nothing_fetched() -> Iterator[None]:
+def nothing_fetched() -> Iterator[None]:
     """Switch the hub's client to what it has in its cache, for models and data of every plugin."""
     from huggingface_hub import constants
 

@@ -44,6 +44,7 @@ class TestWhatARunLeaves:
             "lock.json",
             "status.json",
             "metrics.jsonl",
+            "report/index.html",
             *(f"checkpoints/step-{step}/{name}" for step in (4, 6) for name in CHECKPOINT),
             *(f"adapter/{name}" for name in ("adapter.json", "adapter.safetensors", "experiment.toml")),
             *(

@@ -1,0 +1,1 @@
+"""A run folder, or several, as one page to look at: read, put together, drawn."""

@@ -1,0 +1,82 @@
+"""The head of the page: what each run is, how far it came, and its first score."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from steermoe_core.run.results import ended
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from steermoe_core.component import Selection
+    from steermoe_core.report.runs import Run
+
+
+def overview(found: Sequence[Run]) -> dict[str, Any]:
+    """Return a card for each run."""
+    return {
+        "cards": [_card(run) for run in found],
+        "missing": None,
+        "commands": [run.command("results") if run.splits and run.card else _on(run) for run in found],
+    }
+
+
+def _on(run: Run) -> str:
+    """Return the command that goes on with a run."""
+    place = run.folder.path.parent
+    elsewhere = [] if str(place) == "runs" else ["--runs", str(place)]
+    return run.command("run", file="experiment.toml", again=elsewhere)
+
+
+def _card(run: Run) -> dict[str, Any]:
+    experiment, status = run.resolved.experiment, run.status
+    steps = [line["step"] for line in run.journal]
+    return {
+        "run": run.name,
+        "experiment": experiment.experiment.name,
+        "description": experiment.experiment.description,
+        "folder": str(run.folder.path),
+        "state": status.get("state", "not started"),
+        "error": status.get("error"),
+        "step": max([run.card.get("training", {}).get("steps", 0), status.get("step") or 0, *steps]),
+        "steps": experiment.train.steps,
+        "seed": experiment.experiment.seed,
+        "started": status.get("started"),
+        "seconds": _seconds(status),
+        "trained": run.card.get("trainable_parameters"),
+        "parts": dict(_parts(run)),
+        "notes": list(ended(run.card.get("training"))),
+        "headline": _headline(run),
+    }
+
+
+def _parts(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield what the model consists of, each part with its weights."""
+    experiment = run.resolved.experiment
+    for kind in ("encoder", "adapter", "projector", "decoder"):
+        selection: Selection = getattr(experiment, kind)
+        weights = getattr(selection.config, "weights", None)
+        yield kind, f"{selection.name} · {weights}" if weights else selection.name
+
+
+def _seconds(status: dict[str, Any]) -> float | None:
+    """Return how long a run took, or has taken so far; pauses between two starts are part of it."""
+    started, ended_at = status.get("started"), status.get("ended") or status.get("updated")
+    if not (started and ended_at):
+        return None
+    return (datetime.fromisoformat(ended_at) - datetime.fromisoformat(started)).total_seconds()
+
+
+def _headline(run: Run) -> dict[str, Any] | None:
+    """Return the first metric of the first split, with the same of each control."""
+    for split in run.splits:
+        for name, score in split.scores["metrics"].items():
+            controls = {
+                control: scores[name]["value"]
+                for control, scores in split.scores["controls"].items()
+                if name in scores
+            }
+            return {"split": split.name, "metric": name, "controls": controls, **score}
+    return None

@@ -1,0 +1,75 @@
+"""Clips of a split as sound that a page can play: mono, 16 kHz, inside the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING
+
+import soundfile
+
+from steermoe_core.data.audio import load
+from steermoe_core.errors import DataError, SteermoeError
+from steermoe_core.run.build import Builder
+from steermoe_core.run.plan import nothing_fetched
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from steermoe_core.data.example import Example
+    from steermoe_core.plugins import Registry
+    from steermoe_core.report.runs import Run
+
+RATE = 16_000
+#: Ways to write a sound, the truest first: every sample as the encoder heard it, or a fifth of the bytes.
+_FORMATS = (("audio/flac", "FLAC", "PCM_16"), ("audio/ogg", "OGG", "VORBIS"))
+
+
+def sounds(
+    run: Run, split: str, names: Sequence[str], registry: Registry, budget: int
+) -> tuple[dict[str, str], str]:
+    """Return data URIs of clips by id, and why some are missing; nothing is fetched from a hub for it.
+
+    :param names: ids of the clips.
+    :param budget: bytes that all of them together may take on the page.
+    """
+    source = run.resolved.experiment.data.eval.get(split)
+    if source is None:
+        return {}, f"The experiment no longer has the split {split}, so there is nothing to listen to."
+    try:
+        with nothing_fetched():
+            examples = Builder(run.resolved.experiment, registry).examples(source)
+    except (SteermoeError, OSError) as error:
+        return {}, f"The audio is not on this machine ({error})."
+    by_id = {example.id: example for example in examples}
+    found = dict(_written([by_id[name] for name in names if name in by_id], budget))
+    if len(found) == len(names):
+        return found, ""
+    return found, f"{len(names) - len(found)} of {len(names)} clips cannot be played: missing or too long."
+
+
+def _written(examples: Sequence[Example], budget: int) -> Iterator[tuple[str, str]]:
+    """Yield the sounds, the shortest first, so that what they leave of their share is for the longer ones."""
+    ordered = sorted(examples, key=lambda example: example.seconds)
+    for number, example in enumerate(ordered):
+        try:
+            samples = load(example.audio, round(RATE / example.speed))
+        except DataError:
+            continue
+        if uri := _uri(samples, budget // (len(ordered) - number)):
+            budget -= len(uri)
+            yield example.id, uri
+
+
+def _uri(samples: NDArray[np.float32], most: int) -> str | None:
+    """Return the sound in the truest of the formats that is short enough."""
+    for kind, container, subtype in _FORMATS:
+        file = io.BytesIO()
+        soundfile.write(file, samples, RATE, format=container, subtype=subtype)
+        uri = f"data:{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+        if len(uri) <= most:
+            return uri
+    return None
