@@ -254,6 +254,7 @@ _OF = {
     ("schema", "output"): _shell(_FILES),
     ("evaluate", "split"): _splits,
     ("results", "split"): _splits,
+    ("compare", "split"): _splits,
 }
 
 

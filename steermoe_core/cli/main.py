@@ -21,6 +21,7 @@ COMMANDS = {
     "config": "print an experiment with every default, and where each value came from",
     "evaluate": "score a trained run again",
     "results": "one table over finished runs, seeds merged, differences with their intervals",
+    "compare": "what differs between runs: settings, packages and scores, clip by clip",
     "transcribe": "write down what is said in sound files",
     "push": "put a run's adapter on the Hugging Face hub, with a page made from the run",
     "list-plugins": "show what is installed, from where, healthy or broken",
