@@ -255,6 +255,8 @@ _OF = {
     ("evaluate", "split"): _splits,
     ("results", "split"): _splits,
     ("compare", "split"): _splits,
+    ("sweep", "split"): _nothing,
+    ("ladder", "split"): _nothing,
 }
 
 

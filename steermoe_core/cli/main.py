@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 #: Every command and its line of help; the module is `steermoe_core.cli.<name with underscores>`.
 COMMANDS = {
     "run": "train and score experiments; go on with interrupted ones",
+    "sweep": "run all combinations of the axes of a file, go on with them, print their table",
     "launch": "run an experiment in several processes, on several GPUs or machines",
     "data": "what an experiment trains on and scores: counts, lengths, examples, overlap; no model is loaded",
     "plan": "what a run would be: parts, shapes, parameters, memory, data; no weight is loaded",
