@@ -43,6 +43,8 @@ def part(name, config, factory):
 def steermoe_encoders():
     yield part("tiny", "tests.parts:TinyConfig", "tests.parts:TinyEncoder")
     yield part("dense", "tests.parts:TinyConfig", "tests.parts:DenseEncoder")
+    gives = ("layer-taps", "own-decoder")
+    yield attrs.evolve(part("speaking", "tests.parts:TinyConfig", "tests.parts:SpeakingEncoder"), gives=gives)
 
 @hookimpl
 def steermoe_adapters():

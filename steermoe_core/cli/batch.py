@@ -68,11 +68,14 @@ def print_plan(jobs: Sequence[Job], names: Sequence[str], args: Namespace, conso
     return 0
 
 
-def finish(facts: Facts, rows: Rows, sheet: Sheet, args: Namespace, console: Console) -> int:
-    """Print the table, and return the exit code: 1 where a run failed."""
+def finish(
+    facts: Facts, rows: Rows, sheet: Sheet, args: Namespace, console: Console, sentences: Sequence[str] = ()
+) -> int:
+    """Print the table and sentences below it, and return the exit code: 1 where a run failed."""
     if args.json:
-        print(json.dumps({"runs": facts, "rows": rows}, indent=2, ensure_ascii=False, default=str))
+        found = {"runs": facts, "rows": rows, **({"sentences": sentences} if sentences else {})}
+        print(json.dumps(found, indent=2, ensure_ascii=False, default=str))
     elif rows:
-        print_sheets([sheet], [], args, console)
+        print_sheets([sheet], sentences, args, console)
     failed = any(one["state"] == "failed" for one in facts)
     return ExitCode.RUN_FAILED if failed and not args.table else ExitCode.OK

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "run": "train and score experiments; go on with interrupted ones",
     "sweep": "run all combinations of the axes of a file, go on with them, print their table",
+    "ladder": "run the baselines of a steering experiment, and print what each rung adds",
     "launch": "run an experiment in several processes, on several GPUs or machines",
     "data": "what an experiment trains on and scores: counts, lengths, examples, overlap; no model is loaded",
     "plan": "what a run would be: parts, shapes, parameters, memory, data; no weight is loaded",

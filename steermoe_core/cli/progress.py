@@ -52,7 +52,7 @@ class Progress:
         done = sum(one["state"] == "finished" for one in facts)
         table = empty_grid(f"{self._title}: {done} of {len(facts)} finished")
         for name, justify in (("run", "left"), ("state", "left"), ("step", "right"), ("loss", "right")):
-            table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+            table.add_column(name, justify=justify, overflow="fold")
         table.add_column("score", overflow="fold")
         for name, one in zip(self._names, facts, strict=True):
             colour = _COLOURS.get(one["state"], "")
@@ -77,6 +77,8 @@ class Progress:
 
 def step(facts: dict[str, Any]) -> str:
     """Return how many steps of how many were taken."""
+    if not facts["of"]:
+        return "–"
     return f"{facts['step']}/{facts['of']}"
 
 

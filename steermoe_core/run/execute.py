@@ -261,11 +261,15 @@ def score(
         predictions, scores = evaluator.evaluate(examples)
         progress.update(task, completed=total)  # with the clips that were left out
     if ranks.first():
-        _write(folder, predictions, {"split": label, "data": data_record(examples), **scores})
+        write_scores(folder, predictions, {"split": label, "data": data_record(examples), **scores})
     return scores
 
 
-def _write(folder: Path, predictions: dict[str, list[Prediction]], scores: dict[str, Any]) -> None:
+def write_scores(folder: Path, predictions: dict[str, list[Prediction]], scores: dict[str, Any]) -> None:
+    """Write a split's folder; it appears when it is complete.
+
+    :param predictions: of each control, by its name; the model's own under an empty one.
+    """
     with whole_folder(folder) as partial:
         for control, rows in predictions.items():
             _write_rows(partial / (f"predictions.{control}.jsonl" if control else "predictions.jsonl"), rows)

@@ -44,15 +44,19 @@ class Job:
     """One run.
 
     :param settings: what tells it from the others.
-    :param resolved: its experiment.
     :param folder: where its state is.
     :param words: arguments of `steermoe` that begin it or go on with it.
+    :param experiment: the experiment file that these name.
+    :param toml: what is written there, unless it is there already.
+    :param steps: that it trains for.
     """
 
     settings: dict[str, Any]
-    resolved: Resolved = attrs.field(repr=False)
     folder: RunFolder
     words: Sequence[str]
+    experiment: Path
+    toml: str = attrs.field(repr=False)
+    steps: int
 
     @classmethod
     def run(cls, settings: dict[str, Any], resolved: Resolved, runs: Path, flags: Sequence[str]) -> Job:
@@ -63,7 +67,14 @@ class Job:
         """
         folder = RunFolder.of(resolved, runs)
         words = ["run", str(folder.experiment), "--runs", str(runs), *flags]
-        return cls(settings=settings, resolved=resolved, folder=folder, words=words)
+        return cls(
+            settings=settings,
+            folder=folder,
+            words=words,
+            experiment=folder.experiment,
+            toml=resolved.to_toml(),
+            steps=resolved.experiment.train.steps,
+        )
 
     @property
     def state(self) -> State:
@@ -83,7 +94,7 @@ class Job:
             "folder": str(self.folder.path),
             "state": self.state,
             "step": max(last.get("step", 0), status.get("step", 0)),
-            "of": self.resolved.experiment.train.steps,
+            "of": self.steps,
             "loss": last.get("loss"),
             "scores": {
                 split: {metric: score["value"] for metric, score in scores["metrics"].items()}
@@ -121,8 +132,8 @@ def _do(job: Job, tick: Callable[[], None]) -> bool:
     """Run a job's process to its end; return whether it was this one that worked on it."""
     with saving(job.folder.path):
         job.folder.path.mkdir(parents=True, exist_ok=True)
-    if not job.folder.experiment.exists():
-        write_text(job.folder.experiment, job.resolved.to_toml())
+    if not job.experiment.exists():
+        write_text(job.experiment, job.toml)
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", "steermoe_core", *job.words],

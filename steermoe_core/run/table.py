@@ -97,7 +97,7 @@ def _metrics(group: Group, split: str, base: Group | None) -> dict[str, Any]:
             "higher_is_better": higher,
             "controls": _controls(group, split, metric.name),
         }
-        if others:
+        if others and found[metric.name]["value"] is not None:
             before = _pooled(metric, others, times=len(answers))
             delta = difference(before, edits, clusters, **options)
             found[metric.name]["against"] = {**attrs.asdict(delta), "verdict": _verdict(delta, higher)}

@@ -32,6 +32,13 @@ def copied(run: Path, name: str, **settings: Any) -> Path:
     return other
 
 
+def put(scored: Path, toml: str, run: Path) -> Path:
+    """Copy a finished run to the folder of another experiment."""
+    shutil.copytree(scored, run, dirs_exist_ok=True)
+    (run / "experiment.toml").write_text(toml, encoding="utf-8")
+    return run
+
+
 def say(run: Path, *texts: str, split: str = "dev") -> None:
     """Put other answers into a run's predictions."""
     path = run / "evaluations" / split / "predictions.jsonl"

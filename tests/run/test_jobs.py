@@ -8,6 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
 from steermoe_core.config.resolve import resolve
@@ -54,8 +55,10 @@ class Bench:
         folder = RunFolder(self.place / name)
         folder.path.mkdir(exist_ok=True)
         (folder.path / "do").write_text(do)
-        words = ["run", str(folder.experiment)]
-        return Job(settings={"name": name}, resolved=self.resolved, folder=folder, words=words)
+        made = Job.run({"name": name}, self.resolved, self.place, [])
+        return attrs.evolve(
+            made, folder=folder, words=["run", str(folder.experiment)], experiment=folder.experiment
+        )
 
     def work(self, jobs: list[Job], **how: Any) -> str:
         """Do the jobs; return the names of those that had a process, in order."""
