@@ -56,9 +56,14 @@ def _sheets(found: Comparison) -> Iterator[Sheet]:
         "seeds": [", ".join(map(str, group["seeds"])) for group in found.groups],
         "trained": [f"{group['trainable_parameters']:,}" for group in found.groups],
     }
-    yield _side_by_side("settings that differ", found, {**facts, **found.settings})
+    settings = {key: [_setting(value) for value in values] for key, values in found.settings.items()}
+    yield _side_by_side("settings that differ", found, {**facts, **settings})
     if found.surroundings:
-        yield _side_by_side("packages, weights and data that differ", found, found.surroundings)
+        around = {
+            key: [", ".join(map(_setting, one)) for one in values]
+            for key, values in found.surroundings.items()
+        }
+        yield _side_by_side("packages, weights and data that differ", found, around)
     columns = ["run", "split", "score", "value\n(95 % interval)", f"difference to\n{found.labels[0]}"]
     lines = [
         [row["label"], row["split"], metric.upper(), score(one), difference(one), _odds(one)]
@@ -68,20 +73,18 @@ def _sheets(found: Comparison) -> Iterator[Sheet]:
     yield Sheet(title="scores", columns=[*columns, "probability of\nimprovement"], lines=lines, words=3)
 
 
-def _side_by_side(title: str, found: Comparison, values: dict[str, list[Any]]) -> Sheet:
-    lines = [[key, *map(_shown, row)] for key, row in values.items()]
+def _side_by_side(title: str, found: Comparison, values: dict[str, list[str]]) -> Sheet:
+    lines = [[key, *row] for key, row in values.items()]
     return Sheet(title=title, columns=["", *found.labels], lines=lines, words=1 + len(found.labels))
 
 
-def _shown(value: object) -> str:
-    """Return a setting, or the values that the runs of one group have."""
+def _setting(value: Any) -> str:
+    """Return a setting as its file has it, text without quotes."""
+    from steermoe_core.config.toml import inline
+
     if value is None:
         return "–"
-    return (
-        ", ".join("–" if one is None else str(one) for one in value)
-        if isinstance(value, list)
-        else str(value)
-    )
+    return value if isinstance(value, str) else inline(value)
 
 
 def _odds(one: dict[str, Any]) -> str:

@@ -77,9 +77,9 @@ def _cells(row: dict[str, Any], rows: Rows) -> Iterator[str]:
     yield number(row["gate_entropy"], 2)
     for metric in metrics_of(rows):
         found = row["metrics"].get(metric)
-        yield score(found)
+        yield score(found, "\n")
         if compared(rows, metric):
-            yield difference(found)
+            yield difference(found, "\n")
         for control in _controls(rows, metric):
             yield number((found or {}).get("controls", {}).get(control))
 

@@ -50,23 +50,29 @@ def compared(rows: Rows, metric: str) -> bool:
     return any("against" in row["metrics"].get(metric, {}) for row in rows)
 
 
-def score(found: dict[str, Any] | None) -> str:
-    """Return a score, its interval in round brackets, and where there are several seeds, their extremes."""
+def score(found: dict[str, Any] | None, gap: str = " ") -> str:
+    """Return a score, its interval in round brackets, and where there are several seeds, their extremes.
+
+    :param gap: between words that may stand one under the other; a line break makes a narrow cell.
+    """
     if found is None or found["value"] is None:
         return "–"
-    text = number(found["value"]) + _interval(found["interval"])
+    text = number(found["value"]) + _interval(found["interval"], gap)
     if found["lowest"] != found["highest"]:
         text += f"\n[{number(found['lowest'])}–{number(found['highest'])}]"
     return text
 
 
-def difference(found: dict[str, Any] | None) -> str:
-    """Return a score's difference to what it was compared with, and what may be said of it."""
+def difference(found: dict[str, Any] | None, gap: str = " ") -> str:
+    """Return a score's difference to what it was compared with, and what may be said of it.
+
+    :param gap: as in `score`.
+    """
     against = (found or {}).get("against")
     if against is None:
         return "–"
-    verdict = against["verdict"].replace(" ", "\n")
-    return f"{against['value']:+.3f}{_interval(against['interval'], '+')}\n{verdict}"
+    verdict = against["verdict"].replace(" ", gap)
+    return f"{against['value']:+.3f}{_interval(against['interval'], gap, '+')}\n{verdict}"
 
 
 def number(value: float | None, places: int = 3) -> str:
@@ -74,7 +80,7 @@ def number(value: float | None, places: int = 3) -> str:
     return "–" if value is None else f"{value:.{places}f}"
 
 
-def _interval(found: dict[str, float] | None, sign: str = "") -> str:
+def _interval(found: dict[str, float] | None, gap: str, sign: str = "") -> str:
     if found is None:
         return ""
-    return f"\n({found['low']:{sign}.3f} …\n{found['high']:{sign}.3f})"
+    return f"\n({found['low']:{sign}.3f} …{gap}{found['high']:{sign}.3f})"

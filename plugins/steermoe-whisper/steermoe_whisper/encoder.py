@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from steermoe_core.data.padded import Padded
+from steermoe_core.errors import SetupError
 from steermoe_core.model.encoder import Encoder, Tap, untouched
 from steermoe_core.model.weights import load, prepared, pretrained
 from steermoe_whisper.known import MODELS
@@ -93,12 +94,19 @@ class WhisperEncoder(Encoder):
 
     @cached_property
     def _own(self) -> tuple[Any, Any]:
-        """The whole Whisper and its tokenizer; in a tuple, so that it is no part of this module's state."""
+        """The whole Whisper and its tokenizer; in a tuple, so that it is no part of this module's state.
+
+        :raises SetupError: there is no tokenizer beside the weights.
+        """
         from transformers import AutoTokenizer, WhisperForConditionalGeneration
 
+        tokenizer = load(AutoTokenizer, self.config.weights)
+        if not tokenizer.vocab_size:  # transformers makes an empty one
+            msg = f"the weights at {self.config.weights!r} have no tokenizer beside them; copy the model's"
+            raise SetupError(msg)
         own = next(self.model.parameters())
         whole = load(WhisperForConditionalGeneration, self.config.weights, dtype=own.dtype)
-        return whole.eval().to(own.device), load(AutoTokenizer, self.config.weights)
+        return whole.eval().to(own.device), tokenizer
 
     @property
     def _tail(self) -> int:
