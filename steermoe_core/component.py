@@ -39,6 +39,7 @@ KINDS = (
 CAPABILITIES = {
     "layer-taps": "encoder: it calls its tap after each of its layers, and goes on with what comes back",
     "linear-maps": "encoder: its layers stand in one `ModuleList`, with `nn.Linear` modules in them",
+    "own-decoder": "encoder: its `own_transcripts` are those of the decoder that it was trained with",
     "gates": "adapter: its `statistics` tell of each steered place how the experts are mixed",
 }
 _WORD = re.compile(r"[a-z][a-z0-9-]*")

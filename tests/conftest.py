@@ -131,3 +131,17 @@ def finished(rig: Rig, capsys: pytest.CaptureFixture[str]) -> Path:
     run = rig.run()
     capsys.readouterr()
     return run
+
+
+_SCORED: list[Path] = []  # trained once in a session
+
+
+@pytest.fixture
+def scored(rig: Rig, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of a finished run for tests that only read folders; its name is not that of a new run."""
+    import shutil
+
+    if not _SCORED:
+        _SCORED.append(tmp_path_factory.mktemp("scored") / "tiny")
+        shutil.copytree(rig.run(), _SCORED[0])
+    return Path(shutil.copytree(_SCORED[0], rig.runs / "tiny", dirs_exist_ok=True))

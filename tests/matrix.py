@@ -25,6 +25,7 @@ from tests.conftest import Site
 from tests.kinds import KINDS, SLOW, Kind, healthy
 from tests.parts import save_decoder
 from tests.rig import EXPERIMENT, Rig, files
+from tests.run.copies import copied
 from tests.tiny import write_wav
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Command:
     """How a command is called, without need of the plugin `odd`, and with it.
 
     :param free: words behind the command; ``{run}`` is a run folder that does not need the plugin,
-        ``made`` an empty one.
+        ``runs/other`` another one, ``made`` an empty folder.
     :param needing: words; ``{odd}`` is a run folder that does, ``{runs}`` where new run folders would go.
         None where the command never needs a plugin.
     :param builds: whether it builds the model.
@@ -95,6 +96,8 @@ JUDGE = "check-plugin"
 REPORTS = {"list-plugins": "--json", "doctor": "--json"}
 CALLS = {
     "run": Command("tiny.toml --json", "odd.toml --runs {runs}", builds=True),
+    "sweep": Command("tiny.toml --dry-run --json", "odd.toml --dry-run --runs {runs}", builds=True),
+    "ladder": Command("tiny.toml --dry-run --json", "odd.toml --dry-run --runs {runs}", builds=True),
     "launch": Command("--nproc 2 tiny.toml", "--nproc 2 odd.toml"),
     "data": Command("tiny.toml --json", "odd.toml", builds=True),
     "plan": Command("tiny.toml --json", "odd.toml", builds=True),
@@ -104,6 +107,7 @@ CALLS = {
     "score": Command("{run} --json", "{odd}"),
     "results": Command("{run} --json", "{odd}"),
     "report": Command("{run} --json", "{odd} --json"),
+    "compare": Command("{run} runs/other --json", "{odd} runs/other"),
     "transcribe": Command("{run} hello.wav --json", "{odd} hello.wav", builds=True),
     "ask": Command("{run} hello.wav 'what is it ?' --json", "{odd} hello.wav 'what is it ?'", builds=True),
     "push": Command("{run} me/it --dry-run", "{odd} me/it --dry-run"),
@@ -166,6 +170,7 @@ class Bench:
             done = self.call("run", "tiny.toml odd.toml")
             assert done.code == 0, done.err
             self.runs = {name: next((place / "runs").glob(f"{name}-*")).name for name in ("tiny", "odd")}
+            copied(place / "runs" / self.runs["tiny"], "other", experiment__name="other")
             self.healthy = {
                 name: self.needing(name, fresh=False)
                 for name in CALLS

@@ -43,6 +43,8 @@ def part(name, config, factory):
 def steermoe_encoders():
     yield part("tiny", "tests.parts:TinyConfig", "tests.parts:TinyEncoder")
     yield part("dense", "tests.parts:TinyConfig", "tests.parts:DenseEncoder")
+    gives = ("layer-taps", "own-decoder")
+    yield attrs.evolve(part("speaking", "tests.parts:TinyConfig", "tests.parts:SpeakingEncoder"), gives=gives)
 
 @hookimpl
 def steermoe_adapters():
@@ -152,14 +154,23 @@ class Rig:
 
     def process(self, *sets: str, **environment: str) -> subprocess.Popen[str]:
         """Start the same command in a process of its own."""
+        return self.start("run", *self.words(*sets), **environment)
+
+    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+        """Start `steermoe WORDS…` in a process of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "steermoe_core", "run", *self.words(*sets)],
-            env={**os.environ, "PYTHONPATH": f"{self.site.folder}{os.pathsep}{ROOT}", **environment},
+            [sys.executable, "-m", "steermoe_core", *words],
+            env={**os.environ, "PYTHONPATH": self.paths, **environment},
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    @property
+    def paths(self) -> str:
+        """Where other processes find the plugin: their PYTHONPATH."""
+        return f"{self.site.folder}{os.pathsep}{ROOT}"
 
     def words(self, *sets: str) -> list[str]:
         """Return the arguments of `run` for this experiment with some changed keys."""

@@ -12,9 +12,10 @@ from steermoe_core.errors import ConfigError, PluginError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from steermoe_core.cli.session import Session
+    from steermoe_core.config.sweep import Cell
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -30,10 +31,10 @@ def run(args: Namespace, session: Session) -> int:
 
 
 def _check(file: Path, args: Namespace, session: Session) -> int:
-    from steermoe_core.config.resolve import resolve
+    from steermoe_core.config.sweep import resolve_sweep
 
     try:
-        resolved = resolve(file, args.set, session.registry)
+        cells = resolve_sweep(file, args.set, session.registry)
     except (ConfigError, PluginError) as error:
         if args.json and error.problems:
             print(json.dumps({"file": str(file), "ok": False, "problems": _facts(error)}))
@@ -42,13 +43,28 @@ def _check(file: Path, args: Namespace, session: Session) -> int:
         else:
             print(error, file=sys.stderr)
         return int(error.exit_code)
-    count = len(list(_uses(resolved.table)))
-    folder = f"{resolved.experiment.experiment.name}-{resolved.digest}"
     if args.json:
-        print(json.dumps({"file": str(file), "ok": True, "components": count, "folder": folder}))
+        print(json.dumps({"file": str(file), "ok": True, **_described(cells)}, default=str))
+    elif cells[0].settings:
+        print(f"{file}: ok, a sweep of {len(cells)} experiment{'' if len(cells) == 1 else 's'}")
     else:
-        print(f"{file}: ok, {count} component{'' if count == 1 else 's'}, run folder {folder}")
+        (cell,) = map(_cell, cells)
+        count = cell["components"]
+        print(f"{file}: ok, {count} component{'' if count == 1 else 's'}, run folder {cell['folder']}")
     return 0
+
+
+def _described(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Return the facts of an experiment, or of each cell of a sweep."""
+    if not cells[0].settings:
+        return _cell(cells[0])
+    return {"cells": [{"settings": cell.settings, **_cell(cell)} for cell in cells]}
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    resolved = cell.resolved
+    folder = f"{resolved.experiment.experiment.name}-{resolved.digest}"
+    return {"components": len(list(_uses(resolved.table))), "folder": folder}
 
 
 def _facts(error: ConfigError | PluginError) -> list[dict[str, Any]]:

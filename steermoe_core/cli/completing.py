@@ -257,6 +257,9 @@ _OF = {
     ("evaluate", "split"): _splits,
     ("score", "split"): _splits,
     ("results", "split"): _splits,
+    ("compare", "split"): _splits,
+    ("sweep", "split"): _nothing,
+    ("ladder", "split"): _nothing,
 }
 
 

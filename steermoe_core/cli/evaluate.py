@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from steermoe_core.cli.formats import Sheet, terminal
 from steermoe_core.cli.numbers import count
+from steermoe_core.cli.scores import score
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -22,6 +25,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=count, metavar="N", help="clips generated together; texts stay the same"
     )
+    parser.add_argument(
+        "--own-decoder",
+        action="store_true",
+        help="score what the encoder's own decoder writes down, in place of the run's model",
+    )
     parser.add_argument("--again", action="store_true", help="score anew what has scores already")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
 
@@ -32,6 +40,8 @@ def run(args: Namespace, session: Session) -> int:
     from steermoe_core.run.rescore import evaluate_run
     from steermoe_core.run.results import print_results
 
+    if args.own_decoder:
+        return _own_decoder(args, session)
     folder = evaluate_run(
         args.folder,
         session.registry,
@@ -41,4 +51,37 @@ def run(args: Namespace, session: Session) -> int:
         again=args.again,
     )
     print_results([folder], session.console, as_json=args.json)
+    return 0
+
+
+def _own_decoder(args: Namespace, session: Session) -> int:
+    """Score the encoder's own decoder and print a line a split and metric."""
+    from steermoe_core.run.console import Console
+    from steermoe_core.run.own_decoder import own_group, score_own_decoder
+    from steermoe_core.run.table import row
+
+    score_own_decoder(
+        args.folder,
+        session.registry,
+        Console(),
+        splits=args.split,
+        batch_size=args.batch_size,
+        again=args.again,
+    )
+    group = own_group(args.folder, session.registry)
+    rows = [row(group, split) for split in group.splits()]
+    if args.json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return 0
+    cells = [
+        [one["split"], str(one["clips"]), name.upper(), score(found)]
+        for one in rows
+        for name, found in one["metrics"].items()
+    ]
+    sheet = Sheet(
+        title="the encoder's own decoder, with 95 % intervals",
+        columns=["split", "clips", "score", "value"],
+        lines=cells,
+    )
+    session.console.print(terminal(sheet))
     return 0

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 #: Every command and its line of help; the module is `steermoe_core.cli.<name with underscores>`.
 COMMANDS = {
     "run": "train and score experiments; go on with interrupted ones",
+    "sweep": "run all combinations of the axes of a file, go on with them, print their table",
+    "ladder": "run the baselines of a steering experiment, and print what each rung adds",
     "launch": "run an experiment in several processes, on several GPUs or machines",
     "data": "what an experiment trains on and scores: counts, lengths, examples, overlap; no model is loaded",
     "plan": "what a run would be: parts, shapes, parameters, memory, data; no weight is loaded",
@@ -23,6 +25,7 @@ COMMANDS = {
     "score": "score a run again from its answers alone, by its own rules or by others; no model is loaded",
     "results": "one table over finished runs, seeds merged, differences with their intervals",
     "report": "one page about runs: scores, curves, the worst clips to listen to, routing, settings",
+    "compare": "what differs between runs: settings, packages and scores, clip by clip",
     "transcribe": "write down what is said in recordings: text, JSON or subtitles",
     "ask": "ask questions about sounds",
     "push": "put a run's adapter on the Hugging Face hub, with a page made from the run",

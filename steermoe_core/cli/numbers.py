@@ -16,6 +16,17 @@ def count(text: str) -> int:
     return int(text)
 
 
+def seed(text: str) -> int:
+    """Return a whole number of at least 0.
+
+    :raises ArgumentTypeError: it is none.
+    """
+    if not text.isdecimal():
+        msg = f"{text!r} is not a whole number of at least 0"
+        raise ArgumentTypeError(msg)
+    return int(text)
+
+
 def seconds(text: str) -> float:
     """Return a number above 0.
 

@@ -41,6 +41,12 @@ class Session:
         return Terminal(highlight=False)
 
     @property
+    def flags(self) -> list[str]:
+        """Flags that let the same plugins into another process."""
+        words = [word for name in self._arguments.block for word in ("--block", name)]
+        return [*words, *(["--no-plugins"] if self._arguments.no_plugins else [])]
+
+    @property
     def traceback(self) -> bool:
         """Whether the user wants to see where errors come from."""
         return bool(self._arguments.traceback)

@@ -11,7 +11,7 @@ import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.config.source import Flag
+from steermoe_core.config.source import Excerpt
 from steermoe_core.config.syntax import read, reason, shown_path
 from steermoe_core.config.words import described
 from steermoe_core.errors import ConfigError
@@ -34,6 +34,12 @@ class Layers:
         self.top = top
         self.table: dict[str, Any] = {}
         self._written: dict[KeyPath, Source] = {}
+
+    def copy(self) -> Layers:
+        """Return the same layers, to lay other things over them."""
+        other = Layers(self.top)
+        other.table, other._written = copy.deepcopy(self.table), dict(self._written)
+        return other
 
     def lay(self, table: dict[str, Any], source: Source) -> None:
         """Lay the tables of a source over what is there."""
@@ -89,7 +95,7 @@ class Layers:
             holder.append(None)
         inherited = holder.get(key) if isinstance(holder, dict) else holder[key]
         if isinstance(value, dict) and isinstance(inherited, dict) and not _other(inherited, value):
-            if not isinstance(source, Flag):
+            if not isinstance(source, Excerpt):
                 self._written[here] = source
             self._merge(inherited, value, here, source)
         else:

@@ -4,7 +4,7 @@ KEY is a dotted path as TOML writes it; a number picks a table of an array (``me
 from 0, and the number behind the last one adds a table. VALUE is a TOML value; what is not TOML is text,
 so ``--set encoder.weights=openai/whisper-tiny`` needs no quotes. A flag that names another component
 drops the old component's keys, as in an extending file; flags with `use` act first, so their order
-does not matter.
+does not matter. The axes of a sweep (`config.axes`) are laid over the file in the same way.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import attrs
 import tomli
 
 from steermoe_core.config.locate import KeyPath, Span, Spot, locate
-from steermoe_core.config.source import Flag
+from steermoe_core.config.source import Excerpt, Flag
 from steermoe_core.config.words import described, dotted, table_name
 from steermoe_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from steermoe_core.config.layers import Layers
     from steermoe_core.config.problems import Problem
@@ -30,31 +30,57 @@ _FLAG = "--set "
 
 
 @attrs.frozen
-class _Override:
-    flag: Flag
+class Override:
+    """A value for one key, laid over the file.
+
+    :param source: where it is written; is told which keys it set.
+    :param keys: the parts of the key, each with its place.
+    :param inner: places of the keys and items inside the value.
+    """
+
+    source: Excerpt
     keys: tuple[tuple[str, Span], ...]
     value: Any
     value_span: Span
+    inner: Mapping[KeyPath, Spot] = attrs.field(factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parts of the key."""
+        return tuple(name for name, _ in self.keys)
 
     @property
     def order(self) -> tuple[bool, int]:
-        """Flags that choose a component come first, outer tables before inner ones."""
+        """Those that choose a component come first, outer tables before inner ones."""
         chooses = self.keys[-1][0] == "use"
         return (not chooses, len(self.keys) if chooses else 0)
 
     def problem(self, message: str, span: Span, hint: str = "") -> ConfigError:
-        return ConfigError([self.flag.problem_at("E006", message, span, hint=hint)])
+        """Return the error of one that cannot be understood or has no place to go."""
+        return ConfigError([self.source.problem_at("E006", message, span, hint=hint)])
 
 
 def apply_overrides(layers: Layers, flags: Iterable[str]) -> list[Problem]:
     """Lay every flag over the file; return the problems of those that have no place."""
-    problems: list[Any] = []
-    overrides = []
+    overrides, problems = parse_flags(flags)
+    return problems + lay_overrides(layers, overrides)
+
+
+def parse_flags(flags: Iterable[str]) -> tuple[list[Override], list[Problem]]:
+    """Return the overrides that flags are, and the problems of those that are none."""
+    overrides: list[Override] = []
+    problems: list[Problem] = []
     for text in flags:
         try:
             overrides.append(_parse(text))
         except ConfigError as error:
             problems += error.problems
+    return overrides, problems
+
+
+def lay_overrides(layers: Layers, overrides: Iterable[Override]) -> list[Problem]:
+    """Lay values over the file; return the problems of those that have no place."""
+    problems: list[Problem] = []
     for override in sorted(overrides, key=lambda override: override.order):
         try:
             _apply(layers, override)
@@ -63,21 +89,23 @@ def apply_overrides(layers: Layers, flags: Iterable[str]) -> list[Problem]:
     return problems
 
 
-def _parse(text: str) -> _Override:
+def _parse(text: str) -> Override:
     flag = Flag("--set", _FLAG + text, Path.cwd())
     whole = Span(len(_FLAG), len(flag.text))
-    keys = _keys(text)
+    keys = parse_key(text)
     if keys is None:
         message = f'"{text}" is not KEY=VALUE'
         raise ConfigError([flag.problem_at("E006", message, whole, hint="for example train.steps=100")])
+    keys = tuple((name, _moved(span, len(_FLAG))) for name, span in keys)
     equals = text.index("=", keys[-1][1].end - len(_FLAG))
     start = len(_FLAG) + equals + 1
-    override = _Override(flag, keys, None, Span(start, len(flag.text)))
-    return attrs.evolve(override, value=_value(override, text[equals + 1 :].strip()))
+    override = Override(flag, keys, None, Span(start, len(flag.text)))
+    value = _value(override, text[equals + 1 :].strip())
+    return attrs.evolve(override, value=value, inner=_inner_spots(text, len(keys), value))
 
 
-def _keys(text: str) -> tuple[tuple[str, Span], ...] | None:
-    """Return the parts of the key, or None where there is no key."""
+def parse_key(text: str) -> tuple[tuple[str, Span], ...] | None:
+    """Return the parts of the key before an equals sign with their places, or None where there is no key."""
     for position in (position for position, character in enumerate(text) if character == "="):
         statement = text[:position] + "= 0"
         try:
@@ -87,11 +115,11 @@ def _keys(text: str) -> tuple[tuple[str, Span], ...] | None:
         if not isinstance(table, dict) or statement.lstrip().startswith(("[", "#")) or "\n" in statement:
             return None
         spots = locate(statement)
-        return tuple((str(path[-1]), _moved(spot.key, len(_FLAG))) for path, spot in spots.items())
+        return tuple((str(path[-1]), spot.key) for path, spot in spots.items())
     return None
 
 
-def _value(override: _Override, text: str) -> object:
+def _value(override: Override, text: str) -> object:
     if not text:
         message = "the value is empty"
         raise override.problem(message, override.keys[-1][1], hint='for empty text write ""')
@@ -105,7 +133,7 @@ def _value(override: _Override, text: str) -> object:
     return table["value"] if len(table) == 1 else text
 
 
-def _apply(layers: Layers, override: _Override) -> None:
+def _apply(layers: Layers, override: Override) -> None:
     """Find the place that a key names, and lay the value over what is there."""
     path: KeyPath = ()
     value: Any = layers.table
@@ -113,13 +141,14 @@ def _apply(layers: Layers, override: _Override) -> None:
         part = _part(override, value, name, span, path)
         if part is not None:
             path = (*path, part)
-            override.flag.known[path] = Spot(span, override.value_span)
+            override.source.known[path] = Spot(span, override.value_span)
             value = _child(value, part)
-    _add_inner_spots(override, path)
-    layers.put(path, override.value, override.flag)
+    for inner, spot in override.inner.items():
+        override.source.known[(*path, *inner)] = spot
+    layers.put(path, override.value, override.source)
 
 
-def _part(override: _Override, value: object, name: str, span: Span, path: KeyPath) -> str | int | None:
+def _part(override: Override, value: object, name: str, span: Span, path: KeyPath) -> str | int | None:
     """Return a name as key or index of the value so far; None for index 0 of a table that stands alone."""
     if isinstance(value, list):
         return _index(override, value, name, span, path)
@@ -133,7 +162,7 @@ def _part(override: _Override, value: object, name: str, span: Span, path: KeyPa
     raise override.problem(message, span)
 
 
-def _index(override: _Override, items: list[Any], name: str, span: Span, path: KeyPath) -> int:
+def _index(override: Override, items: list[Any], name: str, span: Span, path: KeyPath) -> int:
     if not name.isdigit():
         message = f"{table_name((*path, 0))} is a list of {len(items)}"
         raise override.problem(message, span, hint=f"say which one: {dotted((*path, 0))}.{name}")
@@ -149,15 +178,18 @@ def _child(value: object, part: str | int) -> object:
     return value.get(part) if isinstance(value, dict) else None
 
 
-def _add_inner_spots(override: _Override, path: KeyPath) -> None:
-    """Note where the keys of an inline table or list stand in the flag."""
-    if not isinstance(override.value, (dict, list)):
-        return
-    text = override.flag.text[len(_FLAG) :]
-    for inner, spot in locate(text).items():
-        if len(inner) > len(override.keys):
-            moved = Spot(_moved(spot.key, len(_FLAG)), _moved(spot.value, len(_FLAG)))
-            override.flag.known[(*path, *inner[len(override.keys) :])] = moved
+def _inner_spots(text: str, depth: int, value: object) -> dict[KeyPath, Spot]:
+    """Return where the keys of an inline table or list stand in the flag.
+
+    :param depth: parts of the flag's own key.
+    """
+    if not isinstance(value, (dict, list)):
+        return {}
+    return {
+        inner[depth:]: Spot(_moved(spot.key, len(_FLAG)), _moved(spot.value, len(_FLAG)))
+        for inner, spot in locate(text).items()
+        if len(inner) > depth
+    }
 
 
 def _moved(span: Span, by: int) -> Span:

@@ -18,7 +18,8 @@ CODES = {
     "E003": "the file is not valid TOML",
     "E004": "`extends` names a file that cannot be read",
     "E005": "`extends` leads back to a file that is already open",
-    "E006": "a `--set` flag cannot be understood or has no place to go",
+    "E006": "a `--set` flag or an axis of a sweep cannot be understood or has no place to go",
+    "E007": "the file is a sweep, not one experiment",
     "E101": "a value has the wrong type",
     "E102": "a key does not exist",
     "E103": "a key or table is missing",
@@ -31,6 +32,7 @@ CODES = {
     "E302": "settings contradict each other",
     "E303": "a test split would be trained on",
     "E304": "two parts do not go together",
+    "E305": "two cells of a sweep are the same experiment",
 }
 
 

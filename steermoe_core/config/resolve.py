@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from steermoe_core.config.axes import take_axes, unpinned
 from steermoe_core.config.capabilities import mismatches
 from steermoe_core.config.experiment import Experiment, ModelConfig
 from steermoe_core.config.faults import Fault, InvalidError
@@ -16,8 +17,9 @@ from steermoe_core.config.fields import fields_of
 from steermoe_core.config.layers import Layers, open_layers
 from steermoe_core.config.meaning import contradictions
 from steermoe_core.config.origins import Filler, Origin, origins
-from steermoe_core.config.overrides import apply_overrides
+from steermoe_core.config.overrides import lay_overrides, parse_flags
 from steermoe_core.config.structurer import Structurer
+from steermoe_core.config.syntax import shown_path
 from steermoe_core.config.toml import dumps
 from steermoe_core.errors import ConfigError, PluginError
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from steermoe_core.config.axes import Axis
     from steermoe_core.config.locate import KeyPath
     from steermoe_core.config.problems import Problem
     from steermoe_core.plugins import Registry
@@ -75,15 +78,38 @@ def resolve(path: Path, overrides: Sequence[str], registry: Registry) -> Resolve
     :raises ConfigError: with every problem of the file, its base files and the flags.
     :raises PluginError: when nothing but missing or broken components is wrong.
     """
+    layers, axes, problems = opened(path, overrides)
+    if axes:
+        problems.append(unpinned(axes, shown_path(path)))
+    return complete(layers, path, problems, registry)
+
+
+def opened(path: Path, overrides: Sequence[str]) -> tuple[Layers, list[Axis], list[Problem]]:
+    """Return a file with all that it extends and all flags, the axes that are left open, and what is wrong.
+
+    :raises ConfigError: for a file that cannot be read.
+    """
     layers = open_layers(path)
-    problems = apply_overrides(layers, overrides)
+    flags, problems = parse_flags(overrides)
+    problems += lay_overrides(layers, flags)
+    axes, more = take_axes(layers, {flag.names for flag in flags})
+    return layers, axes, problems + more
+
+
+def complete(layers: Layers, path: Path, problems: list[Problem], registry: Registry) -> Resolved:
+    """Check what was read and merged, and fill in every default.
+
+    :param problems: that were found already.
+    :raises ConfigError: with these and all others.
+    :raises PluginError: when nothing but missing or broken components is wrong.
+    """
     experiment = None
     try:
         experiment = _structure(layers, registry)
     except InvalidError as error:
-        problems += [_located(layers, fault) for fault in error.faults]
+        problems = problems + [_located(layers, fault) for fault in error.faults]
     if problems or experiment is None:
-        raise _error(problems)
+        raise problem_error(problems)
     filler = Filler(registry)
     table = filler.table(experiment)
     return Resolved(experiment=experiment, table=table, origins=origins(layers, filler.owners), path=path)
@@ -101,7 +127,7 @@ def resolve_model(path: Path, registry: Registry) -> ModelConfig:
     try:
         found: ModelConfig = structurer.structure(layers.table, ModelConfig)
     except InvalidError as error:
-        raise _error([_located(layers, fault) for fault in error.faults]) from None
+        raise problem_error([_located(layers, fault) for fault in error.faults]) from None
     return found
 
 
@@ -141,7 +167,8 @@ def _located(layers: Layers, fault: Fault) -> Problem:
     return attrs.evolve(problem, path=fault.path)
 
 
-def _error(problems: list[Problem]) -> ConfigError | PluginError:
+def problem_error(problems: list[Problem]) -> ConfigError | PluginError:
+    """Return the error that tells problems in the order of their places."""
     ordered = sorted(problems, key=_place)
     if all(problem.code in _PLUGIN_CODES for problem in ordered):
         return PluginError(problems=ordered)

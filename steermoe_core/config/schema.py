@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from steermoe_core.component import KINDS
+from steermoe_core.config.axes import SWEEP
 from steermoe_core.config.catalogue import loaded
 from steermoe_core.config.docs import parameters, summary
 from steermoe_core.config.experiment import Experiment
@@ -36,6 +37,12 @@ _SOURCE = rf"^{HUB_SOURCE.pattern}$|^(?!hub:)([.~]|[^/]*/)"
 _EXTENDS: Node = {
     "type": "string",
     "description": "Path of the file that this one inherits from, starting at this file's folder.",
+}
+_SWEEP: Node = {
+    "type": "object",
+    "description": "Keys of the experiment, each with a list of values: `steermoe sweep` runs all of it.",
+    "additionalProperties": {"anyOf": [{"type": "array", "minItems": 1}, {"type": "object"}]},
+    "minProperties": 1,
 }
 
 
@@ -63,7 +70,10 @@ class _Writer:
         """Return the whole file: what a file with `extends` may hold, and what one without has to."""
         open_file = self.table(Experiment, whole=False)
         open_file["properties"] = {EXTENDS: _EXTENDS, **open_file["properties"]}
-        definitions = {"whole": self.table(Experiment, whole=True), "open": open_file}
+        whole_file = self.table(Experiment, whole=True)
+        for file in (open_file, whole_file):
+            file["properties"] |= {SWEEP: _SWEEP}
+        definitions = {"whole": whole_file, "open": open_file}
         for kind in self.parts:
             definitions |= self._definitions(kind)
         found = {

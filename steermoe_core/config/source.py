@@ -61,6 +61,10 @@ class Source:
         """Return line and column of an offset, both from 1."""
         return self.text.count("\n", 0, offset) + 1, offset - self.text.rfind("\n", 0, offset)
 
+    def excerpt(self) -> Excerpt:
+        """Return the same text as one whose keys count for other places."""
+        return Excerpt(self.name, self.text, self.folder)
+
     def _shown_line(self, line: int) -> int | None:
         return line
 
@@ -73,8 +77,8 @@ class Source:
 
 
 @attrs.frozen(eq=False, slots=False)
-class Flag(Source):
-    """One `--set` flag; its text is the flag as it was typed.
+class Excerpt(Source):
+    """A part of a text that sets keys which do not stand there: a flag, or the axis of a sweep.
 
     :param known: where the keys that it sets stand.
     """
@@ -83,8 +87,16 @@ class Flag(Source):
 
     @cached_property
     def spots(self) -> dict[KeyPath, Spot]:
-        """Where each key stands in the flag."""
+        """Where each key stands in the text."""
         return self.known
+
+
+@attrs.frozen(eq=False, slots=False)
+class Flag(Excerpt):
+    """One `--set` flag; its text is the flag as it was typed."""
+
+    def excerpt(self) -> Flag:
+        return Flag(self.name, self.text, self.folder)
 
     def _shown_line(self, line: int) -> None:  # noqa: ARG002 - a flag has no lines
         return None

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.component import Selection, Trained
+from steermoe_core.config.axes import SWEEP
 from steermoe_core.config.catalogue import Catalogue
 from steermoe_core.config.experiment import Experiment
 from steermoe_core.config.faults import Fault, InvalidError
 from steermoe_core.config.fields import fields_of, tables, type_name
+from steermoe_core.config.layers import EXTENDS
 from steermoe_core.config.limits import broken_limits
 from steermoe_core.config.strict import Strict
 from steermoe_core.config.words import described, listed, shown, table_name
@@ -96,7 +98,7 @@ class Structurer(Strict):
     def _unknown(self, key: str, cls: type) -> Fault:
         chooses = bool(self._owners) and self._owners[-1][0] == len(self._path)
         known = [*(["use"] if chooses else []), *fields_of(cls)]
-        near, home = closest(key, known), _home(key)
+        near, home = closest(key, known if self.path() else [*known, EXTENDS, SWEEP]), _home(key)
         hint = f"known keys: {listed(known)}"
         if near or home:
             hint = f"it is a key of {home}" if home else f'did you mean "{near}"?'

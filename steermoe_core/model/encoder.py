@@ -72,6 +72,17 @@ class Encoder(Frozen):
         The frames of a clip may not depend on padding or on the other clips of the batch.
         """
 
+    def own_transcripts(self, waveforms: Sequence[np.ndarray]) -> list[str] | None:
+        """Return what the decoder that the encoder was trained with writes down, a text a clip, greedily.
+
+        It is the row that every other way of reading the encoder is compared with. An encoder that has one
+        says so among what its component gives: ``own-decoder``.
+
+        :param waveforms: float32, mono, `sample_rate`.
+        :returns: None where there is no such decoder.
+        """
+        return None
+
     def layer(
         self, number: int, compute: Callable[[torch.Tensor], torch.Tensor], frames: Padded, tap: Tap
     ) -> Padded:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from steermoe_core.data.check import some
 from steermoe_core.errors import SteermoeError
 from steermoe_core.report.runs import splits
-from steermoe_core.run.table import groups, table
+from steermoe_core.run.groups import groups
+from steermoe_core.run.table import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,18 @@ class RunFolder:
         except (FileNotFoundError, NotADirectoryError, TypeError, ValueError):
             return {}
 
+    @property
+    def in_use(self) -> bool:
+        """Whether a process holds it now."""
+        try:
+            with (self.path / ".lock").open(encoding="utf-8") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
     def set_status(self, state: str, **values: Any) -> None:
         """Write the state and what changed with it; earlier values stay."""
         status = {**self.status, "state": state, **values, "updated": now()}
@@ -92,7 +105,7 @@ class RunFolder:
         """Return the lock file, held by this process and with its number in it."""
         file = path.open("a+", encoding="utf-8")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file)
         except OSError as error:
             file.seek(0)
             owner = file.read().strip() or "unknown"
@@ -106,6 +119,19 @@ class RunFolder:
         file.write(str(os.getpid()))
         file.flush()
         return file
+
+
+def _lock(file: TextIO) -> None:
+    """Take a lock, also where somebody just looked whether it is free, which holds it for a moment.
+
+    :raises OSError: another process holds it.
+    """
+    for pause in (0.02, 0.05, 0.1):
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(pause)
+    return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def now() -> str:

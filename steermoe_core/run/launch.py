@@ -140,7 +140,7 @@ def launch(words: Sequence[str], env: Mapping[str, str], *, local: bool) -> int:
     :raises SteermoeError: one was killed.
     """
     process = subprocess.Popen(words, env=env, start_new_session=True)  # noqa: S603 - our own command
-    with _forwarded(process, local=local) as stopped:
+    with forwarded(process, local=local) as stopped:
         code = process.wait()
     if code in set(ExitCode):
         return code
@@ -153,7 +153,7 @@ def launch(words: Sequence[str], env: Mapping[str, str], *, local: bool) -> int:
 
 
 @contextmanager
-def _forwarded(process: subprocess.Popen[bytes], *, local: bool) -> Iterator[list[int]]:
+def forwarded(process: subprocess.Popen[bytes], *, local: bool) -> Iterator[list[int]]:
     """Pass the first Ctrl-C or SIGTERM on to every process, the second one to the launcher, which ends them.
 
     :returns: the signals that came.

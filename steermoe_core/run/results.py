@@ -25,7 +25,6 @@ _NAME = 16
 
 def results(folder: RunFolder) -> dict[str, Any]:
     """Return a run's scores by split, with what it trained."""
-    paths = sorted(folder.evaluations.glob("[!.]*/scores.json"))  # a dot: half written
     card = read_card(folder.adapter)
     return {
         "run": str(folder.path),
@@ -33,8 +32,14 @@ def results(folder: RunFolder) -> dict[str, Any]:
         "trainable_parameters": card["trainable_parameters"],
         "steps": card["step"],
         "training": card.get("training"),  # earlier versions did not write it
-        "splits": {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths},
+        "splits": scores_of(folder),
     }
+
+
+def scores_of(folder: RunFolder) -> dict[str, Any]:
+    """Return what scores.json says of each split that has been scored."""
+    paths = sorted(folder.evaluations.glob("[!.]*/scores.json"))  # a dot: half written
+    return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
 
 
 def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bool) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from steermoe_core.data.example import Example
+    from steermoe_core.evaluate.prediction import Prediction
     from steermoe_core.model.joined import Joined
     from steermoe_core.run.build import Builder
     from steermoe_core.run.console import Console
@@ -68,12 +69,22 @@ def score(
         predictions, scores = evaluator.evaluate(examples)
         progress.update(task, completed=total)  # with the clips that were left out
     if ranks.first():
-        with whole_folder(folder) as partial:
-            for control, rows in predictions.items():
-                write_text(partial / file_name(control), "".join(row.line() for row in rows))
-            write_json(partial / "scores.json", {"split": label, "data": data, **scores})
+        write_scores(folder, predictions, {"split": label, "data": data, **scores})
         answered.forget()
     return scores
+
+
+def write_scores(
+    folder: Path, predictions: Mapping[str, Sequence[Prediction]], scores: Mapping[str, Any]
+) -> None:
+    """Write a split's folder; it appears when it is complete.
+
+    :param predictions: of each control, by its name; the model's own under an empty one.
+    """
+    with whole_folder(folder) as partial:
+        for control, rows in predictions.items():
+            write_text(partial / file_name(control), "".join(row.line() for row in rows))
+        write_json(partial / "scores.json", scores)
 
 
 def _key(

@@ -7,71 +7,28 @@ over the runs. So the interval speaks of other clips, and lowest and highest of 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.config.resolve import resolve
 from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.bootstrap import difference, interval
 from steermoe_core.evaluate.metrics import total
 from steermoe_core.evaluate.pathologies import counts
-from steermoe_core.evaluate.prediction import read
-from steermoe_core.run.folder import RunFolder
-from steermoe_core.run.results import results
+from steermoe_core.run.groups import groups
 from steermoe_core.train.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from steermoe_core.evaluate.bootstrap import Difference
     from steermoe_core.evaluate.metrics import Edits, Metric
     from steermoe_core.evaluate.prediction import Prediction
     from steermoe_core.plugins import Registry
-
-
-@attrs.frozen(eq=False)
-class Group:
-    """Finished runs that differ in nothing but the seed.
-
-    :param seeds: of the runs.
-    :param facts: what `results` says of each.
-    :param folders: of the runs.
-    :param metrics: that they are scored by.
-    """
-
-    seeds: list[int]
-    facts: list[dict[str, Any]]
-    folders: list[RunFolder]
-    metrics: list[Metric]
-
-    def splits(self) -> list[str]:
-        """Return the splits that all runs have scores of."""
-        first, *others = [one["splits"] for one in self.facts]
-        return [split for split in first if all(split in other for other in others)]
-
-    def compares(self, group: Group, split: str) -> bool:
-        """Tell whether another group's scores of a split have a difference to these."""
-        same = {folder.path for folder in self.folders} & {folder.path for folder in group.folders}
-        return not same and split in self.splits()
-
-    def predictions(self, split: str) -> list[list[Prediction]]:
-        """Return each run's answers, to the same clips.
-
-        :raises UsageError: the runs were scored on different clips.
-        """
-        found = [read(folder.evaluations / split / "predictions.jsonl") for folder in self.folders]
-        for folder, rows in zip(self.folders, found, strict=True):
-            if {row.id for row in rows} != {row.id for row in found[0]}:
-                msg = (
-                    f"{folder.path} and {self.folders[0].path} were scored on different clips of {split}; "
-                    "score both again on the same data"
-                )
-                raise UsageError(msg)
-        return found
+    from steermoe_core.run.groups import Group
 
 
 def table(paths: Sequence[Path], registry: Registry, against: Sequence[Path] = ()) -> list[dict[str, Any]]:
@@ -88,34 +45,19 @@ def table(paths: Sequence[Path], registry: Registry, against: Sequence[Path] = (
         msg = f"runs to compare with may differ in nothing but the seed; {names} differ in more"
         raise UsageError(msg)
     base = bases[0] if bases else None
-    return [_row(group, split, base) for group in groups(paths, registry) for split in group.splits()]
+    return [row(group, split, base) for group in groups(paths, registry) for split in group.splits()]
 
 
-def groups(paths: Sequence[Path], registry: Registry) -> list[Group]:
-    """Return the runs, merged where they differ in nothing but the seed, in the order of their first."""
-    found: dict[str, Group] = {}
-    for path in dict.fromkeys(path.resolve() for path in paths):
-        folder = RunFolder.existing(path)
-        resolved = resolve(folder.experiment, [], registry)
-        facts = results(folder) if folder.adapter.is_dir() else {"splits": {}}
-        if not facts["splits"]:
-            msg = f"{folder.path} has no scores yet; finish it with `steermoe run {folder.experiment}`"
-            raise UsageError(msg)
-        rest = {**resolved.table, "experiment": {**resolved.table["experiment"], "seed": None}}
-        key = json.dumps(rest, sort_keys=True, default=str)
-        metrics = [registry.get("metric", m.name).build(m.config) for m in resolved.experiment.metrics]
-        group = found.setdefault(key, Group([], [], [], metrics))
-        group.seeds.append(resolved.experiment.experiment.seed)
-        group.facts.append(facts)
-        group.folders.append(folder)
-    return list(found.values())
+def row(group: Group, split: str, base: Group | None = None) -> dict[str, Any]:
+    """Return the scores of one group on one split, and what its training was, as plain values.
 
-
-def _row(group: Group, split: str, base: Group | None) -> dict[str, Any]:
+    :param base: what it is compared with, clip by clip.
+    :raises UsageError: the two were scored on different clips.
+    """
     scores = [one["splits"][split] for one in group.facts]
     first = group.facts[0]
     return {
-        "experiment": first["experiment"],
+        "experiment": group.name,
         "split": split,
         "seeds": group.seeds,
         "runs": [one["run"] for one in group.facts],
@@ -163,7 +105,7 @@ def _metrics(group: Group, split: str, base: Group | None) -> dict[str, Any]:
             "higher_is_better": higher,
             "controls": _controls(group, split, metric.name),
         }
-        if others:
+        if others and found[metric.name]["value"] is not None:
             before = _pooled(metric, others, times=len(answers))
             delta = difference(before, edits, clusters, **options)
             found[metric.name]["against"] = {**attrs.asdict(delta), "verdict": _verdict(delta, higher)}
@@ -194,7 +136,7 @@ def _controls(group: Group, split: str, metric: str) -> dict[str, Any]:
     return {name: _spread(c.get(name, {}).get(metric) for c in beside)["value"] for name in names}
 
 
-def _verdict(delta: Any, higher_is_better: bool) -> str:  # noqa: FBT001 - a fact, not a switch
+def _verdict(delta: Difference, higher_is_better: bool) -> str:  # noqa: FBT001 - a fact, not a switch
     """Say in words what the interval of a difference allows to say."""
     if delta.interval is None or delta.interval.low <= 0.0 <= delta.interval.high:
         return "not distinguishable"

@@ -61,6 +61,16 @@ def test_the_first_metric_is_shown_unless_others_are_asked_for(
     assert [*json.loads(capsys.readouterr().out)[0]["metrics"]] == ["wer", "cer"]
 
 
+def test_latex(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A table for a paper, of the same cells."""
+    assert main(["results", *pair, "--split", "dev", "--latex"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:3] == [r"\begin{tabular}{lllrrrrrrr}", r"\toprule"]
+    assert lines[3].startswith("experiment & split & seeds & trained & ")
+    assert lines[5].startswith("tiny & dev & 17 & 644 & ")
+
+
 def test_json(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """The rows themselves, of the splits and metrics that were asked for."""
     assert main(["results", *pair, "--split", "other", "--metric", "cer", "--json"]) == 0

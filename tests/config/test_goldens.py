@@ -14,6 +14,7 @@ import pytest
 
 from steermoe_core.config.problems import CODES
 from steermoe_core.config.resolve import resolve
+from steermoe_core.config.sweep import resolve_sweep
 from steermoe_core.errors import ConfigError, PluginError
 
 HERE = Path(__file__).parent / "goldens"
@@ -33,8 +34,9 @@ def test_a_wrong_file_reads_exactly_like_this(name, registry, monkeypatch):
     """Place, sentence, line, caret and hint, to the letter."""
     monkeypatch.chdir(HERE)
     path = Path(f"{name}.toml")
+    read = resolve_sweep if name.startswith("sweep-") else resolve
     with pytest.raises((ConfigError, PluginError)) as caught:
-        resolve(path, flags(path), registry)
+        read(path, flags(path), registry)
     text = f"{caught.value}\nexit code {int(caught.value.exit_code)}\n"
     golden = HERE / f"{name}.txt"
     if RENEW:

@@ -16,6 +16,7 @@ from jsonschema import Draft7Validator
 
 from steermoe_core.config.resolve import resolve
 from steermoe_core.config.schema import schema
+from steermoe_core.config.sweep import resolve_sweep
 from steermoe_core.config.toml import dumps
 from steermoe_core.errors import ConfigError, PluginError
 from steermoe_core.plugins import load_registry
@@ -40,6 +41,9 @@ BEYOND = {
     "inherited": "what another file says",
     "parts": "a rule between parts",
     "nothing-to-train": "a rule between two keys",
+    "sweep": "a sweep is a file of its own kind",
+    "sweep-equal": "a rule between values",
+    "sweep-values": "which keys the other file's components have",
     "test-split": "a rule on words inside a text",
     "validation-off": "rules between keys",
     "validation-without-data": "a rule between two tables",
@@ -88,7 +92,8 @@ def test_every_shipped_file_is_taken(path):
 @pytest.mark.parametrize("path", [p for p in FILES if p.parent.name != "base"], ids=lambda path: path.stem)
 def test_every_resolved_experiment_is_taken(path):
     """With all defaults filled in and nothing to extend: this is what run folders hold."""
-    assert complaints(resolve(path, [], REGISTRY).table) == []
+    for cell in resolve_sweep(path, [], REGISTRY):
+        assert complaints(cell.resolved.table) == []
 
 
 def parsed():

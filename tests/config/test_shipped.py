@@ -10,6 +10,7 @@ from steermoe_core.config.catalogue import DISTRIBUTIONS
 from steermoe_core.config.docs import parameters
 from steermoe_core.config.fields import fields_of
 from steermoe_core.config.resolve import resolve
+from steermoe_core.config.sweep import resolve_sweep
 from steermoe_core.plugins import load_registry
 
 ROOT = Path(__file__).parents[2]
@@ -23,10 +24,21 @@ def test_shipped_experiments_resolve_to_themselves(path, tmp_path):
     """Each is right, and its complete form has the same digest."""
     for plugin in PLUGINS:
         pytest.importorskip(plugin)
-    resolved = resolve(path, [], REGISTRY)
-    again = tmp_path / "experiment.toml"
-    again.write_text(resolved.to_toml(), encoding="utf-8")
-    assert resolve(again, [], REGISTRY).digest == resolved.digest
+    for cell in resolve_sweep(path, [], REGISTRY):
+        again = tmp_path / "experiment.toml"
+        again.write_text(cell.resolved.to_toml(), encoding="utf-8")
+        assert resolve(again, [], REGISTRY).digest == cell.resolved.digest
+
+
+def test_the_sweep_is_about_experts_and_nothing_else():
+    """One of its cells is the experiment that it extends."""
+    pytest.importorskip("steermoe_pocket")
+    whole = resolve(ROOT / "experiments" / "whisper_layer_wise.toml", [], REGISTRY)
+    cells = resolve_sweep(ROOT / "experiments" / "sweep_experts.toml", [], REGISTRY)
+    assert len(cells) == 8
+    assert [cell.settings for cell in cells if cell.resolved.digest == whole.digest] == [
+        {"adapter.experts": 8, "experiment.seed": 17}
+    ]
 
 
 COMPONENTS = [(kind, part) for plugin in REGISTRY.plugins for kind, part in plugin.components]

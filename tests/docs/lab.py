@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 BASH = shutil.which("bash") or "bash"
 #: Commands that load models.
-HEAVY = frozenset({"run", "launch", "data", "plan", "evaluate", "transcribe", "ask"})
+HEAVY = frozenset({"run", "sweep", "ladder", "launch", "data", "plan", "evaluate", "transcribe", "ask"})
 
 STAND_IN = """
 from pathlib import Path

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from steermoe_core.cli.main import COMMANDS
-from steermoe_core.config.resolve import resolve
+from steermoe_core.config.sweep import resolve_sweep
 from steermoe_core.plugins import load_registry
 from tests.docs.pages import ROOT
 
@@ -56,7 +56,7 @@ def test_every_old_name_is_on_the_page(name: str) -> None:
 
 def test_every_new_key_exists() -> None:
     """Each dotted key is one of a shipped experiment, defaults included."""
-    tables = [resolve(path, [], REGISTRY).table for path in FILES]
+    tables = [resolve_sweep(path, [], REGISTRY)[0].resolved.table for path in FILES]
     rooms = "experiment|encoder|adapter|projector|decoder|data|collator|train|evaluate|callbacks"
     new = " ".join(line.split(" | ", 1)[1] for line in PAGE.splitlines() if line.startswith("| `"))
 

@@ -24,6 +24,8 @@ LEFT_OUT = {
     "pip install -e .[whisper-en] -e plugins/steermoe-whisper -e plugins/steermoe-pocket": "in `make setup`",
     "pip install --no-deps --require-hashes -r plugins/steermoe-pocket/requirements-files.txt": "the same",
     "python -m steermoe_pocket --apt": "minutes; the same",
+    "steermoe sweep experiments/sweep_experts.toml": "eight runs; one of them runs on the page itself",
+    "steermoe ladder experiments/whisper_layer_wise.toml": "five runs; tests of the command run them small",
 }
 LANGUAGES = {"console", "python", "toml", "csv", "text"}
 #: Executed elsewhere, by `test_write_an_encoder.py`.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,8 +11,9 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from steermoe_core.data.padded import Padded
+from steermoe_core.errors import SetupError
 from steermoe_core.model.encoder import Encoder, Tap, untouched
-from steermoe_core.model.weights import prepared, pretrained
+from steermoe_core.model.weights import load, prepared, pretrained
 from steermoe_whisper.known import MODELS
 
 if TYPE_CHECKING:
@@ -70,6 +71,42 @@ class WhisperEncoder(Encoder):
             frames = self.layer(number, partial(layer, attention_mask=mask), frames, tap)
         longest = int(given.max())
         return Padded(model.layer_norm(frames.values[:, :longest]), given)
+
+    def own_transcripts(self, waveforms: Sequence[np.ndarray]) -> list[str]:
+        """Return what Whisper's own decoder writes down: greedily, on clips of 30 seconds, as it was trained.
+
+        A multilingual model hears which language it is.
+        """
+        whole, tokenizer = self._own
+        mels = self.extractor(list(waveforms), sampling_rate=self.sample_rate, return_tensors="pt")
+        features = mels.input_features.to(whole.device, whole.dtype)
+        task = {"task": "transcribe"} if getattr(whole.generation_config, "is_multilingual", False) else {}
+        with torch.no_grad():
+            found = whole.generate(
+                features,
+                attention_mask=torch.ones_like(features[:, 0]),  # silence is heard too
+                do_sample=False,
+                num_beams=1,
+                return_timestamps=False,
+                **task,
+            )
+        return [text.strip() for text in tokenizer.batch_decode(found, skip_special_tokens=True)]
+
+    @cached_property
+    def _own(self) -> tuple[Any, Any]:
+        """The whole Whisper and its tokenizer; in a tuple, so that it is no part of this module's state.
+
+        :raises SetupError: there is no tokenizer beside the weights.
+        """
+        from transformers import AutoTokenizer, WhisperForConditionalGeneration
+
+        tokenizer = load(AutoTokenizer, self.config.weights)
+        if not tokenizer.vocab_size:  # transformers makes an empty one
+            msg = f"the weights at {self.config.weights!r} have no tokenizer beside them; copy the model's"
+            raise SetupError(msg)
+        own = next(self.model.parameters())
+        whole = load(WhisperForConditionalGeneration, self.config.weights, dtype=own.dtype)
+        return whole.eval().to(own.device), tokenizer
 
     @property
     def _tail(self) -> int:

@@ -1,0 +1,95 @@
+"""The experiments of a sweep file: one for each combination of values of its axes, all checked at once."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from steermoe_core.config.overrides import lay_overrides
+from steermoe_core.config.resolve import Resolved, complete, opened, problem_error
+from steermoe_core.config.toml import inline
+from steermoe_core.errors import ConfigError, PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from steermoe_core.config.axes import Axis
+    from steermoe_core.config.problems import Problem
+    from steermoe_core.plugins import Registry
+
+
+@attrs.frozen
+class Cell:
+    """One experiment of a sweep.
+
+    :param settings: the value of each axis, by its key.
+    :param resolved: the same as `steermoe run FILE --set KEY=VALUE …` would resolve.
+    """
+
+    settings: dict[str, Any]
+    resolved: Resolved = attrs.field(repr=False)
+
+    def __str__(self) -> str:
+        """Return the settings in a few words."""
+        return shown_settings(self.settings)
+
+
+def shown_settings(settings: dict[str, Any]) -> str:
+    """Return settings in a few words."""
+    return ", ".join(f"{name} = {inline(value)}" for name, value in settings.items())
+
+
+def resolve_sweep(path: Path, overrides: Sequence[str], registry: Registry) -> list[Cell]:
+    """Return the experiments of a file: of a sweep its cells, the last axis changing first; else the one.
+
+    :param overrides: ``KEY=VALUE`` texts of `--set` flags; one with the key of an axis takes its place.
+    :raises ConfigError: with every problem of every cell, and where two cells are the same experiment.
+    :raises PluginError: when nothing but missing or broken components is wrong.
+    """
+    layers, axes, problems = opened(path, overrides)
+    if problems:
+        raise problem_error(problems)
+    cells: list[Cell] = []
+    wrong: dict[Problem, list[str]] = {}
+    places = list(product(*(range(len(axis.values)) for axis in axes)))
+    for place in places:
+        settings = {axis.name: axis.values[index] for axis, index in zip(axes, place, strict=True)}
+        own = layers.copy()
+        faults = lay_overrides(own, [axis.override(index) for axis, index in zip(axes, place, strict=True)])
+        try:
+            cells.append(Cell(settings, complete(own, path, faults, registry)))
+        except (ConfigError, PluginError) as error:
+            for problem in error.problems:
+                wrong.setdefault(problem, []).append(shown_settings(settings))
+    if wrong:
+        raise problem_error([_told(problem, where, len(places)) for problem, where in wrong.items()])
+    if same := list(_same(cells, places, axes)):
+        raise problem_error(same)
+    return cells
+
+
+def _told(problem: Problem, where: list[str], cells: int) -> Problem:
+    """Return a problem that says which cells it is about, unless these are all."""
+    if len(where) == cells:
+        return problem
+    more = f" and {len(where) - 1} more" if len(where) > 1 else ""
+    return attrs.evolve(problem, notes=(*problem.notes, f"in the cell {where[0]}{more}"))
+
+
+def _same(cells: list[Cell], places: list[tuple[int, ...]], axes: list[Axis]) -> Iterator[Problem]:
+    """Yield a problem for each value that makes an experiment a second time."""
+    first: dict[str, int] = {}
+    told = set()
+    for number, cell in enumerate(cells):
+        other = first.setdefault(cell.resolved.digest, number)
+        pairs = zip(axes, places[number], places[other], strict=True)
+        differs = next(((axis, index) for axis, index, before in pairs if index != before), None)
+        if differs is None or differs in told:
+            continue
+        told.add(differs)
+        axis, index = differs
+        message = f"the cells {cells[other]} and {cell} are the same experiment"
+        yield axis.problem("E305", message, index, hint="leave one out")

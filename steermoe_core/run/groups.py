@@ -1,0 +1,109 @@
+"""Finished runs, merged where their experiments differ in nothing but the seed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from steermoe_core.config.resolve import Resolved, resolve
+from steermoe_core.errors import UsageError
+from steermoe_core.evaluate.prediction import read
+from steermoe_core.run.folder import RunFolder
+from steermoe_core.run.results import results
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from steermoe_core.evaluate.metrics import Metric
+    from steermoe_core.evaluate.prediction import Prediction
+    from steermoe_core.plugins import Registry
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Group:
+    """Finished runs that differ in nothing but the seed.
+
+    :param resolved: experiment of the first.
+    :param seeds: of the runs.
+    :param facts: what `results` says of each.
+    :param folders: of the runs.
+    :param metrics: that they are scored by.
+    :param control: name of the control whose answers and scores these are; empty: the model's own.
+    """
+
+    resolved: Resolved
+    seeds: list[int] = attrs.field(factory=list)
+    facts: list[dict[str, Any]] = attrs.field(factory=list)
+    folders: list[RunFolder] = attrs.field(factory=list)
+    metrics: list[Metric] = attrs.field(factory=list)
+    control: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the experiment."""
+        return self.resolved.experiment.experiment.name
+
+    def splits(self) -> list[str]:
+        """Return the splits that all runs have scores of."""
+        first, *others = [one["splits"] for one in self.facts]
+        return [split for split in first if all(split in other for other in others)]
+
+    def compares(self, group: Group, split: str) -> bool:
+        """Tell whether another group's scores of a split have a difference to these."""
+        same = {folder.path for folder in self.folders} & {folder.path for folder in group.folders}
+        return not same and split in self.splits()
+
+    def predictions(self, split: str) -> list[list[Prediction]]:
+        """Return each run's answers, to the same clips.
+
+        :raises UsageError: the runs were scored on different clips.
+        """
+        name = f"predictions.{self.control}.jsonl" if self.control else "predictions.jsonl"
+        found = [read(folder.evaluations / split / name) for folder in self.folders]
+        for folder, rows in zip(self.folders, found, strict=True):
+            if {row.id for row in rows} != {row.id for row in found[0]}:
+                msg = (
+                    f"{folder.path} and {self.folders[0].path} were scored on different clips of {split}; "
+                    "score both again on the same data"
+                )
+                raise UsageError(msg)
+        return found
+
+
+def groups(paths: Sequence[Path], registry: Registry) -> list[Group]:
+    """Return the runs, merged where they differ in nothing but the seed, in the order of their first.
+
+    :raises UsageError: a folder is none of a run, or has no scores yet.
+    """
+    found: dict[str, Group] = {}
+    for path in dict.fromkeys(path.resolve() for path in paths):
+        folder = RunFolder.existing(path)
+        resolved = resolve(folder.experiment, [], registry)
+        facts = results(folder) if folder.adapter.is_dir() else {"splits": {}}
+        if not facts["splits"]:
+            msg = f"{folder.path} has no scores yet; finish it with `steermoe run {folder.experiment}`"
+            raise UsageError(msg)
+        rest = {**resolved.table, "experiment": {**resolved.table["experiment"], "seed": None}}
+        key = json.dumps(rest, sort_keys=True, default=str)
+        group = found.setdefault(key, Group(resolved=resolved, metrics=metrics_of(resolved, registry)))
+        group.seeds.append(resolved.experiment.experiment.seed)
+        group.facts.append(facts)
+        group.folders.append(folder)
+    return list(found.values())
+
+
+def metrics_of(resolved: Resolved, registry: Registry) -> list[Metric]:
+    """Build the metrics of an experiment."""
+    return [registry.get("metric", m.name).build(m.config) for m in resolved.experiment.metrics]
+
+
+def labels(found: Sequence[Group]) -> list[str]:
+    """Return the names of groups; where two experiments share one, the names of their first run folders."""
+    names = [group.name for group in found]
+    return [
+        group.folders[0].path.name if names.count(name) > 1 else name
+        for group, name in zip(found, names, strict=True)
+    ]
