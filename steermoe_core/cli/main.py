@@ -20,6 +20,8 @@ COMMANDS = {
     "check": "find every mistake in experiment files, without running them",
     "config": "print an experiment with every default, and where each value came from",
     "evaluate": "score a trained run again",
+    "certify": "measure on a trained run what its numbers rest on",
+    "routing": "what the routers of a trained run do, by layer and by label, and what depends on them",
     "results": "one table over finished runs, seeds merged, differences with their intervals",
     "transcribe": "write down what is said in sound files",
     "push": "put a run's adapter on the Hugging Face hub, with a page made from the run",

@@ -10,7 +10,8 @@ from steermoe_core.config.resolve import resolve
 from steermoe_core.errors import UsageError
 from steermoe_core.run import adapter
 from steermoe_core.run.build import Builder
-from steermoe_core.run.execute import move, score, set_threads
+from steermoe_core.run.device import move, set_threads
+from steermoe_core.run.execute import score
 from steermoe_core.run.folder import RunFolder
 from steermoe_core.run.parts import placed
 from steermoe_core.run.start import finished

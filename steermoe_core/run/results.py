@@ -33,8 +33,17 @@ def results(folder: RunFolder) -> dict[str, Any]:
         "trainable_parameters": card["trainable_parameters"],
         "steps": card["step"],
         "training": card.get("training"),  # earlier versions did not write it
+        "certificates": _certificates(folder),
         "splits": {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths},
     }
+
+
+def _certificates(folder: RunFolder) -> list[dict[str, Any]]:
+    """Return the certificates of a run; earlier versions made none."""
+    try:
+        return list(json.loads(folder.certificates.read_text(encoding="utf-8"))["certificates"])
+    except FileNotFoundError:
+        return []
 
 
 def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bool) -> None:
@@ -56,6 +65,9 @@ def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bo
     for one in found:
         for sentence in ended(one["training"]):
             console.print(f"{one['experiment']}: {sentence}", highlight=False, soft_wrap=True)
+    for one in found:
+        for sentence in _failed(one["certificates"]):
+            console.print(f"{one['experiment']}: {sentence}", style="bold red", markup=False, soft_wrap=True)
     for one in found:
         console.print(f"run folder: {one['run']}", highlight=False, soft_wrap=True)
 
@@ -79,6 +91,12 @@ def ended(training: dict[str, Any] | None) -> Iterator[str]:
     if best and best["step"] == training["adapter_step"]:
         chosen += f" ({best['metric']} {best['value']:.4f} on the validation data)"
     yield f"{steps}; {chosen}"
+
+
+def _failed(certificates: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for one in certificates:
+        if one["passed"] is False:
+            yield f"CERTIFICATE FAILED: {one['name']}: {one['why']} (`{one['command']}` measures it again)"
 
 
 def _scores_table(found: Sequence[dict[str, Any]]) -> Table:
