@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.config.resolve import resolve
-from steermoe_core.errors import UsageError
-from steermoe_core.run.build import Builder
-from steermoe_core.run.device import set_threads
-from steermoe_core.run.folder import RunFolder, now, write_json
+from steermoe_core.run.folder import now, write_json
 from steermoe_core.run.model_proofs import model_proofs
 from steermoe_core.run.parts import placed
 from steermoe_core.run.record_proofs import every_key, gradients, no_overlap, whole_splits
-from steermoe_core.run.start import finished
+from steermoe_core.run.trained import trained_builder, trained_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from steermoe_core.config.experiment import Experiment
     from steermoe_core.plugins import Registry
+    from steermoe_core.run.build import Builder
     from steermoe_core.run.certificate import Certificate
     from steermoe_core.run.console import Console
+    from steermoe_core.run.folder import RunFolder
 
 
 def certify_run(path: Path, registry: Registry, console: Console) -> dict[str, Any]:
@@ -32,10 +31,7 @@ def certify_run(path: Path, registry: Registry, console: Console) -> dict[str, A
 
     :raises UsageError: there is no such run, or it has no adapter yet.
     """
-    folder = RunFolder.existing(path)
-    if not folder.adapter.is_dir():
-        msg = f"{folder.path} has no trained adapter yet; finish it with `steermoe run {folder.experiment}`"
-        raise UsageError(msg)
+    folder = trained_folder(path)
     with folder.held(), console.warnings():
         return certify(folder, registry, console)
 
@@ -46,8 +42,7 @@ def certify(folder: RunFolder, registry: Registry, console: Console) -> dict[str
     started = time.monotonic()
     resolved = resolve(folder.experiment, [], registry)
     with placed(resolved.experiment, resolved.path, resolved.origins):
-        set_threads(resolved.experiment.train.threads)
-        builder = Builder(finished(resolved.experiment, folder.adapter, registry), registry)
+        builder = trained_builder(folder, resolved.experiment, registry)
         found = _measured(builder, resolved.experiment, folder, console)
     command = f"steermoe certify {folder.path}"
     content = {

@@ -169,10 +169,10 @@ def no_overlap(
         return Certificate(**facts, passed=None, why=f"the training data is not here: {error}")
     found = {one.pop("set"): one for one in overlap(trained, splits, console)}
     shared = [
-        f"{name}: {len(one[what])} of {one['clips']} {what}"
+        f"{name}: {len(one[key])} of {one['clips']} {what}"
         for name, one in found.items()
-        for what in ("texts", "audio")
-        if one[what]
+        for key, what in (("texts", "texts"), ("audio", "sounds"))
+        if one[key]
     ]
     scored = sum(one["clips"] for one in found.values())
     return Certificate(

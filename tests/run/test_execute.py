@@ -44,6 +44,8 @@ class TestWhatARunLeaves:
             "lock.json",
             "status.json",
             "metrics.jsonl",
+            "evidence.json",
+            "certificates.json",
             *(f"checkpoints/step-{step}/{name}" for step in (4, 6) for name in CHECKPOINT),
             *(f"adapter/{name}" for name in ("adapter.json", "adapter.safetensors", "experiment.toml")),
             *(
