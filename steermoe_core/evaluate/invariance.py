@@ -28,7 +28,7 @@ class Invariance:
 
     :param clips: ids of the clips.
     :param seconds: of the shortest and the longest of them.
-    :param loss: largest difference of a clip's loss, the mean over its answer's tokens.
+    :param loss: difference of their loss, the mean over all tokens of their answers.
     :param logits: largest difference of a logit at an answer's position, as a share of the largest logit.
     :param texts: clips that are answered with other tokens.
     """
@@ -42,9 +42,10 @@ class Invariance:
 
 def mixed(examples: Sequence[Example]) -> list[Example]:
     """Return up to four clips of different lengths, the longest in the middle."""
+    if not examples:
+        return []
     ordered = sorted(examples, key=lambda example: example.seconds)
-    places = dict.fromkeys(round(place * (len(ordered) - 1)) for place in _PLACES)
-    chosen = [ordered[place] for place in places]
+    chosen = [ordered[place] for place in dict.fromkeys(round(p * (len(ordered) - 1)) for p in _PLACES)]
     return [*chosen[::2], *chosen[1::2][::-1]]
 
 
@@ -71,7 +72,7 @@ def invariance(
     return Invariance(
         clips=[example.id for example in examples],
         seconds=(min(e.seconds for e in examples), max(e.seconds for e in examples)),
-        loss=max(_loss_apart(*pair) for pair in zip(alone, heard, parts, strict=True)),
+        loss=abs(_loss(torch.cat(heard), alone) - _loss(together, alone)),
         logits=max(((a - b).abs().max() / a.abs().max()).item() for a, b in zip(heard, parts, strict=True)),
         texts=_changed(examples, answers, generate(model, batch, limits)),
     )
@@ -82,10 +83,9 @@ def _logits(model: Joined, batch: Batch) -> torch.Tensor:
     return model.answer_logits(batch, model.audio(batch.features)).float()
 
 
-def _loss_apart(batch: Batch, one: torch.Tensor, other: torch.Tensor) -> float:
-    wanted = batch.answer.rows()[0]
-    losses = [torch.nn.functional.cross_entropy(logits, wanted) for logits in (one, other)]
-    return (losses[0] - losses[1]).abs().item()
+def _loss(logits: torch.Tensor, batches: Sequence[Batch]) -> float:
+    wanted = torch.cat([batch.answer.rows()[0] for batch in batches])
+    return torch.nn.functional.cross_entropy(logits.double(), wanted).item()
 
 
 def _changed(examples: Sequence[Example], one: Sequence[Answer], other: Sequence[Answer]) -> list[str]:

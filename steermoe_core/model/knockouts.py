@@ -1,9 +1,9 @@
 """What depends on a router: its experts and layers are taken out, one by one, or it is given the mean gates.
 
-    expert       gate k of layer l is 0, the others are raised until Σ|g| is what it was
-    layer        every gate of layer l is 0: the layer's frames go on unsteered
-    all-layers   every gate is 0: the encoder as it was before it was steered
-    mean-gates   every frame of every layer gets the mean gates of its layer: no frame is routed any more
+expert       gate k of layer l is 0, the others are raised until Σ|g| is what it was
+layer        every gate of layer l is 0: the layer's frames go on unsteered
+all-layers   every gate is 0: the encoder as it was before it was steered
+mean-gates   every frame of every layer gets the mean gates of its layer: no frame is routed any more
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """evidence.json: what only training itself can see, kept for the certificates.
 
-    read        dotted names of the keys of the experiment that were read
-    gradients   `GradientWatch.record`
-    frozen      `adapter.identity` of the model after its last step
+read        dotted names of the keys of the experiment that were read
+gradients   `GradientWatch.record`
+frozen      `adapter.identity` of the model after its last step
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -70,9 +71,7 @@ class KnockoutScores:
         if whole is None:
             return []
         clusters = {e.id: e.cluster if e.cluster is not None else ("alone", e.id) for e in self.examples}
-        return [
-            self._row(key, whole, clusters, seed) for key in self._edits if json.loads(key)[0] != NOTHING
-        ]
+        return [self._row(key, whole, clusters, seed) for key in self._edits if json.loads(key)[0] != NOTHING]
 
     def _row(self, key: str, whole: dict[str, Edits], clusters: dict[str, Any], seed: int) -> dict[str, Any]:
         what, layer, expert = json.loads(key)
@@ -90,9 +89,10 @@ class KnockoutScores:
         }
 
     def _read(self) -> Iterable[tuple[str, dict[str, Edits]]]:
-        if not self.file.exists():
-            return
-        for line in self.file.read_bytes().split(b"\n")[:-1]:  # a last one that a kill cut short is left out
+        *lines, rest = self.file.read_bytes().split(b"\n") if self.file.exists() else [b""]
+        if rest:  # a kill cut it short
+            os.truncate(self.file, sum(len(line) + 1 for line in lines))
+        for line in lines:
             one = json.loads(line)
             if one["measured_on"] == self.measured_on:
                 yield one["knockout"], {name: Edits(*counts) for name, counts in one["edits"].items()}

@@ -67,7 +67,10 @@ def _frozen(folder: RunFolder, loaded: dict[str, str], used: dict[str, str]) -> 
     }
     known = {when: hashes for when, hashes in times.items() if hashes}
     moved = [
-        f"{part} ({when})" for when, hashes in known.items() for part in saved if hashes.get(part) != saved[part]
+        f"{part} ({when})"
+        for when, hashes in known.items()
+        for part in saved
+        if hashes.get(part) != saved[part]
     ]
     found = f"of encoder and decoder are the same at {len(known)} times: {', '.join(known)}"
     return Certificate(

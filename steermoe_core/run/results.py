@@ -63,13 +63,16 @@ def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bo
             console.print()
             console.print(steering)
     for one in found:
-        for sentence in ended(one["training"]):
-            console.print(f"{one['experiment']}: {sentence}", highlight=False, soft_wrap=True)
-    for one in found:
-        for sentence in _failed(one["certificates"]):
-            console.print(f"{one['experiment']}: {sentence}", style="bold red", markup=False, soft_wrap=True)
-    for one in found:
-        console.print(f"run folder: {one['run']}", highlight=False, soft_wrap=True)
+        _print_end(one, console)
+
+
+def _print_end(one: dict[str, Any], console: Console) -> None:
+    """Print what is to be known of a run beside its figures, and where it is."""
+    for sentence in ended(one["training"]):
+        console.print(f"{one['experiment']}: {sentence}", highlight=False, soft_wrap=True)
+    for sentence in _failed(one["certificates"]):
+        console.print(f"{one['experiment']}: {sentence}", style="bold red", markup=False, soft_wrap=True)
+    console.print(f"run folder: {one['run']}", highlight=False, soft_wrap=True)
 
 
 def _left_out(found: Sequence[dict[str, Any]]) -> Iterator[str]:

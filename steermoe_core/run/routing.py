@@ -96,7 +96,9 @@ class _Observatory:
         found = self._write(seen, clips, scores)
         if request.knockout:
             if scores is None:
-                msg = f"{self.folder.path} has no metric that a knockout could change: add a table [[metrics]]"
+                msg = (
+                    f"{self.folder.path} has no metric that a knockout could change: add a table [[metrics]]"
+                )
                 raise UsageError(msg)
             found = self._knock_out(seen, clips, scores)
         return found

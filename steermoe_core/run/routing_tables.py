@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Experts beside one another in a table; more of them go into further tables.
 _BESIDE = 8
+#: Cells darker than this, from 0 to 1, have white letters.
+_DARK = 0.55
 #: Letters of a label's value.
 _VALUE = 18
 
@@ -35,11 +38,10 @@ def tables(found: Record, by: Sequence[str]) -> Iterator[RenderableType]:
         yield from _knockouts(found)
 
 
-def _layers(found: Record) -> Iterator[Table]:
+def _layers(found: Record) -> Iterator[RenderableType]:
     layers = found["layers"]
     for start in range(0, len(layers[0]["load"]), _BESIDE):
-        title = f"{found['split']}, {found['clips']} clips: share of each expert (%)"
-        table, experts = _table(title), _experts(layers, start)
+        table, experts = _table(), _experts(layers, start)
         for name in ("layer", *experts, *(() if start else ("nats", "in use", "dead", "shift", "scale"))):
             table.add_column(name, justify="right", no_wrap=True)
         for layer in layers:
@@ -51,12 +53,12 @@ def _layers(found: Record) -> Iterator[Table]:
                 f"{layer['scale']:.3f}",
             ]
             table.add_row(str(layer["layer"]), *_shares(layer, start), *([] if start else figures))
-        yield table
+        yield _titled(f"{found['split']}, {found['clips']} clips: share of each expert (%)", table)
 
 
-def _information(information: dict[str, list[Record]]) -> Table:
+def _information(information: dict[str, list[Record]]) -> RenderableType:
     """Return for each label the layer in which it tells most of the expert."""
-    table = _table("what a label tells of the expert, in nats")
+    table = _table()
     for name in ("label", "layer", "tells", "95 % of chance", "layers above chance"):
         table.add_column(name, justify="left" if name == "label" else "right", no_wrap=True)
     for label, layers in information.items():
@@ -64,13 +66,13 @@ def _information(information: dict[str, list[Record]]) -> Table:
         above = sum(one["nats"] > one["chance"] for one in layers)
         figures = f"{most['nats']:.4f}", f"{most['chance']:.4f}"
         table.add_row(label[:_VALUE], str(most["layer"]), *figures, f"{above} of {len(layers)}")
-    return table
+    return _titled("what a label tells of the expert, in nats", table)
 
 
-def _by(label: str, values: dict[str, Record]) -> Iterator[Table]:
+def _by(label: str, values: dict[str, Record]) -> Iterator[RenderableType]:
     first = next(iter(values.values()))["layers"]
     for start in range(0, len(first[0]["load"]), _BESIDE):
-        table = _table(f"by {label}: share of each expert (%)")
+        table = _table()
         table.add_column("layer", justify="right")
         table.add_column(label[:_VALUE], no_wrap=True)
         for name in ("clips", *_experts(first, start), "nats"):
@@ -86,7 +88,7 @@ def _by(label: str, values: dict[str, Record]) -> Iterator[Table]:
                     f"{shown['entropy']:.2f}",
                     end_section=number == len(values) - 1,
                 )
-        yield table
+        yield _titled(f"by {label}: share of each expert (%)", table)
 
 
 def _knockouts(found: Record) -> Iterator[RenderableType]:
@@ -96,14 +98,14 @@ def _knockouts(found: Record) -> Iterator[RenderableType]:
     experts = len(found["layers"][0]["load"])
     for start in range(0, experts, _BESIDE):
         numbers = range(start, min(start + _BESIDE, experts))
-        table = _table(f"{rows[0]['metric']}: what changes without an expert, or without a whole layer")
+        table = _table()
         for name in ("layer", *(f"-e{number}" for number in numbers), *(() if start else ("-layer",))):
             table.add_column(name, justify="right", no_wrap=True)
         for layer in layers:
             places = [(EXPERT, layer, number) for number in numbers]
             places += [] if start else [(LAYER, layer, None)]
             table.add_row(str(layer), *(_change(by_place.get(place)) for place in places))
-        yield table
+        yield _titled(f"{rows[0]['metric']}: what changes without an expert, or without a whole layer", table)
     yield Text("\n".join(_sentences(found, by_place)))
 
 
@@ -136,13 +138,15 @@ def _change(row: Record | None) -> Text:
 def _shares(layer: Record, start: int) -> list[Text]:
     """Return cells of a heat map: the share in per cent, on grey that is as dark as the share is large."""
     shares = layer["load"][start : start + _BESIDE]
-    top = max(max(layer["load"]), 1e-9)
+    top = max(*layer["load"], 1e-9)
     return [Text(f"{100 * share:3.0f}", _shade(share / top)) for share in shares]
 
 
 def _shade(level: float) -> Style:
+    """Return the style of a cell, from light (0) to dark (1)."""
     grey = round(235 - 150 * level)
-    return Style(color="white" if grey < 150 else "black", bgcolor=f"rgb({grey},{grey},{min(grey + 20, 255)})")  # noqa: PLR2004
+    text = "white" if level > _DARK else "black"
+    return Style(color=text, bgcolor=f"rgb({grey},{grey},{min(grey + 20, 255)})")
 
 
 def _experts(layers: Sequence[Record], start: int) -> list[str]:
@@ -150,5 +154,10 @@ def _experts(layers: Sequence[Record], start: int) -> list[str]:
     return [f"e{number}" for number in range(start, min(start + _BESIDE, count))]
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+def _table() -> Table:
+    return Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+
+
+def _titled(title: str, table: Table) -> Group:
+    """Put a title above a table that may be narrower."""
+    return Group(Text(title, "italic"), table)

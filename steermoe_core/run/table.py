@@ -158,7 +158,10 @@ def _metrics(group: Group, split: str, base: Group | None) -> dict[str, Any]:
         if others:
             before = _pooled(metric, others, times=len(answers))
             delta = difference(before, edits, clusters, **options)
-            found[metric.name]["against"] = {**attrs.asdict(delta), "verdict": delta.verdict(higher_is_better=higher)}
+            found[metric.name]["against"] = {
+                **attrs.asdict(delta),
+                "verdict": delta.verdict(higher_is_better=higher),
+            }
     return found
 
 

@@ -23,8 +23,8 @@ class GradientWatch(Callback):
     :param record: what it noted before the run was interrupted; empty at a start.
     :param keep: told the record whenever it changes.
     :ivar record: ``norms`` of the first step by tensor (null: none, or not finite), ``later`` the step at
-        which a tensor without one had its first, and ``zeros``, the tensors that were all zero until then: what
-        they are multiplied with has no gradient yet.
+        which a tensor without one had its first, and ``zeros``, the tensors that were all zero until then:
+        what they are multiplied with has no gradient yet.
     """
 
     def __init__(self, record: dict[str, Any], keep: Callable[[dict[str, Any]], None]) -> None:
