@@ -30,7 +30,6 @@ def run(args: Namespace, session: Session) -> int:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     else:
         session.console.print(_table(found["certificates"]))
-        session.console.print(f"measured in {found['seconds']} s, on {args.folder}", soft_wrap=True)
     return 1 if any(one["passed"] is False for one in found["certificates"]) else 0
 
 

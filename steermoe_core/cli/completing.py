@@ -253,6 +253,7 @@ _OF = {
     ("transcribe", "sounds"): _shell(_FILES),
     ("schema", "output"): _shell(_FILES),
     ("evaluate", "split"): _splits,
+    ("routing", "split"): _splits,
     ("results", "split"): _splits,
 }
 

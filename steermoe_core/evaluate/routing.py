@@ -1,4 +1,4 @@
-"""What the routers do over real clips: figures by layer and by label, and what a label tells of the experts."""
+"""What the routers do over real clips: figures by layer and label, and what a label tells of the experts."""
 
 from __future__ import annotations
 

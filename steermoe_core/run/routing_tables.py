@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -112,14 +113,12 @@ def _knockouts(found: Record) -> Iterator[RenderableType]:
 def _sentences(found: Record, by_place: dict[Any, Record]) -> Iterator[str]:
     rows, base = found["knockouts"], found["baseline"]
     yield f"{base['metric']} of the model as it is: {base['value']:.3f} on {base['clips']} clips"
-    for what, name in ((ALL_LAYERS, "without any steering"), (MEAN_GATES, "with its mean gates everywhere")):
+    for what, name in ((ALL_LAYERS, "unsteered"), (MEAN_GATES, "with mean gates")):
         if row := by_place.get((what, None, None)):
             yield f"{name}: {row['value']:.3f} ({row['difference']:+.3f}{_interval(row)}), {row['verdict']}"
     sure = sum(row["verdict"] != "not distinguishable" for row in rows)
-    yield (
-        f"*: the 95 % interval of the difference excludes 0, in {sure} of {len(rows)} knockouts; "
-        f"chance alone gives about {0.05 * len(rows):.0f}"
-    )
+    chance = f"about {0.05 * len(rows):.0f} would by chance"
+    yield f"*: its 95 % interval excludes 0: {sure} of {len(rows)} knockouts; {chance}"
 
 
 def _interval(row: Record) -> str:
@@ -132,7 +131,8 @@ def _change(row: Record | None) -> Text:
         return Text("–", "dim")
     sure = row["verdict"] != "not distinguishable"
     style = {"better": "green", "worse": "red"}.get(row["verdict"], "dim")
-    return Text(f"{row['difference']:+.3f}{'*' if sure else ' '}", style)
+    figure = re.sub(r"(?<=[+-])0(?=\.)", "", f"{row['difference']:+.3f}")  # no room for +0.123
+    return Text(figure + ("*" if sure else " "), style)
 
 
 def _shares(layer: Record, start: int) -> list[Text]:
