@@ -83,12 +83,13 @@ class GateStatistics:
     def mean(self, row: int) -> torch.Tensor:
         """Return the mean gates (E,) of a layer over all frames, with their signs."""
         _, gates, _, _, frames = self._sums(row, None)
-        return gates / frames
+        mean: torch.Tensor = gates / frames
+        return mean
 
     def _sums(self, row: int, clips: Sequence[int] | None) -> tuple[Any, ...]:
         """Return sums over frames: sizes of the gates (E,), gates (E,), entropy, relative norm, count."""
         width = 2 * self.experts + 3
         table = torch.cat([torch.zeros(0, width, dtype=torch.float64), *self._seen[row]])  # (clips,2E+3)
         total = (table if clips is None else table[list(clips)]).sum(0)
-        usage, gates, rest = total.split([self.experts, self.experts, 3])
+        usage, gates, rest = total[: self.experts], total[self.experts : -3], total[-3:]
         return usage, gates, rest[0], rest[1], max(rest[2].item(), 1.0)

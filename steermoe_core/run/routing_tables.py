@@ -103,7 +103,7 @@ def _knockouts(found: Record) -> Iterator[RenderableType]:
         for name in ("layer", *(f"-e{number}" for number in numbers), *(() if start else ("-layer",))):
             table.add_column(name, justify="right", no_wrap=True)
         for layer in layers:
-            places = [(EXPERT, layer, number) for number in numbers]
+            places: list[Any] = [(EXPERT, layer, number) for number in numbers]
             places += [] if start else [(LAYER, layer, None)]
             table.add_row(str(layer), *(_change(by_place.get(place)) for place in places))
         yield _titled(f"{rows[0]['metric']}: what changes without an expert, or without a whole layer", table)
