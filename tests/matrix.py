@@ -26,7 +26,7 @@ from tests.kinds import KINDS, SLOW, Kind, healthy
 from tests.parts import save_decoder
 from tests.rig import EXPERIMENT, Rig, files
 from tests.run.copies import copied
-from tests.tiny import write_wav
+from tests.tiny import PROMPT_WORDS, write_folder, write_wav
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -81,6 +81,7 @@ class Command:
     :param builds: whether it builds the model.
     :param names: whether it is given the plugin's or the part's name, not an experiment that asks for it.
     :param shows: whether it shows what is installed, so that a plugin that works changes what it prints.
+    :param writes: whether it writes into the run folder that it is given.
     """
 
     free: str
@@ -88,6 +89,7 @@ class Command:
     builds: bool = False
     names: bool = False
     shows: bool = False
+    writes: bool = False
 
 
 #: The command that runs a plugin's parts to find out what is wrong with them.
@@ -105,6 +107,8 @@ CALLS = {
     "config": Command("tiny.toml --json", "odd.toml"),
     "evaluate": Command("{run} --json", "{odd} {again}", builds=True),
     "score": Command("{run} --json", "{odd}"),
+    "certify": Command("{run}", "{odd}", builds=True, writes=True),
+    "routing": Command("{run} --json", "{odd}", builds=True, writes=True),
     "results": Command("{run} --json", "{odd}"),
     "report": Command("{run} --json", "{odd} --json"),
     "compare": Command("{run} runs/other --json", "{odd} runs/other"),
@@ -161,6 +165,10 @@ class Bench:
         patch.syspath_prepend(str(base.folder))
         decoder = save_decoder(place / "decoder")
         rig = Rig(base, decoder, place)
+        for number, name in enumerate(("dev", "other")):  # nothing of them is trained on
+            write_folder(
+                place / name, PROMPT_WORDS[:4], [1.1 + number, 1.3 + number, 1.5 + number, 1.7 + number]
+            )
         tiny = EXPERIMENT.format(decoder=decoder, steps=1)
         rig.file.write_text(tiny, encoding="utf-8")
         odd = tiny.replace('name = "tiny"', 'name = "odd"').replace('use = "tiny"', 'use = "odd"')
@@ -248,11 +256,15 @@ class Bench:
         before, done = files(self.place / "runs"), self.free(name)
         cell = Cell(done.code, None)
         cell.faults += self.unmoved(name, done, kind)
+        if CALLS[name].writes:
+            before = files(self.place / "runs")
         if CALLS[name].needing and (kind.status == "broken" or name != JUDGE):
             stops = kind.stops == "all" or (kind.stops == "building" and CALLS[name].builds)
             done = self.needing(name, fresh=stops)
             cell.needing = done.code
             cell.faults += self.stopped(name, done, said) if stops else self.same(name, done)
+            if CALLS[name].writes and not stops:
+                before = files(self.place / "runs")
         if files(self.place / "runs") != before or (self.place / "new").exists():
             cell.faults.append(f"{name} wrote something")
         return cell

@@ -1,4 +1,7 @@
-"""Parts that do at a given step what must not hurt a run: kill it, fill the disk, touch frozen weights."""
+"""Parts that do what must not hurt a run, or not go unnoticed: kill it, fill the disk, touch what is frozen.
+
+Each of those that only certificates notice breaks one of them and leaves the others alone.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,11 @@ from typing import Any
 
 import torch
 
+from steermoe_core.data.padded import Padded
 from steermoe_core.errors import DataError
 from steermoe_core.model.adapter import Adapter
+from steermoe_core.model.projectors import LinearProjector
+from steermoe_core.testing.parts import TinyEncoder
 from steermoe_core.train.callbacks import Callback
 
 
@@ -89,3 +95,49 @@ class Thief(Adapter):
 
     def groups(self) -> dict[str, list[torch.nn.Parameter]]:
         return {"steering": [self.honest]}
+
+
+class NightThief(Thief):
+    """Steals while nothing is trained: after the look at the frozen weights that ends every training."""
+
+    def after(self, frames: Any) -> Any:
+        if not torch.is_grad_enabled():
+            self.loot[0].data.mul_(1.0 + 1e-6)
+        return type(frames)(frames.values + self.honest, frames.lengths)
+
+
+class Crowd(TinyEncoder):
+    """Lets each clip hear how loud its batch is, padding included."""
+
+    def forward(self, features: Padded, *tap: Any) -> Padded:
+        frames = super().forward(features, *tap)
+        return Padded(frames.values + frames.values.mean(), frames.lengths)
+
+
+class Meddler(LinearProjector):
+    """Puts something of its own before the language model's embeddings."""
+
+    def __init__(self, config: Any, width: int, decoder: Any) -> None:
+        super().__init__(config, width, decoder)
+        embed = decoder.embed
+        decoder.embed = lambda ids: embed(ids) * (1.0 + 1e-6)
+
+
+class Numb(Callback):
+    """Takes the routers' gradients away before every step."""
+
+    changes_training = True
+
+    def __init__(self, config: object) -> None:
+        del config
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        for parameter in self.joined.adapter.groups()["router"]:
+            parameter.grad = torch.zeros_like(parameter)
+
+
+class Deaf(Callback):
+    """Has a volume, and never asks for it."""
+
+    def __init__(self, config: object) -> None:
+        del config

@@ -36,6 +36,10 @@ from steermoe_core import Component, hookimpl
 class Nothing:
     pass
 
+@attrs.frozen(kw_only=True)
+class Volume:
+    volume: int = 1
+
 def part(name, config, factory):
     return Component(name=name, api=1, summary="for tests", config=config, factory=factory)
 
@@ -45,14 +49,22 @@ def steermoe_encoders():
     yield part("dense", "tests.parts:TinyConfig", "tests.parts:DenseEncoder")
     gives = ("layer-taps", "own-decoder")
     yield attrs.evolve(part("speaking", "tests.parts:TinyConfig", "tests.parts:SpeakingEncoder"), gives=gives)
+    yield part("crowd", "tests.parts:TinyConfig", "tests.misbehaving:Crowd")
 
 @hookimpl
 def steermoe_adapters():
     yield part("thief", "fake_rig:Nothing", "tests.misbehaving:Thief")
+    yield part("night-thief", "fake_rig:Nothing", "tests.misbehaving:NightThief")
+
+@hookimpl
+def steermoe_projectors():
+    yield part("meddler", "steermoe_core.model.config:LinearConfig", "tests.misbehaving:Meddler")
 
 @hookimpl
 def steermoe_callbacks():
     yield part("rig", "fake_rig:Nothing", "tests.misbehaving:Act")
+    yield part("numb", "fake_rig:Nothing", "tests.misbehaving:Numb")
+    yield part("deaf", "fake_rig:Volume", "tests.misbehaving:Deaf")
 
 def note(name, folder):
     with (Path(folder) / "../hooks.txt").open("a") as file:

@@ -256,6 +256,7 @@ _OF = {
     ("schema", "output"): _shell(_FILES),
     ("evaluate", "split"): _splits,
     ("score", "split"): _splits,
+    ("routing", "split"): _splits,
     ("results", "split"): _splits,
     ("compare", "split"): _splits,
     ("sweep", "split"): _nothing,

@@ -56,6 +56,12 @@ class Difference:
     interval: Interval | None
     improvement: float | None
 
+    def verdict(self, *, higher_is_better: bool) -> str:
+        """Say in words what the interval allows to say of the second system."""
+        if self.interval is None or self.interval.low <= 0.0 <= self.interval.high:
+            return "not distinguishable"
+        return "better" if (self.value > 0) == higher_is_better else "worse"
+
 
 def interval(
     edits: Sequence[Edits],

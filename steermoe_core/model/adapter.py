@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from steermoe_core.data.padded import Padded
+
+#: What a group of clips is called.
+Group = TypeVar("Group")
+#: Called with a steered layer's row and its gates (B,T,E); returns the gates that mix its experts instead.
+Change = Callable[[int, torch.Tensor], torch.Tensor]
 
 
 class Adapter(nn.Module):
@@ -42,6 +51,25 @@ class Adapter(nn.Module):
     def statistics(self) -> list[dict[str, Any]]:
         """Return one record a layer of what was collected since `watch`, and stop collecting."""
         return []
+
+    def grouped_statistics(self, groups: Mapping[Group, Sequence[int]]) -> dict[Group, list[dict[str, Any]]]:
+        """Return the same for groups of clips, and go on collecting.
+
+        :param groups: numbers of the clips of each, in the order in which they came since `watch`.
+        """
+        return {group: [] for group in groups}
+
+    def mean_gates(self) -> torch.Tensor:
+        """Return the mean gates (L,E) of what was collected since `watch`, and go on collecting."""
+        return torch.zeros(0, 0)
+
+    @contextmanager
+    def rerouted(self, change: Change) -> Iterator[None]:
+        """Use other gates than the router's inside the block; nothing changes where there are no gates.
+
+        :param change: given a steered layer's row and its gates (B,T,E), returns those to use instead.
+        """
+        yield
 
 
 class NoAdapter(Adapter):

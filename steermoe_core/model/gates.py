@@ -9,6 +9,8 @@ import torch
 from torch import distributed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from steermoe_core.data.padded import Padded
 
 #: An expert that never gets this share of a fair share (1/E) counts as dead.
@@ -27,13 +29,11 @@ def balance_loss(gates: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 class GateStatistics:
-    """Sums over valid frames, one row a steered layer; cheap enough for every step."""
+    """Sums over valid frames, a table of clips for each steered layer; cheap enough for every step."""
 
     def __init__(self, layers: int, experts: int) -> None:
-        self.usage = torch.zeros(layers, experts, dtype=torch.float64)
-        self.entropy = torch.zeros(layers, dtype=torch.float64)
-        self.relative = torch.zeros(layers, dtype=torch.float64)
-        self.frames = torch.zeros(layers, dtype=torch.float64)
+        self.experts = experts
+        self._seen: list[list[torch.Tensor]] = [[] for _ in range(layers)]
 
     @torch.no_grad()
     def add(self, row: int, frames: Padded, gates: torch.Tensor, shift: torch.Tensor) -> None:
@@ -42,38 +42,54 @@ class GateStatistics:
         Of gates that may be negative, the size counts: an expert's share of a frame is |g| / Σ|g|.
         """
         mask = frames.mask
-        valid = gates[mask].double().abs()  # (N,E)
-        weights = valid / valid.sum(-1, keepdim=True).clamp_min(1e-12)
-        norms = shift[mask].norm(dim=-1) / frames.values[mask].norm(dim=-1).clamp_min(1e-9)
-        self.usage[row] += valid.sum(0).cpu()
-        self.entropy[row] += torch.special.entr(weights).sum().cpu()
-        self.relative[row] += norms.double().sum().cpu()
-        self.frames[row] += len(valid)
+        valid = gates[mask].double()  # (N,E)
+        weights = valid.abs() / valid.abs().sum(-1, keepdim=True).clamp_min(1e-12)
+        entropy = torch.special.entr(weights).sum(-1, keepdim=True)
+        relative = shift[mask].norm(dim=-1) / frames.values[mask].norm(dim=-1).clamp_min(1e-9)
+        figures = [valid.abs(), valid, entropy, relative.double()[:, None], torch.ones_like(entropy)]
+        clips = mask.nonzero()[:, 0]  # (N,)
+        sums = valid.new_zeros(len(mask), 2 * self.experts + 3)
+        self._seen[row].append(sums.index_add_(0, clips, torch.cat(figures, -1)).cpu())  # (B,2E+3)
 
     def put_together(self) -> None:
         """Add what the other processes of a run saw: a collective where there are several."""
         if not distributed.is_available() or not distributed.is_initialized():
             return
-        seen: list[Any] = [None] * distributed.get_world_size()
-        distributed.all_gather_object(seen, (self.usage, self.entropy, self.relative, self.frames))
-        totals = (torch.stack(parts).sum(0) for parts in zip(*seen, strict=True))
-        self.usage, self.entropy, self.relative, self.frames = totals
+        shares: list[Any] = [None] * distributed.get_world_size()
+        distributed.all_gather_object(shares, self._seen)
+        self._seen = [[batch for share in shares for batch in share[row]] for row in range(len(self._seen))]
 
-    def record(self, row: int) -> dict[str, Any]:
+    def record(self, row: int, clips: Sequence[int] | None = None) -> dict[str, Any]:
         """Return the layer's figures as plain numbers.
 
         ``entropy``: mean over frames, nats; ``usage_entropy``: of the mean gates; ``effective``: the
         number of experts that equal use with that entropy would mean; ``relative_norm``: of the shift
         to the frame it is added to.
+
+        :param clips: numbers of the clips that count, in the order they were added; all by default.
         """
-        frames = max(self.frames[row].item(), 1.0)
-        load = self.usage[row] / self.usage[row].sum().clamp_min(1e-12)
+        usage, _, entropy, relative, frames = self._sums(row, clips)
+        load = usage / usage.sum().clamp_min(1e-12)
         usage_entropy = torch.special.entr(load).sum().item()
         return {
-            "entropy": self.entropy[row].item() / frames,
+            "entropy": entropy.item() / frames,
             "usage_entropy": usage_entropy,
             "effective": math.exp(usage_entropy),
             "dead": int((load < DEAD / len(load)).sum()),
             "load": [round(share, 6) for share in load.tolist()],
-            "relative_norm": self.relative[row].item() / frames,
+            "relative_norm": relative.item() / frames,
         }
+
+    def mean(self, row: int) -> torch.Tensor:
+        """Return the mean gates (E,) of a layer over all frames, with their signs."""
+        _, gates, _, _, frames = self._sums(row, None)
+        mean: torch.Tensor = gates / frames
+        return mean
+
+    def _sums(self, row: int, clips: Sequence[int] | None) -> tuple[Any, ...]:
+        """Return sums over frames: sizes of the gates (E,), gates (E,), entropy, relative norm, count."""
+        width = 2 * self.experts + 3
+        table = torch.cat([torch.zeros(0, width, dtype=torch.float64), *self._seen[row]])  # (clips,2E+3)
+        total = (table if clips is None else table[list(clips)]).sum(0)
+        usage, gates, rest = total[: self.experts], total[self.experts : -3], total[-3:]
+        return usage, gates, rest[0], rest[1], max(rest[2].item(), 1.0)

@@ -72,7 +72,12 @@ class Joined(nn.Module):
         return audio
 
     def answer_losses(self, batch: Batch, audio: Padded) -> torch.Tensor:
-        """Return the cross-entropy of every answer token and EOS of the batch, row after row (N,).
+        """Return the cross-entropy of every answer token and EOS of the batch, row after row (N,)."""
+        logits = self.answer_logits(batch, audio)  # (N,V)
+        return F.cross_entropy(logits.float(), batch.answer.values[batch.answer.mask], reduction="none")
+
+    def answer_logits(self, batch: Batch, audio: Padded) -> torch.Tensor:
+        """Return the logits that predict every answer token and EOS of the batch, row after row (N,V).
 
         The head is applied at these positions only: the same numbers, for a fraction of the work.
         """
@@ -81,8 +86,7 @@ class Joined(nn.Module):
         rows, steps = batch.answer.mask.nonzero(as_tuple=True)  # (N,), (N,)
         # A row ends with its answer's last token but EOS, which is predicted and never read.
         first = inputs.lengths - batch.answer.lengths
-        logits = self.decoder.logits(hidden[rows, first[rows] + steps])  # (N,V)
-        return F.cross_entropy(logits.float(), batch.answer.values[rows, steps], reduction="none")
+        return self.decoder.logits(hidden[rows, first[rows] + steps])
 
     def hidden(self, inputs: Padded, prefix: Prefix, cache: Any = None) -> torch.Tensor:
         """Return the last hidden states (B,S,H) of right-padded inputs (B,S,H) that follow the prefix."""

@@ -11,6 +11,7 @@ and trains V (L,E,D), W (L,E,D), b (L,E) and scale (L). The router sees the unst
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,8 +24,9 @@ from steermoe_core.model.recompute import again
 from steermoe_core.model.routers import Static
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from steermoe_core.model.adapter import Change, Group
     from steermoe_core.model.config import ExpertsConfig, SteeringConfig
     from steermoe_core.model.encoder import Encoder
 
@@ -43,10 +45,13 @@ class Bank(Adapter):
         self.balance = config.balance
         self._balance_losses: list[torch.Tensor] = []
         self._seen: GateStatistics | None = None
+        self._change: Change | None = None
 
     def steered(self, row: int, frames: Padded, scale: torch.Tensor | float = 1.0) -> Padded:
         """Return frames (B,T,D) with a row's mixture of vectors added."""
         gates = self.router(frames.values.to(self.vectors.dtype), row)  # (B,T,E)
+        if self._change is not None:
+            gates = self._change(row, gates)
         shift = scale * (gates @ self.vectors[row])  # (B,T,D)
         self._record(row, frames, gates, shift)
         return Padded(frames.values + shift.to(frames.values.dtype), frames.lengths)
@@ -67,6 +72,28 @@ class Bank(Adapter):
             return []
         seen.put_together()
         return [{**self.place(row), **seen.record(row)} for row in range(len(self.vectors))]
+
+    def grouped_statistics(self, groups: Mapping[Group, Sequence[int]]) -> dict[Group, list[dict[str, Any]]]:
+        seen, rows = self._collected(), range(len(self.vectors))
+        return {
+            group: [{**self.place(row), **seen.record(row, clips)} for row in rows]
+            for group, clips in groups.items()
+        }
+
+    def mean_gates(self) -> torch.Tensor:
+        seen = self._collected()
+        return torch.stack([seen.mean(row) for row in range(len(self.vectors))])
+
+    def _collected(self) -> GateStatistics:
+        return GateStatistics(*self.vectors.shape[:2]) if self._seen is None else self._seen
+
+    @contextmanager
+    def rerouted(self, change: Change) -> Iterator[None]:
+        self._change = change
+        try:
+            yield
+        finally:
+            self._change = None
 
     @abstractmethod
     def place(self, row: int) -> dict[str, Any]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from steermoe_core.config.experiment import Experiment, ModelConfig
     from steermoe_core.data.example import Example
     from steermoe_core.evaluate.metrics import Metric
+    from steermoe_core.model.decoder import Decoder
     from steermoe_core.model.encoder import Encoder
     from steermoe_core.model.projectors import Projector
     from steermoe_core.plugins import Registry
@@ -53,13 +54,15 @@ class ModelBuilder:
             config = attrs.evolve(config, weights=str(provided.build(provided.config_class()())))
         return config
 
-    def model(self) -> Joined:
+    def model(self, decoder: Decoder | None = None) -> Joined:
         """Build the whole model in eval mode; initial weights of what is trained depend on the seed alone.
 
         The projector comes first, so that it starts alike whatever adapter it is compared with.
+
+        :param decoder: the experiment's, if it is built already.
         """
         encoder = self.part(self.experiment.encoder)
-        decoder = self.part(self.experiment.decoder)
+        decoder = self.part(self.experiment.decoder) if decoder is None else decoder
         torch.manual_seed(self.experiment.experiment.seed)
         projector = self.part(self.experiment.projector, encoder.width, decoder)
         adapter = self.part(self.experiment.adapter, encoder, self.part)

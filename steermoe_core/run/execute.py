@@ -6,13 +6,18 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import torch
 
+from steermoe_core.config.reads import Reads
 from steermoe_core.config.resolve import model_toml
 from steermoe_core.data.padded import Padded
-from steermoe_core.errors import CheckpointError, PluginError, SetupError
+from steermoe_core.errors import CheckpointError, PluginError
 from steermoe_core.run import adapter, lock, mates
 from steermoe_core.run.build import Builder, data_record
+from steermoe_core.run.certify import certify
+from steermoe_core.run.device import move, set_threads
+from steermoe_core.run.evidence import evidence, keep
 from steermoe_core.run.folder import RunFolder, now, write_json, write_text
 from steermoe_core.run.frames import FrameStore
 from steermoe_core.run.scoring import score
@@ -23,11 +28,12 @@ from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import ProgressBar, StopOnSignal
 from steermoe_core.train.checkpoint import all_checkpoints, latest
 from steermoe_core.train.deepspeed import splits_weights
+from steermoe_core.train.gradients import GradientWatch
 from steermoe_core.train.journal import Journal
 from steermoe_core.train.zero import trainer_class
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from rich.progress import Progress
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
     from steermoe_core.model.joined import Joined
     from steermoe_core.plugins import Registry
     from steermoe_core.run.console import Console
+    from steermoe_core.train.callbacks import Callback
     from steermoe_core.train.trainer import SteeringTrainer
 
 
@@ -48,10 +55,11 @@ class Run:
     """
 
     def __init__(self, resolved: Resolved, registry: Registry, runs: Path, console: Console) -> None:
-        self.resolved = resolved
-        self.experiment = resolved.experiment
+        self.reads = Reads()
+        self.resolved = attrs.evolve(resolved, experiment=self.reads.watched(resolved.experiment))
+        self.experiment = self.resolved.experiment
         self.registry = registry
-        self.folder = RunFolder.of(resolved, runs)
+        self.folder = RunFolder.of(self.resolved, runs)
         self.console = console
 
     @cached_property
@@ -77,6 +85,7 @@ class Run:
             ranks.decided(self._begin)
             set_threads(self.experiment.train.threads)
             self._train_and_score()
+            ranks.decided(self._certify)
         except BaseException as error:
             told = mates.understood(error)
             if mates.tells(self.folder, error):
@@ -138,6 +147,14 @@ class Run:
             folder = self.folder.evaluations / name
             score(self.builder, model, splits[name], folder, self.console, label=name, identity=identity)
 
+    def _certify(self) -> None:
+        self._keep_reads()
+        certify(self.folder, self.registry, self.console)
+
+    def _keep_reads(self) -> None:
+        self.reads.names.update(evidence(self.folder).get("read", ()))  # of earlier starts
+        keep(self.folder, read=sorted(self.reads.names))
+
     def _unscored(self, splits: Iterable[str]) -> list[str]:
         return [name for name in splits if not (self.folder.evaluations / name / "scores.json").is_file()]
 
@@ -173,13 +190,7 @@ class Run:
                 weights=self.experiment.data.weights,
                 collate=collator,
                 journal=journal,
-                callbacks=[
-                    *callbacks,
-                    ProgressBar(progress),
-                    FrozenWatch(frozen),
-                    stop,
-                    StatusWatch(self.folder),
-                ],
+                callbacks=[*callbacks, ProgressBar(progress), *self._watches(frozen, stop)],
             )
             if self.experiment.train.keep_frames:
                 self._keep_frames(trainer, collator, frozen["encoder"], progress)
@@ -216,6 +227,18 @@ class Run:
             trainer.examples, wanted, collator, lambda clips: progress.advance(task, clips)
         )
 
+    def _watches(self, frozen: dict[str, str], stop: StopOnSignal) -> Iterator[Callback]:
+        """Yield what watches the training itself: it stands behind what the experiment names."""
+        if self.experiment.train.deepspeed is None:  # which has the gradients in buffers of its own
+            yield GradientWatch(evidence(self.folder).get("gradients", {}), self._keeping("gradients"))
+        yield FrozenWatch(frozen, self._keeping("frozen"))
+        yield stop
+        yield StatusWatch(self.folder)
+
+    def _keeping(self, name: str) -> Callable[[dict[str, Any]], None]:
+        """Return what keeps a fact as evidence; of several processes, rank 0 does."""
+        return lambda fact: keep(self.folder, **{name: fact}) if ranks.first() else None
+
     def _keep(self, model: Joined, frozen: dict[str, str], validator: Validator | None, step: int) -> None:
         """Write the adapter, and how training ended."""
         if validator:
@@ -226,6 +249,7 @@ class Run:
 
     def _write_adapter(self, model: Joined, frozen: dict[str, str], training: dict[str, Any]) -> None:
         self.folder.set_status("running", training=training)
+        self._keep_reads()
         toml = model_toml(self.builder.experiment, self.registry)
         adapter.save(self.folder.adapter, model, self.builder.experiment, toml, frozen, training)
 
@@ -261,21 +285,3 @@ def prepare(model: Joined, collator: Any, examples: Sequence[Example], trainer: 
                 yield model.frames(batch.features), spoken
 
     model.projector.begin((collator.answer(example)[:-1] for example in examples), pairs())
-
-
-def move(model: Joined, device: str) -> Joined:
-    """Put the model where the experiment wants it.
-
-    :raises SetupError: there is no such device.
-    """
-    found = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" != found:
-        msg = 'torch finds no GPU for device "cuda"; take "auto" or "cpu", or see `steermoe doctor`'
-        raise SetupError(msg)
-    return model.to(found if device == "auto" else device)
-
-
-def set_threads(threads: int) -> None:
-    """Use so many CPU threads; 0 leaves torch's choice, one a core."""
-    if threads:
-        torch.set_num_threads(threads)

@@ -2,6 +2,7 @@
 
     runs/<experiment name>-<8 hex of the resolved config>/
       experiment.toml  lock.json  status.json  metrics.jsonl
+      evidence.json  certificates.json
       checkpoints/step-<n>/  adapter/  evaluations/<split>/  report/index.html
       .lock            while a process writes here: its number
 
@@ -38,6 +39,8 @@ class RunFolder:
         self.experiment = path / "experiment.toml"
         self.lock = path / "lock.json"
         self.metrics = path / "metrics.jsonl"
+        self.evidence = path / "evidence.json"
+        self.certificates = path / "certificates.json"
         self.checkpoints = path / "checkpoints"
         self.adapter = path / "adapter"
         self.evaluations = path / "evaluations"

@@ -62,9 +62,8 @@ def check(path: Path, record: dict[str, Any]) -> None:
     :param record: what `describe` says now.
     :raises RunFolderError: something else is there now.
     """
-    try:
-        begun = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    begun = _read(path)
+    if not begun:
         return  # lost: nothing to compare with
     if (before := begun.get("processes", 1)) != record["processes"]:
         msg = (
@@ -81,6 +80,18 @@ def check(path: Path, record: dict[str, Any]) -> None:
             "or delete the folder to train from the start"
         )
         raise RunFolderError(msg)
+
+
+def frozen(path: Path) -> dict[str, str]:
+    """Return the fingerprints of the frozen parts that a run began with; none if its lock.json is lost."""
+    return dict(_read(path).get("frozen", {}))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _learned_from(data: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from steermoe_core.evaluate.prediction import Prediction
 from steermoe_core.evaluate.score import judged, marked
 from steermoe_core.model.weights import fingerprint
 from steermoe_core.run.build import Builder, data_record
-from steermoe_core.run.execute import move, set_threads
+from steermoe_core.run.device import move, set_threads
 from steermoe_core.run.folder import RunFolder, now
 from steermoe_core.run.groups import Group, metrics_of
 from steermoe_core.run.parts import placed

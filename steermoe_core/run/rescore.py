@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from steermoe_core.config.resolve import resolve
-from steermoe_core.errors import UsageError
 from steermoe_core.run import adapter
-from steermoe_core.run.build import Builder
-from steermoe_core.run.execute import move, set_threads
-from steermoe_core.run.folder import RunFolder
 from steermoe_core.run.parts import placed
 from steermoe_core.run.scoring import score
-from steermoe_core.run.start import finished
+from steermoe_core.run.trained import check_splits, trained_builder, trained_folder, trained_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +18,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.plugins import Registry
     from steermoe_core.run.console import Console
+    from steermoe_core.run.folder import RunFolder
 
 
 def evaluate_run(
@@ -37,37 +34,24 @@ def evaluate_run(
 
     :raises UsageError: there is no such run, it has no adapter yet, or no such split.
     """
-    folder = RunFolder.existing(path)
+    folder = trained_folder(path)
     resolved = resolve(folder.experiment, [], registry)
     experiment = resolved.experiment
-    wanted = _wanted(splits, list(experiment.data.eval), folder)
+    check_splits(splits or [], list(experiment.data.eval), folder)
     if batch_size:
         evaluate = attrs.evolve(experiment.evaluate, batch_size=batch_size)
         experiment = attrs.evolve(experiment, evaluate=evaluate)
+    wanted = splits or list(experiment.data.eval)
     missing = [name for name in wanted if again or not (folder.evaluations / name / "scores.json").is_file()]
     if not missing:
         console.note(f"{folder.path} has these scores already; --again scores them anew")
         return folder
     with placed(experiment, resolved.path, resolved.origins), folder.held(), console.warnings():
-        set_threads(experiment.train.threads)
-        builder = Builder(finished(experiment, folder.adapter, registry), registry)
-        model = builder.model()
-        frozen = adapter.identity(model)
-        adapter.load(folder.adapter, model, frozen)
-        move(model, experiment.train.device)
-        identity = {**frozen, "adapter": adapter.checksum(folder.adapter)}
+        builder = trained_builder(folder, experiment, registry)
+        model = trained_model(folder, builder)
+        identity = {**adapter.identity(model), "adapter": adapter.checksum(folder.adapter)}
         examples = builder.eval_examples()
         for name in missing:
             place = folder.evaluations / name
             score(builder, model, examples[name], place, console, label=name, identity=identity)
     return folder
-
-
-def _wanted(splits: Sequence[str] | None, known: list[str], folder: RunFolder) -> list[str]:
-    if not folder.adapter.is_dir():
-        msg = f"{folder.path} has no trained adapter yet; finish it with `steermoe run {folder.experiment}`"
-        raise UsageError(msg)
-    if unknown := [name for name in splits or [] if name not in known]:
-        msg = f"{folder.path} has no split {unknown[0]!r}; its splits are {', '.join(known) or 'none'}"
-        raise UsageError(msg)
-    return list(splits or known)

@@ -32,6 +32,7 @@ def results(folder: RunFolder) -> dict[str, Any]:
         "trainable_parameters": card["trainable_parameters"],
         "steps": card["step"],
         "training": card.get("training"),  # earlier versions did not write it
+        "certificates": _certificates(folder),
         "splits": scores_of(folder),
     }
 
@@ -40,6 +41,14 @@ def scores_of(folder: RunFolder) -> dict[str, Any]:
     """Return what scores.json says of each split that has been scored."""
     paths = sorted(folder.evaluations.glob("[!.]*/scores.json"))  # a dot: half written
     return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def _certificates(folder: RunFolder) -> list[dict[str, Any]]:
+    """Return the certificates of a run; earlier versions made none."""
+    try:
+        return list(json.loads(folder.certificates.read_text(encoding="utf-8"))["certificates"])
+    except FileNotFoundError:
+        return []
 
 
 def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bool) -> None:
@@ -59,10 +68,16 @@ def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bo
             console.print()
             console.print(steering)
     for one in found:
-        for sentence in ended(one["training"]):
-            console.print(f"{one['experiment']}: {sentence}", highlight=False, soft_wrap=True)
-    for one in found:
-        console.print(f"run folder: {one['run']}", highlight=False, soft_wrap=True)
+        _print_end(one, console)
+
+
+def _print_end(one: dict[str, Any], console: Console) -> None:
+    """Print what is to be known of a run beside its figures, and where it is."""
+    for sentence in ended(one["training"]):
+        console.print(f"{one['experiment']}: {sentence}", highlight=False, soft_wrap=True)
+    for sentence in _failed(one["certificates"]):
+        console.print(f"{one['experiment']}: {sentence}", style="bold red", markup=False, soft_wrap=True)
+    console.print(f"run folder: {one['run']}", highlight=False, soft_wrap=True)
 
 
 def _left_out(found: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -91,6 +106,12 @@ def ended(training: dict[str, Any] | None) -> Iterator[str]:
     if best and best["step"] == training["adapter_step"]:
         chosen += f" ({best['metric']} {best['value']:.4f} on the validation data)"
     yield f"{steps}; {chosen}"
+
+
+def _failed(certificates: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for one in certificates:
+        if one["passed"] is False:
+            yield f"CERTIFICATE FAILED: {one['name']}: {one['why']} (`{one['command']}` measures it again)"
 
 
 def _scores_table(found: Sequence[dict[str, Any]]) -> Table:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from steermoe_core.evaluate.bootstrap import Difference
     from steermoe_core.evaluate.metrics import Edits, Metric
     from steermoe_core.evaluate.prediction import Prediction
     from steermoe_core.plugins import Registry
@@ -108,7 +107,10 @@ def _metrics(group: Group, split: str, base: Group | None) -> dict[str, Any]:
         if others and found[metric.name]["value"] is not None:
             before = _pooled(metric, others, times=len(answers))
             delta = difference(before, edits, clusters, **options)
-            found[metric.name]["against"] = {**attrs.asdict(delta), "verdict": _verdict(delta, higher)}
+            found[metric.name]["against"] = {
+                **attrs.asdict(delta),
+                "verdict": delta.verdict(higher_is_better=higher),
+            }
     return found
 
 
@@ -134,13 +136,6 @@ def _controls(group: Group, split: str, metric: str) -> dict[str, Any]:
     beside = [one["splits"][split]["controls"] for one in group.facts]
     names = dict.fromkeys(name for controls in beside for name in controls)
     return {name: _spread(c.get(name, {}).get(metric) for c in beside)["value"] for name in names}
-
-
-def _verdict(delta: Difference, higher_is_better: bool) -> str:  # noqa: FBT001 - a fact, not a switch
-    """Say in words what the interval of a difference allows to say."""
-    if delta.interval is None or delta.interval.low <= 0.0 <= delta.interval.high:
-        return "not distinguishable"
-    return "better" if (delta.value > 0) == higher_is_better else "worse"
 
 
 def _mean(values: Iterator[float | None]) -> float | None:

@@ -26,7 +26,7 @@ from steermoe_core.plugins import load_registry
 from steermoe_core.run import adapter
 from steermoe_core.run.answering import Answering
 from steermoe_core.run.build import ModelBuilder
-from steermoe_core.run.execute import move
+from steermoe_core.run.device import move
 from steermoe_core.run.hub import adapter_folder
 from steermoe_core.run.parts import placed
 from steermoe_core.run.transcript import Segment, Transcript

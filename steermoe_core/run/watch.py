@@ -10,6 +10,8 @@ from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import Callback
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from transformers import TrainerControl, TrainerState
 
     from steermoe_core.run.folder import RunFolder
@@ -21,10 +23,12 @@ class FrozenWatch(Callback):
     What stops training for good stands before it in the list of callbacks.
 
     :param frozen: their `adapter.identity` from before.
+    :param keep: told their identity of then, if it is the same.
     """
 
-    def __init__(self, frozen: dict[str, str]) -> None:
+    def __init__(self, frozen: dict[str, str], keep: Callable[[dict[str, str]], None]) -> None:
         self.frozen = frozen
+        self.keep = keep
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.global_step < state.max_steps and not control.should_training_stop:
@@ -36,6 +40,7 @@ class FrozenWatch(Callback):
                 "was trained is valid; find the component that writes to them, and delete the run folder"
             )
             raise PluginError(msg)
+        self.keep(now)
 
 
 class StatusWatch(Callback):

@@ -77,6 +77,8 @@ def test_as_a_process(rig: Rig) -> None:
         "training",
         "scoring dev",
         "scoring other",
+        "measuring certificates",
+        "comparing sounds",
     ]
 
 

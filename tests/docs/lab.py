@@ -34,10 +34,27 @@ if TYPE_CHECKING:
 
 BASH = shutil.which("bash") or "bash"
 #: Commands that load models.
-HEAVY = frozenset({"run", "sweep", "ladder", "launch", "data", "plan", "evaluate", "transcribe", "ask"})
+HEAVY = frozenset(
+    {
+        "run",
+        "sweep",
+        "ladder",
+        "launch",
+        "data",
+        "plan",
+        "evaluate",
+        "certify",
+        "routing",
+        "transcribe",
+        "ask",
+    }
+)
 
 STAND_IN = """
 from pathlib import Path
+
+import attrs
+
 from steermoe_core import Component, hookimpl
 
 HERE = Path({here!r})
@@ -78,8 +95,9 @@ def speech(config):
     from steermoe_core.data.config import FolderConfig
     from steermoe_core.data.sources import folder
 
+    settings = attrs.asdict(config)  # of all that the real one reads, tones have only parts
     found = folder(FolderConfig(path=HERE / "speech", parts={{"test": 0.3}}))
-    return [example for example in found if config.split in ("all", example.split)]
+    return [example for example in found if settings["split"] in ("all", example.split)]
 """
 
 

@@ -45,6 +45,8 @@ class TestWhatARunLeaves:
             "status.json",
             "metrics.jsonl",
             "report/index.html",
+            "evidence.json",
+            "certificates.json",
             *(f"checkpoints/step-{step}/{name}" for step in (4, 6) for name in CHECKPOINT),
             *(f"adapter/{name}" for name in ("adapter.json", "adapter.safetensors", "experiment.toml")),
             *(

@@ -48,7 +48,7 @@ def main(place: Path, decoder: str) -> None:
         for way, settings in WAYS.items():
             (place / way).mkdir(exist_ok=True)
             model = joined(decoder)
-            watch = FrozenWatch(identity(model))
+            watch = FrozenWatch(identity(model), lambda _: None)
             bench = Bench(decoder, examples, place / way)
             bench.trainer(watch, model=model, deepspeed=settings, **SETTINGS).train()
 

@@ -1,0 +1,68 @@
+"""What depends on a router: its experts and layers are taken out, one by one, or it is given the mean gates.
+
+expert       gate k of layer l is 0, the others are raised until Σ|g| is what it was
+layer        every gate of layer l is 0: the layer's frames go on unsteered
+all-layers   every gate is 0: the encoder as it was before it was steered
+mean-gates   every frame of every layer gets the mean gates of its layer: no frame is routed any more
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+EXPERT, LAYER, ALL_LAYERS, MEAN_GATES = "expert", "layer", "all-layers", "mean-gates"
+
+
+@attrs.frozen(eq=False)
+class Knockout:
+    """One intervention on the gates: what `Adapter.rerouted` takes.
+
+    :param what: `expert`, `layer`, `all-layers` or `mean-gates`.
+    :param layer: of an expert or a layer, as the adapter's statistics name it.
+    :param row: of that layer among the steered ones.
+    :param expert: number of the expert.
+    :param means: mean gates (L,E), for `mean-gates`.
+    """
+
+    what: str
+    layer: Any = None
+    row: int | None = None
+    expert: int | None = None
+    means: torch.Tensor | None = None
+
+    def __call__(self, row: int, gates: torch.Tensor) -> torch.Tensor:
+        """Return the gates (B,T,E) that a row's experts are mixed by."""
+        if self.means is not None:
+            return self.means[row].to(gates).expand_as(gates)
+        if self.row not in (None, row):
+            return gates
+        return torch.zeros_like(gates) if self.expert is None else without(gates, self.expert)
+
+
+def without(gates: torch.Tensor, expert: int) -> torch.Tensor:
+    """Return gates (…,E) with one expert's at 0 and the same Σ|g|; all 0 where no other expert has any."""
+    rest = gates.clone()
+    rest[..., expert] = 0.0
+    size, left = (one.abs().sum(-1, keepdim=True) for one in (gates, rest))
+    return rest * (size / left.clamp_min(1e-9))
+
+
+def knockouts(layers: Sequence[dict[str, Any]], means: torch.Tensor) -> Iterator[Knockout]:
+    """Yield every knockout of an adapter, the far-reaching ones first.
+
+    :param layers: its statistics, a record a layer.
+    :param means: its mean gates (L,E).
+    """
+    yield Knockout(ALL_LAYERS)
+    yield Knockout(MEAN_GATES, means=means)
+    for row, record in enumerate(layers):
+        yield Knockout(LAYER, record["layer"], row)
+    for row, record in enumerate(layers):
+        for expert in range(len(record["load"])):
+            yield Knockout(EXPERT, record["layer"], row, expert)

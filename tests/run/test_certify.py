@@ -1,0 +1,236 @@
+"""Certificates: all of them hold on an honest run, and each fails for the one thing that it is about."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from steermoe_core.config.experiment import TrainConfig
+from steermoe_core.plugins import load_registry
+from steermoe_core.run.certify import certify_run
+from steermoe_core.run.console import Console
+from steermoe_core.run.folder import RunFolder
+from steermoe_core.run.record_proofs import gradients
+from tests.rig import status
+from tests.tiny import write_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.rig import Rig
+
+NAMES = [
+    "frozen-stayed-frozen",
+    "text-only-bit-identical",
+    "batch-invariance",
+    "every-tensor-got-gradient",
+    "every-key-was-read",
+    "whole-splits",
+    "no-train-eval-overlap",
+]
+#: Nothing in it is trained on: neither its words nor its sounds.
+FRESH = ('data.eval.dev.path="new"', 'data.eval.other.path="new"')
+TEXTS = ["please transcribe", "what is it", "the text", "content"]
+
+
+@pytest.fixture
+def fresh(rig: Rig) -> Rig:
+    """Return a rig that scores what it does not train on."""
+    write_new(rig)
+    return rig
+
+
+def write_new(rig: Rig, *texts: str) -> None:
+    """Write what is scored, with other texts where they are given."""
+    write_folder(rig.folder / "new", texts or TEXTS, [1.2, 0.9, 0.6, 1.7][: len(texts or TEXTS)])
+
+
+def certificates(run: Path) -> dict[str, dict[str, Any]]:
+    """Return certificates.json by name."""
+    found = json.loads((run / "certificates.json").read_text())
+    assert found.keys() == {"certificates", "made", "seconds"}
+    return {one["name"]: one for one in found["certificates"]}
+
+
+def failed(run: Path) -> dict[str, str]:
+    """Return why certificates fail."""
+    return {name: one["why"] for name, one in certificates(run).items() if one["passed"] is False}
+
+
+def again(run: Path) -> dict[str, dict[str, Any]]:
+    """Measure the certificates of a finished run anew."""
+    certify_run(run, load_registry(), Console(quiet=True))
+    return certificates(run)
+
+
+def test_an_honest_run_has_them_all(fresh: Rig) -> None:
+    """Each is a claim with a verdict, a reason and figures; measuring again gives the same."""
+    run = fresh.run(*FRESH)
+
+    found = certificates(run)
+
+    assert list(found) == NAMES
+    assert [one["passed"] for one in found.values()] == [True] * len(NAMES)
+    assert all(one["claim"].endswith(".") and one["why"] and one["measured"] for one in found.values())
+    assert all(one["command"] == f"steermoe certify {run}" for one in found.values())
+    hashes = found["frozen-stayed-frozen"]["measured"]
+    assert len(hashes) == 5
+    assert all(one == hashes["in_adapter.json"] for one in hashes.values())
+    assert found["batch-invariance"]["measured"]["bound"] == 1e-5
+    assert len(found["batch-invariance"]["measured"]["clips"]) == 4
+    assert found["every-tensor-got-gradient"]["measured"]["norms"].keys() == {
+        *(f"adapter.{name}" for name in ("vectors", "scales", "router.weight", "router.bias")),
+        *(f"projector.map.{name}" for name in ("weight", "bias")),
+    }
+    assert found["every-key-was-read"]["measured"]["keys"] > 60
+    assert found["whole-splits"]["measured"]["splits"]["dev"]["scored"] == 4
+    assert found["no-train-eval-overlap"]["measured"]["trained"] == 10
+    assert again(run) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "why", "sets"),
+    [
+        (
+            "frozen-stayed-frozen",
+            "other frozen weights: encoder (after use)",
+            ['adapter={use="night-thief"}'],
+        ),
+        (
+            "text-only-bit-identical",
+            "the logits of 4 of 4 texts differ, by up to",
+            ['projector={use="meddler"}'],
+        ),
+        ("batch-invariance", "4 clips alone and together: loss differs by", ['encoder={use="crowd"}']),
+        (
+            "every-tensor-got-gradient",
+            "4 of 6 tensors in the first step; never: adapter.router.weight, adapter.router.bias",
+            ['callbacks={use="numb"}'],
+        ),
+        ("every-key-was-read", "set in vain: callbacks.0.volume", ['callbacks={use="deaf", volume=3}']),
+        (
+            "no-train-eval-overlap",
+            "dev: 4 of 4 texts; dev: 4 of 4 sounds; other: 4",
+            ['data.train.path="new"'],
+        ),
+    ],
+)
+def test_each_fails_for_its_own_reason(
+    fresh: Rig, capsys: pytest.CaptureFixture[str], name: str, why: str, sets: list[str]
+) -> None:
+    """The run is finished all the same, says it loudly, and the other certificates hold."""
+    run = fresh.run(*FRESH, *sets)
+
+    found = failed(run)
+    assert list(found) == [name]
+    assert why in found[name]
+    assert status(run)["state"] == "finished"
+    assert f"CERTIFICATE FAILED: {name}: " in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_split_that_is_not_whole(fresh: Rig) -> None:
+    """A line that is gone, a line twice, scores that are gone, data that changed: each is counted."""
+    run = fresh.run(*FRESH)
+    path = run / "evaluations" / "dev" / "predictions.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+
+    path.write_text("".join(lines[1:]))
+    fault = again(run)["whole-splits"]
+    assert (fault["passed"], fault["measured"]["splits"]["dev"]["scored"]) == (False, 3)
+    assert fault["why"] == (
+        "dev: 3 scored and 0 left out, but the source has 4; "
+        "dev: scores.json counts 4 clips, predictions.jsonl 3"
+    )
+
+    path.write_text("".join([*lines[1:], lines[1]]))
+    assert again(run)["whole-splits"]["why"] == "dev: scored, but not so in the source: 001.wav"
+
+    path.unlink()
+    assert "dev: no scores (" in again(run)["whole-splits"]["why"]
+
+    path.write_text("".join(lines))
+    write_new(fresh, *TEXTS[:3], "audio")
+    assert again(run)["whole-splits"]["why"].startswith("dev: the data changed since it was scored; other: ")
+
+
+def test_what_cannot_be_asked_says_why(fresh: Rig) -> None:
+    """No record of the training, no training data, no two clips: none of them is a failure."""
+    run = fresh.run(*FRESH)
+    (run / "evidence.json").unlink()
+    shutil.rmtree(fresh.folder / "new")
+    write_new(fresh, "audio")
+    (fresh.folder / "train" / "metadata.csv").unlink()
+
+    found = {name: one["why"] for name, one in again(run).items() if one["passed"] is None}
+
+    assert found["batch-invariance"] == "no split has two clips whose references fit"
+    assert "evidence.json is lost" in found["every-tensor-got-gradient"]
+    assert "evidence.json is lost" in found["every-key-was-read"]
+    assert found["no-train-eval-overlap"].startswith("the training data is not here: ")
+
+
+def test_other_weights_than_the_run_began_with(fresh: Rig) -> None:
+    """lock.json says which they were."""
+    run = fresh.run(*FRESH)
+    lock = json.loads((run / "lock.json").read_text())
+    lock["frozen"]["decoder"] = "0" * 64
+    (run / "lock.json").write_text(json.dumps(lock))
+
+    found = again(run)["frozen-stayed-frozen"]
+
+    assert (found["passed"], found["why"]) == (False, "other frozen weights: decoder (before training)")
+
+
+def test_an_interrupted_run_has_the_same_certificates(fresh: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the first process saw of gradients and keys is kept for the second."""
+    monkeypatch.setenv("RIG", "interrupt@3")
+    run = fresh.run(*FRESH, expect=130)
+    monkeypatch.delenv("RIG")
+    seen = json.loads((run / "evidence.json").read_text())["gradients"]
+
+    fresh.run(*FRESH)
+
+    assert not failed(run)
+    assert json.loads((run / "evidence.json").read_text())["gradients"] == seen
+
+
+class TestGradients:
+    """When a late gradient is no fault."""
+
+    @staticmethod
+    def judged(
+        fresh: Rig, later: dict[str, int], zeros: list[str], phased: int = 0
+    ) -> tuple[bool | None, str]:
+        """Return the verdict on a record of two tensors, the second without a gradient at first."""
+        fresh.folder.joinpath("evidence.json").write_text(
+            json.dumps({"gradients": {"norms": {"a": 1.0, "b": 0.0}, "later": later, "zeros": zeros}})
+        )
+        experiment: Any = SimpleNamespace(train=TrainConfig(steps=6))
+        found = gradients(experiment, RunFolder(fresh.folder), phased)
+        return found.passed, found.why
+
+    def test_a_partner_that_starts_at_zero(self, fresh: Rig) -> None:
+        """As the B of a LoRA, whose A has to wait for it."""
+        passed, why = self.judged(fresh, {"b": 2}, ["a"])
+        assert passed
+        late = "1 in step 2 (what they are multiplied with starts at zero: a)"
+        assert why == f"1 of 2 tensors in the first step, {late}"
+
+    def test_a_phase_of_its_own(self, fresh: Rig) -> None:
+        """A tensor that the first steps leave out gets its gradient right after them, and no later."""
+        assert self.judged(fresh, {"b": 6}, [], phased=5)[0]
+        assert self.judged(fresh, {"b": 7}, [], phased=5)[0] is False
+
+    def test_late_without_a_reason(self, fresh: Rig) -> None:
+        """Somebody took it away in the first step."""
+        passed, why = self.judged(fresh, {"b": 2}, [])
+        assert passed is False
+        assert why.endswith("(nothing explains why so late)")
+
+    def test_never(self, fresh: Rig) -> None:
+        """A zero start is no excuse for ever."""
+        assert self.judged(fresh, {}, ["a"]) == (False, "1 of 2 tensors in the first step; never: b")
