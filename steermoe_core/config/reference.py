@@ -41,7 +41,7 @@ One TOML file is one experiment. `steermoe config FILE` prints it with every def
   `--set metrics.0.use=cer` changes the first, and the number behind the last entry adds one. Flags lie over
   the file as an extending file would, those with `use` first.
 * **Sweeps.** A table `[sweep]` has keys as `--set` flags have, each with a list of values; the file then
-  stands for all combinations, and `steermoe sweep` runs them. A flag with the key of an axis takes the axis's place.
+  stands for all combinations, and `steermoe sweep` runs them. A flag with the key of an axis takes its place.
 * **Paths.** A setting that is a path starts at the folder of the file that wrote it, in a `--set` flag
   at the working directory. A resolved experiment holds absolute paths. Paths that are plain text
   (such as `weights`, which may also be a hub name) are left as they are.
