@@ -102,7 +102,7 @@ def _text_only(texts: Sequence[str], before: list[torch.Tensor], after: list[tor
 def _batch_invariance(
     builder: Builder, model: Joined, splits: Mapping[str, Sequence[Example]]
 ) -> Certificate:
-    facts = {
+    facts: dict[str, Any] = {
         "name": "batch-invariance",
         "claim": "Loss, logits and greedy text of a clip do not depend on the clips it is batched with.",
     }

@@ -34,7 +34,7 @@ def gradients(experiment: Experiment, folder: RunFolder, phased: int) -> Certifi
 
     :param phased: steps at the beginning that train a part of the tensors on purpose.
     """
-    facts = {
+    facts: dict[str, Any] = {
         "name": "every-tensor-got-gradient",
         "claim": "Every trained tensor got a finite gradient that is not zero in the first step.",
     }
@@ -80,7 +80,7 @@ def _steps(later: Mapping[str, int]) -> str:
 
 def every_key(experiment: Experiment, folder: RunFolder) -> Certificate:
     """Compare the keys of an experiment with those that its run read."""
-    facts = {
+    facts: dict[str, Any] = {
         "name": "every-key-was-read",
         "claim": "Every key that the experiment sets was read by code that ran.",
     }
@@ -157,7 +157,7 @@ def no_overlap(
 
     :param longest: longest clip that the encoder takes, in seconds.
     """
-    facts = {
+    facts: dict[str, Any] = {
         "name": "no-train-eval-overlap",
         "claim": "No text and no sound that is scored was trained on.",
     }
