@@ -29,7 +29,7 @@ def test_markdown(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     words = ["results", *pair, "--against", pair[1], "--split", "dev", "--metric", "wer", "--markdown"]
     assert main(words) == 0
 
-    header, line, tiny, plain = capsys.readouterr().out.splitlines()
+    header, line, tiny, plain, *_ = capsys.readouterr().out.splitlines()
     columns = [cell.strip() for cell in header.strip("|").split("|")]
     assert columns == [
         "experiment", "split", "seeds", "trained", "audio tokens/s", "s/step", "loss", "gate entropy",
