@@ -13,6 +13,8 @@ BIN         := $(VENV)/bin
 EXPERIMENTS ?= experiments/whisper_layer_wise.toml experiments/whisper_linear.toml
 # hours of synthetic speech to prepare: what experiments/base/pocket.toml asks for
 HOURS       ?= 3
+# processes that test side by side
+JOBS        ?= $(shell nproc)
 
 PLUGINS     := $(sort $(wildcard plugins/*/pyproject.toml))
 FILES       := plugins/steermoe-pocket/requirements-files.txt
@@ -27,8 +29,9 @@ setup: $(PREPARED)
 run: setup
 	$(BIN)/steermoe run $(EXPERIMENTS)
 
+# A file is tested by one process, so that what its tests share is made once; each process takes one core.
 test: check
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 check: $(PREPARED)
 	$(BIN)/ruff check .

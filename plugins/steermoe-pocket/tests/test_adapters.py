@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 import pytest
 import tomli
 
+from steermoe_core import cache_folder
 from steermoe_core.config.resolve import resolve_model
 from steermoe_core.plugins import load_registry
 from steermoe_core.run.adapter import KEYS
 from steermoe_core.run.hub import adapter_folder
 from steermoe_pocket import adapters, debian
-from steermoe_pocket import cache as pocket_cache
 from steermoe_pocket.adapters import __main__ as command
 
 if TYPE_CHECKING:
     from tests.rig import Rig
 
 NAME = "pocket/asr-tiny"
-USERS = pocket_cache.root()
+USERS = cache_folder()
 
 
 def test_it_is_small_and_whole() -> None:
