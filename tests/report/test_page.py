@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,7 +160,8 @@ def numbers(run: Path) -> Iterator[float]:
     """Yield every number in a run's files, those in names and texts too."""
     for path in sorted(run.rglob("*.json*")):
         for text in re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", path.read_text(encoding="utf-8")):
-            yield float(text)
+            if math.isfinite(float(text)):  # hashes hold such as 12e9947
+                yield float(text)
 
 
 def forms(number: float) -> Iterator[str]:

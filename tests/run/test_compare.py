@@ -114,7 +114,7 @@ def test_one_clip_has_no_interval(pair: list[Path]) -> None:
             "the training data differs: data.min_seconds is 0.1 in tiny, 0.2 in other",
         ),
         (
-            {"metrics": [{"use": "wer", "normalise": "none"}, {"use": "cer"}]},
+            {"metrics": [{"use": "wer", "normalise": "raw"}, {"use": "cer"}]},
             "the ruler differs: metrics.0.normalise",
         ),
     ],

@@ -115,8 +115,8 @@ def test_aishell_as_manifests(lab: Path) -> None:
 
     scores = start(lab, "whisper_layer_wise_aishell2", {})
 
-    assert list(scores["test"]["metrics"]) == ["cer"]
-    assert scores["test"]["metrics"]["cer"]["clusters"] == 3
+    assert list(scores["test"]["metrics"]) == ["cer-zh"]
+    assert scores["test"]["metrics"]["cer-zh"]["clusters"] == 3
 
 
 def test_clotho_aqa_as_it_is_published(lab: Path) -> None:
