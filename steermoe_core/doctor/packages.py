@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 #: What needs each extra of steermoe; `test` is for work on steermoe itself.
 NEEDED_BY = {
+    "av": "`steermoe transcribe` of m4a, mp4 and webm files",
     "deepspeed": "`steermoe launch` and [train.deepspeed]",
     "gguf": "decoder weights in a .gguf file",
     "whisper-en": 'normalise = "whisper-en" or "open-asr" of a metric',

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from steermoe_core.run.folder import RunFolder
 
 _OLDER = "the run has no record of it: it was trained by an earlier version, or evidence.json is lost"
+#: Keys that go with the adapter: `steermoe transcribe` reads them.
+_LATER = frozenset({"evaluate.segment"})
 _UNTRAINED = "nothing was trained: train.steps is 0"
 
 
@@ -90,7 +92,8 @@ def every_key(experiment: Experiment, folder: RunFolder) -> Certificate:
     asked = [
         key
         for key in keys(experiment)
-        if experiment.train.steps or not key[0].startswith(("train.", "callbacks."))
+        if key[0] not in _LATER
+        and (experiment.train.steps or not key[0].startswith(("train.", "callbacks.")))
     ]
     unread = {name: value for name, value, _ in asked if name not in known}
     set_in_vain = [name for name, _, chosen in asked if chosen and name in unread]

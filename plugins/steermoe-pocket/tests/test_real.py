@@ -120,7 +120,8 @@ def test_a_gguf_file_is_a_decoder_as_it_is() -> None:
     ids = torch.tensor([direct.tokenizer("The capital of France is")["input_ids"]])
     assert direct.tokenizer.get_vocab() == prepared.tokenizer.get_vocab()
     logits = [_next(decoder, ids) for decoder in (direct, prepared)]
-    assert torch.equal(*logits)
+    torch.testing.assert_close(*logits, rtol=0.0, atol=1e-4)  # the same weights; sums may be split otherwise
+    assert logits[0].argmax() == logits[1].argmax()
 
 
 @torch.no_grad()
