@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Letters of a name or an answer on one line of a cell.
 _NAME = 16
+#: Error rates that have room side by side in 80 columns.
+_COLUMNS = 2
 
 
 def results(folder: RunFolder) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bo
     for table in _accuracy_tables(found):
         console.print()
         console.print(table)
-    for sentence in (*_left_out(found), *_pathologies(found)):
+    for sentence in (*_not_shown(found), *_left_out(found), *_pathologies(found)):
         console.print(sentence, markup=False, soft_wrap=True)
     for one in found:
         if (steering := _steering_table(one)) is not None:
@@ -114,14 +116,23 @@ def _failed(certificates: Sequence[dict[str, Any]]) -> Iterator[str]:
             yield f"CERTIFICATE FAILED: {one['name']}: {one['why']} (`{one['command']}` measures it again)"
 
 
-def _scores_table(found: Sequence[dict[str, Any]]) -> Table:
-    metrics = _ordered(
+def _error_rates(found: Sequence[dict[str, Any]]) -> list[str]:
+    return _ordered(
         name
         for one in found
         for split in one["splits"].values()
         for name, score in split["metrics"].items()
         if not _is_accuracy(score)
     )
+
+
+def _not_shown(found: Sequence[dict[str, Any]]) -> Iterator[str]:
+    if more := _error_rates(found)[_COLUMNS:]:
+        yield f"beside these: {', '.join(more)} (`steermoe score RUN` shows all)"
+
+
+def _scores_table(found: Sequence[dict[str, Any]]) -> Table:
+    metrics = _error_rates(found)[:_COLUMNS]
     controls = _ordered(
         name for one in found for split in one["splits"].values() for name in split["controls"]
     )

@@ -107,3 +107,16 @@ def test_steering_is_shown_by_layer(rig: Rig, capsys: pytest.CaptureFixture[str]
         assert expected in [line.split() for line in shown]
     rig.run("train.steps=2", flags=("--json",))
     assert json.loads(capsys.readouterr().out)[0]["splits"]["dev"]["steering"] == records
+
+
+def test_figures_have_room_in_80_columns(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of many error rates two are shown, whole; the others are named with the command that shows them."""
+    monkeypatch.setenv("COLUMNS", "80")
+    rules = ", ".join(f'{{use="wer", normalise="{rule}"}}' for rule in ("basic", "raw", "zh"))
+    rig.run(f"metrics=[{rules}]")
+
+    out = capsys.readouterr().out
+    assert "beside these: wer-zh (`steermoe score RUN` shows all)" in out
+    assert "…" not in out.partition("beside these")[0]
