@@ -14,8 +14,9 @@ from steermoe_core.errors import UsageError
 from steermoe_core.run.adapter import PARTS, read_card
 from steermoe_core.run.folder import RunFolder
 from steermoe_core.run.hub import FILES
+from steermoe_core.run.own_decoder import own_folder
 from steermoe_core.run.provenance import data_lines, recorded
-from steermoe_core.run.results import results
+from steermoe_core.run.results import results, scores_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +134,7 @@ def card(
         distributions=" ".join(sorted({"steermoe", *plugins})),
         source=source,
         data="\n".join(["\n## Data\n", *data, ""]) if data else "",
-        scores=_scores(found["splits"]),
+        scores=_scores(found["splits"], scores_of(own_folder(folder.path))),
         frozen="\n".join(_frozen_row(part, facts["frozen"][part]) for part in PARTS),
         versions=", ".join(f"{name} {version}" for name, version in sorted(plugins.items())),
         experiment=model_toml(model, registry),
@@ -163,17 +164,17 @@ def _plugins(chosen: list[Selection], registry: Registry) -> Iterator[Any]:
             yield registry.plugin_of("weights", name)
 
 
-def _scores(splits: dict[str, Any]) -> str:
+def _scores(splits: dict[str, Any], own: dict[str, Any]) -> str:
     if not splits:
         return "\nNone yet.\n"
     rows = [
-        f"| {split} | {name} | {_figure(score)} | {_interval(score)} | {_beside(scores, name)} "
-        f"| {scores['examples']} |"
+        f"| {split} | {name} | {_figure(score)} | {_interval(score)} "
+        f"| {_beside(scores, own.get(split), name)} | {scores['examples']} |"
         for split, scores in splits.items()
         for name, score in scores["metrics"].items()
     ]
     head = [
-        "| split | score | value | 95 % interval | controls | clips |",
+        "| split | score | value | 95 % interval | beside it | clips |",
         "| --- | --- | ---: | --- | --- | ---: |",
     ]
     left = [
@@ -184,9 +185,12 @@ def _scores(splits: dict[str, Any]) -> str:
     return "\n" + "\n".join([*head, *rows]) + "\n" + "".join(f"\n{line}\n" for line in left)
 
 
-def _beside(scores: dict[str, Any], name: str) -> str:
-    """Return the same score of each control, such as the decoder without any audio."""
-    beside = (f"{control} {_figure(found.get(name))}" for control, found in scores["controls"].items())
+def _beside(scores: dict[str, Any], own: dict[str, Any] | None, name: str) -> str:
+    """Return the same score of each control, and of the encoder's own decoder where that was scored."""
+    others = {control: found.get(name) for control, found in scores["controls"].items()}
+    if own is not None:
+        others["the encoder's own decoder"] = own["metrics"].get(name)
+    beside = (f"{other} {_figure(score)}" for other, score in others.items())
     return ", ".join(beside) or "–"
 
 

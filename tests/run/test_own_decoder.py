@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from steermoe_core.cli.main import main
+from steermoe_core.plugins import load_registry
+from steermoe_core.run.card import shared_files
 from tests.rig import files, sentence, status
 from tests.run.copies import change, copied
 
@@ -90,3 +92,15 @@ def test_what_cannot_be(rig: Rig, scored: Path, run: Path, capsys: pytest.Captur
     assert main(["evaluate", str(run), "--own-decoder"]) == 1
     assert "was trained on encoder weights 000000000000, but here they are" in sentence(capsys)
     assert status(run / "own-decoder")["state"] == "failed"
+
+
+def test_the_adapters_page_has_it_beside_the_scores(run: Path) -> None:
+    """Once it was scored: a reader sees what the frozen encoder's own decoder reaches on the same clips."""
+    before = shared_files(run, "me/mine", load_registry())["README.md"].decode()
+    assert main(["evaluate", str(run), "--own-decoder", "--split", "dev"]) == 0
+    after = shared_files(run, "me/mine", load_registry())["README.md"].decode()
+
+    own = json.loads((run / "own-decoder" / "evaluations" / "dev" / "scores.json").read_text())
+    assert "own decoder" not in before
+    assert f"the encoder's own decoder {own['metrics']['wer']['value']:.3f}" in after
+    assert [line.split(" | ")[0] for line in after.splitlines() if "own decoder" in line] == ["| dev"] * 2
