@@ -55,7 +55,7 @@ def _pathologies(rows: Rows) -> Iterator[str]:
 
     for row in rows:
         if line := pathologies_line(row["pathologies"], row["clips"] * len(row["runs"])):
-            yield f"{row['experiment']}, {row['split']}: {line}"
+            yield f"{row['label']}, {row['split']}: {line}"
 
 
 def _controls(rows: Rows, metric: str) -> list[str]:
@@ -75,7 +75,7 @@ def _columns(rows: Rows) -> list[str]:
 
 def _cells(row: dict[str, Any], rows: Rows) -> Iterator[str]:
     loss = row["loss"]
-    yield row["experiment"]
+    yield row["label"]
     yield row["split"]
     yield ", ".join(map(str, row["seeds"]))
     yield f"{row['trainable_parameters']:,}"

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from steermoe_core.errors import CheckpointError, UsageError
 from steermoe_core.report import bars, wording
+from steermoe_core.report.ablation import ablation
 from steermoe_core.report.answers import answers
 from steermoe_core.report.charts import DISTINCT, around, beside, chart
 from steermoe_core.report.clips import clips
@@ -61,6 +62,7 @@ def contents(paths: Sequence[Path], registry: Registry, *, audio: bool = True) -
         "title": " · ".join(run.name for run in found),
         "runs": [run.name for run in found],
         "overview": overview(found),
+        "ablation": ablation(found, registry),
         "scores": scores(found),
         "differences": differences(found, registry),
         "training": training(found),

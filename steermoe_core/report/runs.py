@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -14,6 +13,7 @@ from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.prediction import read
 from steermoe_core.run.adapter import read_card
 from steermoe_core.run.folder import RunFolder
+from steermoe_core.run.labels import labels
 from steermoe_core.train.journal import Journal
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Split:
 class Run:
     """A run, finished or not.
 
-    :param name: what it is called on the page: its experiment, or its folder where several share that.
+    :param name: what it is called on the page: its experiment, with the settings that tell it from namesakes.
     :param metrics: that it is scored by.
     :param card: adapter.json; empty before training has ended.
     :param journal: lines of metrics.jsonl.
@@ -89,13 +89,8 @@ def runs(paths: Sequence[Path], registry: Registry) -> list[Run]:
     """
     folders = [RunFolder.existing(path) for path in {path.resolve(): path for path in paths}.values()]
     resolved = [resolve(folder.experiment, [], registry) for folder in folders]
-    names = [one.experiment.experiment.name for one in resolved]
-    common = Counter(names)
-    unique = [
-        name if common[name] == 1 else folder.path.resolve().name
-        for name, folder in zip(names, folders, strict=True)
-    ]
-    return [_run(*one, registry) for one in zip(unique, folders, resolved, strict=True)]
+    names = labels([one.table for one in resolved], [folder.path for folder in folders])
+    return [_run(*one, registry) for one in zip(names, folders, resolved, strict=True)]
 
 
 def judged(found: Sequence[Run], name: str) -> list[tuple[Run, Judged]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from steermoe_core.data.check import some
 from steermoe_core.errors import SteermoeError
 from steermoe_core.report.runs import splits
-from steermoe_core.run.groups import groups
+from steermoe_core.run.groups import groups, named
 from steermoe_core.run.table import table
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def differences(found: Sequence[Run], registry: Registry) -> dict[str, Any]:
     if len(scored) < 2:  # noqa: PLR2004 - a difference takes two
         return _none("There are no two runs with scores.")
     try:
-        base = _base(scored, registry)
+        base, label = _base(scored, registry)
         rows = list(_rows(table(_paths(scored), registry, _paths(base)), scored))
     except SteermoeError as error:  # scored on other clips, or predictions are missing
         return _none(f"The runs cannot be compared: {error}.")
@@ -46,7 +46,7 @@ def differences(found: Sequence[Run], registry: Registry) -> dict[str, Any]:
         return _none("The runs differ in nothing but their seeds.")
     against = [word for path in _paths(base) for word in ("--against", str(path))]
     return {
-        "against": _named(base),
+        "against": _named(base, label),
         "rows": rows,
         "missing": None,
         "commands": [shlex.join(["steermoe", "results", *map(str, _paths(scored)), *against])],
@@ -57,10 +57,10 @@ def _none(why: str) -> dict[str, Any]:
     return {"against": "", "rows": [], "missing": why, "commands": []}
 
 
-def _base(scored: Sequence[Run], registry: Registry) -> list[Run]:
-    """Return the first run with those that differ from it in nothing but the seed."""
-    first = groups(_paths(scored), registry)[0]
-    return _at([folder.path for folder in first.folders], scored)
+def _base(scored: Sequence[Run], registry: Registry) -> tuple[list[Run], str]:
+    """Return the first run, those that differ from it in nothing but the seed, and their name."""
+    found = groups(_paths(scored), registry)
+    return _at([folder.path for folder in found[0].folders], scored), named(found)[0]
 
 
 def _paths(some_runs: Sequence[Run]) -> list[Path]:
@@ -115,7 +115,7 @@ def _rows(found: Sequence[dict[str, Any]], scored: Sequence[Run]) -> Iterator[di
         for metric, score in row["metrics"].items():
             if "against" in score:
                 yield {
-                    "run": _named(_at(row["runs"], scored)),
+                    "run": _named(_at(row["runs"], scored), row["label"]),
                     "split": row["split"],
                     "metric": metric,
                     "clips": row["clips"],
@@ -123,9 +123,8 @@ def _rows(found: Sequence[dict[str, Any]], scored: Sequence[Run]) -> Iterator[di
                 }
 
 
-def _named(merged: Sequence[Run]) -> str:
+def _named(merged: Sequence[Run], label: str) -> str:
     """Return what one run is called, or several that differ in their seed."""
     if len(merged) == 1:
         return merged[0].name
-    about = [run.resolved.experiment.experiment for run in merged]
-    return f"{about[0].name} (seeds {', '.join(str(one.seed) for one in about)})"
+    return f"{label} (seeds {', '.join(str(run.resolved.experiment.experiment.seed) for run in merged)})"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.config.flat import differing, flat
 from steermoe_core.config.toml import dumps
+from steermoe_core.config.words import dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,12 +44,10 @@ def environment(found: Sequence[Run]) -> dict[str, Any]:
 
 def settings(found: Sequence[Run]) -> dict[str, Any]:
     """Return the settings that differ between runs, and the whole experiment of each."""
-    flat = [dict(_flat(run.resolved.table)) for run in found]
-    keys = sorted({key for table in flat for key in table})
-    differing = [key for key in keys if len({repr(table.get(key)) for table in flat}) > 1]
+    apart = differing([dict(flat(run.resolved.table)) for run in found])
     return {
         "runs": [run.name for run in found],
-        "differing": [{"key": key, "values": [table.get(key) for table in flat]} for key in differing],
+        "differing": [{"key": dotted(path), "values": values} for path, values in apart.items()],
         "files": [{"run": run.name, "toml": dumps(run.resolved.table)} for run in found],
         "missing": None,
         "commands": [run.command("config", file="experiment.toml") for run in found],
@@ -69,15 +69,3 @@ def _facts(lock: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for kind in ("packages", "plugins"):
         for name, version in lock.get(kind, {}).items():
             yield name, str(version)
-
-
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of nested tables by their dotted keys; entries of a list of tables have numbers."""
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from _flat(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        for number, item in enumerate(value, 1):
-            yield from _flat(item, f"{path}.{number}")
-    else:
-        yield path, value

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from steermoe_core.config.flat import differing, flat
 from steermoe_core.config.words import dotted
 from steermoe_core.errors import UsageError
-from steermoe_core.run.groups import Group, groups, labels
+from steermoe_core.run.groups import Group, groups, named
+from steermoe_core.run.labels import SEED, varied
 from steermoe_core.run.table import row
 
 if TYPE_CHECKING:
@@ -44,8 +46,6 @@ LOCKED = {
     "the frozen decoder": "frozen.decoder",
     "the training data": "data.train.sha256",
 }
-#: Named by the columns; runs of other seeds are one group.
-_APART = (("experiment", "name"), ("experiment", "seed"))
 _HASH = 12
 
 
@@ -79,15 +79,15 @@ def compare(paths: Sequence[Path], registry: Registry) -> Comparison:
     if len(found) < 2:  # noqa: PLR2004 - a comparison has two sides
         msg = "these runs differ in nothing but the seed; name a run of another experiment to compare with"
         raise UsageError(msg)
-    names = labels(found)
-    settings = _differing([dict(_flat(group.resolved.table, ())) for group in found])
+    names = named(found)
+    settings = _dotted(varied([group.resolved.table for group in found], [SEED]))
     locks = [[_lock(folder) for folder in group.folders] for group in found]
     rows, refused = _rows(found, names)
     return Comparison(
         labels=names,
         groups=[_facts(group) for group in found],
         settings=settings,
-        surroundings=_differing([_together(group) for group in locks]),
+        surroundings=_dotted(differing([_together(group) for group in locks])),
         rows=rows,
         warnings=[*_uncontrolled(names, found, settings, locks), *refused],
     )
@@ -151,23 +151,8 @@ def _rows(found: list[Group], names: list[str]) -> tuple[list[dict[str, Any]], l
     return rows, refused
 
 
-def _flat(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
-    """Yield every plain value of a table with its key path."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _flat(item, (*path, key))
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        for number, item in enumerate(value):
-            yield from _flat(item, (*path, number))
-    else:
-        yield path, value
-
-
-def _differing(tables: list[dict[KeyPath, Any]]) -> Differences:
-    """Return the keys in which tables differ, with the value of each table."""
-    paths = dict.fromkeys(path for table in tables for path in table if path not in _APART)
-    values = {path: [table.get(path) for table in tables] for path in paths}
-    return {dotted(path): found for path, found in values.items() if found != [found[0]] * len(found)}
+def _dotted(found: dict[KeyPath, list[Any]]) -> Differences:
+    return {dotted(path): values for path, values in found.items()}
 
 
 def _lock(folder: RunFolder) -> dict[KeyPath, Any]:
@@ -180,7 +165,7 @@ def _lock(folder: RunFolder) -> dict[KeyPath, Any]:
         path: value[:_HASH]
         if isinstance(value, str) and (path[0] == "frozen" or path[-1] == "sha256")
         else value
-        for path, value in _flat(record, ())
+        for path, value in flat(record)
         if path != ("seed",)
     }
 

@@ -11,6 +11,7 @@ from steermoe_core.config.resolve import Resolved, resolve
 from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.prediction import read
 from steermoe_core.run.folder import RunFolder
+from steermoe_core.run.labels import SEED, labels
 from steermoe_core.run.results import results
 
 if TYPE_CHECKING:
@@ -100,10 +101,8 @@ def metrics_of(resolved: Resolved, registry: Registry) -> list[Metric]:
     return [registry.get("metric", m.name).build(m.config) for m in resolved.experiment.metrics]
 
 
-def labels(found: Sequence[Group]) -> list[str]:
-    """Return the names of groups; where two experiments share one, the names of their first run folders."""
-    names = [group.name for group in found]
-    return [
-        group.folders[0].path.name if names.count(name) > 1 else name
-        for group, name in zip(found, names, strict=True)
-    ]
+def named(found: Sequence[Group]) -> list[str]:
+    """Return the names of groups; where experiments share one, with the settings in which they differ."""
+    return labels(
+        [group.resolved.table for group in found], [group.folders[0].path for group in found], apart=[SEED]
+    )

@@ -17,7 +17,7 @@ from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.bootstrap import difference, interval
 from steermoe_core.evaluate.metrics import total
 from steermoe_core.evaluate.pathologies import counts
-from steermoe_core.run.groups import groups
+from steermoe_core.run.groups import groups, named
 from steermoe_core.train.journal import Journal
 
 if TYPE_CHECKING:
@@ -44,7 +44,12 @@ def table(paths: Sequence[Path], registry: Registry, against: Sequence[Path] = (
         msg = f"runs to compare with may differ in nothing but the seed; {names} differ in more"
         raise UsageError(msg)
     base = bases[0] if bases else None
-    return [row(group, split, base) for group in groups(paths, registry) for split in group.splits()]
+    found = groups(paths, registry)
+    return [
+        {"label": label, **row(group, split, base)}
+        for group, label in zip(found, named(found), strict=True)
+        for split in group.splits()
+    ]
 
 
 def row(group: Group, split: str, base: Group | None = None) -> dict[str, Any]:

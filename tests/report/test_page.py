@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 HOSTILE = "<script>alert('&amp;')</script> \"quoted\" <img src=x onerror=alert(1)>"
 SECTIONS = (
-    "scores", "differences", "training", "clips", "lengths", "answers", "routing", "certificates", "settings",
-    "environment",
+    "ablation", "scores", "differences", "training", "clips", "lengths", "answers", "routing", "certificates",
+    "settings", "environment",
 )  # fmt: skip
 
 
@@ -245,10 +245,48 @@ def test_runs_that_cannot_be_compared(shelf: Shelf) -> None:
 
 
 def test_runs_of_one_name_are_told_apart(shelf: Shelf) -> None:
-    """By their folders; and one that is named twice is read once."""
+    """By what differs between them; and one that is named twice is read once."""
     first, seed = shelf.run(), shelf.run("first", ANSWERS, "experiment.seed=18")
 
-    assert contents([first, seed, first], load_registry())["runs"] == [first.name, seed.name]
+    assert contents([first, seed, first], load_registry())["runs"] == ["first, seed 17", "first, seed 18"]
+
+
+def test_an_ablation_table(shelf: Shelf) -> None:
+    """Settings that were varied, in order; seeds merged; each score with its interval and extremes."""
+    right = ["zero", "one", "two", "three", "four", "five"]
+    runs = [
+        shelf.run("one", answers, f"train.batch_size={batch}", f"experiment.seed={seed}")
+        for batch, seed, answers in ((16, 17, ANSWERS), (2, 17, ANSWERS), (2, 18, right))
+    ]
+
+    said = contents(runs, load_registry())["ablation"]
+    (table,) = said["tables"]
+    shown = " ".join(Reading(made(*runs)).texts["ablation"].split())
+
+    assert said["settings"] == ["batch_size"]
+    assert [(row["settings"], row["seeds"]) for row in table["rows"]] == [(["2"], [17, 18]), (["16"], [17])]
+    two, sixteen = (row["metrics"]["wer"] for row in table["rows"])
+    assert (two["lowest"], two["highest"]) == (0.0, sixteen["value"])
+    assert two["interval"]["low"] <= two["value"] <= two["interval"]["high"]
+    assert f"[0.000 – {two['highest']:.3f}]" in shown
+    assert "batch_size seeds trained numbers WER 2 17, 18" in shown
+
+
+def test_an_ablation_in_many_settings(shelf: Shelf) -> None:
+    """Rows have their names then; the section about settings has the rest."""
+    other = [
+        "train.batch_size=2",
+        "train.warmup=3",
+        "train.save_every=2",
+        "train.clip=3.0",
+        "train.threads=1",
+    ]
+    runs = [shelf.run(), shelf.run("first", ANSWERS, *other)]
+
+    said = contents(runs, load_registry())["ablation"]
+
+    assert said["settings"] == ["run"]
+    assert [row["settings"] for row in said["tables"][0]["rows"]] == [[run.name] for run in runs]
 
 
 def test_answers_that_are_right_or_wrong(shelf: Shelf) -> None:

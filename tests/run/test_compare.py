@@ -158,9 +158,9 @@ def test_a_split_that_cannot_be_compared_does_not_hide_the_others(pair: list[Pat
 
 
 def test_names(pair: list[Path]) -> None:
-    """Two experiments of one name go by their folders; runs of one experiment are not compared."""
+    """Two experiments of one name go by what differs; runs of one experiment are not compared."""
     third = copied(pair[1], "third", adapter__experts=4)
-    assert compared(pair[1], third, pair[0]).labels == ["other", "third", "tiny"]
+    assert compared(pair[1], third, pair[0]).labels == ["other, experts 2", "other, experts 4", "tiny"]
     with pytest.raises(UsageError, match="differ in nothing but the seed"):
         compared(pair[0], copied(pair[0], "twin", experiment__seed=18))
 
