@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from steermoe_core.model.weights import load, prepared, pretrained
 from steermoe_whisper.known import MODELS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from steermoe_whisper.config import WhisperConfig
 
@@ -81,7 +83,7 @@ class WhisperEncoder(Encoder):
         mels = self.extractor(list(waveforms), sampling_rate=self.sample_rate, return_tensors="pt")
         features = mels.input_features.to(whole.device, whole.dtype)
         task = {"task": "transcribe"} if getattr(whole.generation_config, "is_multilingual", False) else {}
-        with torch.no_grad():
+        with torch.no_grad(), _without_advice():
             found = whole.generate(
                 features,
                 attention_mask=torch.ones_like(features[:, 0]),  # silence is heard too
@@ -125,6 +127,18 @@ class WhisperEncoder(Encoder):
         padding = "max_length" if self.config.input == "30s" else "do_not_pad"
         found = self.extractor(wave, sampling_rate=self.sample_rate, padding=padding, return_tensors="np")
         return np.ascontiguousarray(found.input_features[0].T, dtype=np.float32)
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keep transformers from warning of arguments that its own Whisper passes on to its own generation."""
+    logger = logging.getLogger("transformers.generation.utils")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _attention_mask(frames: Padded) -> torch.Tensor:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from transformers import GenerationConfig, WhisperForConditionalGeneration
+from transformers.utils.logging import warning_once
 
 from steermoe_core.errors import SetupError
 from steermoe_core.model.weights import fingerprint
@@ -80,3 +82,14 @@ def test_a_folder_without_a_tokenizer(tmp_path: Path) -> None:
     encoder = WhisperEncoder(WhisperConfig(weights=save_whisper(tmp_path)))
     with pytest.raises(SetupError, match="have no tokenizer beside them"):
         encoder.own_transcripts(CLIPS[:1])
+
+
+def test_no_advice_is_passed_on(encoder: WhisperEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What transformers tells its own Whisper is not for the user of an encoder."""
+    heard: list[logging.LogRecord] = []
+    monkeypatch.setattr(logging.getLogger("transformers.generation.utils"), "handle", heard.append)
+    warning_once.cache_clear()
+
+    encoder.own_transcripts(CLIPS)
+
+    assert [record.getMessage() for record in heard] == []
