@@ -52,7 +52,7 @@ class Transcriber:
     """A trained model that turns sound into text.
 
     :param source: a run folder, an adapter folder on its own, ``hub:OWNER/NAME[@REVISION]``, or the name of
-        an adapter that a plugin brings, such as ``pocket/asr-tiny``.
+        an adapter that a plugin brings, such as ``pocket/asr``.
     :param device: where it computes; `auto` takes a GPU where there is one.
     :param batch_size: spans that are answered together, in place of the experiment's; texts stay the same.
     :raises UsageError: it is none of these.

@@ -36,7 +36,7 @@ def runs(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         printed = lab.run("steermoe run experiments/whisper_layer_wise.toml")
         assert lab.code == 0, printed
     (adapter,) = place.glob("runs/*/adapter")
-    shutil.copytree(adapter, parts / "asr-tiny")
+    shutil.copytree(adapter, parts / "asr")
     return place / "runs"
 
 

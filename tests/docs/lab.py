@@ -68,7 +68,7 @@ def steermoe_weights():
             factory=f"stand_in:{{factory}}",
         )
     yield Component(
-        name="pocket/asr-tiny", api=1, summary="hardly trained", factory="stand_in:asr",
+        name="pocket/asr", api=1, summary="hardly trained", factory="stand_in:asr",
         config="steermoe_pocket.config:WeightsConfig",
     )
 
@@ -89,7 +89,7 @@ def decoder(config):
     return HERE / "decoder"
 
 def asr(config):
-    return HERE / "asr-tiny"
+    return HERE / "asr"
 
 def speech(config):
     from steermoe_core.data.config import FolderConfig

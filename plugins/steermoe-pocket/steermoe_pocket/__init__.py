@@ -47,11 +47,11 @@ def steermoe_weights() -> Iterator[Component]:
         factory="steermoe_pocket.conformer:conformer_tiny",
     )
     yield Component(
-        name="pocket/asr-tiny",
+        name="pocket/asr",
         api=1,
-        summary="trained adapter: English speech, whisper-tiny.en steered for SmolLM2 (in this package)",
+        summary="trained adapter: English speech, from whisper-base to SmolLM2 (in this package)",
         config=_NO_SETTINGS,
-        factory="steermoe_pocket.adapters:asr_tiny",
+        factory="steermoe_pocket.adapters:asr",
     )
 
 

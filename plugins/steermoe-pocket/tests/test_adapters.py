@@ -21,7 +21,7 @@ from steermoe_pocket.adapters import __main__ as command
 if TYPE_CHECKING:
     from tests.rig import Rig
 
-NAME = "pocket/asr-tiny"
+NAME = "pocket/asr"
 USERS = cache_folder()
 
 
@@ -29,7 +29,7 @@ def test_it_is_small_and_whole() -> None:
     """The adapter's files and its page, no more than 2 MB, what the registry gives under its name."""
     folder = adapter_folder(NAME, load_registry())
 
-    assert folder == adapters.HERE / "asr-tiny"
+    assert folder == adapters.HERE / "asr"
     assert {file.name for file in folder.iterdir()} == {
         "README.md", "adapter.json", "adapter.safetensors", "experiment.toml",
     }  # fmt: skip
@@ -51,7 +51,7 @@ def test_its_experiment_is_the_model_alone() -> None:
 
 def test_its_page_has_the_data_and_scores() -> None:
     """Who, data, licence, scores with their intervals, and nothing of the machine."""
-    page = (adapters.HERE / "asr-tiny" / "README.md").read_text()
+    page = (adapters.HERE / "asr" / "README.md").read_text()
     data = page.partition("## Data\n")[2].partition("## Scores\n")[0]
     scores = page.partition("## Scores\n")[2].partition("## What it belongs to\n")[0]
 
@@ -67,7 +67,7 @@ def test_its_page_has_the_data_and_scores() -> None:
 def test_the_wheel_has_it() -> None:
     """Patterns of package data name the folder."""
     project = tomli.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
-    assert "adapters/asr-tiny/*" in project["tool"]["setuptools"]["package-data"]["steermoe_pocket"]
+    assert "adapters/asr/*" in project["tool"]["setuptools"]["package-data"]["steermoe_pocket"]
 
 
 def test_a_run_is_put_there(

@@ -14,4 +14,4 @@ class TestConformerTiny(WeightsSuite):
 class TestAsrTiny(WeightsSuite):
     """The trained adapter, which is taken by name as weights are."""
 
-    component = "pocket/asr-tiny"
+    component = "pocket/asr"

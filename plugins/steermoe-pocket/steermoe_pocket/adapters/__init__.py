@@ -12,6 +12,6 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 
-def asr_tiny(_config: WeightsConfig) -> Path:
-    """Return the folder of `pocket/asr-tiny`."""
-    return HERE / "asr-tiny"
+def asr(_config: WeightsConfig) -> Path:
+    """Return the folder of `pocket/asr`."""
+    return HERE / "asr"

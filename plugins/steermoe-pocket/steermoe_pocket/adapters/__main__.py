@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     """Write the files of an adapter, say what there is, and return an exit code."""
     parser = argparse.ArgumentParser(prog="python -m steermoe_pocket.adapters", description=__doc__)
     parser.add_argument("run", type=Path, help="a finished run folder")
-    parser.add_argument("--name", default="asr-tiny", help="last part of the adapter's name (%(default)s)")
+    parser.add_argument("--name", default="asr", help="last part of the adapter's name (%(default)s)")
     wanted = parser.parse_args(argv)
     try:
         files = shared_files(
