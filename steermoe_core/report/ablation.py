@@ -6,17 +6,16 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.errors import SteermoeError
-from steermoe_core.run.groups import groups
+from steermoe_core.run.groups import groups, named
 from steermoe_core.run.labels import SEED, short, shown, varied
-from steermoe_core.run.table import table
+from steermoe_core.run.table import row
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from steermoe_core.plugins import Registry
     from steermoe_core.report.runs import Run
-
-    Rows = list[dict[str, Any]]
+    from steermoe_core.run.groups import Group
 
 #: With more settings than these, a row has its name alone; the page has a section about settings.
 _MOST = 4
@@ -28,17 +27,16 @@ def ablation(found: Sequence[Run], registry: Registry) -> dict[str, Any]:
     if len(found) == 1 or not paths:
         return _none("There are no runs with scores to put side by side.")
     try:
-        rows = table(paths, registry)
-        settings = varied([group.resolved.table for group in groups(paths, registry)], [SEED])
+        together = groups(paths, registry)
+        settings = varied([group.resolved.table for group in together], [SEED])
+        if not 0 < len(settings) <= _MOST:
+            settings = {("run",): named(together)}
+        tables = list(_tables(together, list(zip(*settings.values(), strict=True))))
     except SteermoeError as error:  # predictions are missing, or seeds were scored on other clips
         return _none(f"There is no table: {error}.")
-    if len(settings) <= _MOST:
-        rows = _in_order(rows, settings.values())
-    else:
-        rows, settings = [{**row, "settings": [row["label"]]} for row in rows], {}
     return {
-        "settings": [short(path) for path in settings] or ["run"],
-        "tables": list(_by_split(rows)),
+        "settings": [short(path) for path in settings],
+        "tables": tables,
         "missing": None,
         "commands": [shlex.join(["steermoe", "results", *map(str, paths)])],
     }
@@ -48,26 +46,22 @@ def _none(why: str) -> dict[str, Any]:
     return {"settings": [], "tables": [], "missing": why, "commands": []}
 
 
-def _in_order(rows: Rows, columns: Collection[list[Any]]) -> Rows:
-    """Return the rows with their `settings`, numbers in order and before texts.
+def _tables(together: Sequence[Group], values: Sequence[Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the table of each split, its rows in the order of their settings.
 
-    :param columns: the values of each setting, one for each label.
+    :param values: the settings of each group.
     """
-    labels = list(dict.fromkeys(row["label"] for row in rows))
-    values = dict(zip(labels, zip(*columns, strict=True), strict=True)) if columns else {}
-
-    def order(row: dict[str, Any]) -> list[tuple[bool, Any]]:
-        found = values.get(row["label"], ())
-        return [(False, one) if isinstance(one, (int, float)) else (True, shown(one)) for one in found]
-
-    return [
-        {**row, "settings": [shown(one) for one in values.get(row["label"], [row["label"]])]}
-        for row in sorted(rows, key=order)
-    ]
+    ordered = sorted(zip(together, values, strict=True), key=lambda pair: list(map(_order, pair[1])))
+    for split in dict.fromkeys(split for group in together for split in group.splits()):
+        rows = [
+            {**row(group, split), "settings": [shown(value) for value in cells]}
+            for group, cells in ordered
+            if split in group.splits()
+        ]
+        metrics = list(dict.fromkeys(metric for one in rows for metric in one["metrics"]))
+        yield {"split": split, "metrics": metrics, "rows": rows}
 
 
-def _by_split(rows: Rows) -> Iterator[dict[str, Any]]:
-    for split in dict.fromkeys(row["split"] for row in rows):
-        some = [row for row in rows if row["split"] == split]
-        metrics = list(dict.fromkeys(metric for row in some for metric in row["metrics"]))
-        yield {"split": split, "metrics": metrics, "rows": some}
+def _order(value: Any) -> tuple[bool, Any]:
+    """Return what sorts numbers by size, and before texts."""
+    return (False, value) if isinstance(value, (int, float)) else (True, shown(value))

@@ -6,6 +6,7 @@ A process that is killed meanwhile leaves that file, and every later one waits f
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from pathlib import Path
@@ -21,16 +22,16 @@ GRACE = 30.0
 def clear_locks(note: Callable[[str], None], grace: float = GRACE) -> None:
     """Remove locks in whose folders no process of this machine compiles.
 
-    :param note: is told what was removed.
-    :param grace: younger locks are waited for.
+    :param note: is told what is waited for, and what was removed.
+    :param grace: in seconds; a younger lock is given the time that it lacks.
     """
-    for lock in _locks():
-        while lock.exists() and not _compiles(lock.parent):
-            if time.time() - lock.stat().st_mtime >= grace:
-                lock.unlink(missing_ok=True)
-                note(f"removed {lock}, which a killed compiler had left and a launch would wait for")
-            else:
-                time.sleep(min(1.0, grace))
+    for lock in filter(_forsaken, _locks()):
+        if (left := grace - _age(lock)) > 0:
+            note(f"waiting {left:.0f} s for a compiler that may be about to begin, because of {lock}")
+            time.sleep(left)
+        if _forsaken(lock):
+            lock.unlink(missing_ok=True)
+            note(f"removed {lock}, which a killed compiler had left and a launch would wait for")
 
 
 def _locks() -> Iterator[Path]:
@@ -41,8 +42,17 @@ def _locks() -> Iterator[Path]:
         yield from Path(os.environ["TORCH_EXTENSIONS_DIR"]).glob("*/lock")
 
 
-def _compiles(folder: Path) -> bool:
-    """Return whether a process works in a folder, as a compiler does."""
+def _age(lock: Path) -> float:
+    """Return the seconds that a lock has been there; one that is gone is as old as can be."""
+    try:
+        return time.time() - lock.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
+
+
+def _forsaken(lock: Path) -> bool:
+    """Return whether a lock is there, and no process works in its folder, as a compiler does."""
     import psutil  # DeepSpeed brings it
 
-    return any(process.info["cwd"] == str(folder.resolve()) for process in psutil.process_iter(["cwd"]))
+    folder = str(lock.parent.resolve())
+    return lock.exists() and all(one.info["cwd"] != folder for one in psutil.process_iter(["cwd"]))

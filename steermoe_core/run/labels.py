@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from steermoe_core.config.locate import KeyPath
 
 NAME, SEED = ("experiment", "name"), ("experiment", "seed")
-#: More settings than these in a name say less than the name of a folder.
-_MOST = 3
+#: More settings than these, or one of more letters, say less than the name of a folder.
+_MOST, _LETTERS = 3, 40
 
 
 def varied(tables: Sequence[Mapping[str, Any]], apart: Sequence[KeyPath] = ()) -> dict[KeyPath, list[Any]]:
@@ -30,9 +30,9 @@ def varied(tables: Sequence[Mapping[str, Any]], apart: Sequence[KeyPath] = ()) -
 def labels(
     tables: Sequence[Mapping[str, Any]], folders: Sequence[Path], apart: Sequence[KeyPath] = ()
 ) -> list[str]:
-    """Return a name for each experiment, no two the same: `whisper-layer-wise, experts 4`.
+    """Return a name for each experiment, such as `whisper-layer-wise, experts 4`.
 
-    Where namesakes differ in many settings, it is the name of the run folder.
+    Where namesakes differ in many settings or in long ones, it is the name of the run folder.
 
     :param folders: where each was run.
     """
@@ -44,7 +44,8 @@ def labels(
         settings |= {SEED: settings.pop(SEED)} if SEED in settings else {}  # last, as the least of them
         for number, at in enumerate(among):
             words = [f"{short(path)} {shown(values[number])}" for path, values in settings.items()]
-            found[at] = ", ".join([name, *words]) if 0 < len(words) <= _MOST else folders[at].resolve().name
+            few = 0 < len(words) <= _MOST and all(len(word) <= _LETTERS for word in words)
+            found[at] = ", ".join([name, *words]) if few else folders[at].resolve().name
     return found
 
 

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steermoe_core.data.audio import duration, load, resample
+from steermoe_core.data.stored import Encoded
 from steermoe_core.errors import DataError
+from tests.sounds import columns, write_parquet
 from tests.tiny import sine, write_wav
 
 if TYPE_CHECKING:
@@ -110,3 +112,22 @@ def test_one_sample_that_resampling_swallows(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="no samples"):
         load(tmp_path / "a.wav", 16_000)
+
+
+def test_a_table_that_changed_since(tmp_path: Path) -> None:
+    """A row that is gone when it is wanted is named."""
+    path = write_parquet(tmp_path / "t.parquet", columns())
+
+    with pytest.raises(DataError, match=r"t\.parquet row 99: cannot be read"):
+        load(Encoded(path, 99, "audio"), 16_000)
+
+
+def test_a_file_that_breaks_off_in_the_middle(tmp_path: Path) -> None:
+    """A clip whose header is whole and whose content is not is named when it is decoded."""
+    soundfile.write(tmp_path / "a.flac", np.random.default_rng(0).normal(0, 0.1, 48_000), 16_000)
+    content = bytearray((tmp_path / "a.flac").read_bytes())
+    content[20_000:40_000] = bytes(20_000)
+    (tmp_path / "a.flac").write_bytes(content)
+
+    with pytest.raises(DataError, match=r"a\.flac: cannot be read as audio"):
+        load(tmp_path / "a.flac", 16_000)

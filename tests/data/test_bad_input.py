@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import soundfile
 
 from steermoe_core.data.audio import load
 from steermoe_core.data.check import usable
@@ -378,24 +377,3 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, error: Ex
         hub(HubConfig(path="a/b"))
 
     assert "\n" not in str(caught.value)
-
-
-def test_a_table_that_changed_since(tmp_path: Path) -> None:
-    """A row that is gone when it is wanted is named."""
-    from steermoe_core.data.stored import Encoded
-
-    path = write_parquet(tmp_path / "t.parquet", columns())
-
-    with pytest.raises(DataError, match=r"t\.parquet row 99: cannot be read"):
-        load(Encoded(path, 99, "audio"), 16_000)
-
-
-def test_a_file_that_breaks_off_in_the_middle(tmp_path: Path) -> None:
-    """A clip whose header is whole and whose content is not is named when it is decoded."""
-    soundfile.write(tmp_path / "a.flac", np.random.default_rng(0).normal(0, 0.1, 48_000), 16_000)
-    content = bytearray((tmp_path / "a.flac").read_bytes())
-    content[20_000:40_000] = bytes(20_000)
-    (tmp_path / "a.flac").write_bytes(content)
-
-    with pytest.raises(DataError, match=r"a\.flac: cannot be read as audio"):
-        load(tmp_path / "a.flac", 16_000)

@@ -52,10 +52,12 @@ def test_a_lock_whose_compiler_lives_stays(lock: Path) -> None:
 def test_a_young_lock_is_given_time(lock: Path) -> None:
     """Its process may be about to start the compiler."""
     os.utime(lock)
+    notes: list[str] = []
     began = time.monotonic()
-    clear_locks(lambda _: None, grace=0.6)
+    clear_locks(notes.append, grace=0.6)
     assert time.monotonic() - began >= 0.4
     assert not lock.exists()
+    assert [note.split()[0] for note in notes] == ["waiting", "removed"]
 
 
 def test_without_locks_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

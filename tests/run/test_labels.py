@@ -30,11 +30,12 @@ def table(name: str, seed: int = 17, **parts: Any) -> dict[str, Any]:
         ([table("a", x={"on": on, "k": [k]}) for on, k in ((True, 1), (False, 2))],
          ["a, on true, k [1]", "a, on false, k [2]"]),
         ([table("a", **dict.fromkeys("vwxyz", n)) for n in (1, 2)], ["folder-0", "folder-1"]),
+        ([table("a", prompt=n * 41) for n in "xy"], ["folder-0", "folder-1"]),
         ([table("a"), table("a")], ["folder-0", "folder-1"]),
     ],
 )  # fmt: skip
 def test_names(tables: list[dict[str, Any]], names: list[str]) -> None:
-    """Few settings are named, many are not; equal experiments are called by their folders."""
+    """Few settings are named, many or long ones are not; equal experiments are called by their folders."""
     assert labels(tables, [Path(f"runs/folder-{n}") for n in range(len(tables))]) == names
 
 

@@ -50,7 +50,7 @@ def test_its_experiment_is_the_model_alone() -> None:
 
 
 def test_its_page_has_the_data_and_scores() -> None:
-    """Who, data, licence, scores with their intervals, and nothing of the machine."""
+    """Who, data, licence, scores with their intervals beside Whisper's own, and nothing of the machine."""
     page = (adapters.HERE / "asr" / "README.md").read_text()
     data = page.partition("## Data\n")[2].partition("## Scores\n")[0]
     scores = page.partition("## Scores\n")[2].partition("## What it belongs to\n")[0]
@@ -61,6 +61,7 @@ def test_its_page_has_the_data_and_scores() -> None:
     assert "`pocket-speech` (source human, split train" in data
     assert scores.count("| wer |") == data.count("* score ")
     assert "–" in scores
+    assert scores.count("the encoder's own decoder 0.") == scores.count("no-audio ") > 0
     assert str(Path.home()) not in page
 
 

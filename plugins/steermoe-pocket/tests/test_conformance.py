@@ -11,7 +11,7 @@ class TestConformerTiny(WeightsSuite):
     component = "pocket/conformer-tiny"
 
 
-class TestAsrTiny(WeightsSuite):
+class TestAsr(WeightsSuite):
     """The trained adapter, which is taken by name as weights are."""
 
     component = "pocket/asr"
