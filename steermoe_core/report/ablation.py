@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from steermoe_core.report.runs import Run
     from steermoe_core.run.groups import Group
 
+    _Row = tuple[Group, Sequence[Any]]
+
 #: With more settings than these, a row has its name alone; the page has a section about settings.
 _MOST = 4
 
@@ -29,9 +31,13 @@ def ablation(found: Sequence[Run], registry: Registry) -> dict[str, Any]:
     try:
         together = groups(paths, registry)
         settings = varied([group.resolved.table for group in together], [SEED])
-        if not 0 < len(settings) <= _MOST:
+        by_name = not 0 < len(settings) <= _MOST
+        if by_name:
             settings = {("run",): named(together)}
-        tables = list(_tables(together, list(zip(*settings.values(), strict=True))))
+        rows = list(zip(together, zip(*settings.values(), strict=True), strict=True))
+        if not by_name:
+            rows.sort(key=_order)
+        tables = list(_tables(rows))
     except SteermoeError as error:  # predictions are missing, or seeds were scored on other clips
         return _none(f"There is no table: {error}.")
     return {
@@ -46,13 +52,12 @@ def _none(why: str) -> dict[str, Any]:
     return {"settings": [], "tables": [], "missing": why, "commands": []}
 
 
-def _tables(together: Sequence[Group], values: Sequence[Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the table of each split, its rows in the order of their settings.
+def _tables(ordered: Sequence[_Row]) -> Iterator[dict[str, Any]]:
+    """Yield the table of each split.
 
-    :param values: the settings of each group.
+    :param ordered: the runs of each row, and what stands in its settings' columns.
     """
-    ordered = sorted(zip(together, values, strict=True), key=lambda pair: list(map(_order, pair[1])))
-    for split in dict.fromkeys(split for group in together for split in group.splits()):
+    for split in dict.fromkeys(split for group, _ in ordered for split in group.splits()):
         rows = [
             {**row(group, split), "settings": [shown(value) for value in cells]}
             for group, cells in ordered
@@ -62,6 +67,7 @@ def _tables(together: Sequence[Group], values: Sequence[Sequence[Any]]) -> Itera
         yield {"split": split, "metrics": metrics, "rows": rows}
 
 
-def _order(value: Any) -> tuple[bool, Any]:
-    """Return what sorts numbers by size, and before texts."""
-    return (False, value) if isinstance(value, (int, float)) else (True, shown(value))
+def _order(pair: _Row) -> list[tuple[bool, Any]]:
+    """Return what sorts rows by their settings: numbers by size, and before texts."""
+    _, cells = pair
+    return [(False, value) if isinstance(value, (int, float)) else (True, shown(value)) for value in cells]
