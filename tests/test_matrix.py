@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from steermoe_core.cli.main import COMMANDS
+from steermoe_core.cli.commands import COMMANDS
 from tests.conftest import ROOT
 from tests.kinds import KINDS
 from tests.matrix import CALLS, REPORTS, Row, bench, page, printed

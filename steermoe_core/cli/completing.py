@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steermoe_core.cli.main import COMMANDS, bare_parser, command_parser, command_place
+from steermoe_core.cli.commands import COMMANDS, bare_parser, command_parser, command_place
 from steermoe_core.component import KINDS
 
 if TYPE_CHECKING:

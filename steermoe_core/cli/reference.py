@@ -9,7 +9,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from steermoe_core.cli.main import COMMANDS, command_parser
+from steermoe_core.cli.commands import COMMANDS, command_parser
 from steermoe_core.errors import ExitCode
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from steermoe_core.config.snippet import GUTTER, snippet
 from steermoe_core.config.words import dotted
 
 if TYPE_CHECKING:
@@ -64,10 +65,22 @@ class Problem:
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Return the problem as a terminal shows it."""
-        from steermoe_core.config.render import render
+        """Return the problem as a terminal shows it: place, sentence, the line, a caret under the exact span.
 
-        return render(self)
+        ::
+
+            experiments/asr.toml:14:1  error[E102] unknown key "stepz" in [train]
+               14 | stepz = 100
+                  | ^^^^^ did you mean "steps"?
+        """
+        place = self.file if self.line is None else f"{self.file}:{self.line}:{self.column}"
+        lines = [f"{place}  error[{self.code}] {self.message}"]
+        if self.source is not None and self.column is not None:
+            lines += snippet(self.source, self.line, self.column, self.width, self.hint)
+        elif self.hint:
+            lines.append(f"{'':{GUTTER}} = {self.hint}")
+        lines += [f"{'':{GUTTER}} = note: {note}" for note in self.notes]
+        return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the facts for `--json`."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from steermoe_core.cli import main as cli
+from steermoe_core.cli.commands import COMMANDS, command_module
+from steermoe_core.cli.main import main
 from steermoe_core.errors import ConfigError, DataError, PluginError, SetupError, UsageError
 
 if TYPE_CHECKING:
@@ -27,26 +29,25 @@ def command(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     module.run = run
     module.add_arguments = lambda parser: parser.add_argument("file", nargs="?")
-    monkeypatch.setitem(cli.COMMANDS, "work", "do it")
-    real = cli._command_module
-    monkeypatch.setattr(cli, "_command_module", lambda name: module if name == "work" else real(name))
+    monkeypatch.setitem(COMMANDS, "work", "do it")
+    monkeypatch.setitem(sys.modules, "steermoe_core.cli.work", module)
     return module
 
 
 def test_every_listed_command_exists() -> None:
     """A command that is not built is not listed."""
-    for name in cli.COMMANDS:
-        module = cli._command_module(name)
+    for name in COMMANDS:
+        module = command_module(name)
         assert callable(module.run)
         assert callable(module.add_arguments)
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_every_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` works before and after the command, and shows the flags that all share."""
-    assert cli.main([name, "--help"]) == 0
+    assert main([name, "--help"]) == 0
     after = capsys.readouterr().out
-    assert cli.main(["--help", name]) == 0
+    assert main(["--help", name]) == 0
 
     assert capsys.readouterr().out == after
     assert "--no-plugins" in after
@@ -54,16 +55,16 @@ def test_help_of_every_command(name: str, capsys: pytest.CaptureFixture[str]) ->
 
 def test_help_lists_commands(capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` alone names every command with its line."""
-    assert cli.main(["--help"]) == 0
+    assert main(["--help"]) == 0
 
     text = capsys.readouterr().out
-    assert all(name in text and line in text for name, line in cli.COMMANDS.items())
+    assert all(name in text and line in text for name, line in COMMANDS.items())
 
 
 @pytest.mark.parametrize("words", [["--version"], ["-V"], ["--no-plugins", "--version"]])
 def test_version(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Wherever it stands, `--version` prints the installed version."""
-    assert cli.main(words) == 0
+    assert main(words) == 0
     assert capsys.readouterr().out.startswith("steermoe ")
 
 
@@ -83,7 +84,7 @@ def test_version(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_wrong_usage(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 2, one sentence on stderr, nothing on stdout."""
-    assert cli.main(words) == 2
+    assert main(words) == 2
 
     out, err = capsys.readouterr()
     assert out == ""
@@ -101,7 +102,7 @@ def test_wrong_usage(words: list[str], message: str, capsys: pytest.CaptureFixtu
 )
 def test_shared_flags_anywhere(words: list[str], command: SimpleNamespace) -> None:
     """Flags of every command may stand before or after it; the value of `--block` is not a command."""
-    assert cli.main(words) == 0
+    assert main(words) == 0
 
     assert (command.args.block, command.args.no_plugins, command.args.file) == (["work"], True, "a.toml")
 
@@ -124,7 +125,7 @@ def test_exit_codes(
     """Each error that a user can cause is one message; only a bug shows a traceback."""
     command.error = error
 
-    assert cli.main(["work"]) == code
+    assert main(["work"]) == code
 
     err = capsys.readouterr().err
     assert ("no sound" in err) is (code != 130)
@@ -135,7 +136,7 @@ def test_traceback_flag(command: SimpleNamespace, capsys: pytest.CaptureFixture[
     """`--traceback` shows where a user's error comes from, too."""
     command.error = DataError("no sound")
 
-    assert cli.main(["work", "--traceback"]) == 1
+    assert main(["work", "--traceback"]) == 1
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -145,7 +146,7 @@ def test_pdb_flag(command: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("pdb.post_mortem", opened.append)
     command.error = DataError("no sound")
 
-    assert cli.main(["--pdb", "work"]) == 1
+    assert main(["--pdb", "work"]) == 1
     assert opened == [command.error.__traceback__]
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from steermoe_core.config.problems import Problem
-from steermoe_core.config.render import render
+from steermoe_core.config.snippet import snippet
 
 
-def lines(source: str, column: int, width: int, **more: object) -> list[str]:
+def lines(source: str, column: int, width: int, hint: str = "") -> list[str]:
     """Return the source line and the caret line without their gutter."""
-    problem = Problem(
-        code="E102", message="", file="x.toml", line=7, column=column, source=source, width=width, **more
-    )
-    return [line[8:] for line in render(problem).split("\n")[1:]]
+    return [line[8:] for line in snippet(source, 7, column, width, hint)]
 
 
 def test_wide_characters_take_two_cells() -> None:

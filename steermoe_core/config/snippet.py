@@ -1,43 +1,29 @@
-"""A problem as a terminal shows it: place, sentence, the line, a caret under the exact span.
+"""A line of a file as a terminal shows it, with a caret under the exact span.
 
 ::
 
-    experiments/asr.toml:14:1  error[E102] unknown key "stepz" in [train]
        14 | stepz = 100
           | ^^^^^ did you mean "steps"?
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
-if TYPE_CHECKING:
-    from steermoe_core.config.problems import Problem
-
-_GUTTER = 5
+#: Characters before the bar.
+GUTTER = 5
 #: Characters shown before, in and behind the marked part.
 _LONGEST = 100
 
 
-def render(problem: Problem) -> str:
-    """Return the lines of one problem, without a line end."""
-    lines = [f"{_place(problem)}  error[{problem.code}] {problem.message}"]
-    if problem.source is not None and problem.column is not None:
-        lines += _snippet(problem.source, problem.line, problem.column, problem.width, problem.hint)
-    elif problem.hint:
-        lines.append(f"{'':{_GUTTER}} = {problem.hint}")
-    lines += [f"{'':{_GUTTER}} = note: {note}" for note in problem.notes]
-    return "\n".join(lines)
+def snippet(source: str, line: int | None, column: int, width: int, hint: str) -> list[str]:
+    """Return the line and, under it, the carets with a hint behind them.
 
-
-def _place(problem: Problem) -> str:
-    if problem.line is None:
-        return problem.file
-    return f"{problem.file}:{problem.line}:{problem.column}"
-
-
-def _snippet(source: str, line: int | None, column: int, width: int, hint: str) -> list[str]:
+    :param source: the line of text.
+    :param line: its number; None where it has none.
+    :param column: character column of the first caret, from 1.
+    :param width: characters to underline.
+    """
     source = "".join(
         character if character.isprintable() or character == "\t" else "\N{REPLACEMENT CHARACTER}"
         for character in source
@@ -51,8 +37,8 @@ def _snippet(source: str, line: int | None, column: int, width: int, hint: str) 
     source = before + marked + after
     carets = "^" * max(1, sum(map(_cells, marked)))
     return [
-        f"{'' if line is None else line:>{_GUTTER}} | {source}".rstrip(),
-        f"{'':{_GUTTER}} | {_padding(before)}{carets} {hint}".rstrip(),
+        f"{'' if line is None else line:>{GUTTER}} | {source}".rstrip(),
+        f"{'':{GUTTER}} | {_padding(before)}{carets} {hint}".rstrip(),
     ]
 
 
