@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from steermoe_core.cli.main import COMMANDS, main
+from steermoe_core.cli.commands import COMMANDS
+from steermoe_core.cli.main import main
 from tests.conftest import Site
 from tests.kinds import KINDS, SLOW, Kind, healthy
 from tests.parts import save_decoder

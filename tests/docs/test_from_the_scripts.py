@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from steermoe_core.cli.main import COMMANDS
+from steermoe_core.cli.commands import COMMANDS
 from steermoe_core.config.sweep import resolve_sweep
 from steermoe_core.plugins import load_registry
 from tests.docs.pages import ROOT

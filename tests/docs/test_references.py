@@ -10,7 +10,7 @@ import pytest
 import steermoe_core
 from steermoe_core import hookspecs
 from steermoe_core.cli import api_reference, hooks_reference, reference
-from steermoe_core.cli.main import COMMANDS, command_parser
+from steermoe_core.cli.commands import COMMANDS, command_parser
 from steermoe_core.component import KINDS, load
 from steermoe_core.plugins import load_registry
 from steermoe_core.run.adapter import PARTS
