@@ -25,6 +25,7 @@ from steermoe_core.testing.parts import (
     noise,
     save_decoder,
 )
+from tests.tiny import tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,6 +99,24 @@ def save_whisper(folder: Path) -> str:
         WhisperModel(config).save_pretrained(folder)
     WhisperFeatureExtractor(feature_size=80).save_pretrained(folder)
     return str(folder)
+
+
+def save_reading_whisper(folder: Path) -> str:
+    """Write the random Whisper with a tokenizer, so that its own decoder can write; its answers are short."""
+    from transformers import GenerationConfig
+
+    name = save_whisper(folder)
+    tokenizer().save_pretrained(folder)
+    GenerationConfig(
+        max_length=12,
+        decoder_start_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+        return_timestamps=False,
+        no_timestamps_token_id=31,
+        is_multilingual=False,
+    ).save_pretrained(folder)
+    return name
 
 
 def router(name: str = "softmax", **settings: Any) -> Selection:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Called with a layer's number (0 … layers-1) and its output (B,T,D); returns what the next layer sees.
 Tap = Callable[[int, Padded], Padded]
+#: What a component says that it gives whose encoder has `own_transcripts`.
+OWN_DECODER = "own-decoder"
 
 
 def untouched(layer: int, frames: Padded) -> Padded:  # noqa: ARG001 - the signature of a tap

@@ -18,6 +18,7 @@ from steermoe_core.data.check import usable
 from steermoe_core.errors import CheckpointError, SteermoeError, UsageError
 from steermoe_core.evaluate.prediction import Prediction
 from steermoe_core.evaluate.score import judged, marked
+from steermoe_core.model.encoder import OWN_DECODER
 from steermoe_core.model.weights import fingerprint
 from steermoe_core.run.build import Builder, data_record
 from steermoe_core.run.device import move, set_threads
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from steermoe_core.plugins import Registry
     from steermoe_core.run.console import Console
 
+#: The folder in a run's folder, and the name of its row.
 NAME = "own-decoder"
 
 
@@ -46,7 +48,7 @@ def own_folder(run: Path) -> RunFolder:
 
 def has_own_decoder(experiment: Experiment, registry: Registry) -> bool:
     """Tell whether the encoder of an experiment says that it has a decoder of its own."""
-    return NAME in (registry.get("encoder", experiment.encoder.name).gives or ())
+    return OWN_DECODER in (registry.get("encoder", experiment.encoder.name).gives or ())
 
 
 def own_group(run: Path, registry: Registry) -> Group:

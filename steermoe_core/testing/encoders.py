@@ -12,7 +12,8 @@ from torch import nn
 
 from steermoe_core.config.fields import fields_of
 from steermoe_core.data.padded import Padded
-from steermoe_core.model.encoder import Encoder
+from steermoe_core.errors import SteermoeError
+from steermoe_core.model.encoder import OWN_DECODER, Encoder
 from steermoe_core.testing.modules import noise, same_tensors
 from steermoe_core.testing.suite import needs
 from steermoe_core.testing.taps import TapChecks
@@ -200,6 +201,34 @@ class EncoderSuite(TapChecks):
             f"{free[:1]} of {len(free)} parameters would be trained: call self.freeze() at the end of "
             "__init__",
         )
+
+    @needs("features")
+    def test_own_decoder(self) -> None:
+        """`own_transcripts` is a text a clip, alone as in a batch; None without `own-decoder` in `gives`."""
+        waves, promised = self.waves(0.2, 0.5), OWN_DECODER in (self.record.gives or ())
+        texts = self._own_transcripts(waves)
+        if not promised:
+            self.expect(
+                texts is None,
+                f'own_transcripts() gave texts, but the component does not say gives=("{OWN_DECODER}",), so '
+                "nobody will ask for them",
+            )
+            msg = "it has no decoder of its own"
+            raise SkipTest(msg)
+        right = isinstance(texts, list) and [type(text) for text in texts] == [str, str]
+        self.expect(right, f"own_transcripts() of 2 clips gave {texts!r}, expected a list of 2 texts")
+        alone = [text for wave in waves for text in self._own_transcripts([wave])]
+        self.expect(
+            alone == texts,
+            f"own_transcripts() of 2 clips gave {texts!r}, of each alone {alone!r}: mask the padding",
+        )
+
+    def _own_transcripts(self, waves: list[np.ndarray]) -> Any:
+        try:
+            return self.encoder.own_transcripts(waves)
+        except SteermoeError as error:
+            msg = f"its own decoder cannot be had here: {error}"
+            raise SkipTest(msg) from None
 
     @needs("frames")
     def test_dtype(self) -> None:

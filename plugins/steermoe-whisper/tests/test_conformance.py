@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from steermoe_core.testing import EncoderSuite
-from tests.parts import save_whisper
+from tests.parts import save_reading_whisper
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ class TestThirtySeconds(EncoderSuite):
     def settings(self, folder: Path) -> dict[str, str]:
         """Return the settings of a small random Whisper."""
         torch.set_num_threads(1)
-        return {"weights": save_whisper(folder), "input": "30s"}
+        return {"weights": save_reading_whisper(folder), "input": "30s"}
 
 
 class TestTrueLength(EncoderSuite):
@@ -32,4 +32,4 @@ class TestTrueLength(EncoderSuite):
     def settings(self, folder: Path) -> dict[str, str]:
         """Return the settings of a small random Whisper."""
         torch.set_num_threads(1)
-        return {"weights": save_whisper(folder), "input": "true-length"}
+        return {"weights": save_reading_whisper(folder), "input": "true-length"}

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from transformers import GenerationConfig, WhisperForConditionalGeneration
+from transformers import WhisperForConditionalGeneration
 from transformers.utils.logging import warning_once
 
 from steermoe_core.errors import SetupError
 from steermoe_core.model.weights import fingerprint
 from steermoe_whisper.config import WhisperConfig
 from steermoe_whisper.encoder import WhisperEncoder
-from tests.parts import noise, save_whisper
+from tests.parts import noise, save_reading_whisper, save_whisper
 from tests.tiny import tokenizer
 
 if TYPE_CHECKING:
@@ -28,17 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a random Whisper with a tokenizer, whose answers are short."""
     torch.set_num_threads(1)
     place = tmp_path_factory.mktemp("whisper")
-    save_whisper(place)
-    tokenizer().save_pretrained(place)
-    GenerationConfig(
-        max_length=12,
-        decoder_start_token_id=1,
-        eos_token_id=2,
-        pad_token_id=0,
-        return_timestamps=False,
-        no_timestamps_token_id=31,
-        is_multilingual=False,
-    ).save_pretrained(place)
+    save_reading_whisper(place)
     return place
 
 

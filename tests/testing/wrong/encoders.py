@@ -252,6 +252,42 @@ class Declared(Right):
         return super().step(number, compute, hidden, untouched)
 
 
+class Speechless(Right):
+    """Says that it has a decoder of its own, and has none."""
+
+    caught_by = "own_decoder"
+    gives = ("layer-taps", "own-decoder")
+
+
+class Secretive(Right):
+    """Has a decoder of its own, and does not say so."""
+
+    caught_by = "own_decoder"
+
+    def own_transcripts(self, waveforms):
+        return ["one"] * len(waveforms)
+
+
+class Eavesdropping(Right):
+    """Writes down how many others are in the batch."""
+
+    caught_by = "own_decoder"
+    gives = ("layer-taps", "own-decoder")
+
+    def own_transcripts(self, waveforms):
+        return [str(len(waveforms))] * len(waveforms)
+
+
+class Literate(Right):
+    """Has a decoder of its own, and says so."""
+
+    caught_by = None
+    gives = ("layer-taps", "own-decoder")
+
+    def own_transcripts(self, waveforms):
+        return [str(len(wave)) for wave in waveforms]
+
+
 class Silent(Encoder):
     """Lets one float64 array through to the features."""
 
