@@ -22,11 +22,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders")
     parser.add_argument(
         "--against",
-        action="append",
+        action="extend",
+        nargs="+",
         default=[],
         type=Path,
         metavar="RUN",
-        help="compare every row with this run, clip by clip (repeatable for its other seeds)",
+        help="compare every row with this run, clip by clip; more runs are its other seeds",
     )
     add_choice(parser)
     add_formats(parser)
@@ -46,8 +47,15 @@ def run(args: Namespace, session: Session) -> int:
         lines=[list(_cells(row, rows)) for row in rows],
         words=3,
     )
-    print_sheets([sheet], list(_pathologies(rows)), args, session.console, _grid)
+    print_sheets([sheet], [*_base(rows), *_pathologies(rows)], args, session.console, _grid)
     return 0
+
+
+def _base(rows: Rows) -> Iterator[str]:
+    """Yield what the differences are differences to."""
+    if base := rows[0]["against"]:
+        seeds = ", ".join(map(str, base["seeds"]))
+        yield f"differences are to {base['experiment']} with seed{'s' * (len(base['seeds']) > 1)} {seeds}"
 
 
 def _pathologies(rows: Rows) -> Iterator[str]:

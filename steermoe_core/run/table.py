@@ -45,8 +45,13 @@ def table(paths: Sequence[Path], registry: Registry, against: Sequence[Path] = (
         raise UsageError(msg)
     base = bases[0] if bases else None
     found = groups(paths, registry)
+    said = base and {
+        "experiment": base.name,
+        "seeds": base.seeds,
+        "runs": [str(folder.path) for folder in base.folders],
+    }
     return [
-        {"label": label, **row(group, split, base)}
+        {"label": label, **row(group, split, base), "against": said}
         for group, label in zip(found, named(found), strict=True)
         for split in group.splits()
     ]

@@ -41,6 +41,25 @@ def test_markdown(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert plain.split(" | ")[7] == plain.split(" | ")[9] == "–"
 
 
+def test_against_seeds(rig: Rig, pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """What a shell makes of `--against plain-*` is one baseline of all its seeds, and the table says so."""
+    other = str(rig.run('adapter={use="none"}', 'experiment.name="plain"', "experiment.seed=18"))
+    capsys.readouterr()
+    base = [pair[1], other]
+
+    assert main(["results", pair[0], "--against", *base, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["label"] for row in rows] == ["tiny", "tiny"]
+    assert [row["against"]["seeds"] for row in rows] == [[17, 18]] * 2
+    assert main(["results", *base, "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)[0]["metrics"]["wer"]["value"]
+    wer = rows[0]["metrics"]["wer"]
+    assert wer["against"]["value"] == pytest.approx(wer["value"] - plain)
+
+    assert main(["results", pair[0], "--against", *base, "--markdown"]) == 0
+    assert "* differences are to plain with seeds 17, 18\n" in capsys.readouterr().out
+
+
 def test_table(pair: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The same for a terminal."""
     monkeypatch.setenv("COLUMNS", "160")
