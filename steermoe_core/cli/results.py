@@ -53,9 +53,8 @@ def run(args: Namespace, session: Session) -> int:
 
 def _base(rows: Rows) -> Iterator[str]:
     """Yield what the differences are differences to."""
-    if base := rows[0]["against"]:
-        seeds = ", ".join(map(str, base["seeds"]))
-        yield f"differences are to {base['experiment']} with seed{'s' * (len(base['seeds']) > 1)} {seeds}"
+    for base in [row["against"] for row in rows[:1] if row["against"]]:
+        yield f"differences are to {base['experiment']}, seed {', '.join(map(str, base['seeds']))}"
 
 
 def _pathologies(rows: Rows) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from steermoe_core.evaluate.metrics import Metric
     from steermoe_core.evaluate.prediction import Prediction
     from steermoe_core.plugins import Registry
+
+    #: Seed, experiment, what `results` says, folder.
+    _Entry = tuple[int, Resolved, dict[str, Any], RunFolder]
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -77,9 +81,11 @@ class Group:
 def groups(paths: Sequence[Path], registry: Registry) -> list[Group]:
     """Return the runs, merged where they differ in nothing but the seed, in the order of their first.
 
+    Within a group they stand by seed, so its intervals, drawn with the first, are the same in any order.
+
     :raises UsageError: a folder is none of a run, or has no scores yet.
     """
-    found: dict[str, Group] = {}
+    together: dict[str, list[_Entry]] = {}
     for path in dict.fromkeys(path.resolve() for path in paths):
         folder = RunFolder.existing(path)
         resolved = resolve(folder.experiment, [], registry)
@@ -89,11 +95,17 @@ def groups(paths: Sequence[Path], registry: Registry) -> list[Group]:
             raise UsageError(msg)
         rest = {**resolved.table, "experiment": {**resolved.table["experiment"], "seed": None}}
         key = json.dumps(rest, sort_keys=True, default=str)
-        group = found.setdefault(key, Group(resolved=resolved, metrics=metrics_of(resolved, registry)))
-        group.seeds.append(resolved.experiment.experiment.seed)
-        group.facts.append(facts)
-        group.folders.append(folder)
-    return list(found.values())
+        entry = (resolved.experiment.experiment.seed, resolved, facts, folder)
+        together.setdefault(key, []).append(entry)
+    return [_group(sorted(entries, key=itemgetter(0)), registry) for entries in together.values()]
+
+
+def _group(entries: Sequence[_Entry], registry: Registry) -> Group:
+    seeds, experiments, facts, folders = map(list, zip(*entries, strict=True))
+    first = experiments[0]
+    return Group(
+        resolved=first, seeds=seeds, facts=facts, folders=folders, metrics=metrics_of(first, registry)
+    )
 
 
 def metrics_of(resolved: Resolved, registry: Registry) -> list[Metric]:

@@ -57,7 +57,7 @@ def test_against_seeds(rig: Rig, pair: list[str], capsys: pytest.CaptureFixture[
     assert wer["against"]["value"] == pytest.approx(wer["value"] - plain)
 
     assert main(["results", pair[0], "--against", *base, "--markdown"]) == 0
-    assert "* differences are to plain with seeds 17, 18\n" in capsys.readouterr().out
+    assert "* differences are to plain, seed 17, 18\n" in capsys.readouterr().out
 
 
 def test_table(pair: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,7 @@ def test_differences_are_those_of_results(pair: list[Path]) -> None:
     ]  # fmt: skip
     assert "against" not in rows[0]["metrics"]["wer"]
     (other, *_) = table([pair[1]], load_registry(), [pair[0]])
+    assert other.pop("against") == {"experiment": "tiny", "seeds": [17], "runs": [str(pair[0])]}
     assert rows[1] == {"label": "other", **other}
     assert other["metrics"]["wer"]["against"]["value"] == -1.0
 

@@ -78,11 +78,12 @@ def test_runs_that_differ_only_in_the_seed_are_one_row(seeds: list[Path], rig: R
     say(seeds[1], "zero", "two", "three", "four")
     for run, value in zip(seeds, (0.25, 0.75), strict=True):
         path = run / "evaluations" / "dev" / "scores.json"
-        found = json.loads(path.read_text())
-        found["metrics"]["wer"]["value"] = value
-        path.write_text(json.dumps(found))
+        scores = json.loads(path.read_text())
+        scores["metrics"]["wer"]["value"] = value
+        path.write_text(json.dumps(scores))
 
-    merged, _, plain, _ = rows([*seeds, rig.run(PLAIN)])
+    found = rows([*seeds, rig.run(PLAIN)])
+    merged, _, plain, _ = found
 
     score = merged["metrics"]["wer"]
     assert (merged["seeds"], len(merged["runs"])) == ([17, 18], 2)
@@ -93,6 +94,7 @@ def test_runs_that_differ_only_in_the_seed_are_one_row(seeds: list[Path], rig: R
     assert between is not None
     assert score["interval"] == {"low": between.low, "high": between.high}
     assert (plain["seeds"], plain["gate_entropy"]) == ([17], None)
+    assert rows([*reversed(seeds), rig.run(PLAIN)]) == found
 
 
 @pytest.mark.parametrize(
