@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from steermoe_core.run.folder import write_json
 
 if TYPE_CHECKING:
+    from steermoe_core.config.reads import Reads
     from steermoe_core.run.folder import RunFolder
 
 
@@ -27,3 +28,9 @@ def evidence(folder: RunFolder) -> dict[str, Any]:
 def keep(folder: RunFolder, **facts: Any) -> None:
     """Keep facts beside those that are there."""
     write_json(folder.evidence, {**evidence(folder), **facts})
+
+
+def keep_reads(folder: RunFolder, reads: Reads) -> None:
+    """Keep which keys were read, by this start of a run and by those before it."""
+    reads.names.update(evidence(folder).get("read", ()))
+    keep(folder, read=sorted(reads.names))

@@ -14,7 +14,7 @@ from rich.progress import Progress
 from steermoe_core.config.resolve import resolve
 from steermoe_core.plugins import load_registry
 from steermoe_core.run.build import Builder
-from steermoe_core.run.execute import prepare
+from steermoe_core.run.training import prepare
 from steermoe_core.train.callbacks import Callback, ProgressBar
 from steermoe_core.train.checkpoint import trained_tensors
 from steermoe_core.train.journal import Journal
@@ -59,7 +59,7 @@ class Lab:
         found, _ = self.builder.train_examples(self.model.encoder.max_seconds)
         self.examples, _ = self.collator.fitting(found)
         with TemporaryDirectory() as folder:
-            prepare(self.model, self.collator, self.examples, self.trainer(Path(folder)))
+            prepare(self.model, self.collator, self.trainer(Path(folder)))
         self.start = {name: tensor.clone() for name, tensor in trained_tensors(self.model).items()}
 
     def trainer(self, folder: Path, *callbacks: Callback) -> SteeringTrainer:

@@ -60,7 +60,7 @@ COLUMNS = ("text", "prompt", "cluster", "id", "seconds", "references", "split")
 READERS = {
     Experiment: {
         "run/build.py experiment": "experiment encoder adapter projector decoder data collator metrics",
-        "run/execute.py experiment": "train callbacks",
+        "run/training.py experiment": "train callbacks",
         "run/scoring.py experiment": "evaluate",
     },
     ExperimentInfo: {
@@ -69,7 +69,7 @@ READERS = {
     },
     DataConfig: {
         "run/build.py data": "train validate eval min_seconds max_seconds max_bad check",
-        "run/execute.py data": "weights",
+        "run/training.py data": "weights",
     },
     TrainConfig: {
         "train/trainer.py config": """
@@ -79,7 +79,8 @@ READERS = {
         "train/deepspeed.py train": "deepspeed",
         "run/validation.py train": "validate",
         "train/groups.py config": "learning_rate weight_decay",
-        "run/execute.py train": "threads keep_frames",
+        "run/execute.py train": "threads",
+        "run/training.py config": "keep_frames",
     },
     DeepSpeedConfig: {"train/deepspeed.py settings": "stage offload"},
     ValidateConfig: {

@@ -13,7 +13,7 @@ from steermoe_core.data.sources import folder
 from steermoe_core.model.adapter import NoAdapter
 from steermoe_core.model.config import LinearConfig, NoAdapterConfig, PoolConfig
 from steermoe_core.model.projectors import LinearProjector
-from steermoe_core.run.execute import prepare
+from steermoe_core.run.training import prepare
 from steermoe_core.train.journal import Journal
 from steermoe_core.train.trainer import SteeringTrainer
 from tests.parts import TinyConfig, TinyEncoder, decoder, joined
@@ -46,7 +46,7 @@ def test_a_ridge_start_takes_the_batches_that_the_run_has(
     )
     before = projector.map.weight.clone()
 
-    prepare(model, collator, examples, trainer)
+    prepare(model, collator, trainer)
 
     assert projector.map.weight.isfinite().all()
     assert not projector.map.weight.equal(before)
