@@ -53,7 +53,8 @@ def run(args: Namespace, session: Session) -> int:
 
 def _base(rows: Rows) -> Iterator[str]:
     """Yield what the differences are differences to."""
-    for base in [row["against"] for row in rows[:1] if row["against"]]:
+    base = rows[0]["against"] if rows else None  # the same for every row
+    if base:
         yield f"differences are to {base['experiment']}, seed {', '.join(map(str, base['seeds']))}"
 
 

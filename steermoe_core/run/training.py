@@ -49,7 +49,7 @@ class Training:
     """Trains a model and writes its adapter into the run's folder; goes on from the newest checkpoint there.
 
     :param frozen: SHA-256 of the model's frozen parts.
-    :param splits: what is scored afterwards; lock.json names it beside the training data.
+    :param splits: what is scored afterwards; lock.json names them beside the training data.
     :param reads: what notes which keys of the experiment are read.
     """
 
