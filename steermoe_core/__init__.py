@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from steermoe_core.cache import cache_folder
     from steermoe_core.component import Component, Selection, choose
     from steermoe_core.data.audio import durations
-    from steermoe_core.data.cache import cache_folder
     from steermoe_core.data.collators import AsrCollator, Collator
     from steermoe_core.data.config import AsrConfig
     from steermoe_core.data.example import Example
@@ -81,7 +81,7 @@ __all__ = [
 _NAMES = {
     "component": ("Component", "Selection", "choose"),
     "data.audio": ("durations",),
-    "data.cache": ("cache_folder",),
+    "cache": ("cache_folder",),
     "data.collators": ("AsrCollator", "Collator"),
     "data.config": ("AsrConfig",),
     "data.example": ("Example",),

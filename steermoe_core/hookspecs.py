@@ -39,6 +39,9 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 #: The hook that yields the components of each kind.
 HOOK_OF_KIND = {kind: "steermoe_weights" if kind == "weights" else f"steermoe_{kind}s" for kind in KINDS}
 
+#: The hooks that yield components; the others are called when a run begins or ends.
+YIELDING = frozenset(HOOK_OF_KIND.values())
+
 Components = Iterable[Component]
 
 

@@ -31,8 +31,31 @@ BUILTIN = """
 def steermoe_adapters():
     yield Component(name="none", api=1, summary="", config="a:B", factory="a:b")
 """
-#: Seconds that the slow plugin's import takes; the tests lower what counts as slow below it.
+SEQUENCES = r"raise ValueError('\x1b[2J\x07' * 2_000_000)"
+STUCK = "    while True: pass\n    yield"
+THREAD = "import threading, time\nthreading.Thread(target=time.sleep, args=(99,)).start()\n"
+EXIT = "import atexit, os\natexit.register(os._exit, 5)\n"
+NAMELESS = """
+class Nameless:
+    def __dir__(self):
+        raise ValueError("no names")
+import sys
+sys.modules[__name__] = Nameless()
+"""
+MUTE = """
+class Mute(Exception):
+    def __str__(self):
+        raise self
+raise Mute
+"""
+#: Seconds of computing that the slow plugin's import takes; the tests lower what counts as slow below it.
 SLOW = 0.04
+BUSY = f"""
+import time
+start = time.process_time()
+while time.process_time() < start + {SLOW}:
+    pass
+"""
 LOUD = f"""
 print("printed by a plugin")
 {SETTINGS}
@@ -119,6 +142,27 @@ KINDS = (
     Kind("hook raises", _source("hook raises")),
     Kind("hook exits", _source("hook exits")),
     Kind("hook yields the wrong type", _source("yields text")),
+    Kind("ends the process at import", lambda site: _odd(site, f"import os\nos._exit(0)\n{PART}")),
+    Kind("crashes at import", lambda site: _odd(site, f"import ctypes\nctypes.string_at(0)\n{PART}")),
+    Kind("import never ends", lambda site: _odd(site, f"while True: pass\n{PART}")),
+    Kind("hook never ends", lambda site: _odd(site, PART.replace("    yield", STUCK))),
+    Kind("thread never ends", lambda site: _odd(site, PART + THREAD)),
+    Kind("exit hook changes the exit code", lambda site: _odd(site, PART + EXIT)),
+    Kind("KeyboardInterrupt at import", lambda site: _odd(site, "raise KeyboardInterrupt")),
+    Kind("names cannot be listed", lambda site: _odd(site, PART + NAMELESS)),
+    Kind("error without a message", lambda site: _odd(site, MUTE)),
+    Kind("object in place of the module", lambda site: _odd(site, "import sys\nsys.modules[__name__] = 3")),
+    Kind("10 MB of control sequences", lambda site: _odd(site, SEQUENCES)),
+    Kind(
+        "closes stdout",
+        lambda site: _odd(site, f"import os\nos.close(1)\n{PART}"),
+        "active", "none", None,
+    ),
+    Kind(
+        "writes to stdout by descriptor",
+        lambda site: _odd(site, f"import os\nos.write(1, b'printed by a plugin')\n{PART}"),
+        "active", "none", None,
+    ),
     Kind(
         "settings cannot be imported",
         lambda site: _odd(site, code="raise SystemExit(0)"),
@@ -131,7 +175,7 @@ KINDS = (
     ),
     Kind(
         "slow import",
-        lambda site: _odd(site, f"import time\ntime.sleep({SLOW})\n{PART}"),
+        lambda site: _odd(site, BUSY + PART),
         "active", "none", "plugin-slow",
     ),
     Kind(

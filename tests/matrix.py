@@ -57,8 +57,10 @@ What `list-plugins` says of each, with the reason that it gives; of an active pl
 | plugin | status | reason |
 | --- | --- | --- |
 {kinds}
-A plugin is imported by every command, but the settings and the code of its parts only by a command that needs
-them. So a fault in these comes to light when a command needs them, or when `steermoe doctor` looks.
+What a plugin offers is found once, in a process of its own with a time limit, and kept in `~/.cache/steermoe`
+until the plugin, the installed packages or steermoe change; `steermoe list-plugins --refresh` and `steermoe
+doctor` examine all plugins again. A command imports a plugin's settings and code only where it needs one of
+its parts, so a fault in these may come to light only then.
 
 ## The matrix
 
@@ -318,7 +320,8 @@ def bench(place: Path) -> Iterator[Bench]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.delenv("STEERMOE_BLOCK", raising=False)
-        patch.setattr("steermoe_core.plugin.SLOW", SLOW / 2)
+        patch.setenv("STEERMOE_PLUGIN_TIMEOUT", "3")
+        patch.setattr("steermoe_core.plugins.plugin.SLOW", SLOW / 2)
         patch.setattr("steermoe_core.run.launch.launch", lambda *_, **__: 0)
         yield Bench(place, patch)
 

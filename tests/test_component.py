@@ -8,7 +8,7 @@ import pytest
 import steermoe_core
 from steermoe_core.component import KINDS, Component, Selection, choose, load
 from steermoe_core.hookspecs import HOOK_OF_KIND
-from steermoe_core.quarantine import HOOKS
+from steermoe_core.plugins.quarantine import HOOKS
 
 FACTS = {"name": "tiny", "api": 1, "summary": "", "config": "a.b:C", "factory": "a:d"}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +13,6 @@ from tests.matrix import CALLS, REPORTS, Row, bench, page, printed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from tests.conftest import Site
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +43,3 @@ def test_the_page_holds_the_matrix(rows: dict[str, Row]) -> None:
     written = (ROOT / "docs" / "reference" / "quarantine.md").read_text(encoding="utf-8")
 
     assert written == page(rows), "renew it: python -m tests.matrix --page > docs/reference/quarantine.md"
-
-
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if "exit" in kind.name.lower() or kind.loud])
-def test_in_a_process_of_its_own(kind: object, site: Site) -> None:
-    """A plugin that ends Python or prints cannot end or spoil the whole program either."""
-    kind.write(site)
-
-    done = site.run("list-plugins", "--json")
-
-    assert done.returncode == 0, done.stderr
-    assert "odd" in {plugin["name"] for plugin in json.loads(done.stdout)["plugins"]}

@@ -15,8 +15,8 @@ import tomli
 
 from steermoe_core.component import KINDS
 from steermoe_core.config.fields import fields_of
-from steermoe_core.discovery import normal
 from steermoe_core.errors import ExitCode, PluginError, UsageError
+from steermoe_core.plugins.discovery import normal
 from steermoe_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from steermoe_core.cli.session import Session
     from steermoe_core.component import Component
-    from steermoe_core.plugin import Plugin
     from steermoe_core.plugins import Registry
+    from steermoe_core.plugins.plugin import Plugin
     from steermoe_core.testing.runner import Result
 
 _STYLES = {"ok": "green", "failed": "bold red", "skipped": "yellow"}

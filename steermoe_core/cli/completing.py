@@ -176,13 +176,13 @@ def _only(asked: Asked, word: str) -> Iterable[Offer]:
 
 
 def _plugins(asked: Asked, word: str) -> Iterable[Offer]:  # noqa: ARG001
-    from steermoe_core.discovery import installed
+    from steermoe_core.plugins.discovery import installed
 
     return [(entry.name, entry.origin) for entry in installed()]
 
 
 def _distributions(asked: Asked, word: str) -> Iterable[Offer]:  # noqa: ARG001
-    from steermoe_core.discovery import installed
+    from steermoe_core.plugins.discovery import installed
 
     return [("steermoe", ""), *((entry.distribution, entry.version) for entry in installed())]
 

@@ -25,6 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--deep", action="store_true", help="import torch and its kin, in a process of its own"
     )
+    parser.set_defaults(refresh=True)  # plugins are examined again
     add_runs(parser)
     parser.add_argument("--json", action="store_true", help="print the facts and findings as JSON")
 

@@ -32,6 +32,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--kind", choices=KINDS, metavar="KIND", help=f"only components of a kind: {', '.join(KINDS)}"
     )
     parser.add_argument("--timings", action="store_true", help="show what the import of each plugin costs")
+    parser.add_argument(
+        "--refresh", action="store_true", help="examine every plugin again, not only those that changed"
+    )
 
 
 def run(args: Namespace, session: Session) -> int:

@@ -27,7 +27,9 @@ class Session:
         """Every plugin that the flags let in."""
         from steermoe_core.plugins import load_registry
 
-        return load_registry(self._arguments.block, no_plugins=self._arguments.no_plugins)
+        arguments = self._arguments
+        again = getattr(arguments, "refresh", False)
+        return load_registry(arguments.block, no_plugins=arguments.no_plugins, again=again)
 
     @cached_property
     def console(self) -> Console:

@@ -9,7 +9,7 @@ import attrs
 from steermoe_core.config.faults import Fault, InvalidError
 from steermoe_core.config.fields import tables
 from steermoe_core.config.words import listed
-from steermoe_core.quarantine import import_failure
+from steermoe_core.plugins.quarantine import import_failure
 
 if TYPE_CHECKING:
     from steermoe_core.component import Component

@@ -18,7 +18,7 @@ CODES: dict[str, tuple[Level, str]] = {
     "plugin-broken": ("error", "a plugin cannot be used"),
     "plugin-settings": ("error", "the settings of a plugin's component cannot be loaded"),
     "plugin-requirement": ("error", "a plugin requires a package that is missing or of another version"),
-    "plugin-slow": ("warning", "a plugin slows every command"),
+    "plugin-slow": ("warning", "the import of a plugin is slow"),
     "plugin-blocked": ("note", "a plugin is blocked"),
     "plugin-available": ("note", "a distribution that is known to have components is not installed"),
     "block-unknown": ("warning", "STEERMOE_BLOCK names what is not installed"),

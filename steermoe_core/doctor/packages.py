@@ -10,8 +10,8 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.doctor.finding import Finding
-from steermoe_core.plugin import ENGINE
-from steermoe_core.requirements import unmet
+from steermoe_core.plugins.plugin import ENGINE
+from steermoe_core.plugins.requirements import unmet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,10 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from steermoe_core.config.catalogue import DISTRIBUTIONS, loaded, lost
-from steermoe_core.discovery import normal
 from steermoe_core.doctor.finding import Finding
-from steermoe_core.plugin import ENGINE
-from steermoe_core.requirements import unmet
+from steermoe_core.plugins.discovery import normal
+from steermoe_core.plugins.plugin import ENGINE
+from steermoe_core.plugins.requirements import unmet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ def _one(plugin: Plugin) -> Iterator[Finding]:
     if plugin.slow:
         yield Finding(
             code="plugin-slow",
-            what=f"{_named(plugin)} slows every command: {plugin.slow}",
+            what=f"{_named(plugin)} is slow to import: {plugin.slow}",
             mend=_mend("import only in the factory's module what a run needs", plugin),
             where=plugin.location,
         )

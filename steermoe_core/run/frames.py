@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
+from steermoe_core.cache import cache_folder
 from steermoe_core.data.audio import fingerprints
-from steermoe_core.data.cache import cache_folder
 from steermoe_core.data.kept import FRAMES, Kept
 from steermoe_core.saving import saving
 

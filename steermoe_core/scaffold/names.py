@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from steermoe_core.discovery import normal
 from steermoe_core.errors import UsageError
+from steermoe_core.plugins.discovery import normal
 
 if TYPE_CHECKING:
     from steermoe_core.plugins import Registry

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from steermoe_core.errors import SetupError, UsageError
-from steermoe_core.plugin import ENGINE
+from steermoe_core.plugins.plugin import ENGINE
 from steermoe_core.scaffold.templates import distribution
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from steermoe_core.model.weights import shapes_only
-from steermoe_core.quarantine import described
+from steermoe_core.plugins.quarantine import described
 from steermoe_core.testing.suite import Suite, needs
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from unittest import SkipTest
 import attrs
 
 from steermoe_core.errors import SteermoeError
-from steermoe_core.quarantine import described
+from steermoe_core.plugins.quarantine import described
 from steermoe_core.testing.suite import Suite, Wrong, checks
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from steermoe_core.discovery import normal
+from steermoe_core.plugins.discovery import normal
 from tests.docs.pages import ROOT
 
 #: What a wheel is built from.

@@ -9,7 +9,7 @@ import pytest
 import tomli
 
 from steermoe_core.doctor import packages
-from steermoe_core.requirements import bringing, unmet
+from steermoe_core.plugins.requirements import bringing, unmet
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:

@@ -1,9 +1,10 @@
 """The registry: what is installed, what of it is healthy, and the component behind each name.
 
-Plugins are loaded one by one, and a plugin that cannot be used is quarantined with its reason instead
-of stopping the program. A quarantined plugin offers none of its components. Names that clash:
+A plugin is imported only when one of its components or life-cycle hooks is used. One that cannot be used is
+quarantined with its reason instead of stopping the program, and offers none of its components. Names that
+clash:
 
-* two distributions with the same plugin name: neither is imported, both are broken;
+* two distributions with the same plugin name: neither is examined, both are broken;
 * a component that has a built-in's kind and name: the built-in stays, the plugin is broken;
 * two plugins with a component of the same kind and name: both are broken, because which of them an
   experiment means would depend on what else is installed. `--block NAME` of either cures the other.
@@ -16,18 +17,15 @@ import sys
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
-import pluggy
-
-from steermoe_core import hookspecs
-from steermoe_core.discovery import Entry, installed
 from steermoe_core.errors import PluginError, SteermoeError, UsageError
-from steermoe_core.loading import Loader
-from steermoe_core.plugin import BUILTIN, ENGINE, Plugin
-from steermoe_core.quarantine import Broken, described, loaded
+from steermoe_core.plugins.discovery import Entry, installed
+from steermoe_core.plugins.loading import plugins_of
+from steermoe_core.plugins.plugin import BUILTIN, ENGINE, Plugin
+from steermoe_core.plugins.quarantine import Broken, described, hooks_of, imported, loaded
 from steermoe_core.suggest import closest, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from steermoe_core.component import Component
 
@@ -55,12 +53,10 @@ class Registry:
     def __init__(
         self,
         plugins: Iterable[Plugin],
-        manager: pluggy.PluginManager,
         unknown_blocks: tuple[str, ...] = (),
     ) -> None:
         self.plugins = tuple(plugins)
         self.unknown_blocks = unknown_blocks
-        self._manager = manager
         self._owners = {
             (kind, part.name): (plugin, part) for plugin in self.plugins for kind, part in plugin.components
         }
@@ -139,32 +135,49 @@ class Registry:
         return f'no {kind} is named "{name}"{near} (known: {known}){"".join(notes)}'
 
     def fire(self, hook: str, **arguments: Any) -> None:
-        """Call a life-cycle hook of every active plugin.
+        """Call a life-cycle hook of every active plugin that implements it; that imports the plugin.
 
-        All plugins are heard even if one fails, so that each can clean up.
+        All of them are called even if one fails, so that each can clean up.
 
-        :raises PluginError: a hook raised; names the plugin.
+        :raises PluginError: a hook raised, or its plugin cannot be imported; names the plugin.
         """
-        failures: list[tuple[str, BaseException]] = []
-        for implementation in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
-            chosen = [arguments[name] for name in implementation.argnames]
+        failures: list[tuple[Plugin, BaseException]] = []
+        for plugin in reversed(self.plugins):
+            if plugin.status != "active" or hook not in plugin.hooks:
+                continue
             try:
                 with redirect_stdout(sys.stderr):
-                    implementation.function(*chosen)
+                    _call(plugin, hook, arguments)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, SystemExit too
-                failures.append((implementation.plugin_name, error))
+                failures.append((plugin, error))
         if failures:
-            lines = [f'plugin "{name}" failed in {hook}: {described(error)}' for name, error in failures]
+            lines = [
+                f'plugin "{plugin.name}" failed in {hook}: '
+                + (error.reason if isinstance(error, Broken) else described(error))
+                for plugin, error in failures
+            ]
             raise PluginError("\n".join(lines)) from failures[0][1]
 
 
-def load_registry(block: Collection[str] = (), *, no_plugins: bool = False) -> Registry:
-    """Find, import and check every installed plugin.
+def _call(plugin: Plugin, hook: str, arguments: Mapping[str, Any]) -> None:
+    """Import a plugin and call one of its life-cycle hooks with the arguments that it takes."""
+    from inspect import signature
 
-    :param block: plugin or distribution names that are not imported; STEERMOE_BLOCK adds to them.
-    :param no_plugins: import nothing but the built-in parts.
+    from steermoe_core.plugins.examine import plugin_manager
+
+    module = imported(Entry(plugin.name, plugin.value, plugin.distribution, plugin.version, plugin.location))
+    function = hooks_of(module, plugin_manager())[hook]
+    function(*(arguments[name] for name in signature(function).parameters))
+
+
+def load_registry(block: Collection[str] = (), *, no_plugins: bool = False, again: bool = False) -> Registry:
+    """Find every installed plugin and what it offers; none is imported.
+
+    :param block: plugin or distribution names that are left out; STEERMOE_BLOCK adds to them.
+    :param no_plugins: nothing but the built-in parts.
+    :param again: examine all plugins again, whatever is kept of them.
     :raises UsageError: a name in `block` belongs to no installed plugin.
     """
     entries = installed()
@@ -172,15 +185,9 @@ def load_registry(block: Collection[str] = (), *, no_plugins: bool = False) -> R
         name.strip() for name in os.environ.get("STEERMOE_BLOCK", "").split(",") if name.strip()
     ]
     _check_blocks(block, entries)
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    loader = Loader(manager, [*block, *from_environment], no_plugins=no_plugins)
-    plugins = loader.plugins(entries)
-    for plugin in plugins:
-        if plugin.status == "active":
-            manager.register(loader.objects[plugin.name], plugin.name)
+    plugins = plugins_of(entries, [*block, *from_environment], no_plugins=no_plugins, again=again)
     unknown = tuple(name for name in from_environment if not any(entry.answers_to(name) for entry in entries))
-    return Registry(plugins, manager, unknown)
+    return Registry(plugins, unknown)
 
 
 def _check_blocks(block: Collection[str], entries: list[Entry]) -> None:

@@ -1,7 +1,7 @@
 """What makes a plugin broken: its import, its hooks and the components they yield, each with a reason.
 
-Whatever a plugin raises becomes a `Broken` here, `SystemExit` included; only the user's own Ctrl-C
-passes. Each check is one function and each reason one sentence with a hint what to do.
+Whatever a plugin raises becomes a `Broken` here, `SystemExit` included; only Ctrl-C passes. Each check is one
+function and each reason one sentence with a hint what to do.
 """
 
 from __future__ import annotations
@@ -19,18 +19,22 @@ from steermoe_core.component import API, OLDEST_API, Component, load
 from steermoe_core.suggest import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from importlib.metadata import EntryPoint
 
     import pluggy
 
-    from steermoe_core.discovery import Entry
-    from steermoe_core.plugin import Offer, Plugin
+    from steermoe_core.plugins.discovery import Entry
+    from steermoe_core.plugins.plugin import Offer, Plugin
 
 HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("steermoe_"))
 _KIND_OF_HOOK = {hook: kind for kind, hook in hookspecs.HOOK_OF_KIND.items()}
 #: Files through which every plugin's code is reached.
 _MACHINERY = {__file__, load.__code__.co_filename}
+#: Characters of a plugin's message and of its traceback that are shown.
+_LONGEST, _LONGEST_TRACE = 300, 20_000
+#: Control sequences of a terminal: colours, titles, cursor moves.
+_ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)")
 _VALUE = re.compile(r"[\w.]+(\s*:\s*[\w.]+)?(\s*\[.*\])?\s*")
 
 
@@ -58,14 +62,17 @@ def loaded(path: str, plugin: Plugin) -> Any:
     return _guarded(partial(load, path), lambda error: import_failure(error, module, plugin))
 
 
-def offered(plugin: Any, manager: pluggy.PluginManager) -> Offer:
-    """Check the plugin's hooks and return what they yield."""
-    return tuple(
-        (_KIND_OF_HOOK[hook], component)
-        for hook, function in _hooks(plugin, manager).items()
-        if hook in _KIND_OF_HOOK
-        for component in _yielded(hook, function)
-    )
+def offered(hooks: Mapping[str, Callable[..., Any]], doing: Callable[[str], None]) -> Offer:
+    """Call the hooks that yield components and return what they yield.
+
+    :param doing: is called with the subject of "… did not finish" before each hook.
+    """
+    offer: list[tuple[str, Component]] = []
+    for hook, function in hooks.items():
+        if hook in _KIND_OF_HOOK:
+            doing(f"its hook {hook}")
+            offer += [(_KIND_OF_HOOK[hook], component) for component in _yielded(hook, function)]
+    return tuple(offer)
 
 
 def check_offer(offer: Offer, entry: Entry) -> None:
@@ -114,7 +121,7 @@ def import_failure(error: BaseException, module: str, entry: Entry | Plugin) -> 
 
 def _not_installed(module: str, package: str, entry: Entry | Plugin) -> Broken:
     """Say which package brings a missing module: what the plugin requires, or one of the module's name."""
-    from steermoe_core.requirements import bringing
+    from steermoe_core.plugins.requirements import bringing
 
     wanted = bringing(package, entry.distribution)
     if wanted:
@@ -140,8 +147,11 @@ def _either(entry: Entry | Plugin) -> str:
 
 
 def described(error: BaseException) -> str:
-    """Return ``Type: message (file:line)`` of the last line of the plugin's code that was reached."""
-    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    """Return ``Type: message (file:line)`` of the last line of the plugin's code that was reached.
+
+    The message is cut to `_LONGEST` characters, one line, without control characters.
+    """
+    text = f"{type(error).__name__}: {_message(error)}".removesuffix(": ")
     if isinstance(error, SyntaxError):
         return text  # it says file and line itself
     from traceback import extract_tb
@@ -150,16 +160,48 @@ def described(error: BaseException) -> str:
     return f"{text} ({lines[-1].filename}:{lines[-1].lineno})" if lines else text
 
 
+def _message(error: BaseException) -> str:
+    """Return what an error says, fit for one line; an error may fail to say anything."""
+    try:
+        text = str(error)
+    except BaseException as again:  # noqa: BLE001 - a plugin may raise anything, here too
+        return f"its message cannot be read, str() of it raised {type(again).__name__}"
+    return brief(text)
+
+
+def brief(text: str) -> str:
+    """Return a text as one line of at most `_LONGEST` characters without anything that moves a terminal."""
+    words = " ".join(_ESCAPE.sub("", text[: 4 * _LONGEST]).split())
+    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in words)
+    return f"{shown[:_LONGEST]}…" if len(text) > 4 * _LONGEST or len(shown) > _LONGEST else shown
+
+
+def trace_of(verdict: Broken) -> str | None:
+    """Return the traceback behind a verdict, cut to its last `_LONGEST_TRACE` characters."""
+    if verdict.__cause__ is None:
+        return None
+    from traceback import format_exception
+
+    try:
+        text = "".join(format_exception(verdict.__cause__))
+    except BaseException:  # noqa: BLE001 - it asks the error for its message
+        return None
+    return text[-_LONGEST_TRACE:]
+
+
 def _is_plugin_code(filename: str) -> bool:
     machinery = filename.startswith("<") or "importlib" in filename
     return not machinery and filename not in _MACHINERY
 
 
-def _hooks(plugin: Any, manager: pluggy.PluginManager) -> dict[str, Callable[..., Any]]:
+def hooks_of(plugin: Any, manager: pluggy.PluginManager) -> dict[str, Callable[..., Any]]:
     """Return the plugin's hooks by name, or say which function is not the hook it means to be."""
     hooks: dict[str, Callable[..., Any]] = {}
     for name, function in _functions(plugin):
-        options = manager.parse_hookimpl_opts(plugin, name)
+        options = _guarded(
+            partial(manager.parse_hookimpl_opts, plugin, name),
+            lambda error, name=name: Broken(f"reading its {name} failed: {described(error)}"),  # type: ignore[misc]
+        )
         if options is None:
             _check_undecorated(plugin, name, function)
             continue
@@ -176,7 +218,10 @@ def _hooks(plugin: Any, manager: pluggy.PluginManager) -> dict[str, Callable[...
 
 
 def _functions(plugin: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
-    for name in dir(plugin):
+    names = _guarded(
+        lambda: dir(plugin), lambda error: Broken(f"listing its names failed: {described(error)}")
+    )
+    for name in names:
         value = _guarded(
             partial(getattr, plugin, name, None),
             lambda error, name=name: Broken(f"reading its {name} failed: {described(error)}"),  # type: ignore[misc]
@@ -236,9 +281,16 @@ def _yielded(hook: str, function: Callable[..., Any]) -> list[Component]:
     found = _guarded(lambda: list(components), lambda error: Broken(failure(hook, described(error))))
     for item in found:
         if not isinstance(item, Component):
-            reason = f"its hook {hook} yielded {type(item).__name__} {item!r:.60} instead of a Component"
+            reason = f"its hook {hook} yielded {type(item).__name__}{_shown(item)} instead of a Component"
             raise Broken(reason, "yield steermoe_core.Component records")
     return list(found)
+
+
+def _shown(item: object) -> str:
+    try:
+        return f" {brief(repr(item)):.60}"
+    except BaseException:  # noqa: BLE001 - an object of the plugin's own
+        return ""
 
 
 def _check_api(offer: Offer, entry: Entry) -> None:

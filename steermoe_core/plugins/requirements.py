@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from steermoe_core.discovery import normal
+from steermoe_core.plugins.discovery import normal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
