@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 #: Seconds that a plugin may take, and then again to end; STEERMOE_PLUGIN_TIMEOUT is another number of them.
 LIMIT = 10.0
+#: On a busy machine a plugin has more time, until it has computed for the limit, if this share of its time is
+#: computing; at most so many times the limit.
+_BUSY, _LONGEST = 0.1, 6.0
 _POLL = 0.01
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {} import serve; serve()"
 
@@ -112,9 +115,9 @@ class _Worker:
     def __init__(self, entry: Entry, place: Path, seconds: float) -> None:
         self._entry, self._place, self._seconds = entry, place, seconds
         place.mkdir()
-        self._deadline = time.monotonic() + seconds
+        self._begun, self._computed = time.monotonic(), 0.0
+        self._leaving = False
         self._status: int | None = None
-        self._late = False
         self._pid = os.fork()
         if not self._pid:
             _work(entry, place)
@@ -124,15 +127,30 @@ class _Worker:
         found, status = os.waitpid(self._pid, os.WNOHANG)
         if found:
             self._status = os.waitstatus_to_exitcode(status)
-            self.kill()  # what it started
-        elif time.monotonic() > self._deadline:
-            if (self._place / "found").exists() and not self._late:
-                self._deadline, self._late = time.monotonic() + self._seconds, True
-                return False
-            self.kill()
+        elif not self._late():
+            return False
+        elif not self._leaving and (self._place / "found").exists():
+            self._begun, self._computed, self._leaving = time.monotonic(), self._computing(), True
+            return False
+        self.kill()  # and what it started
+        if not found:
             os.waitpid(self._pid, 0)
-            return True
-        return bool(found)
+        return True
+
+    def _late(self) -> bool:
+        """Tell whether the worker's time is up."""
+        passed, computed = time.monotonic() - self._begun, self._computing() - self._computed
+        if passed < self._seconds:
+            return False
+        return computed >= self._seconds or computed < _BUSY * passed or passed >= _LONGEST * self._seconds
+
+    def _computing(self) -> float:
+        """Return the seconds that the worker has computed; 0 where the system has no /proc."""
+        try:
+            fields = Path(f"/proc/{self._pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
         """End the worker and what it started."""
