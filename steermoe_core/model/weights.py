@@ -59,7 +59,7 @@ def pretrained(auto_class: Any, weights: str, *, known: Facts | None = None, **o
     config = _config(weights, known or {})
     if options.get("dtype") == "auto":
         options["dtype"] = config.dtype or torch.get_default_dtype()
-    return build(config, **options)
+    return build(config, **options).to("meta")  # a few layers, such as weight norms, choose their own device
 
 
 def prepared(auto_class: Any, weights: str, otherwise: Callable[[], Any]) -> Any:
