@@ -46,9 +46,11 @@ class ModelBuilder:
             return factory(config, *context)
 
     def located(self, selection: Selection) -> Any:
-        """Return a component's settings; weights that a plugin provides are replaced by their folder."""
+        """Return a component's settings; weights of a plugin or below `~` are replaced by their folder."""
         config = selection.config
         name = getattr(config, "weights", None)
+        if isinstance(name, str) and name.startswith("~"):
+            return attrs.evolve(config, weights=str(Path(name).expanduser()))
         provided = self.registry.find("weights", name) if isinstance(name, str) else None
         if provided and not Path(str(name)).exists():
             config = attrs.evolve(config, weights=str(provided.build(provided.config_class()())))
