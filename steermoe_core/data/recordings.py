@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 import soxr
 
-from steermoe_core.data import containers, soundfiles
+from steermoe_core.data import sounds
 from steermoe_core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -40,10 +40,7 @@ class Recording:
         """Return its length by its header; None where nothing but decoding could tell."""
         if not isinstance(self.file, Path) or not self.file.is_file():
             return None
-        try:
-            return soundfiles.measure(self.file, self.name)
-        except DataError:
-            return containers.seconds(self.file)
+        return sounds.seconds(self.file)
 
     def blocks(self, rate: int) -> Iterator[Waveform]:
         """Decode it.
@@ -54,7 +51,7 @@ class Recording:
         :raises DataError: it is missing, unreadable, empty or holds values that are not finite.
         """
         with _seekable(self.file, self.name) as file:
-            yield from _resampled(_decoded(file, self.name), rate, self.name)
+            yield from _resampled(sounds.blocks(file, self.name), rate, self.name)
 
 
 def recording(name: str) -> Recording:
@@ -119,7 +116,7 @@ def _seekable(file: Path | IO[bytes], name: str) -> Iterator[Path | IO[bytes]]:
             if not stream.seekable():
                 file = stream = _copied(stream, stack.enter_context(tempfile.TemporaryFile()))
             if not stream.read(1):
-                raise soundfiles.empty(name)
+                raise sounds.empty(name)
             stream.seek(0)
             yield file
     except FileNotFoundError:
@@ -137,19 +134,6 @@ def _copied(stream: IO[bytes], copy: IO[bytes]) -> IO[bytes]:
     shutil.copyfileobj(stream, copy)
     copy.seek(0)
     return copy
-
-
-def _decoded(file: Path | IO[bytes], name: str) -> Iterator[tuple[Waveform, int]]:
-    """Yield blocks (samples, channels) with their samples a second, by whichever library knows the format."""
-    if isinstance(file, Path) and file.suffix.lower() == ".raw":
-        msg = f"{name}: a .raw file does not say its rate and channels; write it as wav or flac"
-        raise DataError(msg)
-    try:
-        yield from soundfiles.blocks(file, name)
-    except soundfiles.UnknownFormatError as refusal:
-        if not isinstance(file, Path):
-            file.seek(0)
-        yield from containers.blocks(file, name, refusal)
 
 
 def _resampled(blocks: Iterable[tuple[Waveform, int]], rate: int, name: str) -> Iterator[Waveform]:
@@ -170,4 +154,4 @@ def _resampled(blocks: Iterable[tuple[Waveform, int]], rate: int, name: str) -> 
         heard += len(rest)
         yield rest
     if not heard:
-        raise soundfiles.empty(name)
+        raise sounds.empty(name)
