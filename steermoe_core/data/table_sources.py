@@ -181,7 +181,9 @@ def _rows(file: File, config: TableConfig) -> Iterator[Row]:
     columns = Columns.of(config, schema.names, place, standard)
     audio = AudioColumn(file.path, name, schema.field(name).type, config.rate_column, columns.seconds)
     wanted = [*columns.all, *audio.needs(schema.names)]
-    for number, values in enumerate(tables.rows(file.path, list(dict.fromkeys(wanted)))):
+    found = tables.rows(file.path, list(dict.fromkeys(wanted)))
+    audio.check(found)
+    for number, values in enumerate(found):
         yield Row(
             place=f"{place} row {number}",
             values=values,

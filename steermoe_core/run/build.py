@@ -13,7 +13,7 @@ import attrs
 import torch
 
 from steermoe_core.data.audio import size
-from steermoe_core.data.check import Report, choosable, decoded, trainable, usable
+from steermoe_core.data.check import Report, choosable, decoded, readable, trainable, usable
 from steermoe_core.data.mels import stored_as_mels
 from steermoe_core.data.room import Room
 from steermoe_core.model.joined import Joined
@@ -116,10 +116,10 @@ class Builder(ModelBuilder):
     def validate_examples(self) -> list[Example]:
         """Return what is scored while training goes on, nothing filtered; empty without such a source.
 
-        :raises DataError: an example belongs to a test part.
+        :raises DataError: an example belongs to a test part, or none can be read.
         """
         source = self.experiment.data.validate
-        return [] if source is None else list(choosable(self.examples(source)))
+        return [] if source is None else list(readable(choosable(self.examples(source)), "data.validate"))
 
     def eval_examples(self) -> dict[str, list[Example]]:
         """Return what is scored: whole splits, nothing filtered."""
