@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
@@ -17,7 +19,7 @@ from steermoe_core.data import sounds
 from steermoe_core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -102,6 +104,36 @@ class Waves:
             )
             raise DataError(msg)
         yield from _resampled([(wave.astype(np.float32, copy=False)[:, None], self.rate)], rate, self.name)
+
+
+#: What a trained model takes as one sound.
+Sound = str | os.PathLike[str] | np.ndarray | Recording | Waves
+
+
+def is_sound(given: object) -> bool:
+    """Tell one sound from a list of them, and from what is neither."""
+    return isinstance(given, (str, os.PathLike, np.ndarray, Recording, Waves))
+
+
+def opened(given: Sound | Iterable[Sound], rate: int) -> Iterator[Recording | Waves]:
+    """Yield a sound, or each of a list, as what can be decoded.
+
+    :param rate: samples a second of waveforms.
+    :raises UsageError: it is neither a sound nor a list of sounds.
+    """
+    several = isinstance(given, Iterable) and not is_sound(given) and not isinstance(given, (bytes, Mapping))
+    sounds: Iterable[Any] = given if several else [given]  # type: ignore[assignment] # mypy takes text for a list
+    for number, sound in enumerate(sounds, start=1):
+        if isinstance(sound, (Recording, Waves)):
+            yield sound
+        elif isinstance(sound, (str, os.PathLike)):
+            yield Recording(Path(sound), str(sound))
+        elif isinstance(sound, np.ndarray):
+            yield Waves(sound, rate, f"waveform {number}")
+        else:
+            kind = type(sound).__name__
+            msg = f"a sound is a path or a numpy array of one channel, not {kind}; give one or a list of them"
+            raise UsageError(msg)
 
 
 @contextmanager
