@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TEXTS = ("one", "two", "three")
+#: FFmpeg's names of containers.
+FORMATS = {".m4a": "ipod", ".mp4": "mp4", ".mov": "mov", ".webm": "webm", ".mka": "matroska"}
 
 
 def sound(seconds: float = 0.5, rate: int = RATE, kind: str = "FLAC", hertz: float = 440.0) -> bytes:
@@ -23,6 +25,37 @@ def sound(seconds: float = 0.5, rate: int = RATE, kind: str = "FLAC", hertz: flo
     file = io.BytesIO()
     soundfile.write(file, sine(seconds, rate, hertz), rate, format=kind)
     return file.getvalue()
+
+
+def write_container(
+    path: Path, codec: str, seconds: float = 2.0, rate: int = 48_000, *, seekable: bool = True, **options: str
+) -> Path:
+    """Write a stereo sine wave with PyAV.
+
+    :param seekable: False writes as into a pipe, where the header cannot say how long it is.
+    :param options: of the container's writer.
+    """
+    import av
+
+    class Pipe:
+        """Takes bytes in their order."""
+
+        def __init__(self, file: Any) -> None:
+            self.write = file.write
+
+    wave = np.stack([sine(seconds, rate)] * 2)
+    with path.open("wb") as file:
+        place = file if seekable else Pipe(file)
+        with av.open(place, "w", format=FORMATS[path.suffix], options=options) as container:
+            stream = container.add_stream(codec, rate=rate, layout="stereo")
+            for start in range(0, wave.shape[1], 960):
+                frame = av.AudioFrame.from_ndarray(
+                    np.ascontiguousarray(wave[:, start : start + 960]), "fltp", "stereo"
+                )
+                frame.sample_rate = rate
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    return path
 
 
 def columns(texts: Iterable[str] = TEXTS, seconds: float = 0.5, **more: Any) -> dict[str, list[Any]]:

@@ -77,7 +77,7 @@ def _shared(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 
 def _usage(action: argparse.Action) -> str:
     if not action.option_strings:
-        name = str(action.metavar)
+        name = _value(action)
         return {"+": f"{name}…", "?": f"[{name}]"}.get(str(action.nargs), name)
     repeated = "…" if isinstance(action, argparse._AppendAction) else ""  # noqa: SLF001
     return f"[{_spelled(action)}]{repeated}"
@@ -85,9 +85,16 @@ def _usage(action: argparse.Action) -> str:
 
 def _spelled(action: argparse.Action) -> str:
     if not action.option_strings:
-        return str(action.metavar)
+        return _value(action)
     flag = ", ".join(action.option_strings)
-    return flag if action.nargs == 0 else f"{flag} {action.metavar}"
+    return flag if action.nargs == 0 else f"{flag} {_value(action)}"
+
+
+def _value(action: argparse.Action) -> str:
+    """Return what `--help` calls the value of an argument: its metavar, its choices or its name."""
+    if action.metavar is not None:
+        return str(action.metavar)
+    return action.dest.upper() if action.choices is None else f"{{{','.join(map(str, action.choices))}}}"
 
 
 def _table(actions: Iterable[argparse.Action]) -> Iterator[str]:

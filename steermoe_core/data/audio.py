@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import soxr
 
-from steermoe_core.data import soundfiles
+from steermoe_core.data import sounds
 from steermoe_core.data.stored import MEL_RATE, Mel
 from steermoe_core.errors import DataError
 
@@ -32,7 +32,7 @@ _THREADS = 8
 def load(audio: Audio, rate: int) -> NDArray[np.float32]:
     """Decode a clip.
 
-    :param audio: a sound file that libsndfile reads (wav, flac, ogg, opus, mp3, …), or what stands for one.
+    :param audio: a sound file in any format that `sounds` reads, or what stands for one.
     :param rate: samples a second of the result; other rates are resampled.
     :returns: (samples,) float32, the mean of all channels, full scale at ±1.
     :raises DataError: when it is missing, unreadable, empty or holds values that are not finite.
@@ -40,7 +40,7 @@ def load(audio: Audio, rate: int) -> NDArray[np.float32]:
     mono, source_rate = _mono(audio)
     waveform = resample(mono, source_rate, rate)
     if not len(waveform):
-        raise soundfiles.empty(str(audio))
+        raise sounds.empty(str(audio))
     return waveform
 
 
@@ -56,11 +56,11 @@ def resample(waveform: NDArray[np.float32], source_rate: int, rate: int) -> NDAr
 
 
 def duration(audio: Audio) -> float:
-    """Return the seconds of a clip from its header; only its last sample is decoded.
+    """Return the seconds of a clip without decoding it, and find out whether its end is there.
 
     :raises DataError: when it is missing, unreadable, cut off or empty, or its header gives no length.
     """
-    return soundfiles.measure(audio, str(audio)) if isinstance(audio, Path) else audio.seconds()
+    return sounds.measure(audio, str(audio)) if isinstance(audio, Path) else audio.seconds()
 
 
 def durations(audios: Sequence[Audio]) -> list[float]:
@@ -104,12 +104,12 @@ def _mono(audio: Audio, beginning: float | None = None) -> tuple[NDArray[np.floa
     :param beginning: seconds that are enough; more may come.
     """
     if isinstance(audio, Path):
-        samples, rate = soundfiles.read(audio, str(audio), 0.0, beginning)
+        samples, rate = sounds.read(audio, str(audio), 0.0, beginning)
     else:
         samples, rate = audio.samples()
     mono: NDArray[np.float32] = samples.mean(axis=1)
     if not len(mono):
-        raise soundfiles.empty(str(audio))
+        raise sounds.empty(str(audio))
     if not np.isfinite(mono).all():
         msg = f"{audio}: the audio holds values that are not finite; write the file again"
         raise DataError(msg)

@@ -12,7 +12,7 @@ from steermoe_core.data.stored import Encoded, Mel, Samples
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from steermoe_core.data.stored import Audio
@@ -38,6 +38,21 @@ class AudioColumn:
     def needs(self, present: Collection[str]) -> list[str]:
         """Return the columns that tell where a clip is and how it is to be read."""
         return [*([self.name] if _is_text(self.kind) else []), *({self.rate} & set(present))]
+
+    def check(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse a column of texts none of which is the path of a file.
+
+        :raises DataError: it is one.
+        """
+        if not _is_text(self.kind) or not rows:
+            return
+        if not any((self.table.parent / str(values[self.name])).is_file() for values in rows):
+            msg = (
+                f"{self.table}: column {self.name!r} holds text, and none of it is the path of a file here "
+                f"(the first is {str(rows[0][self.name])[:60]!r}, looked for in {self.table.parent}); "
+                "name the column with the audio as `audio_column`"
+            )
+            raise DataError(msg)
 
     def clip(self, row: int, values: Mapping[str, Any]) -> Audio:
         """Return the clip of a row.

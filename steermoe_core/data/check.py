@@ -115,6 +115,18 @@ def choosable(examples: Sequence[Example]) -> Sequence[Example]:
     return _without_tests(examples, "say which step is best")
 
 
+def readable(examples: Sequence[Example], place: str) -> Sequence[Example]:
+    """Return the examples as they are, if at least one of them can be read.
+
+    :param place: what an error calls the set.
+    :raises DataError: none can.
+    """
+    if not any(example.seconds > 0.0 for example in examples):
+        msg = f"{place}: none of its {len(examples)} clips can be read ({_complaint(examples[0])})"
+        raise DataError(msg)
+    return examples
+
+
 def _without_tests(examples: Sequence[Example], use: str) -> Sequence[Example]:
     if tests := [example.id for example in examples if is_test(example.split)]:
         msg = f"{len(tests)} clips of a test part cannot {use} ({some(tests)}); choose another split"

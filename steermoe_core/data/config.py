@@ -46,7 +46,8 @@ class SourceConfig:
     """What every source of examples can be told about its columns and parts.
 
     :param path: where the data lies.
-    :param text_column: column with the transcript or answer; empty: `transcription`, or else `text`.
+    :param text_column: column with the transcript or answer; empty: `transcription` or `text`, and where
+        neither is there, `sentence` or `transcript`; where both of a pair are there it must be named.
     :param prompt_column: column with the clip's own prompt, such as a question; empty: clips have none. A
         sound file may then have several rows.
     :param cluster_column: column with the speaker or group that the intervals of scores are bootstrapped

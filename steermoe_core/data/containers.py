@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from steermoe_core.errors import DataError
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+#: Seconds by which a header and the sound behind it may differ: codecs pad both ends.
+_TOLERANCE = 0.5
+
 
 def blocks(
     sound: Path | IO[bytes], name: str, refusal: DataError
@@ -22,8 +26,45 @@ def blocks(
     :param name: what an error calls it.
     :param refusal: why libsndfile does not read it; raised where PyAV does not know the format either.
     :returns: each frame (samples, channels) float32 with full scale at ±1, with its samples a second.
-    :raises DataError: it cannot be decoded or has no sound, or the package is not installed.
+    :raises DataError: it cannot be decoded to its end or has no sound, or the package is not installed.
     """
+    with _opened(sound, name, refusal) as (container, stream):
+        promised, decoded = _promised(container, stream), 0.0
+        for frame in _frames(container):
+            decoded += frame.samples / frame.sample_rate
+            yield frame.to_ndarray().T, int(frame.sample_rate)
+        _check_end(name, decoded, promised)
+
+
+def measure(sound: Path | IO[bytes], name: str, refusal: DataError) -> float:
+    """Return the seconds of a container's first audio stream; all of it is read, nothing is decoded.
+
+    :raises DataError: it is cut off or has no sound, or the package is not installed.
+    """
+    with _opened(sound, name, refusal) as (container, stream):
+        promised = _promised(container, stream)
+        ends = [
+            (packet.pts + (packet.duration or 0)) * stream.time_base
+            for packet in container.demux(stream)
+            if packet.pts is not None
+        ]
+        found = float(max(ends, default=0) - (stream.start_time or 0) * stream.time_base)
+        _check_end(name, found, promised)
+    return found if promised is None else min(found, promised)
+
+
+def seconds(sound: Path) -> float | None:
+    """Return what a container says of its length; None where it says nothing or cannot be read."""
+    try:
+        with _opened(sound, str(sound), DataError()) as (container, stream):
+            return _promised(container, stream)
+    except DataError:
+        return None
+
+
+@contextmanager
+def _opened(sound: Path | IO[bytes], name: str, refusal: DataError) -> Iterator[tuple[Any, Any]]:
+    """Give a container and its first audio stream; what FFmpeg complains of inside the block names it."""
     try:
         import av
     except ImportError:
@@ -31,7 +72,7 @@ def blocks(
         msg = f"{refusal}; {hint}"
         raise DataError(msg) from None
     try:
-        container = av.open(str(sound) if not hasattr(sound, "read") else sound)
+        container = av.open(sound if hasattr(sound, "read") else str(sound))
     except (av.FFmpegError, OSError, ValueError):
         raise refusal from None
     with container:
@@ -39,29 +80,31 @@ def blocks(
             msg = f"{name}: there is no sound in it"
             raise DataError(msg)
         try:
-            yield from _frames(av, container)
-        except av.FFmpegError as error:
-            msg = f"{name}: cannot be read as audio ({error.strerror or error})"
+            yield container, container.streams.audio[0]
+        except (av.FFmpegError, ValueError) as error:  # ValueError: its rate or channels change on the way
+            msg = f"{name}: cannot be read as audio ({getattr(error, 'strerror', None) or error})"
             raise DataError(msg) from None
 
 
-def _frames(av: Any, container: Any) -> Iterator[tuple[NDArray[np.float32], int]]:
+def _promised(container: Any, stream: Any) -> float | None:
+    """Return the seconds of an audio stream by its header; None where it says nothing of this one alone."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    if container.duration and len(container.streams) == 1:
+        return float(container.duration) / 1e6  # FFmpeg counts microseconds here
+    return None
+
+
+def _check_end(name: str, found: float, promised: float | None) -> None:
+    if promised is not None and found < promised - _TOLERANCE:
+        msg = f"{name}: cannot be read as audio (it is cut off after {found:.1f} of {promised:.1f} s)"
+        raise DataError(msg)
+
+
+def _frames(container: Any) -> Iterator[Any]:
+    import av
+
     planar = av.AudioResampler(format="fltp")  # only the numbers' type changes; the rate is the recording's
     for frame in container.decode(audio=0):
-        for one in planar.resample(frame):
-            yield one.to_ndarray().T, int(one.sample_rate)
-    for one in planar.resample(None):
-        yield one.to_ndarray().T, int(one.sample_rate)
-
-
-def seconds(sound: Path) -> float | None:
-    """Return what a container says of its length; None where it says nothing or cannot be read."""
-    try:
-        import av
-    except ImportError:
-        return None
-    try:
-        with av.open(str(sound)) as container:
-            return float(container.duration / av.time_base) if container.duration else None
-    except (av.FFmpegError, OSError, ValueError):
-        return None
+        yield from planar.resample(frame)
+    yield from planar.resample(None)

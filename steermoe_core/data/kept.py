@@ -8,7 +8,7 @@ import attrs
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from steermoe_core.data import soundfiles
+from steermoe_core.data import sounds
 from steermoe_core.data.padded import Frames
 from steermoe_core.data.stored import Audio, Stored
 from steermoe_core.errors import DataError
@@ -43,12 +43,12 @@ class Kept(Stored):
     def samples(self) -> tuple[NDArray[np.float32], int]:
         if isinstance(self.origin, Stored):
             return self.origin.samples()
-        return soundfiles.read(self.origin, str(self))
+        return sounds.read(self.origin, str(self))
 
     def seconds(self) -> float:
         if isinstance(self.origin, Stored):
             return self.origin.seconds()
-        return soundfiles.measure(self.origin, str(self))
+        return sounds.measure(self.origin, str(self))
 
     def frames(self) -> torch.Tensor:
         """Return its frames (T,D).

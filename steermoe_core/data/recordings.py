@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 import soxr
 
-from steermoe_core.data import containers, soundfiles
+from steermoe_core.data import sounds
 from steermoe_core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -40,10 +42,7 @@ class Recording:
         """Return its length by its header; None where nothing but decoding could tell."""
         if not isinstance(self.file, Path) or not self.file.is_file():
             return None
-        try:
-            return soundfiles.measure(self.file, self.name)
-        except DataError:
-            return containers.seconds(self.file)
+        return sounds.seconds(self.file)
 
     def blocks(self, rate: int) -> Iterator[Waveform]:
         """Decode it.
@@ -54,7 +53,7 @@ class Recording:
         :raises DataError: it is missing, unreadable, empty or holds values that are not finite.
         """
         with _seekable(self.file, self.name) as file:
-            yield from _resampled(_decoded(file, self.name), rate, self.name)
+            yield from _resampled(sounds.blocks(file, self.name), rate, self.name)
 
 
 def recording(name: str) -> Recording:
@@ -107,6 +106,36 @@ class Waves:
         yield from _resampled([(wave.astype(np.float32, copy=False)[:, None], self.rate)], rate, self.name)
 
 
+#: What a trained model takes as one sound.
+Sound = str | os.PathLike[str] | np.ndarray | Recording | Waves
+
+
+def is_sound(given: object) -> bool:
+    """Tell one sound from a list of them, and from what is neither."""
+    return isinstance(given, (str, os.PathLike, np.ndarray, Recording, Waves))
+
+
+def opened(given: Sound | Iterable[Sound], rate: int) -> Iterator[Recording | Waves]:
+    """Yield a sound, or each of a list, as what can be decoded.
+
+    :param rate: samples a second of waveforms.
+    :raises UsageError: it is neither a sound nor a list of sounds.
+    """
+    several = isinstance(given, Iterable) and not is_sound(given) and not isinstance(given, (bytes, Mapping))
+    sounds: Iterable[Any] = given if several else [given]  # type: ignore[assignment] # mypy takes text for a list
+    for number, sound in enumerate(sounds, start=1):
+        if isinstance(sound, (Recording, Waves)):
+            yield sound
+        elif isinstance(sound, (str, os.PathLike)):
+            yield Recording(Path(sound), str(sound))
+        elif isinstance(sound, np.ndarray):
+            yield Waves(sound, rate, f"waveform {number}")
+        else:
+            kind = type(sound).__name__
+            msg = f"a sound is a path or a numpy array of one channel, not {kind}; give one or a list of them"
+            raise UsageError(msg)
+
+
 @contextmanager
 def _seekable(file: Path | IO[bytes], name: str) -> Iterator[Path | IO[bytes]]:
     """Give a file that decoders can go back in, and that is not empty.
@@ -119,7 +148,7 @@ def _seekable(file: Path | IO[bytes], name: str) -> Iterator[Path | IO[bytes]]:
             if not stream.seekable():
                 file = stream = _copied(stream, stack.enter_context(tempfile.TemporaryFile()))
             if not stream.read(1):
-                raise soundfiles.empty(name)
+                raise sounds.empty(name)
             stream.seek(0)
             yield file
     except FileNotFoundError:
@@ -137,19 +166,6 @@ def _copied(stream: IO[bytes], copy: IO[bytes]) -> IO[bytes]:
     shutil.copyfileobj(stream, copy)
     copy.seek(0)
     return copy
-
-
-def _decoded(file: Path | IO[bytes], name: str) -> Iterator[tuple[Waveform, int]]:
-    """Yield blocks (samples, channels) with their samples a second, by whichever library knows the format."""
-    if isinstance(file, Path) and file.suffix.lower() == ".raw":
-        msg = f"{name}: a .raw file does not say its rate and channels; write it as wav or flac"
-        raise DataError(msg)
-    try:
-        yield from soundfiles.blocks(file, name)
-    except soundfiles.UnknownFormatError as refusal:
-        if not isinstance(file, Path):
-            file.seek(0)
-        yield from containers.blocks(file, name, refusal)
 
 
 def _resampled(blocks: Iterable[tuple[Waveform, int]], rate: int, name: str) -> Iterator[Waveform]:
@@ -170,4 +186,4 @@ def _resampled(blocks: Iterable[tuple[Waveform, int]], rate: int, name: str) -> 
         heard += len(rest)
         yield rest
     if not heard:
-        raise soundfiles.empty(name)
+        raise sounds.empty(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from steermoe_core.data.config import SourceConfig
     from steermoe_core.data.stored import Audio
 
-#: Columns of the transcript where the experiment names none, the first that is there.
-TEXTS = ("transcription", "text")
+#: Columns of the transcript where the experiment names none: the usual ones, and others that are reported.
+TEXTS, OTHER_TEXTS = ("transcription", "text"), ("sentence", "transcript")
 
 
 @attrs.frozen(kw_only=True)
@@ -51,17 +52,15 @@ class Columns:
         :param standard: usual names of a format's columns, by what they mean.
         :raises DataError: a column is missing.
         """
-        usual = {"text": TEXTS, **(standard or {})}
-        meanings = [field.name for field in attrs.fields(cls) if field.name != "labels"]
+        usual = standard or {}
+        meanings = [field.name for field in attrs.fields(cls) if field.name not in {"text", "labels"}]
         found = {
             meaning: column(getattr(config, f"{meaning}_column"), usual.get(meaning, ()), present, place)
             for meaning in meanings
         }
-        if not found["text"]:
-            raise missing(place, usual["text"], present)
         named = [column(name, (), present, place) for name in config.label_columns]
         labels = named or [name for name in usual.get("labels", ()) if name in present]
-        return cls(**found, labels=tuple(labels))
+        return cls(text=_text_column(config, present, place), **found, labels=tuple(labels))
 
     @property
     def all(self) -> list[str]:
@@ -115,6 +114,27 @@ def column(named: str, usual: Sequence[str], present: Collection[str], place: st
     if named and named not in present:
         raise missing(place, [named], present)
     return named or next((name for name in usual if name in present), "")
+
+
+def _text_column(config: SourceConfig, present: Collection[str], place: str) -> str:
+    """Return the column of the transcript: the one that the settings name, or the only one of a usual name.
+
+    :raises DataError: there is none, or more than one.
+    """
+    if config.text_column:
+        return column(config.text_column, (), present, place)
+    usual = [name for name in TEXTS if name in present]
+    found = usual or [name for name in OTHER_TEXTS if name in present]
+    if not found:
+        raise missing(place, (*TEXTS, *OTHER_TEXTS), present)
+    if len(found) > 1:
+        names = " and ".join(map(repr, found))
+        msg = f"{place}: the columns {names} may each hold the text; say which with `text_column`"
+        raise DataError(msg)
+    if not usual:
+        message = f"{config.path}: the texts are taken from column {found[0]!r}; `text_column` names another"
+        warnings.warn(message, stacklevel=2)
+    return found[0]
 
 
 def missing(place: str, names: Sequence[str], present: Collection[str]) -> DataError:

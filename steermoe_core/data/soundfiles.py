@@ -34,6 +34,7 @@ def read(
     :param start: seconds from its beginning.
     :param seconds: length of the span; None reads to the end.
     :returns: (samples, channels) float32 with full scale at ±1, and the samples a second.
+    :raises UnknownFormatError: libsndfile does not know the format.
     :raises DataError: it is missing or cannot be decoded.
     """
     try:
@@ -77,8 +78,7 @@ def blocks(sound: Path | IO[bytes], name: str) -> Iterator[tuple[NDArray[np.floa
             while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
                 yield block, int(file.samplerate)
     except soundfile.SoundFileError as error:
-        unknown = getattr(error, "code", None) in _UNKNOWN_FORMAT
-        raise _unreadable(name, error, UnknownFormatError if unknown else DataError) from None
+        raise _unreadable(name, error) from None
 
 
 def measure(sound: Path | bytes, name: str) -> float:
@@ -86,6 +86,7 @@ def measure(sound: Path | bytes, name: str) -> float:
 
     That sample is what a download that broke off lacks.
 
+    :raises UnknownFormatError: libsndfile does not know the format.
     :raises DataError: it is missing, unreadable, cut off or empty, or its header gives no length.
     """
     try:
@@ -119,6 +120,7 @@ def _check_frames(frames: int, name: str) -> int:
     return frames
 
 
-def _unreadable(name: str, error: Exception, kind: type[DataError] = DataError) -> DataError:
+def _unreadable(name: str, error: Exception) -> DataError:
+    kind = UnknownFormatError if getattr(error, "code", None) in _UNKNOWN_FORMAT else DataError
     reason = str(getattr(error, "error_string", error)).rstrip(".")
     return kind(f"{name}: cannot be read as audio ({reason})")

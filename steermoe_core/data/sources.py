@@ -21,7 +21,9 @@ TABLE = "metadata.csv"
 #: Sub-folders that are parts of a dataset.
 PARTS = ("train", "dev", "test")
 #: Files that are taken for audio when they stand beside a table that does not name them.
-SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".m4a", ".g722"})
+SUFFIXES = frozenset(
+    {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".m4a", ".mp4", ".webm", ".mka", ".g722"}
+)
 
 
 def folder(config: FolderConfig) -> list[Example]:

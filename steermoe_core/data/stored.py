@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from steermoe_core.data import soundfiles, tables
+from steermoe_core.data import sounds, tables
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ class Segment(Stored):
         return self.path
 
     def samples(self) -> tuple[NDArray[np.float32], int]:
-        return soundfiles.read(self.path, str(self), self.start, self.length)
+        return sounds.read(self.path, str(self), self.start, self.length)
 
     def seconds(self) -> float:
-        whole = soundfiles.measure(self.path, str(self))
+        whole = sounds.measure(self.path, str(self))
         end = whole if self.length is None else self.start + self.length
         if self.start >= whole or end > whole + _OVERHANG:
             msg = f"{self}: the file is only {whole:g} s long"
@@ -115,10 +115,10 @@ class Encoded(_Cell):
     """The content of a sound file in a table: bytes, or `datasets`' pair of bytes and path."""
 
     def samples(self) -> tuple[NDArray[np.float32], int]:
-        return soundfiles.read(self._sound(), str(self))
+        return sounds.read(self._sound(), str(self))
 
     def seconds(self) -> float:
-        return soundfiles.measure(self._sound(), str(self))
+        return sounds.measure(self._sound(), str(self))
 
     def _sound(self) -> Path | bytes:
         found = self.value().as_py()
@@ -152,7 +152,7 @@ class Samples(_Cell):
     def seconds(self) -> float:
         count = len(self.value())
         if not count:
-            raise soundfiles.empty(str(self))
+            raise sounds.empty(str(self))
         return count / self.rate
 
 

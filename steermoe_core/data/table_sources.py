@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import nullcontext
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from steermoe_core.data.cells import AudioColumn
 from steermoe_core.data.rows import Columns, Row, chosen, column, examples, missing, no_such_part, takes
 from steermoe_core.data.stored import Mel
 from steermoe_core.errors import DataError, SetupError
+from steermoe_core.hub import asking, is_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -143,19 +145,27 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _fetched(config: HubConfig, split: str) -> Iterator[File]:
     """Yield the cached files of a split."""
+    here = Path(config.path).exists()
+    if not here and is_path(config.path):
+        msg = f"{config.path}: there is no such folder, and it is not a name on the hub"
+        raise DataError(msg)
     from datasets import load_dataset
 
-    try:
-        found = load_dataset(config.path, config.name or None, split=split, revision=config.revision or None)
-    except ValueError as error:  # what is wrong with the name of a configuration or split
-        msg = f"{config.path}: {_first_line(error)}"
-        raise DataError(msg) from None
-    except Exception as error:  # noqa: BLE001 - of datasets, the hub's client and its transport
-        msg = (
-            f"the dataset {config.path!r} could not be had from the hub ({_first_line(error)}); "
-            'for a copy on this machine write use = "parquet", or use = "disk" if save_to_disk wrote it'
-        )
-        raise SetupError(msg) from None
+    with nullcontext("") if here else asking() as silence:
+        try:
+            found = load_dataset(
+                config.path, config.name or None, split=split, revision=config.revision or None
+            )
+        except ValueError as error:  # what is wrong with the name of a configuration or split
+            msg = f"{config.path}: {_first_line(error)}"
+            raise DataError(msg) from None
+        except Exception as error:  # noqa: BLE001 - of datasets, the hub's client and its transport
+            msg = (
+                f"the dataset {config.path!r} is not available from the hub "
+                f"({silence or _first_line(error)}); "
+                'for a copy on this machine write use = "parquet", or use = "disk" if save_to_disk wrote it'
+            )
+            raise SetupError(msg) from None
     for number, file in enumerate(found.cache_files):
         name = f"{split}/{number}:" if len(found.cache_files) > 1 else f"{split}/"
         yield File(Path(file["filename"]), name, split)
@@ -171,7 +181,9 @@ def _rows(file: File, config: TableConfig) -> Iterator[Row]:
     columns = Columns.of(config, schema.names, place, standard)
     audio = AudioColumn(file.path, name, schema.field(name).type, config.rate_column, columns.seconds)
     wanted = [*columns.all, *audio.needs(schema.names)]
-    for number, values in enumerate(tables.rows(file.path, list(dict.fromkeys(wanted)))):
+    found = tables.rows(file.path, list(dict.fromkeys(wanted)))
+    audio.check(found)
+    for number, values in enumerate(found):
         yield Row(
             place=f"{place} row {number}",
             values=values,

@@ -50,7 +50,7 @@ class Encoder(Frozen):
 
     #: Samples per second of the waveforms it takes.
     sample_rate: int
-    #: Width D of its layers and of the frames it gives.
+    #: Width D of the frames it gives.
     width: int
     #: Layers that can be tapped.
     layers: int
@@ -58,6 +58,11 @@ class Encoder(Frozen):
     max_seconds: float | None = None
     #: Whether `layer` computes activations again in the backward pass instead of keeping them.
     recompute: bool = False
+
+    @property
+    def layer_width(self) -> int:
+        """Width of what its layers give and taps see; `width` unless a subclass overrides it."""
+        return self.width
 
     @abstractmethod
     def frames(self, samples: int) -> int:
@@ -71,6 +76,7 @@ class Encoder(Frozen):
     def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
         """Turn features (B,T,F) into frames (B,T',D), calling ``tap`` after each layer.
 
+        A layer may have another width (`layer_width`) and another number of frames than the last output.
         The frames of a clip may not depend on padding or on the other clips of the batch.
         """
 

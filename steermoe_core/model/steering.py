@@ -113,7 +113,7 @@ class Steering(Bank):
 
     def __init__(self, config: SteeringConfig, encoder: Encoder, build: Callable[..., Any]) -> None:
         layers = config.steered(encoder.layers)
-        super().__init__(config, encoder.width, len(layers), build)
+        super().__init__(config, encoder.layer_width, len(layers), build)
         self.rows = {layer: row for row, layer in enumerate(layers)}
         self.first_layer = layers[0]
         self.bound = 2 * config.scale if config.bounded else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 
+from steermoe_core import hub
 from steermoe_core.errors import SetupError
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ logging.getLogger("DeepSpeed").addFilter(
     lambda record: "Setting accelerator to CPU" not in record.getMessage()
 )
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _WEIGHT_FILES = {".safetensors", ".bin", ".gguf", ".tar"}
 _SHAPES_ONLY: ContextVar[bool] = ContextVar("shapes_only", default=False)
 
@@ -59,7 +58,7 @@ def pretrained(auto_class: Any, weights: str, *, known: Facts | None = None, **o
     config = _config(weights, known or {})
     if options.get("dtype") == "auto":
         options["dtype"] = config.dtype or torch.get_default_dtype()
-    return build(config, **options)
+    return build(config, **options).to("meta")  # a few layers, such as weight norms, choose their own device
 
 
 def prepared(auto_class: Any, weights: str, otherwise: Callable[[], Any]) -> Any:
@@ -88,7 +87,7 @@ def _config(weights: str, known: Facts) -> Any:
     except SetupError:
         if weights in known:
             return AutoConfig.for_model(**known[weights])
-        if Path(weights).exists() or not _HUB_ID.fullmatch(weights):
+        if Path(weights).exists() or hub.is_path(weights):
             raise
         msg = (
             f"the shapes of {weights!r} are not known: its config is not on this machine, and no config is "
@@ -102,22 +101,39 @@ def load(auto_class: Any, weights: str, **options: Any) -> Any:
 
     :raises SetupError: there is nothing of that name.
     """
+    here = Path(weights).exists()
+    if not here and hub.is_path(weights):
+        raise absent(weights)
     if weights.endswith(".gguf"):
         weights, options["gguf_file"] = str(Path(weights).parent), Path(weights).name
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # the engine shows its own
-    try:
-        return auto_class.from_pretrained(weights, **options)
-    except SafetensorError as error:
-        msg = f"the weights at {weights!r} are damaged ({_first_line(error)}); fetch or copy them again"
-        raise SetupError(msg) from error
-    except (OSError, ValueError) as error:  # ValueError: a folder that holds something else
-        msg = (
+    with nullcontext("") if here or options.get("local_files_only") else hub.asking() as silence:
+        try:
+            return auto_class.from_pretrained(weights, **options)
+        except SafetensorError as error:
+            msg = f"the weights at {weights!r} are damaged ({_first_line(error)}); fetch or copy them again"
+            raise SetupError(msg) from error
+        except (OSError, ValueError) as error:  # ValueError: a folder that holds something else
+            raise absent(weights, silence or _first_line(error)) from error
+
+
+def absent(weights: str, reason: str = "") -> SetupError:
+    """Return the error for weights that are not there.
+
+    :param reason: what their loader or the hub said; empty for a path that leads nowhere.
+    """
+    if reason:
+        return SetupError(
             f"no weights at {weights!r}: it is neither a folder with a model, nor a set of weights that a "
-            f"plugin provides, nor a model that the hub gave ({_first_line(error)})"
+            f"plugin provides, nor a model that the hub gave ({reason})"
         )
-        raise SetupError(msg) from error
+    fetch = f"; for the model of that name on the hub, first run `hf download {weights}`"
+    return SetupError(
+        f"no weights at {weights!r}: there is no such file or folder (a path starts at the working directory)"
+        f"{fetch if hub.NAME.fullmatch(weights) else ''}"
+    )
 
 
 def at_hand(weights: str) -> bool:

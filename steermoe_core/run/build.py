@@ -13,7 +13,7 @@ import attrs
 import torch
 
 from steermoe_core.data.audio import size
-from steermoe_core.data.check import Report, choosable, decoded, trainable, usable
+from steermoe_core.data.check import Report, choosable, decoded, readable, trainable, usable
 from steermoe_core.data.mels import stored_as_mels
 from steermoe_core.data.room import Room
 from steermoe_core.model.joined import Joined
@@ -46,9 +46,11 @@ class ModelBuilder:
             return factory(config, *context)
 
     def located(self, selection: Selection) -> Any:
-        """Return a component's settings; weights that a plugin provides are replaced by their folder."""
+        """Return a component's settings; weights of a plugin or below `~` are replaced by their folder."""
         config = selection.config
         name = getattr(config, "weights", None)
+        if isinstance(name, str) and name.startswith("~"):
+            return attrs.evolve(config, weights=str(Path(name).expanduser()))
         provided = self.registry.find("weights", name) if isinstance(name, str) else None
         if provided and not Path(str(name)).exists():
             config = attrs.evolve(config, weights=str(provided.build(provided.config_class()())))
@@ -114,10 +116,10 @@ class Builder(ModelBuilder):
     def validate_examples(self) -> list[Example]:
         """Return what is scored while training goes on, nothing filtered; empty without such a source.
 
-        :raises DataError: an example belongs to a test part.
+        :raises DataError: an example belongs to a test part, or none can be read.
         """
         source = self.experiment.data.validate
-        return [] if source is None else list(choosable(self.examples(source)))
+        return [] if source is None else list(readable(choosable(self.examples(source)), "data.validate"))
 
     def eval_examples(self) -> dict[str, list[Example]]:
         """Return what is scored: whole splits, nothing filtered."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from steermoe_core.config.reads import Reads
+from steermoe_core.data.check import readable
 from steermoe_core.errors import CheckpointError, PluginError
 from steermoe_core.run import adapter, mates
 from steermoe_core.run.build import Builder
@@ -113,6 +114,9 @@ class Run:
     def _train_and_score(self) -> None:
         trained = ranks.decided(self.folder.adapter.is_dir)
         splits = self.builder.eval_examples()  # a missing split is told before hours of training
+        if not trained:
+            for name, examples in splits.items():
+                readable(examples, f"data.eval.{name}")
         self.builder.metrics()  # and so is a package that one of them needs
         validator = None if trained else Validator.of(self.builder, self.console)
         with self.console.task("loading models"):

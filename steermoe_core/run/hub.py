@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from steermoe_core.config.structurer import HUB, HUB_SOURCE
 from steermoe_core.errors import CheckpointError, SetupError, SteermoeError, UsageError
+from steermoe_core.hub import asking
 from steermoe_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def fetched(source: str) -> Path:
 
     disable_progress_bars()
     repo, revision = found.groups()
-    with _answering(source):
+    with asking() as silence, _answering(source, silence):
         folder = Path(snapshot_download(repo, revision=revision, allow_patterns=list(FILES)))
     if missing := [name for name in FILES if not (folder / name).is_file()]:
         msg = f"{source} holds no trained adapter: it has no {missing[0]}"
@@ -83,7 +84,7 @@ def push(repo: str, files: Mapping[str, bytes], *, public: bool, message: str) -
 
     disable_progress_bars()
     api = HfApi()
-    with _answering(f"{HUB}{repo}"):
+    with asking() as silence, _answering(f"{HUB}{repo}", silence):
         address = api.create_repo(repo, private=not public, exist_ok=True)
         there = set(api.list_repo_files(repo)) - {".gitattributes", "README.md", "LICENSE"}
         if there and "adapter.json" not in there:
@@ -98,8 +99,11 @@ def push(repo: str, files: Mapping[str, bytes], *, public: bool, message: str) -
 
 
 @contextmanager
-def _answering(source: str) -> Iterator[None]:
-    """Turn what the hub's client raises into a sentence: who has to do what."""
+def _answering(source: str, silence: str) -> Iterator[None]:
+    """Turn what the hub's client raises into a sentence: who has to do what.
+
+    :param silence: why the hub does not answer, if it does not.
+    """
     from huggingface_hub import errors
 
     try:
@@ -121,7 +125,7 @@ def _answering(source: str) -> Iterator[None]:
         msg = f"the hub needs a token for {source}; {_LOG_IN}"
         raise SetupError(msg) from error
     except Exception as error:  # OSError, and the kinds of a transport that differs between versions
-        msg = f"{source}: the hub could not be reached ({_first_line(error)}); check the network"
+        msg = f"{source}: the hub could not be reached ({silence or _first_line(error)}); check the network"
         raise SetupError(msg) from error
 
 

@@ -139,7 +139,8 @@ def _account(
     except DataError as error:
         faults.append(str(error))
     if one.role != "train":
-        return *sorted_out(read, 0.0, longest), faults
+        kept, report = sorted_out(read, 0.0, longest)
+        return kept, report, faults if kept else [*faults, "no clip is left"]
     kept, report = sorted_out(read, data.min_seconds, min(longest, data.max_seconds))
     bad = len(report.left_out[UNREADABLE])
     if bad > data.max_bad * len(read):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from steermoe_core.errors import SteermoeError
+from steermoe_core.hub import nothing_fetched
 from steermoe_core.model.weights import at_hand, shapes_only
 from steermoe_core.run.build import Builder
 from steermoe_core.run.folder import RunFolder
@@ -16,7 +16,7 @@ from steermoe_core.run.parts import placed
 from steermoe_core.run.validation import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from steermoe_core.component import Selection
@@ -38,18 +38,6 @@ def plan(resolved: Resolved, registry: Registry, runs: Path, *, seconds: float) 
     """
     with nothing_fetched(), placed(resolved.experiment, resolved.path, resolved.origins):
         return _plan(resolved, registry, runs, seconds)
-
-
-@contextmanager
-def nothing_fetched() -> Iterator[None]:
-    """Switch the hub's client to what it has in its cache, for models and data of every plugin."""
-    from huggingface_hub import constants
-
-    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
 
 
 def _plan(resolved: Resolved, registry: Registry, runs: Path, seconds: float) -> dict[str, Any]:

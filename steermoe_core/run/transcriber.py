@@ -2,7 +2,7 @@
 
     import steermoe_core
     model = steermoe_core.load("runs/whisper-layer-wise-1a2b3c4d")
-    print(model.transcribe(["speech.wav"]))
+    print(model.transcribe("speech.wav"))
 
 What it needs is the folder, ``hub:OWNER/NAME`` or the name of an adapter that a plugin brings, and the frozen
 parts that it was trained on.
@@ -12,14 +12,11 @@ from __future__ import annotations
 
 import math
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from steermoe_core.config.resolve import resolve_model
 from steermoe_core.data.config import CHAT, PROMPT_SLOT
-from steermoe_core.data.recordings import Recording, Waves
+from steermoe_core.data.recordings import is_sound, opened
 from steermoe_core.data.segments import SHORTEST, Span, spans
 from steermoe_core.errors import DataError, UsageError
 from steermoe_core.plugins import load_registry
@@ -32,11 +29,11 @@ from steermoe_core.run.parts import placed
 from steermoe_core.run.transcript import Segment, Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
+    from steermoe_core.data.recordings import Recording, Sound, Waves
     from steermoe_core.plugins import Registry
-
-    Sound = str | Path | np.ndarray | Recording
 
 T = TypeVar("T")
 
@@ -75,19 +72,33 @@ class Transcriber:
         config = self.experiment.evaluate
         self._model = Answering(self.model, self.collator, config, batch_size or config.batch_size)
 
-    def transcribe(
-        self, sounds: Sequence[Sound], prompt: str | None = None, *, rate: int | None = None
-    ) -> list[str]:
-        """Return the text of each sound; one that is longer than the encoder takes is cut at its pauses.
+    @overload
+    def transcribe(  # type: ignore[overload-overlap] # a path is a list of letters too
+        self, sounds: Sound, prompt: str | None = None, *, rate: int | None = None
+    ) -> str: ...
 
-        :param sounds: paths of sound files of any format and length, or waveforms (one channel of floats,
-            full scale at ±1).
+    @overload
+    def transcribe(
+        self, sounds: Iterable[Sound], prompt: str | None = None, *, rate: int | None = None
+    ) -> list[str]: ...
+
+    def transcribe(
+        self, sounds: Sound | Iterable[Sound], prompt: str | None = None, *, rate: int | None = None
+    ) -> str | list[str]:
+        """Return the text of a sound, or a list with that of each of several.
+
+        A sound that is longer than the encoder takes is cut at its pauses.
+
+        :param sounds: the path of a sound file of any format and length, a waveform (one channel of floats,
+            full scale at ±1), or a list of these.
         :param prompt: what to ask of each sound, in place of the collator's own prompt.
         :param rate: samples a second of the waveforms; the encoder's own by default.
         :raises DataError: a sound cannot be read.
-        :raises UsageError: there is a prompt, and the template has no place for one.
+        :raises UsageError: what is given is no sound, or there is a prompt, and the template has no place for
+            one.
         """
-        return [_good(found).text for found in self.transcripts(sounds, prompt, rate=rate)]
+        texts = [_good(found).text for found in self.transcripts(sounds, prompt, rate=rate)]
+        return texts[0] if is_sound(sounds) else texts
 
     def segments(
         self,
@@ -118,7 +129,7 @@ class Transcriber:
 
     def transcripts(
         self,
-        sounds: Sequence[Sound],
+        sounds: Sound | Iterable[Sound],
         prompt: str | None = None,
         *,
         rate: int | None = None,
@@ -132,7 +143,11 @@ class Transcriber:
         limits = self._limits(longest)
         if prompt is not None:
             self._check_slot()
-        heard = (one for sound in self._named(sounds, rate) for one in self._heard(sound, *limits))
+        heard = (
+            one
+            for sound in opened(sounds, rate or self.model.encoder.sample_rate)
+            for one in self._heard(sound, *limits)
+        )
         done: list[Segment] = []
         while window := list(islice(heard, _WINDOW * self._model.batch_size)):
             usable = [one for one in window if isinstance(one, Span)]
@@ -148,22 +163,15 @@ class Transcriber:
                 done = []
 
     def answers(
-        self, sounds: Sequence[Sound], questions: Sequence[str], *, rate: int | None = None
+        self, sounds: Sound | Iterable[Sound], questions: Sequence[str], *, rate: int | None = None
     ) -> Iterator[list[Segment] | DataError]:
         """Yield each sound's answers in the order of the questions, or what is wrong with the sound."""
         self._check_slot()
-        for sound in self._named(sounds, rate):
+        for sound in opened(sounds, rate or self.model.encoder.sample_rate):
             try:
                 yield self._model.answered(self._whole(sound), questions)
             except DataError as error:
                 yield error
-
-    def _named(self, sounds: Sequence[Sound], rate: int | None) -> Iterator[Recording | Waves]:
-        for number, sound in enumerate(sounds, start=1):
-            if isinstance(sound, np.ndarray):
-                yield Waves(sound, rate or self.model.encoder.sample_rate, f"waveform {number}")
-            else:
-                yield sound if isinstance(sound, Recording) else Recording(Path(sound), str(sound))
 
     def _heard(self, sound: Recording | Waves, longest: float, whole: float) -> Iterator[Span | DataError]:
         """Yield the spans of a sound, or an error in place of the rest of it."""

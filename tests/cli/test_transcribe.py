@@ -17,9 +17,10 @@ import steermoe_core
 from steermoe_core.cli.main import main
 from steermoe_core.data.audio import load
 from steermoe_core.data.recordings import Recording
-from steermoe_core.errors import DataError
+from steermoe_core.errors import DataError, UsageError
 from steermoe_core.plugins import load_registry
 from steermoe_core.run.transcriber import Transcriber
+from steermoe_core.run.transcript import Transcript
 from tests.rig import sentence, texts
 from tests.tiny import sine, write_wav
 
@@ -298,6 +299,25 @@ class TestPython:
 
         assert found == list(texts(finished).values())
         assert model.transcribe([]) == []
+
+    def test_one_sound_is_one_text(self, rig: Rig, finished: Path) -> None:
+        """A path or a waveform alone gives its text; any iterable of them gives a list."""
+        model, path = steermoe_core.load(finished), rig.folder / "dev" / "000.wav"
+        (text,) = model.transcribe(iter([path]))
+
+        assert [model.transcribe(one) for one in (path, str(path), load(path, 16_000))] == [text] * 3
+        assert [found.text for found in model.transcripts(str(path)) if isinstance(found, Transcript)] == [
+            text
+        ]
+
+    @pytest.mark.parametrize("given", [b"RIFF", {"array": [0.0]}, 5, None, [3.0, 4.0], ["a.wav", None]])
+    def test_refuses_what_is_no_sound(self, rig: Rig, finished: Path, given: object) -> None:
+        """It says what it takes."""
+        write_wav(rig.folder / "a.wav", 0.5)
+        model = steermoe_core.load(finished)
+
+        with pytest.raises(UsageError, match=r"^a sound is a path or a numpy array of one channel, not \w+;"):
+            model.transcribe(given)
 
     def test_waveforms_of_another_rate(self, rig: Rig, finished: Path) -> None:
         """They are resampled as files of that rate are."""

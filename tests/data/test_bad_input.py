@@ -160,7 +160,15 @@ COLUMNS = {
     ),
     "jsonl": (
         lambda p: read_lines(p, {"audio": "a.wav"}),
-        "m.jsonl: there is no column 'transcription' or 'text'",
+        "m.jsonl: there is no column 'transcription' or 'text' or 'sentence' or 'transcript'",
+    ),
+    "two usual texts": (
+        lambda p: read_lines(p, ONE | {"transcription": "1"}),
+        "the columns 'transcription' and 'text' may each hold the text; say which with `text_column`",
+    ),
+    "two other texts": (
+        lambda p: read_table(p, without("text", columns(["a"], sentence=["a"], transcript=["b"]))),
+        "t.parquet: the columns 'sentence' and 'transcript' may each hold the text",
     ),
     "jsonl audio": (lambda p: read_lines(p, {"text": "a"}), "there is no column 'audio' or 'audio_filepath'"),
     "jsonl named": (
@@ -189,11 +197,15 @@ COLUMNS = {
     ),
     "parquet text": (
         lambda p: read_table(p, {"audio": [sound()]}),
-        "no column 'transcription' or 'text'; its columns",
+        "no column 'transcription' or 'text' or 'sentence' or 'transcript'; its columns",
     ),
     "parquet kind": (
         lambda p: read_table(p, {"audio": [3], "text": ["a"]}),
         "'audio' is int64, which is no audio",
+    ),
+    "parquet text as audio": (
+        lambda p: read_table(p, {"audio": ["hello there", "good morning"], "text": ["a", "b"]}),
+        "'audio' holds text, and none of it is the path of a file here (the first is 'hello there', looked",
     ),
     "parquet null": (
         lambda p: read_table(p, columns(["a", "b"]) | {"text": ["a", None]}),
@@ -209,7 +221,7 @@ COLUMNS = {
     ),
     "disk processed": (
         lambda p: read("disk", save_to_disk(p, without("text", processed_samples()))),
-        "there is no column 'transcription' or 'text'",
+        "there is no column 'transcription' or 'text' or 'sentence' or 'transcript'",
     ),
     "divided twice": (
         lambda p: read_table(p, columns(["a"], fold=["x"]), split_column="fold", parts={"dev": 0.5}),
@@ -372,7 +384,7 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, error: Ex
     monkeypatch.setattr("datasets.load_dataset", fail)
 
     with pytest.raises(
-        SetupError, match=r"'a/b' could not be had from the hub \(.*use = \"parquet\""
+        SetupError, match=r"'a/b' is not available from the hub \(.*use = \"parquet\""
     ) as caught:
         hub(HubConfig(path="a/b"))
 

@@ -18,7 +18,7 @@ import soundfile
 from steermoe_core.data import audio, soundfiles
 from steermoe_core.data.recordings import Recording, Waves, recording
 from steermoe_core.errors import DataError, UsageError
-from tests.sounds import sound
+from tests.sounds import sound, write_container
 from tests.tiny import sine, write_wav
 
 if TYPE_CHECKING:
@@ -28,23 +28,6 @@ if TYPE_CHECKING:
 def heard(file: Any, rate: int = 16_000) -> np.ndarray:
     """Return all of a recording."""
     return np.concatenate(list(Recording(file, str(file)).blocks(rate)))
-
-
-def write_container(path: Path, codec: str, seconds: float = 2.0, rate: int = 48_000) -> Path:
-    """Write a stereo sine wave with PyAV."""
-    import av
-
-    wave = np.stack([sine(seconds, rate)] * 2)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, layout="stereo")
-        for start in range(0, wave.shape[1], 960):
-            frame = av.AudioFrame.from_ndarray(
-                np.ascontiguousarray(wave[:, start : start + 960]), "fltp", "stereo"
-            )
-            frame.sample_rate = rate
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 96_000])
@@ -76,6 +59,7 @@ def test_containers(tmp_path: Path, name: str, codec: str) -> None:
     assert found[4_000:-4_000].std() == pytest.approx(sine(1.0).std(), rel=0.1)
     assert Recording(path, name).seconds() == pytest.approx(2.0, abs=0.1)
     np.testing.assert_array_equal(heard(io.BytesIO(path.read_bytes())), found)
+    np.testing.assert_array_equal(audio.load(path, 16_000), found)
 
 
 def test_containers_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

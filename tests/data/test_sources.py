@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from steermoe_core.data.config import FolderConfig
+from steermoe_core.data.config import DiskConfig, FolderConfig, HubConfig, JsonlConfig, ParquetConfig
+from steermoe_core.data.manifest import jsonl
 from steermoe_core.data.sources import folder
+from steermoe_core.data.table_sources import disk, hub, parquet
 from steermoe_core.errors import DataError
+from tests.sounds import columns, save_to_disk, write_manifest, write_parquet
 from tests.tiny import DIGITS, write_folder, write_table, write_wav
 
 if TYPE_CHECKING:
@@ -60,6 +63,49 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
 def test_a_column_text_will_do(tmp_path: Path) -> None:
     """The usual other name of the transcript's column needs no setting."""
     assert read(one_clip(tmp_path, file_name="a.wav", text="two"))[0].text == "two"
+
+
+@pytest.mark.parametrize("name", ["sentence", "transcript"])
+@pytest.mark.parametrize("kind", ["folder", "jsonl", "parquet", "disk", "hub"])
+def test_texts_under_other_usual_names(
+    tmp_path: Path, kind: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A column of another usual name is taken, and reported, where the experiment names none."""
+    make, source, config = {
+        "folder": (lambda p: one_clip(p, file_name="a.wav", **{name: "two"}), folder, FolderConfig),
+        "jsonl": (lambda p: _manifest(p, name), jsonl, JsonlConfig),
+        "parquet": (lambda p: _table(p / "t.parquet", name), parquet, ParquetConfig),
+        "disk": (lambda p: save_to_disk(p / "set", _columns(name)), disk, DiskConfig),
+        "hub": (lambda p: str(_table(p / "set" / "train.parquet", name).parent), hub, HubConfig),
+    }[kind]
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    path = make(tmp_path)
+
+    with pytest.warns(UserWarning, match=f"the texts are taken from column '{name}'; `text_column` names"):
+        (example,) = source(config(path=path))
+    (same,) = source(config(path=path, text_column=name))
+
+    assert example == same
+    assert example.text == "two"
+
+
+def test_the_usual_column_comes_before_others(tmp_path: Path) -> None:
+    """Beside `text` a sentence is no candidate."""
+    assert read(one_clip(tmp_path, file_name="a.wav", sentence="one", text="two"))[0].text == "two"
+
+
+def _columns(name: str) -> dict[str, list[Any]]:
+    found = columns(["two"])
+    return {"audio": found["audio"], name: found["text"]}
+
+
+def _table(path: Path, name: str) -> Path:
+    return write_parquet(path, _columns(name))
+
+
+def _manifest(place: Path, name: str) -> Path:
+    write_wav(place / "a.wav", 0.5)
+    return write_manifest(place / "m.jsonl", {"audio": "a.wav", name: "two"})
 
 
 def test_a_clip_with_several_questions(tmp_path: Path) -> None:

@@ -39,6 +39,13 @@ def test_every_flag_of_help_is_there(name):
     assert [flag for flag in flags if f"`{flag}" not in own] == []
 
 
+def test_values_have_names():
+    """Where one of a few values is wanted the page lists them, as `--help` does."""
+    page = reference.reference()
+    assert "--device {auto,cpu,cuda}" in page
+    assert "None" not in page
+
+
 @pytest.mark.parametrize("name", HOOKS)
 def test_every_hook_is_there_with_its_arguments(name):
     """Exactly the arguments that a plugin may take."""

@@ -311,6 +311,19 @@ class TestData:
         assert sentence(capsys) == f"{rig.folder / 'nowhere'}: there is no such folder"
         assert not (run / "checkpoints").exists()
 
+    def test_split_without_a_clip_is_told_before_training(
+        self, rig: Rig, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Nor that none of its sound files is there."""
+        for path in (rig.folder / "other").glob("*.wav"):
+            path.unlink()
+        run = rig.run(expect=1)
+
+        said = sentence(capsys)
+        assert said.startswith("data.eval.other: none of its 3 clips can be read (")
+        assert said.endswith("000.wav: there is no such audio file)")
+        assert not (run / "checkpoints").exists()
+
     def test_test_split_is_not_trained_on(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
         """Neither where the file says so, nor where the data does."""
         assert main(["run", *rig.words('data.train.split="test"')]) == 2

@@ -111,6 +111,14 @@ def test_what_a_run_would_refuse(rig: Rig) -> None:
     assert "10 clips of a test part cannot be trained on" in facts(rig)["problems"][0]
 
 
+def test_a_set_of_which_nothing_can_be_read(rig: Rig) -> None:
+    """A run would not score it."""
+    for path in (rig.folder / "dev").glob("*.wav"):
+        path.unlink()
+
+    assert facts(rig)["problems"] == ["data.eval.dev: no clip is left"]
+
+
 def test_a_decode_looks_at_everything(rig: Rig) -> None:
     """What a header hides is found when it is asked for, by the flag or by the experiment."""
     path = rig.folder / "train" / "003.wav"

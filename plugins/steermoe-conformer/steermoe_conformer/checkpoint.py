@@ -23,7 +23,9 @@ from safetensors.torch import load_file, save_file
 from steermoe_conformer import cmvn
 from steermoe_conformer.cmvn import Cmvn
 from steermoe_conformer.network import AED_L, Network, Shape
+from steermoe_core import hub
 from steermoe_core.errors import SetupError
+from steermoe_core.model.weights import absent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,18 +112,17 @@ def _folder(weights: str) -> Path:
 
 
 def _fetched(weights: str, files: list[str]) -> Path:
+    if hub.is_path(weights):
+        raise absent(weights)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
-    try:
-        return Path(snapshot_download(weights, allow_patterns=files))
-    except (OSError, HFValidationError) as error:  # all errors of the hub are OSErrors but one
-        reason = str(error).strip().partition("\n")[0][:200]
-        msg = (
-            f"no weights at {weights!r}: it is neither a folder with a model, nor a set of weights that a "
-            f"plugin provides, nor a model that the hub gave ({reason})"
-        )
-        raise SetupError(msg) from error
+    with hub.asking() as silence:
+        try:
+            return Path(snapshot_download(weights, allow_patterns=files))
+        except (OSError, HFValidationError) as error:  # all errors of the hub are OSErrors but one
+            reason = silence or str(error).strip().partition("\n")[0][:200]
+            raise absent(weights, reason) from error
 
 
 def _own(folder: Path) -> bool:

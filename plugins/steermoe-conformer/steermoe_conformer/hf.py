@@ -32,10 +32,12 @@ _MASKED = frozenset({"parakeet_encoder", "wav2vec2-bert", "lasr_encoder"})
 #: Families that do so where the front end has a layer norm, not a group norm.
 _RAW = frozenset({"wav2vec2", "hubert"})
 #: Where the layers of a model are.
-_PLACES = ("layers", "encoder.layers", "encoders", "encoder.encoders")
+_PLACES = ("layers", "encoder.layers", "encoder.encoder.layer", "encoders", "encoder.encoders")
 #: A model's own law from input frames to output frames.
 _LAWS = ("_get_subsampling_output_length", "_get_feat_extract_output_lengths")
 _MASK = "attention_mask"
+#: Seconds of silence that show whether a model gives what it says.
+_PROBE = 0.25
 #: Extractors that divide by a clip's own deviation need two frames to find one.
 _LEAST_INPUTS = 2
 
@@ -64,7 +66,7 @@ class HfEncoder(Encoder):
         self.extractor = load(AutoFeatureExtractor, config.weights)
         self.sample_rate = int(self.extractor.sampling_rate)
         blocks = _blocks(self.model, config.weights)
-        self.width, self.layers = int(self.model.config.hidden_size), len(blocks)
+        self.layers = len(blocks)
         self.together = _together(self.model.config)
         self._law = _law(self.model, config.weights)
         self._pass: _Pass | None = None
@@ -73,9 +75,14 @@ class HfEncoder(Encoder):
         self.freeze()
         if self._inputs(self.sample_rate) == self._inputs(2 * self.sample_rate):
             raise _unsuited(self.model, config.weights, "its feature extractor makes all clips equally long")
-        # Enough silence is added to a very short clip that it has a frame.
-        counts = range(1, self.sample_rate)
-        self._least = counts[bisect_left(counts, 1, key=self._count)]
+        # Enough silence is added to a very short clip that it has a frame in every layer.
+        counts, frames = range(1, self.sample_rate), getattr(self.model.config, "squeeze_factor", 1)
+        self._least = counts[bisect_left(counts, frames, key=self._count)]
+        self.width = self._measured(config.weights)
+
+    @property
+    def layer_width(self) -> int:
+        return int(self.model.config.hidden_size)
 
     def frames(self, samples: int) -> int:
         """Return the frames as the feature extractor and the model's own length function count them."""
@@ -123,6 +130,23 @@ class HfEncoder(Encoder):
         lengths = _whole(hidden) if self._pass.lengths is None else self._pass.lengths
         frames = self.layer(number, compute, Padded(hidden, lengths), self._pass.tap).values
         return frames if others is None else (frames, *others)
+
+    def _measured(self, weights: str) -> int:
+        """Return the width of the frames that the model gives, on the meta device too.
+
+        :raises SetupError: it gives another number of them than it says.
+        """
+        samples = max(self._least, round(_PROBE * self.sample_rate))
+        with torch.device("cpu"):
+            values = self._extract(np.zeros(samples, dtype=np.float32))[None]
+        weight = next(self.model.parameters())
+        with torch.no_grad():
+            found = self.model(**{self.model.main_input_name: values.to(weight.device, self.model.dtype)})
+        frames, width = found.last_hidden_state.shape[1:]
+        if frames != self.frames(samples):
+            reason = f"it gives {frames} frames for {samples} samples and says {self.frames(samples)}"
+            raise _unsuited(self.model, weights, reason)
+        return int(width)
 
     def _extract(self, wave: np.ndarray) -> torch.Tensor:
         """Return the input of one clip (T,F) or (T,)."""

@@ -188,12 +188,12 @@ def test_own_form_is_checked_as_well(tmp_path: Path, public: str) -> None:
 
 
 def test_folders_without_a_conformer_are_refused(tmp_path: Path) -> None:
-    """Half of either form is none; a name that is no folder is asked of the hub."""
+    """Half of either form is none; a path that leads nowhere is one."""
     save_public(tmp_path / "half")
     (tmp_path / "half" / "cmvn.ark").unlink()
 
     assert "holds neither model.pth.tar with cmvn.ark" in refused(tmp_path / "half")
-    assert "neither a folder with a model" in refused(tmp_path / "nothing")
+    assert "there is no such file or folder" in refused(tmp_path / "nothing")
 
 
 def test_wrong_statistics_are_refused(tmp_path: Path) -> None:

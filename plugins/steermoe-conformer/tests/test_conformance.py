@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIZE = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
+WAVE = {**SIZE, "conv_dim": [16] * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4}
 
 
 def saved(folder: Path, model: torch.nn.Module, extractor: object) -> dict[str, str]:
@@ -57,5 +58,26 @@ class TestAlone(EncoderSuite):
 
     def settings(self, folder: Path) -> dict[str, str]:
         """Return the settings of a small random WavLM."""
-        wave = {"conv_dim": [16] * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4}
-        return saved(folder, tf.WavLMModel(tf.WavLMConfig(**SIZE, **wave)), tf.Wav2Vec2FeatureExtractor())
+        return saved(folder, tf.WavLMModel(tf.WavLMConfig(**WAVE)), tf.Wav2Vec2FeatureExtractor())
+
+
+class TestAdapted(EncoderSuite):
+    """A model with an adapter behind its layers: fewer and narrower frames than the taps see."""
+
+    component = "hf"
+
+    def settings(self, folder: Path) -> dict[str, str]:
+        """Return the settings of a small random wav2vec 2.0."""
+        config = tf.Wav2Vec2Config(**WAVE, add_adapter=True, output_hidden_size=24)
+        return saved(folder, tf.Wav2Vec2Model(config), tf.Wav2Vec2FeatureExtractor())
+
+
+class TestSqueezed(EncoderSuite):
+    """A model whose layers see fewer frames than it gives."""
+
+    component = "hf"
+
+    def settings(self, folder: Path) -> dict[str, str]:
+        """Return the settings of a small random SEW."""
+        config = tf.SEWConfig(**{**WAVE, "conv_dim": [16] * 13})
+        return saved(folder, tf.SEWModel(config), tf.Wav2Vec2FeatureExtractor())

@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers as tf
 
+from steermoe_conformer import hf
 from steermoe_conformer.config import HfConfig
 from steermoe_conformer.hf import HfEncoder
 from steermoe_core.data.padded import Padded
@@ -29,6 +30,10 @@ SAMPLES = (1, 300, 400, 401, 560, 1_600, 2_400, 3_333, 8_000, 15_999, 16_000)
 SIZE = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
 WAVE = {**SIZE, "conv_dim": [16] * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4}
 MEL = {**SIZE, "subsampling_conv_channels": 8}
+SQUEEZED = {**WAVE, "conv_dim": [16] * 13}
+DATA2VEC = {**WAVE, "num_conv_pos_embeddings": 3, "conv_pos_kernel_size": 5}
+#: An adapter behind the layers that shortens frames and gives them another width.
+ADAPTER = {"add_adapter": True, "output_hidden_size": 24}
 
 #: Model, feature extractor, whether clips are computed together.
 FAMILIES = {
@@ -62,9 +67,21 @@ FAMILIES = {
         lambda: tf.Wav2Vec2FeatureExtractor(return_attention_mask=False),
         False,
     ),
-    "wav2vec2 with an adapter": (
-        lambda: tf.Wav2Vec2Model(tf.Wav2Vec2Config(**WAVE, add_adapter=True, feat_extract_norm="layer")),
+    "wav2vec2, group norm": (
+        lambda: tf.Wav2Vec2Model(tf.Wav2Vec2Config(**WAVE)),
         tf.Wav2Vec2FeatureExtractor,
+        False,
+    ),
+    "wav2vec2 with an adapter": (
+        lambda: tf.Wav2Vec2Model(tf.Wav2Vec2Config(**WAVE, **ADAPTER, feat_extract_norm="layer")),
+        tf.Wav2Vec2FeatureExtractor,
+        False,
+    ),
+    "wav2vec2-bert with an adapter": (
+        lambda: tf.Wav2Vec2BertModel(
+            tf.Wav2Vec2BertConfig(**SIZE, **ADAPTER, feature_projection_input_dim=160)
+        ),
+        lambda: tf.SeamlessM4TFeatureExtractor(feature_size=80, num_mel_bins=80),
         False,
     ),
     "wav2vec2-conformer": (
@@ -73,6 +90,28 @@ FAMILIES = {
         False,
     ),
     "wavlm": (lambda: tf.WavLMModel(tf.WavLMConfig(**WAVE)), tf.Wav2Vec2FeatureExtractor, False),
+    "sew": (lambda: tf.SEWModel(tf.SEWConfig(**SQUEEZED)), tf.Wav2Vec2FeatureExtractor, False),
+    "sew, squeezed by four": (
+        lambda: tf.SEWModel(tf.SEWConfig(**SQUEEZED, squeeze_factor=4)),
+        tf.Wav2Vec2FeatureExtractor,
+        False,
+    ),
+    "sew-d": (lambda: tf.SEWDModel(tf.SEWDConfig(**SQUEEZED)), tf.Wav2Vec2FeatureExtractor, False),
+    "unispeech": (
+        lambda: tf.UniSpeechModel(tf.UniSpeechConfig(**WAVE)),
+        tf.Wav2Vec2FeatureExtractor,
+        False,
+    ),
+    "unispeech-sat": (
+        lambda: tf.UniSpeechSatModel(tf.UniSpeechSatConfig(**WAVE)),
+        tf.Wav2Vec2FeatureExtractor,
+        False,
+    ),
+    "data2vec-audio": (
+        lambda: tf.Data2VecAudioModel(tf.Data2VecAudioConfig(**DATA2VEC)),
+        tf.Wav2Vec2FeatureExtractor,
+        False,
+    ),
 }
 
 
@@ -120,7 +159,9 @@ def waves_of(*samples: int) -> list[np.ndarray]:
 
 def test_offers_what_every_encoder_offers(encoder: HfEncoder, family: str) -> None:
     """Numbers are those of the model; families that would mix clips are computed clip by clip."""
-    assert (encoder.sample_rate, encoder.width, encoder.layers, encoder.max_seconds) == (RATE, 32, 3, 60.0)
+    width = ADAPTER["output_hidden_size"] if "adapter" in family else SIZE["hidden_size"]
+    assert (encoder.sample_rate, encoder.layers, encoder.max_seconds) == (RATE, 3, 60.0)
+    assert (encoder.width, encoder.layer_width) == (width, SIZE["hidden_size"])
     assert encoder.together == FAMILIES[family][2]
     assert not any(parameter.requires_grad for parameter in encoder.parameters())
 
@@ -130,6 +171,7 @@ def test_length_law(encoder: HfEncoder) -> None:
     frames = encoder(encoder.features(waves_of(*SAMPLES)))
 
     assert frames.lengths.tolist() == [encoder.frames(count) for count in SAMPLES]
+    assert frames.values.shape[2] == encoder.width
     assert frames.values.shape[1] >= max(frames.lengths) > min(frames.lengths) >= 1
     assert all(row.isfinite().all() for row in frames.rows())
 
@@ -168,9 +210,9 @@ def test_layers_are_tapped_in_order(encoder: HfEncoder) -> None:
 
     def tap(layer: int, frames: Padded) -> Padded:
         seen.append(layer)
-        assert frames.values.shape[2] == encoder.width
+        assert frames.values.shape[2] == encoder.layer_width
         assert frames.lengths.max() <= frames.values.shape[1]
-        return Padded(frames.values * torch.linspace(-1, 2, encoder.width), frames.lengths)
+        return Padded(frames.values * torch.linspace(-1, 2, encoder.layer_width), frames.lengths)
 
     changed, plain = encoder(features, tap), encoder(features)
 
@@ -217,7 +259,8 @@ def test_shapes_are_known_without_weights(folder: str, encoder: HfEncoder) -> No
     assert {n: p.shape for n, p in planned.named_parameters()} == {
         n: p.shape for n, p in encoder.named_parameters()
     }
-    assert all(p.device.type == "meta" for n, p in planned.named_parameters() if "layers." in n)
+    assert all(p.device.type == "meta" for p in planned.parameters())
+    assert (planned.width, planned.layers) == (encoder.width, encoder.layers)
     assert [planned.frames(count) for count in SAMPLES] == [encoder.frames(count) for count in SAMPLES]
 
 
@@ -254,6 +297,34 @@ def test_models_with_a_head_lend_their_encoder(tmp_path: Path) -> None:
 
     assert type(encoder.model) is tf.ParakeetEncoder
     assert encoder.together
+
+
+@pytest.mark.parametrize("squeeze", [1, 2, 3])
+def test_squeezed_layers_see_fewer_frames(tmp_path: Path, squeeze: int) -> None:
+    """The taps of SEW get the frames of its squeezed layers; the shortest clips are long enough for one."""
+    tf.SEWModel(tf.SEWConfig(**SQUEEZED, squeeze_factor=squeeze)).save_pretrained(tmp_path)
+    tf.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    encoder = build(str(tmp_path))
+    seen = []
+
+    def tap(_: int, frames: Padded) -> Padded:
+        seen.append(int(frames.lengths[0]))
+        return frames
+
+    for samples in (1, 3_333):
+        frames = encoder(encoder.features(waves_of(samples)), tap)
+        assert seen[-1] == int(frames.lengths[0]) // squeeze >= 1
+
+
+def test_a_model_that_miscounts_is_refused(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan refuses a model whose length function is wrong with the sentence of the run."""
+    law = hf._law
+    monkeypatch.setattr(hf, "_law", lambda *given: lambda lengths: law(*given)(lengths) + 1)
+
+    with pytest.raises(SetupError, match=r"it gives \d+ frames for \d+ samples and says \d+"):
+        build(folder)
+    with shapes_only(), pytest.raises(SetupError, match=r"it gives \d+ frames for \d+ samples"):
+        build(folder)
 
 
 def test_whisper_is_refused(tmp_path: Path) -> None:
