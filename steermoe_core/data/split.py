@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -15,16 +16,33 @@ TRAIN = "train"
 TEST = "test"
 #: Letters, marks (vowel signs of many scripts) and numbers, as Unicode's general categories begin.
 KEPT = frozenset("LMN")
+#: A word among spaces: it begins with a letter or digit, marks follow one, apostrophes stand between two.
+WORD = r"[^\W_][^\s']*(?:'[^\W_][^\s']*)*"
+#: What nobody sees: format characters (soft hyphen, joiners, directions) but the zero width space, which
+#: parts words; and the marks that choose a glyph.
+FORMAT, PARTING = "Cf", "\u200b"
+SELECTORS = r"[\u034f\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 
 
 def normalise_text(text: str) -> str:
-    """Return the text in lower case with nothing but letters, digits, apostrophes and single spaces.
+    """Return the words of the text: letters with their marks, digits, inner apostrophes; single spaces.
 
-    Two texts that a listener cannot tell apart become equal: "Don't stop!" and "DON'T  STOP".
+    Two texts that a listener cannot tell apart become equal: "Don't 'stop'!" and "DON'T  STOP".
     """
-    folded = unicodedata.normalize("NFKC", text.replace("\u2019", "'")).lower()
-    kept = "".join(c if c == "'" or unicodedata.category(c)[0] in KEPT else " " for c in folded)
-    return " ".join(kept.split())
+    return " ".join(re.findall(WORD, kept(folded(text), "'")))
+
+
+def folded(text: str) -> str:
+    """Return the text in lower case and NFKC, with one kind of apostrophe, without what nobody sees."""
+    seen = "".join(c for c in text if c == PARTING or unicodedata.category(c) != FORMAT)
+    plain = re.sub(SELECTORS, "", seen).replace("\u2019", "'")
+    # Twice: lower case may be composed where upper case is not, as in J with a caron.
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", plain).lower())
+
+
+def kept(text: str, signs: str) -> str:
+    """Return the text with a space in the place of all but letters, marks, digits and some signs."""
+    return "".join(c if c in signs or unicodedata.category(c)[0] in KEPT else " " for c in text)
 
 
 def part_of(text: str, fractions: Mapping[str, float], seed: int = 0) -> str:

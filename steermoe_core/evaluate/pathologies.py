@@ -1,8 +1,8 @@
 """What goes wrong with answers beside wrong words: loops, refusals, echoes, silence, another script, length.
 
-Texts are compared as under the rule `basic`, in units as under `zh`: words, and single Han characters. An
-answer counts only for what no accepted answer of its clip has, so a clip in which somebody really says "ten
-ten ten" is no loop. Nothing of this changes a score.
+Texts are compared in units of the rule `zh`, whatever rule a score has: words of any script as under `basic`,
+whole numbers, and single Han characters. An answer counts only for what no accepted answer of its clip has,
+so a clip in which somebody really says "ten ten ten" is no loop. Nothing of this changes a score.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Text rules: what is done to both texts before they are compared, each with a name, a version and a hash.
 
     raw          white space becomes single spaces; case and punctuation count
-    basic        lower case; letters, marks, digits and apostrophes alone (NFKC)
+    basic        lower case; words of letters with their marks, digits and inner apostrophes (NFKC)
     whisper-en   the English normaliser of OpenAI's Whisper: numbers, spelling, contractions, fillers
     open-asr     whisper-en, and a word that is split or joined is no error ("home page", "homepage")
-    zh           Chinese: each Han character is a unit, and so is each word and each number in other letters
+    zh           Chinese: each Han character is a unit, and so is each word of basic and each number
 
 A score names the rule it was measured with. Who changes what a rule does to a text raises its version.
 """
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.data.split import KEPT, normalise_text
+from steermoe_core.data.split import FORMAT, KEPT, PARTING, SELECTORS, WORD, folded, kept, normalise_text
 from steermoe_core.errors import SetupError
 
 if TYPE_CHECKING:
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 
     from steermoe_core.evaluate.config import RuleName
 
-_HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_MARKS = r"[^\w\s'.]*"
+_LETTERS = rf"(?:[^\W_{HAN}]{_MARKS})+"
 #: A unit of Chinese text: a Han character, or a run of other letters and digits, as "don't", "3.5" and "4k".
-_ZH_UNIT = rf"[{_HAN}]|[^\W_{_HAN}]+(?:(?:'|(?<=\d)\.(?=\d))[^\W_{_HAN}]+)*"
+_ZH_UNIT = rf"[{HAN}]{_MARKS}|{_LETTERS}(?:(?:'|(?<=\d)\.(?=\d)){_LETTERS})*"
 _ZH_THOUSANDS = r"(?<=\d),(?=\d{3}(?!\d))"
 
 
@@ -94,12 +96,16 @@ def single_spaced(text: str) -> str:
 def chinese_units(text: str) -> str:
     """Return Han characters, words and numbers, one space between them.
 
-    NFKC (full width becomes half width), lower case, no punctuation or symbols. Numbers stay as they are
+    Words are those of `basic`: NFKC (full width becomes half width), lower case, with their marks and inner
+    apostrophes; no punctuation or symbols. Numbers stay as they are
     written but for the commas in thousands: a reading would be a guess (110 is 一百一十 or 幺幺零).
     Traditional characters are not simplified, and no 儿 is dropped.
     """
-    folded = unicodedata.normalize("NFKC", text.replace("\u2019", "'")).lower()
-    return " ".join(re.findall(_ZH_UNIT, re.sub(_ZH_THOUSANDS, "", folded)))
+    return " ".join(re.findall(_ZH_UNIT, kept(re.sub(_ZH_THOUSANDS, "", folded(text)), "'.")))
+
+
+#: What the rules that know words have in common.
+_WORDS = (folded, kept, "".join(sorted(KEPT)), FORMAT, PARTING, SELECTORS)
 
 
 def _raw() -> Rule:
@@ -107,7 +113,7 @@ def _raw() -> Rule:
 
 
 def _basic() -> Rule:
-    return Rule("basic", 1, normalise_text, (normalise_text, "".join(sorted(KEPT))))
+    return Rule("basic", 2, normalise_text, (normalise_text, *_WORDS, WORD))
 
 
 def _whisper_english(name: RuleName = "whisper-en", **options: Any) -> Rule:
@@ -128,7 +134,7 @@ def _open_asr() -> Rule:
 
 
 def _zh() -> Rule:
-    return Rule("zh", 1, chinese_units, (chinese_units, _ZH_UNIT, _ZH_THOUSANDS), spaces=False)
+    return Rule("zh", 2, chinese_units, (chinese_units, *_WORDS, _ZH_UNIT, _ZH_THOUSANDS), spaces=False)
 
 
 _RULES: dict[RuleName, Callable[[], Rule]] = {

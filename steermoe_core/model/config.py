@@ -159,7 +159,8 @@ class SoftCtcConfig:
         language model; `random` uses both losses from the first step.
     :param start_steps: steps of that first phase.
     :param weight: weight of the CTC loss beside the language model's loss after it.
-    :param vocabulary: the tokens to choose from: those of the training answers, or all.
+    :param vocabulary: the tokens to choose from: those of the training answers, or all. A run that starts
+        from a trained adapter adds them to the adapter's own.
     :param negatives: in the CTC loss, tokens that the batch's answers don't hold compete only as a random
         sample of this size; 0 takes them all. Reading always takes all.
     :param scale: initial factor of the cosines.

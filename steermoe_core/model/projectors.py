@@ -52,6 +52,16 @@ class Projector(nn.Module):
         :param pairs: frames (B,T,D) and answer ids (B,Y) of `begin_batches` batches, made when asked for.
         """
 
+    def extend(self, answers: Iterable[list[int]]) -> str | None:
+        """Take in the training data of a run that starts from a trained adapter, in the place of `begin`.
+
+        The adapter's tensors are loaded; those that are trained keep their values, and all keep their shapes.
+
+        :param answers: token ids of every training answer; none where the adapter is only scored.
+        :returns: what was added, for the notes of the run; None if nothing was.
+        """
+        return None
+
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the trainable parameters by learning-rate group."""
         return {"projector": list(self.parameters())}

@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from steermoe_core.data.padded import Padded
+from steermoe_core.errors import DataError
 from steermoe_core.model.pooling import pool, pooled_length, pooled_width
 from steermoe_core.model.projectors import Projector
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from steermoe_core.model.decoder import Decoder
 
 BLANK = 0
+#: Tokens of a vocabulary that a message names.
+NAMED = 5
 
 
 class SoftCtcProjector(Projector):
@@ -50,10 +53,15 @@ class SoftCtcProjector(Projector):
         self._decoder = (decoder,)
 
     def begin(self, answers: Iterable[list[int]], pairs: Iterable[tuple[Padded, Padded]]) -> None:
-        if self.config.vocabulary == "train":
-            said = sorted({token for answer in answers for token in answer})
-            self.vocabulary.zero_()
-            self.vocabulary[torch.tensor(said, dtype=torch.long)] = True
+        self.vocabulary.copy_(self._wanted(answers))
+
+    def extend(self, answers: Iterable[list[int]]) -> str | None:
+        added = self._wanted(answers) & ~self.vocabulary
+        if not added.any():
+            return None
+        before, new = int(self.vocabulary.sum()), added.nonzero().squeeze(-1).tolist()
+        self.vocabulary |= added
+        return f"{len(new)} tokens join the adapter's vocabulary of {before}: {self._named(new)}"
 
     def tokens(self, frames: int) -> int:
         return pooled_length(self.config.pool, frames)
@@ -79,9 +87,17 @@ class SoftCtcProjector(Projector):
 
         With `negatives`, the answers' own tokens compete with a random sample of the others, whose logits
         are raised so that the sum over the sample estimates the sum over all of them.
+
+        :raises DataError: an answer has a token outside the vocabulary. It has no class, and 0 is the blank.
         """
         said = torch.zeros_like(self.vocabulary)
         said[answer.values[answer.mask]] = True
+        if (unknown := said & ~self.vocabulary).any():
+            msg = (
+                f"projector soft-ctc has no class for {self._named(unknown.nonzero().squeeze(-1).tolist())}, "
+                "which training answers hold; give begin() or extend() all of them before the first step"
+            )
+            raise DataError(msg)
         others = (self.vocabulary & ~said).nonzero().squeeze(-1)
         sampled = self.config.negatives or len(others)
         if sampled >= len(others):
@@ -90,6 +106,20 @@ class SoftCtcProjector(Projector):
         chosen = said.index_fill(0, others[order], value=True)
         raised = math.log(len(others) / sampled) * (~said[chosen])
         return chosen, raised.to(self.map.weight.dtype)
+
+    def _wanted(self, answers: Iterable[list[int]]) -> torch.Tensor:
+        """Return which tokens (V,) these training answers and the settings ask for."""
+        if self.config.vocabulary == "all":
+            return torch.ones_like(self.vocabulary)
+        said = sorted({token for answer in answers for token in answer})
+        wanted = torch.zeros_like(self.vocabulary)
+        wanted[torch.tensor(said, dtype=torch.long)] = True
+        return wanted
+
+    def _named(self, tokens: list[int]) -> str:
+        """Return the first tokens as text."""
+        texts = [self._decoder[0].tokenizer.decode([token]).strip() for token in tokens[:NAMED]]
+        return ", ".join([*texts, *(["…"] if tokens[NAMED:] else [])])
 
     def _logits(self, pooled: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         directions = F.normalize(torch.cat([self.blank[None], rows]), dim=-1)  # (1+C,H)

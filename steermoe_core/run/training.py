@@ -76,6 +76,7 @@ class Training:
         if self.config.steps:
             self._finish(self._train(examples))
         else:
+            self._extend([])
             move(self.model, self.config.device)
             self._write_adapter(ending(self.builder.experiment, 0, adapter_step=0))
 
@@ -177,10 +178,17 @@ class Training:
         ranks.decided(lambda: Journal(self.folder.metrics).rewind(step))
         if resumed:
             self.console.note(f"resuming from step {step}")
-        elif not self.builder.start:
+        elif self.builder.start:
+            self._extend(trainer.examples)
+        else:
             prepare(self.model, self.collator, trainer)
         if not (self.validator and self.validator.over(resumed)):
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+
+    def _extend(self, examples: Sequence[Example]) -> None:
+        """Let a trained projector take in what is trained on now."""
+        if added := self.model.projector.extend(map(self.collator.reference, examples)):
+            self.console.note(f"projector: {added}")
 
     def _finish(self, step: int) -> None:
         """Write the adapter of the best step that a validation found, or of the last."""

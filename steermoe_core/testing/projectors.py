@@ -10,6 +10,7 @@ import torch
 from steermoe_core.config.experiment import LearningRates
 from steermoe_core.data.padded import Padded
 from steermoe_core.model.projectors import Projector
+from steermoe_core.quarantine import described
 from steermoe_core.testing.modules import (
     ModuleSuite,
     backward,
@@ -210,6 +211,36 @@ class ProjectorSuite(ModuleSuite):
         self.expect(
             not different,
             f"begin() on the same data gave another {different[:1]}: draw nothing at random there",
+        )
+
+    @needs("begin", "own_loss")
+    def test_extend(self) -> None:
+        """`extend` leaves trained tensors and all shapes as they are; the own loss takes the new answers."""
+        projector, unchanged = self.seeded(1), self.seeded(1)
+        for each in (projector, unchanged):
+            each.begin(iter([[2, 3, 4], [5, 6, 7]]), self._pairs(each.begin_batches))
+        projector.extend(iter([[8, 9], [2]]))
+        trained = dict(unchanged.named_parameters())
+        moved = [n for n, p in projector.named_parameters() if not torch.equal(p, trained[n])]
+        self.expect(
+            not moved, f"extend() changed {moved[:1]}, which the adapter has learned: leave what is trained"
+        )
+        shapes = [{n: t.shape for n, t in p.state_dict().items()} for p in (projector, unchanged)]
+        self.expect(
+            shapes[0] == shapes[1],
+            "extend() changed the names or shapes of what is saved: a resume could not load it",
+        )
+        answers = Padded.stack([torch.tensor([8, 9]), torch.tensor([2])])
+        try:
+            loss = projector.loss(self._frames(24, 30), answers)
+        except Exception as error:  # a plugin may raise anything
+            msg = (
+                f"after extend() loss() of an answer that it was given raised {described(error)}: take in "
+                "there what begin() takes from the answers"
+            )
+            raise self.wrong(msg) from error
+        self.expect(
+            loss is None or loss.isfinite(), f"after extend() loss() gave {loss}, expected a finite number"
         )
 
     @needs("builds")

@@ -19,6 +19,8 @@ FRACTIONS = {"dev": 0.1, "test": 0.2}
         ("Ünïcode, 你好。", "ünïcode 你好"),
         ("नमस्ते", "नमस्ते"),
         ("?!", ""),
+        ("'Twas \u2018so\u2019", "twas so"),
+        ("ex\u00adample", "example"),
     ],
 )
 def test_normal_form(text: str, normal: str) -> None:

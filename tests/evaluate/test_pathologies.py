@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,10 @@ from tests.predictions import predicted
 
 PROMPT = "please transcribe the audio content into text: "
 TEN = "a b c d e f g h i j"
+#: Words with marks, format characters and apostrophes, each another one when it is normalised.
+scripted = st.sampled_from(
+    ["हिन्दी", "नमस्ते", "ก็ได้", "می\u200cخواهم", "don't", "e\u0301te\u0301", "so\u00adfa"]
+)
 
 
 def found(said: str, wanted: str, given: list[str] | None = None, **facts: object) -> set[str]:
@@ -36,6 +41,15 @@ def test_the_reference_itself_has_none(text: str) -> None:
     assert found(text, text, [PROMPT]) == set()
 
 
+@given(st.text(max_size=40), st.text(max_size=20), st.text(max_size=20))
+def test_any_text_is_judged_in_any_encoding(said: str, wanted: str, prompt: str) -> None:
+    """No text is too strange, and each of Unicode's forms of it has the same kinds."""
+    kinds = found(said, wanted, [prompt])
+
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert found(normalize(form, said), normalize(form, wanted), [normalize(form, prompt)]) == kinds
+
+
 class TestLoop:
     """The same units three times in a row."""
 
@@ -46,6 +60,31 @@ class TestLoop:
     def test_is_found_at_any_length(self, said: str) -> None:
         """One word or several, Han characters too."""
         assert "loop" in found(said, TEN)
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            "नननन मीमीमी",
+            "வவ்வவ்வால் பறக்கிறது",
+            "ก็ได้ ก็ดี ก็ไป",
+            "حتّى تتّخذ",
+            "e\u0301te\u0301 e\u0301te\u0301 ete",
+        ],
+    )
+    def test_letters_within_words_are_none(self, said: str) -> None:
+        """A mark is part of its word in every script: a word is never cut into letters."""
+        assert "loop" not in found(said, TEN)
+
+    @given(st.lists(scripted, min_size=1, max_size=12))
+    def test_is_what_repeats_word_by_word(self, spoken: list[str]) -> None:
+        """Words between spaces, in any script but Han: three of the same in a row, in runs of any length."""
+        loops = any(
+            spoken[start : start + size] * 3 == spoken[start : start + 3 * size]
+            for size in range(1, len(spoken) // 3 + 1)
+            for start in range(len(spoken) - 3 * size + 1)
+        )
+
+        assert ("loop" in found(" ".join(spoken), "")) == loops
 
     @pytest.mark.parametrize("said", ["okay okay", "a b a b", "a b c", ""])
     def test_twice_is_none(self, said: str) -> None:

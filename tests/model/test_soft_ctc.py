@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from steermoe_core.data.layout import ids
 from steermoe_core.data.padded import Padded
+from steermoe_core.errors import DataError
 from steermoe_core.model.config import PoolConfig, SoftCtcConfig
 from steermoe_core.model.generate import generate
 from steermoe_core.model.pooling import pool
@@ -255,6 +256,47 @@ class TestVocabulary:
         assert audio.lengths.tolist() == [0, 0]
         assert loss.isfinite()
 
+    @pytest.mark.parametrize("negatives", [0, 1])
+    def test_no_answer_is_a_blank(self, language_model: CausalLM, negatives: int) -> None:
+        """A token that has no class cannot be learned as class 0, whatever the others of its batch are."""
+        projector = projector_of(language_model, negatives=negatives)
+        answers = ids([[2, 3], [4, 5, 9]])
+
+        with pytest.raises(DataError, match=r"no class for two, seven, which training answers hold; give "):
+            projector.loss(frames_of([9], 0), answers)
+        with pytest.raises(DataError, match="no class"):
+            projector(frames_of([9], 0), answers)
+        assert projector.loss(frames_of([9], 0), Padded(answers.values, torch.tensor([2, 0]))) > 0
+
+    def test_grows_from_an_adapter(self, language_model: CausalLM) -> None:
+        """New answers add their tokens; trained tensors stay, and the old tokens keep their logits."""
+        grown, before = projector_of(language_model), projector_of(language_model)
+        frames = frames_of([6, 9], 1).values
+
+        added = grown.extend(iter([[4, 2], [9], []]))
+
+        assert added == "2 tokens join the adapter's vocabulary of 4: two, seven"
+        assert grown.extend(iter([[2, 9]])) is None
+        assert grown.vocabulary.nonzero().flatten().tolist() == [2, 3, 4, 5, 8, 9]
+        for (name, one), two in zip(grown.named_parameters(), before.parameters(), strict=True):
+            assert torch.equal(one, two), name
+        rows = [language_model.embed(p.vocabulary.nonzero().squeeze(-1)) for p in (grown, before)]
+        new, old = (p._logits(frames, r) for p, r in zip((grown, before), rows, strict=True))
+        torch.testing.assert_close(new[..., [0, 1, 2, 4, 5]], old, **CLOSE)
+        assert grown.loss(frames_of([9], 0), ids([[4, 3], [9]])) > 0
+
+    def test_grows_to_everything(self, language_model: CausalLM) -> None:
+        """`vocabulary = "all"` needs no answers, and names only the first of so many."""
+        projector = projector_of(language_model)
+        everything = projector_of(language_model, vocabulary="all")
+        everything.load_state_dict(projector.state_dict())
+
+        added = everything.extend(iter([]))
+
+        assert everything.vocabulary.all()
+        assert added.startswith("20 tokens join the adapter's vocabulary of 4: ")
+        assert added.endswith(", …")
+
     def test_survives_a_checkpoint(self, decoder_folder: str, tmp_path: Path) -> None:
         """A new model that reads the trained tensors gives the same audio tokens."""
         first = joined(decoder_folder, projector=projector_of(decoder(decoder_folder), 1, width=12))
@@ -281,7 +323,7 @@ def test_a_clip_of_blanks_is_answered_from_the_text_alone(
     torch.nn.init.zeros_(model.projector.map.weight)
     with torch.no_grad():
         model.projector.map.bias.copy_(model.projector.blank)
-    given_batch = batch(model.encoder, after=(after,))
+    given_batch = batch(model.encoder, after=(after,), answers=((2, 3), (5,), (8,)))
 
     assert model.audio(given_batch.features).lengths.tolist() == [0, 0, 0]
     assert model(given_batch, 10).isfinite()

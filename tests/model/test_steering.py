@@ -238,6 +238,25 @@ class TestBalance:
         assert loss == pytest.approx(expected, abs=1e-5)
         assert loss >= -1e-6
 
+    def test_is_larger_than_the_scripts_by_the_number_of_experts(self) -> None:
+        """KL(uniform ‖ usage) / E is an E-th of it near even use, and something like it further off."""
+        factors = {}
+        for spread in (0.05, 0.5):
+            for seed in range(200):
+                draw = torch.randn(8, generator=torch.Generator().manual_seed(seed))
+                gates = (spread * draw).softmax(-1)[None, None]
+                scripts = torch.nn.functional.kl_div(
+                    gates[0, 0].log(), torch.full((8,), 1 / 8), reduction="batchmean"
+                )
+                loss = balance_loss(gates, torch.ones(1, 1, dtype=torch.bool))
+                factors.setdefault(spread, []).append((loss / scripts).item())
+
+        near, far = (torch.tensor(found) for found in factors.values())
+        assert near.mean().item() == pytest.approx(8, rel=0.01)
+        assert (round(far.mean().item(), 1), round(far.min().item(), 1), round(far.max().item(), 1)) == (
+            7.7, 5.9, 9.7,
+        )  # fmt: skip
+
     def test_is_zero_when_all_experts_are_used_alike(self) -> None:
         """Each frame may still choose one expert: it is the use over all frames that counts."""
         assert balance_loss(torch.eye(4)[None], torch.ones(1, 4, dtype=torch.bool)).item() == pytest.approx(

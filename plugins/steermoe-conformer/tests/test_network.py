@@ -136,6 +136,16 @@ def test_every_fourth_frame_counts(length: int) -> None:
     assert subsampled(length) == convolved == -(-length // 4)
 
 
+@given(st.integers(7, 3000))
+def test_another_law_counts_one_or_two_frames_less(length: int) -> None:
+    """⌊(T - 3) / 4⌋ is the number of frames that see no zero behind the clip."""
+    seen = [range(4 * frame, 4 * frame + 7) for frame in range(subsampled(length))]
+    whole = sum(windows[-1] < length for windows in seen)
+
+    assert whole == (length - 3) // 4
+    assert subsampled(length) - whole in {1, 2}
+
+
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=4), st.integers(0, 30))
 @settings(deadline=None, max_examples=25)
 def test_a_clip_does_not_see_its_batch(lengths: list[int], padding: int) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from steermoe_core.errors import UsageError
 from steermoe_core.model.adapter import Adapter
@@ -17,8 +18,6 @@ from steermoe_core.model.config import chosen_layers
 from steermoe_lora.targets import Place, chosen_maps
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from steermoe_core.data.padded import Padded
     from steermoe_core.model.encoder import Encoder
     from steermoe_lora.config import LoraConfig
@@ -50,12 +49,13 @@ class Lora(Adapter):
         settings = peft.LoraConfig(
             r=config.rank,
             lora_alpha=config.alpha,  # type: ignore[arg-type] # any number
-            lora_dropout=config.dropout,
             target_modules=list(places.values()),
         )
         peft.inject_adapter_in_model(settings, encoder)
         encoder.register_state_dict_post_hook(_own_names)  # type: ignore[no-untyped-call]
         self.maps: dict[Place, Any] = {place: encoder.get_submodule(name) for place, name in places.items()}
+        for each in self.maps.values():
+            each.lora_dropout[NAME] = _Dropout(config.dropout, self)
         for parameter in self.groups()["lora"]:
             parameter.data = parameter.data.float()  # whatever the precision of the frozen weights
         self._kept: list[torch.Tensor] = []
@@ -78,12 +78,6 @@ class Lora(Adapter):
             raise UsageError(msg)
         return frames
 
-    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
-        """Switch dropout as well: it lies in the encoder, which stays in eval mode by itself."""
-        for each in self.maps.values():
-            each.lora_dropout.train(mode)
-        return super().train(mode)
-
     def merge(self) -> None:
         """Add the products to the frozen weights: the same frames, as fast as without an adapter."""
         if not self._kept:
@@ -105,6 +99,18 @@ class Lora(Adapter):
     def norms(self) -> list[dict[str, Any]]:
         """Return Frobenius norms of each map: ``a``, ``b`` and, of alpha/rank · BA beside W, ``relative``."""
         return [{"layer": layer, "map": name, **_norms(each)} for (layer, name), each in self.maps.items()]
+
+
+class _Dropout(nn.Module):
+    """Dropout in the mode of the adapter: it lies in the encoder, which is always in eval mode."""
+
+    def __init__(self, share: float, adapter: Lora) -> None:
+        super().__init__()
+        self.share = share
+        self._adapter = (adapter,)  # in a tuple, so that torch does not take it for a part
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.dropout(x, self.share, self._adapter[0].training)
 
 
 @torch.no_grad()

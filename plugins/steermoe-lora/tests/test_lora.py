@@ -199,13 +199,27 @@ class TestDropout:
         given_batch = batch(encoder)
 
         model.train()
-        noisy = {name for name, module in encoder.named_modules() if module.training}
-        assert noisy
-        assert all(".lora_dropout" in name for name in noisy)
+        assert not any(module.training for module in encoder.modules())
         assert not torch.equal(model(given_batch, 9), model(given_batch, 9))
         model.eval()
         assert not any(module.training for module in model.modules())
         assert torch.equal(model(given_batch, 9), model(given_batch, 9))
+
+    @pytest.mark.parametrize("mode", [True, False])
+    def test_is_a_matter_of_the_adapter_alone(self, mode: bool) -> None:  # noqa: FBT001
+        """Whatever was switched last: the encoder's mode does not change it."""
+        encoder = dense()
+        adapter = lora(encoder, dropout=0.5).train(mode)
+        features = encoder.features([noise(0.5)])
+        for switch in (encoder.train, encoder.eval):
+            switch()
+            one, two = (encoder(features).values for _ in range(2))
+            assert torch.equal(one, two) != mode
+
+        adapter.train(not mode)
+
+        one, two = (encoder(features).values for _ in range(2))
+        assert torch.equal(one, two) == mode
 
     def test_keeps_the_mean(self) -> None:
         """Half of x is left out and the rest counts twice, so the mean of many passes is that of none."""

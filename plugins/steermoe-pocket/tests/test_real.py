@@ -9,10 +9,15 @@ import pytest
 import torch
 
 from steermoe_core import cache_folder
-from steermoe_pocket import debian, human, smollm2, whisper
+from steermoe_core.data.padded import Padded
+from steermoe_core.model.config import PoolConfig
+from steermoe_core.model.pooling import pool
+from steermoe_pocket import clips, debian, human, smollm2, whisper
 from steermoe_pocket.config import SpeechConfig, WeightsConfig
 from steermoe_pocket.speech import examples
 from steermoe_pocket.text import spelled
+from steermoe_whisper.config import WhisperConfig as Settings
+from steermoe_whisper.encoder import WhisperEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,3 +133,25 @@ def test_a_gguf_file_is_a_decoder_as_it_is() -> None:
 def _next(decoder: Any, ids: torch.Tensor) -> torch.Tensor:
     positions = torch.arange(ids.shape[1])[None]
     return decoder.logits(decoder.hidden(decoder.embed(ids), torch.ones_like(ids), positions, None)[:, -1])
+
+
+@needs_recordings
+@pytest.mark.filterwarnings("ignore")
+def test_pooling_behind_the_norm_is_not_pooling_before_it() -> None:
+    """How far pooled frames are apart, beside their norm: much for the maximum, little for the mean."""
+    encoder = WhisperEncoder(Settings(weights=str(whisper.whisper_tiny_en(WeightsConfig()))))
+    prompts = sorted(human.prompts(debian.SHARE), key=lambda clip: clip.id)[::34][:16]
+    features = encoder.features([clips.load(prompt.audio) for prompt in prompts])
+    layers: dict[int, Padded] = {}
+    with torch.no_grad():
+        frames = encoder(features, layers.setdefault)
+        before = Padded(layers[encoder.layers - 1].values[:, : frames.values.shape[1]], frames.lengths)
+        apart = {}
+        for kind in ("max", "avg"):
+            config = PoolConfig(kind=kind, kernel=4)
+            behind, pooled = pool(config, frames), pool(config, before)
+            scripts = Padded(encoder.model.layer_norm(pooled.values), pooled.lengths)
+            differences = torch.cat(behind.rows()) - torch.cat(scripts.rows())
+            apart[kind] = (differences.norm() / torch.cat(scripts.rows()).norm()).item()
+
+    assert apart == pytest.approx({"max": 0.41, "avg": 0.08}, abs=0.02)

@@ -61,10 +61,11 @@ class WhisperEncoder(Encoder):
         model = self.model
         whole = torch.full_like(features.lengths, features.values.shape[1])
         mel = features if self.config.input == "true-length" else Padded(features.values, whole)
-        first = Padded(F.gelu(_convolve(model.conv1, mel.zeroed())), mel.lengths)
+        first = Padded(_convolved(model.conv1, mel.zeroed()), mel.lengths)
         # Zeros beyond each clip's end are what a lone clip has there.
-        hidden = F.gelu(_convolve(model.conv2, first.zeroed()))  # (B,T',D)
-        hidden = hidden * model.embed_scale + model.embed_positions.weight[: hidden.shape[1]]
+        hidden = _convolved(model.conv2, first.zeroed())  # (B,T',D)
+        # As in transformers: its encoder scales nothing, whatever `scale_embedding` says.
+        hidden = hidden + model.embed_positions.weight[: hidden.shape[1]]
         seen = Padded(hidden, (mel.lengths + 1) // 2)
         given = (features.lengths + 1) // 2
         mask = None if self.config.input == "30s" else _attention_mask(seen)
@@ -148,8 +149,8 @@ def _attention_mask(frames: Padded) -> torch.Tensor:
     return torch.zeros_like(values[:, None, None, :, 0]).masked_fill(~frames.mask[:, None, None, :], lowest)
 
 
-def _convolve(convolution: nn.Conv1d, hidden: Padded) -> torch.Tensor:
-    """Convolve over time: (B,T,C) → (B,T',C')."""
+def _convolved(convolution: nn.Conv1d, hidden: Padded) -> torch.Tensor:
+    """Convolve over time, then GELU: (B,T,C) → (B,T',C')."""
     values = hidden.values.to(convolution.weight.dtype)
-    found: torch.Tensor = convolution(values.transpose(1, 2))
-    return found.transpose(1, 2)
+    # GELU before the second transposition: of a tensor that is not contiguous, torch rounds it otherwise.
+    return F.gelu(convolution(values.transpose(1, 2))).transpose(1, 2)

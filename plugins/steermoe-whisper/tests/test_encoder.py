@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from shutil import copytree
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +20,8 @@ from steermoe_whisper.encoder import WhisperEncoder
 from tests.parts import noise, save_whisper, steering
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from steermoe_core.model.adapter import Adapter
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
@@ -111,19 +115,27 @@ def test_a_clip_does_not_see_its_batch_in_30_seconds(folder: str) -> None:
         torch.testing.assert_close(row, encoder(encoder.features([wave])).values[0], **CLOSE)
 
 
+@pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_30_seconds_equal_the_original(folder: str, attention: str) -> None:
-    """The frames are the first ones that the Hugging Face encoder gives for the padded clip."""
-    encoder = build(folder, attention=attention)
-    original = WhisperModel.from_pretrained(folder).get_encoder().eval()
+def test_30_seconds_equal_the_original(folder: str, attention: str, scaled: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    """The frames are, bit by bit, the first ones that the Hugging Face encoder gives for the padded clip.
+
+    That encoder reads `scale_embedding` and scales nothing.
+    """
+    place = copytree(folder, tmp_path / "whisper")
+    settings = json.loads((place / "config.json").read_text())
+    (place / "config.json").write_text(json.dumps({**settings, "scale_embedding": scaled}))
+    encoder = build(str(place), attention=attention)
+    original = WhisperModel.from_pretrained(place, attn_implementation=attention).get_encoder().eval()
     waves = waves_of(16_000, 33_333)
 
     frames = encoder(encoder.features(waves))
 
     mels = encoder.extractor(waves, sampling_rate=RATE, return_tensors="pt").input_features
     expected = original(mels).last_hidden_state
+    assert original.config.scale_embedding is scaled
     for number, row in enumerate(frames.rows()):
-        torch.testing.assert_close(row, expected[number, : len(row)], **CLOSE)
+        assert torch.equal(row, expected[number, : len(row)])
 
 
 def test_full_clips_are_the_same_in_both_inputs(folder: str) -> None:

@@ -147,6 +147,50 @@ class SleepsIn(Right):
         next(iter(pairs))
 
 
+class StartsOver(Right):
+    """Forgets what an adapter has learned when other data comes."""
+
+    caught_by = "extend"
+
+    def extend(self, answers):
+        nn.init.zeros_(self.map.bias)
+
+
+class Grows(Right):
+    """Saves a longer tensor when other data comes."""
+
+    caught_by = "extend"
+
+    def __init__(self, config, width, decoder):
+        super().__init__(config, width, decoder)
+        self.register_buffer("seen", torch.zeros(1))
+
+    def extend(self, answers):
+        self.seen = torch.zeros(2)
+
+
+class Closed(Right):
+    """Has a class for each token of its first answers, and for no other."""
+
+    caught_by = "extend"
+
+    def __init__(self, config, width, decoder):
+        super().__init__(config, width, decoder)
+        self.register_buffer("known", torch.ones(len(decoder.embeddings), dtype=torch.bool))
+
+    def begin(self, answers, pairs):
+        self.known.zero_()
+        self.known[[token for answer in answers for token in answer]] = True
+
+    def loss(self, frames, answer):
+        classes = {int(token): number for number, token in enumerate(self.known.nonzero())}
+        assert all(token in classes for row in answer.rows() for token in row.tolist())
+        return self.mapped(frames).square().sum()
+
+    def forward(self, frames, answer=None):
+        return super().forward(frames)[0], None if answer is None else self.loss(frames, answer)
+
+
 class OwnChance(Right):
     """Draws its weights beside the seed."""
 
