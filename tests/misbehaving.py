@@ -20,6 +20,7 @@ from steermoe_core.model.adapter import Adapter
 from steermoe_core.model.projectors import LinearProjector
 from steermoe_core.testing.parts import TinyEncoder
 from steermoe_core.train.callbacks import Callback
+from tests.parts import QFormer
 
 
 def kill(*_: Any, **__: Any) -> None:
@@ -109,9 +110,18 @@ class NightThief(Thief):
 class Crowd(TinyEncoder):
     """Lets each clip hear how loud its batch is, padding included."""
 
+    loud = 1.0
+
     def forward(self, features: Padded, *tap: Any) -> Padded:
         frames = super().forward(features, *tap)
-        return Padded(frames.values + frames.values.mean(), frames.lengths)
+        return Padded(frames.values + self.loud * frames.values.mean(), frames.lengths)
+
+
+class LeakyQFormer(QFormer):
+    """Lets its queries look at padding."""
+
+    def unseen(self, frames: Padded) -> torch.Tensor:
+        return torch.zeros_like(frames.mask)
 
 
 class Meddler(LinearProjector):
@@ -134,10 +144,3 @@ class Numb(Callback):
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         for parameter in self.joined.adapter.groups()["router"]:
             parameter.grad = torch.zeros_like(parameter)
-
-
-class Deaf(Callback):
-    """Has a volume, and never asks for it."""
-
-    def __init__(self, config: object) -> None:
-        del config

@@ -13,6 +13,7 @@ from steermoe_core.data.padded import Padded
 from steermoe_core.model.config import LinearConfig, PoolConfig, SteeringConfig
 from steermoe_core.model.joined import Joined
 from steermoe_core.model.projectors import LinearProjector, Projector
+from steermoe_core.model.routers import Router
 from steermoe_core.model.steering import Steering
 from steermoe_core.plugins import load_registry
 from steermoe_core.testing.parts import (
@@ -34,14 +35,16 @@ if TYPE_CHECKING:
     import numpy as np
 
     from steermoe_core.model.adapter import Adapter
+    from steermoe_core.model.decoder import Decoder
     from steermoe_core.model.encoder import Encoder
-    from steermoe_core.model.routers import Router
 
 __all__ = [
     "TINY",
     "WINDOW",
     "DenseEncoder",
     "Pointwise",
+    "QFormer",
+    "SigmoidRouter",
     "SpeakingEncoder",
     "TinyConfig",
     "TinyEncoder",
@@ -71,6 +74,43 @@ class SpeakingEncoder(TinyEncoder):
 
     def own_transcripts(self, waveforms: Sequence[np.ndarray]) -> list[str]:
         return [" ".join(["zero"] * (4 * len(wave) // self.sample_rate)) for wave in waveforms]
+
+
+class SigmoidRouter(Router):
+    """Gates that do not compete: a sigmoid of each expert's logit."""
+
+    def __init__(self, config: object, width: int, experts: int, layers: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(layers, experts, width))
+
+    def forward(self, hidden: torch.Tensor, row: int) -> torch.Tensor:
+        return (hidden @ self.weight[row].T).sigmoid()
+
+
+class QFormer(Projector):
+    """Four learned queries that look at all frames of a clip: four audio tokens, however long it is.
+
+    What they see is a phase of many turns, so that the rounding of sums in fp32 shows.
+    """
+
+    def __init__(self, config: object, width: int, decoder: Decoder) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(4, decoder.width))
+        self.look = nn.MultiheadAttention(decoder.width, 4, kdim=width, vdim=width, batch_first=True)
+        self.turns = 1000.0
+
+    def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
+        queries = self.queries.expand(len(frames), -1, -1)  # (B,Q,H)
+        seen, _ = self.look(queries, frames.values, frames.values, self.unseen(frames))
+        tokens = queries + (self.turns * seen).sin()
+        return Padded(tokens, torch.full_like(frames.lengths, len(self.queries))), None
+
+    def unseen(self, frames: Padded) -> torch.Tensor:
+        """Return which positions (B,T) no query may look at."""
+        return ~frames.mask
+
+    def tokens(self, frames: int) -> int:
+        return len(self.queries)
 
 
 def save_whisper(folder: Path) -> str:

@@ -36,10 +36,6 @@ from steermoe_core import Component, hookimpl
 class Nothing:
     pass
 
-@attrs.frozen(kw_only=True)
-class Volume:
-    volume: int = 1
-
 def part(name, config, factory):
     return Component(name=name, api=1, summary="for tests", config=config, factory=factory)
 
@@ -59,12 +55,17 @@ def steermoe_adapters():
 @hookimpl
 def steermoe_projectors():
     yield part("meddler", "steermoe_core.model.config:LinearConfig", "tests.misbehaving:Meddler")
+    yield part("q-former", "fake_rig:Nothing", "tests.parts:QFormer")
+    yield part("leaky-q-former", "fake_rig:Nothing", "tests.misbehaving:LeakyQFormer")
+
+@hookimpl
+def steermoe_routers():
+    yield part("sigmoid", "fake_rig:Nothing", "tests.parts:SigmoidRouter")
 
 @hookimpl
 def steermoe_callbacks():
     yield part("rig", "fake_rig:Nothing", "tests.misbehaving:Act")
     yield part("numb", "fake_rig:Nothing", "tests.misbehaving:Numb")
-    yield part("deaf", "fake_rig:Volume", "tests.misbehaving:Deaf")
 
 def note(name, folder):
     with (Path(folder) / "../hooks.txt").open("a") as file:

@@ -57,10 +57,9 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     if found["overlap"]:
         yield "in the training data as well:"
     for one in found["overlap"]:
-        total = one["clips"]
-        yield f"  {one['set']}: " + ", ".join(
-            [_shared(one["texts"], total, "texts"), _shared(one["audio"], total, "sounds"), _speakers(one)]
-        )
+        counted = {"trained": "clips", "audio": "recordings", "texts": "texts"}
+        shared = [_shared(one[key], one["clips"], what) for key, what in counted.items()]
+        yield f"  {one['set']}: {', '.join([*shared, _speakers(one)])}"
     yield from (f"problem: {problem}" for problem in found["problems"])
 
 

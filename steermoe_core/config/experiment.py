@@ -8,7 +8,6 @@ import attrs
 from attrs.validators import deep_iterable, ge, gt, le, matches_re
 
 from steermoe_core.component import Selection, choose
-from steermoe_core.config.fields import FOR_PEOPLE
 
 
 @attrs.frozen(kw_only=True)
@@ -22,7 +21,7 @@ class ExperimentInfo:
 
     name: str = attrs.field(validator=matches_re(r"[A-Za-z0-9][\w.-]*"))
     seed: int = attrs.field(default=17, validator=ge(0))
-    description: str = attrs.field(default="", metadata={FOR_PEOPLE: True})
+    description: str = ""
 
 
 @attrs.frozen(kw_only=True)

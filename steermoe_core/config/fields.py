@@ -12,9 +12,6 @@ import attrs
 from steermoe_core.component import Selection
 from steermoe_core.config.words import listed, shown
 
-#: Metadata of a key that is kept for people, and that no code has to read.
-FOR_PEOPLE = "for people"
-
 _NAMES = {
     bool: "true or false", int: "a whole number", float: "a number", str: "text",
     Path: "a path", Any: "any value",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import attrs
 import torch
 
+from steermoe_core.data.layout import ids
 from steermoe_core.model.generate import generate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from steermoe_core.data.collators import Collator
     from steermoe_core.data.example import Example
@@ -18,8 +21,12 @@ if TYPE_CHECKING:
     from steermoe_core.model.generate import Answer
     from steermoe_core.model.joined import Joined
 
+#: Largest difference that the order of sums makes in fp64, and nearly always in fp32 on a CPU.
+EXACT = 1e-5
 #: Places among the clips sorted by length; not the longest of all, which may have to be answered for minutes.
 _PLACES = (0.0, 0.3, 0.6, 0.9)
+#: By how much of the largest logit rounding moves a logit: a share in fp32, in half precision epsilons.
+_FP32, _HALF = 1e-4, 8
 
 
 @attrs.frozen(kw_only=True)
@@ -29,15 +36,29 @@ class Invariance:
     :param clips: ids of the clips.
     :param seconds: of the shortest and the longest of them.
     :param loss: difference of their loss, the mean over all tokens of their answers.
-    :param logits: largest difference of a logit at an answer's position, as a share of the largest logit.
+    :param logits: largest difference of a logit at an answer's position, as a share of the clip's largest.
+    :param largest: the largest of all logits, without its sign.
     :param texts: clips that are answered with other tokens.
+    :param ties: those of them whose first two different tokens are closer to each other, alone, than
+        rounding moves a logit: either answer is right.
     """
 
     clips: list[str]
     seconds: tuple[float, float]
     loss: float
     logits: float
+    largest: float
     texts: list[str]
+    ties: list[str]
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing changes but the order of sums."""
+        return self.loss <= EXACT and self.logits <= EXACT and self.texts == self.ties
+
+    def within(self, share: float) -> bool:
+        """Tell whether nothing changes but what a rounding of logits by a share of the largest explains."""
+        return self.logits <= share and self.loss <= share * self.largest and self.texts == self.ties
 
 
 def mixed(examples: Sequence[Example]) -> list[Example]:
@@ -47,6 +68,32 @@ def mixed(examples: Sequence[Example]) -> list[Example]:
     ordered = sorted(examples, key=lambda example: example.seconds)
     chosen = [ordered[place] for place in dict.fromkeys(round(p * (len(ordered) - 1)) for p in _PLACES)]
     return [*chosen[::2], *chosen[1::2][::-1]]
+
+
+def rounding(model: Joined) -> float:
+    """Return the share of the largest logit by which rounding moves a logit, in the model's lowest precision.
+
+    It is 8 times the machine epsilon of bf16 (0.0625) and fp16 (0.0078), 1e-4 in fp32, and 1e-5 in fp64.
+    """
+    kinds = {tensor.dtype for tensor in model.parameters() if tensor.is_floating_point()}
+    eps = max(torch.finfo(kind).eps for kind in kinds)
+    if eps > torch.finfo(torch.float32).eps:
+        return _HALF * eps
+    return EXACT if eps < torch.finfo(torch.float32).eps else _FP32
+
+
+@contextmanager
+def in_fp64(model: Joined) -> Iterator[None]:
+    """Have all weights of a model in fp64 inside the block, and the very bits that they were after it."""
+    tensors = [tensor for tensor in (*model.parameters(), *model.buffers()) if tensor.is_floating_point()]
+    kinds = [tensor.dtype for tensor in tensors]
+    try:
+        for tensor in tensors:
+            tensor.data = tensor.data.double()
+        yield
+    finally:
+        for tensor, kind in zip(tensors, kinds, strict=True):
+            tensor.data = tensor.data.to(kind)
 
 
 @torch.no_grad()
@@ -63,30 +110,40 @@ def invariance(
     alone = [collator.collate([example]).to(device) for example in examples]
     heard = [_logits(model, one) for one in alone]  # (Y_b,V) each
     together = _logits(model, collator.collate(examples).to(device))  # (N,V)
-    answers = [
-        generate(model, collator.collate([example], answered=False).to(device), [most])[0]
-        for example, most in zip(examples, limits, strict=True)
-    ]
+    pairs = list(zip(heard, torch.split(together, [len(logits) for logits in heard]), strict=True))
+    asked = [collator.collate([example], answered=False).to(device) for example in examples]
+    answers = [generate(model, one, [most])[0] for one, most in zip(asked, limits, strict=True)]
     batch = collator.collate(examples, answered=False).to(device)
-    parts = torch.split(together, [len(logits) for logits in heard])
+    rows = zip(examples, asked, answers, generate(model, batch, limits), strict=True)
+    changed = [(example.id, one, a, b) for example, one, a, b in rows if a != b]
     return Invariance(
         clips=[example.id for example in examples],
         seconds=(min(e.seconds for e in examples), max(e.seconds for e in examples)),
         loss=abs(_loss(torch.cat(heard), alone) - _loss(together, alone)),
-        logits=max(((a - b).abs().max() / a.abs().max()).item() for a, b in zip(heard, parts, strict=True)),
-        texts=_changed(examples, answers, generate(model, batch, limits)),
+        logits=torch.stack([(a - b).abs().max() / a.abs().max() for a, b in pairs]).max().item(),
+        largest=torch.cat(heard).abs().max().item(),
+        texts=[name for name, *_ in changed],
+        ties=[name for name, one, a, b in changed if _tie(model, one, a, b)],
     )
 
 
 def _logits(model: Joined, batch: Batch) -> torch.Tensor:
     """Return the logits (N,V) of every answer token and EOS of a batch, row after row."""
-    return model.answer_logits(batch, model.audio(batch.features)).float()
+    return model.answer_logits(batch, model.audio(batch.features)).double()
 
 
 def _loss(logits: torch.Tensor, batches: Sequence[Batch]) -> float:
     wanted = torch.cat([batch.answer.rows()[0] for batch in batches])
-    return torch.nn.functional.cross_entropy(logits.double(), wanted).item()
+    return torch.nn.functional.cross_entropy(logits, wanted).item()
 
 
-def _changed(examples: Sequence[Example], one: Sequence[Answer], other: Sequence[Answer]) -> list[str]:
-    return [e.id for e, a, b in zip(examples, one, other, strict=True) if a != b]
+def _tie(model: Joined, batch: Batch, one: Answer, other: Answer) -> bool:
+    """Tell whether rounding decides between two answers to a batch of one clip, where they first differ."""
+    ends = sorted({*batch.ends, model.decoder.eos})
+    pairs = zip(one.ids, other.ids, strict=False)
+    common = next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(one.ids), len(other.ids)))
+    said = replace(batch, answer=ids([[*one.ids[:common], ends[0]]]).to(batch.answer.values.device))
+    logits = _logits(model, said)[-1]  # (V,) of the first token that differs
+    # An answer that is over there was ended by one of the ends.
+    first, second = (logits[answer.ids[common : common + 1] or ends].max() for answer in (one, other))
+    return bool((first - second).abs() <= rounding(model) * logits.abs().max())

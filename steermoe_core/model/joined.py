@@ -61,10 +61,14 @@ class Joined(nn.Module):
         return total / tokens + (0.0 if penalty is None else penalty * share)
 
     def frames(self, features: Padded) -> Padded:
-        """Return the frames (B,T,D) that the projector sees, in fp32 like everything that is trained."""
+        """Return the frames (B,T,D) that the projector sees, in fp32 like everything that is trained.
+
+        In a model that is in fp64 as a whole, they are in fp64.
+        """
         kept = isinstance(features, Frames)
         frames = self.adapter.after(features if kept else self.encoder(features, self.adapter.tap))
-        return Padded(frames.values.float(), frames.lengths)
+        kind = torch.promote_types(self.decoder.embeddings.dtype, torch.float32)
+        return Padded(frames.values.to(kind), frames.lengths)
 
     def audio(self, features: Padded) -> Padded:
         """Return the audio tokens (B,A,H)."""

@@ -38,7 +38,29 @@ class Unmet:
 
 
 def unmet(distribution: str) -> Iterator[Unmet]:
-    """Yield the requirements of a distribution that are missing or of a wrong version, extras' included.
+    """Yield the requirements of a distribution that are missing or of a wrong version, extras' included."""
+    for requirement, extra in _requirements(distribution):
+        yield from _missing(requirement, extra)
+
+
+def needed(distribution: str) -> set[str]:
+    """Return the packages that a distribution needs in this environment, without those of its extras."""
+    return {normal(requirement.name) for requirement, extra in _requirements(distribution) if extra is None}
+
+
+def bringing(module: str, distribution: str) -> str | None:
+    """Return the requirement that surely brings a missing module, as pip takes it.
+
+    That is a missing one of the module's name, or the only missing one.
+    """
+    missing = [one for one in unmet(distribution) if one.installed is None]
+    named = [one.wanted for one in missing if normal(one.package) == normal(module)]
+    always = [one.wanted for one in missing if one.extra is None]
+    return named[0] if named else always[0] if len(always) == 1 else None
+
+
+def _requirements(distribution: str) -> Iterator[tuple[Requirement, str | None]]:
+    """Yield the requirements of a distribution that hold in this environment, each with its extra.
 
     One that cannot be read, or of a distribution that is not installed, is passed over.
     """
@@ -51,18 +73,7 @@ def unmet(distribution: str) -> Iterator[Unmet]:
             continue
         extra = _extra(requirement)
         if not requirement.marker or requirement.marker.evaluate({"extra": extra or ""}):
-            yield from _missing(requirement, extra)
-
-
-def bringing(module: str, distribution: str) -> str | None:
-    """Return the requirement that surely brings a missing module, as pip takes it.
-
-    That is a missing one of the module's name, or the only missing one.
-    """
-    missing = [one for one in unmet(distribution) if one.installed is None]
-    named = [one.wanted for one in missing if normal(one.package) == normal(module)]
-    always = [one.wanted for one in missing if one.extra is None]
-    return named[0] if named else always[0] if len(always) == 1 else None
+            yield requirement, extra
 
 
 def _required(distribution: str) -> list[str]:

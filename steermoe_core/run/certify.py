@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.config.resolve import resolve
+from steermoe_core.errors import DataError, SetupError
 from steermoe_core.run.folder import now, write_json
 from steermoe_core.run.model_proofs import model_proofs
 from steermoe_core.run.parts import placed
-from steermoe_core.run.record_proofs import every_key, gradients, no_overlap, whole_splits
+from steermoe_core.run.record_proofs import gradients, no_overlap, whole_splits
 from steermoe_core.run.trained import trained_builder, trained_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from steermoe_core.config.experiment import Experiment
+    from steermoe_core.data.example import Example
     from steermoe_core.plugins import Registry
     from steermoe_core.run.build import Builder
     from steermoe_core.run.certificate import Certificate
@@ -43,7 +44,7 @@ def certify(folder: RunFolder, registry: Registry, console: Console) -> dict[str
     resolved = resolve(folder.experiment, [], registry)
     with placed(resolved.experiment, resolved.path, resolved.origins):
         builder = trained_builder(folder, resolved.experiment, registry)
-        found = _measured(builder, resolved.experiment, folder, console)
+        found = _measured(builder, folder, console)
     command = f"steermoe certify {folder.path}"
     content = {
         "certificates": [attrs.asdict(attrs.evolve(one, command=command)) for one in found],
@@ -54,16 +55,24 @@ def certify(folder: RunFolder, registry: Registry, console: Console) -> dict[str
     return content
 
 
-def _measured(
-    builder: Builder, written: Experiment, folder: RunFolder, console: Console
-) -> list[Certificate]:
-    splits = builder.eval_examples()
+def _measured(builder: Builder, folder: RunFolder, console: Console) -> list[Certificate]:
+    splits, missing = _splits(builder)
     with console.task("measuring certificates"):
         of_model, model = model_proofs(builder, folder, splits)
     return [
         *of_model,
         gradients(builder.experiment, folder, model.projector.start_steps),
-        every_key(written, folder),
-        whole_splits(folder, splits),
-        no_overlap(builder, splits, model.encoder.max_seconds, console),
+        whole_splits(folder, splits, missing),
+        no_overlap(builder, folder, model, splits, missing, console),
     ]
+
+
+def _splits(builder: Builder) -> tuple[dict[str, list[Example]], dict[str, str]]:
+    """Return the examples of each split that is scored, and why those of the others cannot be read."""
+    splits, missing = {}, {}
+    for name, source in builder.experiment.data.eval.items():
+        try:
+            splits[name] = builder.examples(source)
+        except (DataError, SetupError) as error:
+            missing[name] = str(error)
+    return splits, missing

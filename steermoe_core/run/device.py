@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -24,6 +26,16 @@ def move(module: Module, device: str) -> Module:
         msg = 'torch finds no GPU for device "cuda"; take "auto" or "cpu", or see `steermoe doctor`'
         raise SetupError(msg)
     return module.to(found if device == "auto" else device)
+
+
+def available() -> int:
+    """Return the bytes of memory that a process can still take on this machine, as far as Linux tells."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return sys.maxsize
+    kilobytes = (int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    return 1024 * next(kilobytes, sys.maxsize)
 
 
 def set_threads(threads: int) -> None:

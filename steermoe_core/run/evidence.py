@@ -1,6 +1,5 @@
 """evidence.json: what only training itself can see, kept for the certificates.
 
-read        dotted names of the keys of the experiment that were read
 gradients   `GradientWatch.record`
 frozen      `adapter.identity` of the model after its last step
 """
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from steermoe_core.run.folder import write_json
 
 if TYPE_CHECKING:
-    from steermoe_core.config.reads import Reads
     from steermoe_core.run.folder import RunFolder
 
 
@@ -28,9 +26,3 @@ def evidence(folder: RunFolder) -> dict[str, Any]:
 def keep(folder: RunFolder, **facts: Any) -> None:
     """Keep facts beside those that are there."""
     write_json(folder.evidence, {**evidence(folder), **facts})
-
-
-def keep_reads(folder: RunFolder, reads: Reads) -> None:
-    """Keep which keys were read, by this start of a run and by those before it."""
-    reads.names.update(evidence(folder).get("read", ()))
-    keep(folder, read=sorted(reads.names))

@@ -5,16 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import attrs
-
-from steermoe_core.config.reads import Reads
 from steermoe_core.data.check import readable
 from steermoe_core.errors import CheckpointError, PluginError
 from steermoe_core.run import adapter, mates
 from steermoe_core.run.build import Builder
 from steermoe_core.run.certify import certify
 from steermoe_core.run.device import move, set_threads
-from steermoe_core.run.evidence import keep_reads
 from steermoe_core.run.folder import RunFolder, now, write_text
 from steermoe_core.run.scoring import score
 from steermoe_core.run.start import finished
@@ -42,9 +38,8 @@ class Run:
     """
 
     def __init__(self, resolved: Resolved, registry: Registry, runs: Path, console: Console) -> None:
-        self.reads = Reads()
-        self.resolved = attrs.evolve(resolved, experiment=self.reads.watched(resolved.experiment))
-        self.experiment = self.resolved.experiment
+        self.resolved = resolved
+        self.experiment = resolved.experiment
         self.registry = registry
         self.folder = RunFolder.of(self.resolved, runs)
         self.console = console
@@ -72,7 +67,7 @@ class Run:
             ranks.decided(self._begin)
             set_threads(self.experiment.train.threads)
             self._train_and_score()
-            ranks.decided(self._certify)
+            ranks.decided(lambda: certify(self.folder, self.registry, self.console))
         except BaseException as error:
             told = mates.understood(error)
             if mates.tells(self.folder, error):
@@ -131,7 +126,6 @@ class Run:
                 validator=validator,
                 folder=self.folder,
                 console=self.console,
-                reads=self.reads,
             ).run()
             if splits_weights(self.experiment.train):  # of the model in training each process has a share
                 model, trained = self.builder.model(), True
@@ -147,10 +141,6 @@ class Run:
         for name in unscored:
             folder = self.folder.evaluations / name
             score(self.builder, model, splits[name], folder, self.console, label=name, identity=identity)
-
-    def _certify(self) -> None:
-        keep_reads(self.folder, self.reads)
-        certify(self.folder, self.registry, self.console)
 
     def _unscored(self, splits: Iterable[str]) -> list[str]:
         return [name for name in splits if not (self.folder.evaluations / name / "scores.json").is_file()]

@@ -9,6 +9,9 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.errors import RunFolderError
+from steermoe_core.plugins.discovery import normal
+from steermoe_core.plugins.plugin import ENGINE
+from steermoe_core.plugins.requirements import needed
 from steermoe_core.train.ranks import world
 
 if TYPE_CHECKING:
@@ -16,17 +19,26 @@ if TYPE_CHECKING:
 
     from steermoe_core.plugins import Registry
 
-#: Packages whose version can change a number.
+#: Packages whose version can change a number: what decodes, computes, trains, tokenizes and scores.
 PACKAGES = (
     "torch",
     "transformers",
     "accelerate",
+    "deepspeed",
+    "flash-attn",
     "numpy",
     "safetensors",
+    "gguf",
+    "tokenizers",
+    "sentencepiece",
+    "tiktoken",
+    "datasets",
+    "pyarrow",
     "soundfile",
     "soxr",
-    "tokenizers",
+    "av",
     "jiwer",
+    "rapidfuzz",
     "kaldialign",
     "whisper-normalizer",
 )
@@ -46,7 +58,7 @@ def describe(
         "plugins": {
             plugin.distribution: plugin.version for plugin in registry.plugins if plugin.status == "active"
         },
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": _packages(registry),
         "git": _git(),
         "seed": seed,
         "processes": world(),
@@ -96,6 +108,14 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _learned_from(data: dict[str, Any]) -> dict[str, Any]:
     return {"training data": data.get("train"), "validation data": data.get("validate")}
+
+
+def _packages(registry: Registry) -> dict[str, str | None]:
+    """Return the versions of `PACKAGES`, and of whatever else the plugins build on."""
+    active = {plugin.distribution for plugin in registry.plugins if plugin.status == "active"}
+    more = {name for distribution in active for name in needed(distribution)}
+    more -= {*map(normal, PACKAGES), *map(normal, active), *needed(ENGINE), ENGINE}
+    return {name: _version(name) for name in (*PACKAGES, *sorted(more))}
 
 
 def _version(name: str) -> str | None:

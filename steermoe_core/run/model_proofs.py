@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -11,17 +12,18 @@ import torch
 from steermoe_core.data.check import sorted_out
 from steermoe_core.errors import DataError
 from steermoe_core.evaluate.evaluation import Evaluator
-from steermoe_core.evaluate.invariance import invariance, mixed
+from steermoe_core.evaluate.invariance import EXACT, in_fp64, invariance, mixed, rounding
 from steermoe_core.run import adapter, lock
 from steermoe_core.run.certificate import Certificate
-from steermoe_core.run.device import move
+from steermoe_core.run.device import available, move
 from steermoe_core.run.evidence import evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from steermoe_core.data.collators import Collator
     from steermoe_core.data.example import Example
+    from steermoe_core.evaluate.invariance import Invariance
     from steermoe_core.model.decoder import Decoder
     from steermoe_core.model.joined import Joined
     from steermoe_core.run.build import Builder
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 
 #: Read by the language model alone, beside references of the run's own clips.
 _TEXTS = ("The quick brown fox jumps over the lazy dog.", "1 + 1 =")
-#: Largest difference that a batch may make: the order of sums alone, in the precision of the weights.
-EXACT, ELSEWHERE, HALF = 1e-5, 1e-4, 5e-2
+#: Bytes of a number in fp64.
+_FP64 = 8
 
 
 def model_proofs(
@@ -112,25 +114,44 @@ def _batch_invariance(
     if found is None:
         return Certificate(**facts, passed=None, why="no split has two clips whose references fit")
     split, clips = found
-    measured = invariance(model, collator, clips, evaluator.limit)
-    limit = bound(model)
-    passed = max(measured.loss, measured.logits) <= limit and not measured.texts
-    texts = f"{len(measured.texts)} of {len(clips)} texts differ" if measured.texts else "same texts"
-    apart = f"loss differs by {measured.loss:.1g}, logits by {measured.logits:.1g} of the largest"
+    measure = partial(invariance, model, collator, clips, evaluator.limit)
+    measured = measure()
+    exact = None if measured.exact else _in_fp64(model, measure)
+    bound = EXACT if measured.exact or exact else rounding(model)
+    why = f"{len(clips)} clips alone and together: {_apart(measured)}"
     return Certificate(
         **facts,
-        passed=passed,
-        why=f"{len(clips)} clips alone and together: {apart} (bound {limit:g}), {texts}",
-        measured={"split": split, "bound": limit, **attrs.asdict(measured)},
+        passed=exact.exact if exact else measured.exact or measured.within(bound),
+        why=f"{why}; in fp64 {_apart(exact)} (bound {bound:g})" if exact else f"{why} (bound {bound:g})",
+        measured={
+            "split": split,
+            "bound": bound,
+            **attrs.asdict(measured),
+            "fp64": attrs.asdict(exact) if exact else None,
+        },
     )
 
 
-def bound(model: Joined) -> float:
-    """Return the largest difference that a batch may make in a model of this precision, on its device."""
-    kinds = {p.dtype for p in model.parameters()} - {torch.float32}
-    if kinds:
-        return HALF
-    return EXACT if next(model.parameters()).device.type == "cpu" else ELSEWHERE
+def _apart(found: Invariance) -> str:
+    apart = f"loss differs by {found.loss:.1g}, logits by {found.logits:.1g} of the largest"
+    if not found.texts:
+        return f"{apart}, same texts"
+    texts = f"{apart}, {len(found.texts)} of {len(found.clips)} texts differ"
+    if found.texts == found.ties:
+        return f"{texts} at a tie"
+    return f"{texts}, {len(found.ties)} of them at a tie" if found.ties else texts
+
+
+def _in_fp64(model: Joined, measure: Callable[[], Invariance]) -> Invariance | None:
+    """Measure in fp64, on a CPU; None where a part cannot compute in it, or memory is short."""
+    weights = sum(tensor.numel() for tensor in model.parameters())
+    if next(model.parameters()).device.type != "cpu" or _FP64 * weights > available():
+        return None
+    try:
+        with in_fp64(model):
+            return measure()
+    except (RuntimeError, TypeError, NotImplementedError):  # a part that insists on its precision
+        return None
 
 
 def _mixtures(

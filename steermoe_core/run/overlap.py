@@ -1,4 +1,4 @@
-"""What is trained on and scored as well: the same text, the same sound, the same speaker."""
+"""What is trained on and scored as well: the same recording with the same question, text or speaker."""
 
 from __future__ import annotations
 
@@ -23,57 +23,76 @@ _BEGINNING = 0.5
 def overlap(
     trained: Sequence[Example], scored: Mapping[str, Sequence[Example]], console: Console
 ) -> list[dict[str, Any]]:
-    """Return for each set that is scored what of it is trained on too.
+    """Return for each set that is scored what of it is trained on too, as ids of its clips.
 
-    Texts are the same with their prompts and without regard to case and punctuation. Sounds are the same
-    where their samples are, whatever they are stored in.
+    ``clips``     how many there are
+    ``trained``   their recording was trained on with their question; one without a question of its own, in
+                  either set, is its recording
+    ``audio``     their recording was trained on, with any question
+    ``texts``     their text was trained on, with their question, on any recording
+    ``clusters``  speakers or groups (not ids) of both sets
+
+    Recordings are the same where their samples are, whatever they are stored in. Texts and questions are
+    compared without regard to case and punctuation.
     """
     texts = {text for text in map(_text, trained) if text}
     speakers = {example.cluster for example in trained}
-    heard = _heard(trained, scored, console)
+    prints = _prints(trained, scored, console)
+    asked: dict[str, set[str]] = {}
+    for example in trained:
+        if example.audio in prints:
+            asked.setdefault(prints[example.audio], set()).add(_question(example))
     found = []
     for name, examples in scored.items():
         same = sorted({e.cluster for e in examples if e.cluster is not None and e.cluster in speakers})
+        heard = [(e.id, _question(e), asked[prints[e.audio]]) for e in examples if e.audio in prints]
         found.append(
             {
                 "set": name,
                 "clips": len(examples),
+                "trained": [i for i, own, others in heard if not own or others & {own, ""}],
+                "audio": [i for i, *_ in heard],
                 "texts": [example.id for example in examples if _text(example) in texts],
-                "audio": [example.id for example in examples if example.audio in heard],
                 "clusters": same,
             }
         )
     return found
 
 
+def _question(example: Example) -> str:
+    return normalise_text(example.prompt or "")
+
+
 def _text(example: Example) -> str:
     return normalise_text(f"{example.prompt or ''} {example.text}") if example.text else ""
 
 
-def _heard(
+def _prints(
     trained: Sequence[Example], scored: Mapping[str, Sequence[Example]], console: Console
-) -> set[Audio]:
-    """Return the scored clips that sound like a trained one: by length, then by beginning, then by all."""
+) -> dict[Audio, str]:
+    """Return a fingerprint of every recording that is trained on and scored, under each of its places.
+
+    Compared are lengths, then beginnings, then all samples.
+    """
     old, new = _lengths(trained), _lengths(example for examples in scored.values() for example in examples)
-    same = old.keys() & new.keys()
     near_new, near_old = _near(new.values()), _near(old.values())
     older = [clip for clip, length in old.items() if length in near_new]
-    newer = [clip for clip, length in new.items() if length in near_old and clip not in same]
+    newer = [clip for clip, length in new.items() if length in near_old]
+    prints: dict[Audio, str] = {}
     with console.progress() as progress:
         task = progress.add_task("comparing sounds", total=None, note="")
         for beginning in (_BEGINNING, None):
-            if not newer:
-                break
-            clips = list(dict.fromkeys([*older, *newer]))
+            clips = list(dict.fromkeys([*older, *newer])) if newer else []
             progress.update(task, total=len(clips), completed=0)
-            prints: dict[Audio, str | None] = {}
+            prints = {}
             for clip, mark in zip(clips, fingerprints(clips, beginning), strict=True):
-                prints[clip] = mark
+                if mark is not None:
+                    prints[clip] = mark
                 progress.advance(task)
-            shared = {prints[clip] for clip in older} & {prints[clip] for clip in newer} - {None}
-            older = [clip for clip in older if prints[clip] in shared]
-            newer = [clip for clip in newer if prints[clip] in shared]
-    return same | set(newer)
+            shared = {prints.get(clip) for clip in older} & {prints.get(clip) for clip in newer} - {None}
+            older = [clip for clip in older if prints.get(clip) in shared]
+            newer = [clip for clip in newer if prints.get(clip) in shared]
+    return {clip: prints[clip] for clip in (*older, *newer)}
 
 
 def _lengths(examples: Iterable[Example]) -> dict[Audio, int]:

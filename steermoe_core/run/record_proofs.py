@@ -6,14 +6,14 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.config.reads import keys
-from steermoe_core.data.check import some
+from steermoe_core.data.check import UNREADABLE, some
 from steermoe_core.errors import SteermoeError, UsageError
 from steermoe_core.evaluate.prediction import read
 from steermoe_core.run.build import data_record
 from steermoe_core.run.certificate import Certificate
 from steermoe_core.run.evidence import evidence
 from steermoe_core.run.overlap import overlap
+from steermoe_core.run.provenance import recorded
 from steermoe_core.train.gradients import missing
 
 if TYPE_CHECKING:
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
     from steermoe_core.config.experiment import Experiment
     from steermoe_core.data.example import Example
+    from steermoe_core.model.joined import Joined
     from steermoe_core.run.build import Builder
     from steermoe_core.run.console import Console
     from steermoe_core.run.folder import RunFolder
 
 _OLDER = "the run has no record of it: it was trained by an earlier version, or evidence.json is lost"
-#: Keys that go with the adapter: `steermoe transcribe` reads them.
-_LATER = frozenset({"evaluate.segment"})
 _UNTRAINED = "nothing was trained: train.steps is 0"
+_UNSCORED = "nothing is scored: [data.eval] has no split"
+_NOT_HERE = "the data is not here"
 
 
 def gradients(experiment: Experiment, folder: RunFolder, phased: int) -> Certificate:
@@ -50,9 +51,13 @@ def gradients(experiment: Experiment, folder: RunFolder, phased: int) -> Certifi
         why += f", {_steps(later)} ({excuse or 'nothing explains why so late'})"
     if never:
         why += f"; never: {some(never)}"
+    # The steps that explain why a gradient is late may be all that there are.
+    waiting = experiment.train.steps <= max(phased, 1 if record["zeros"] else 0)
+    if never and waiting:
+        why += f", and training ended after {experiment.train.steps} steps, too soon to tell"
     return Certificate(
         **facts,
-        passed=not never and (not later or bool(excuse)),
+        passed=None if never and waiting else not never and (not later or bool(excuse)),
         why=why,
         measured={**record, "never": never, "excuse": excuse},
     )
@@ -80,73 +85,54 @@ def _steps(later: Mapping[str, int]) -> str:
     return ", ".join(f"{count} in step {step}" for step, count in counts)
 
 
-def every_key(experiment: Experiment, folder: RunFolder) -> Certificate:
-    """Compare the keys of an experiment with those that its run read."""
-    facts: dict[str, Any] = {
-        "name": "every-key-was-read",
-        "claim": "Every key that the experiment sets was read by code that ran.",
-    }
-    known = evidence(folder).get("read")
-    if known is None:
-        return Certificate(**facts, passed=None, why=_OLDER)
-    asked = [
-        key
-        for key in keys(experiment)
-        if key[0] not in _LATER
-        and (experiment.train.steps or not key[0].startswith(("train.", "callbacks.")))
-    ]
-    unread = {name: value for name, value, _ in asked if name not in known}
-    set_in_vain = [name for name, _, chosen in asked if chosen and name in unread]
-    defaults = len(unread) - len(set_in_vain)
-    rest = f", {defaults} are at their defaults and not needed" if defaults else ""
-    return Certificate(
-        **facts,
-        passed=not set_in_vain,
-        why=f"{len(asked) - len(unread)} of {len(asked)} keys were read{rest}"
-        + (f"; set in vain: {some(set_in_vain)}" if set_in_vain else ""),
-        measured={"keys": len(asked), "read": len(asked) - len(unread), "in_vain": set_in_vain,
-                  "unread": unread},
-    )  # fmt: skip
+def whole_splits(
+    folder: RunFolder, splits: Mapping[str, Sequence[Example]], missing: Mapping[str, str]
+) -> Certificate:
+    """Count what was scored and what was left out, and compare both with the source.
 
-
-def whole_splits(folder: RunFolder, splits: Mapping[str, Sequence[Example]]) -> Certificate:
-    """Count what was scored and what was left out, and compare both with the source."""
+    :param splits: the examples of each split whose data is here.
+    :param missing: why the data of each other split is not.
+    """
     found = {name: _counted(folder, name, examples) for name, examples in splits.items()}
     faults = [f"{name}: {fault}" for name, one in found.items() for fault in one["faults"]]
+    unknown = [f"{name}: {one['unknown']}" for name, one in found.items() if one["unknown"]]
+    unknown += [f"{name}: {_NOT_HERE}: {why}" for name, why in missing.items()]
     scored, left_out = (sum(one[what] for one in found.values()) for what in ("scored", "left_out"))
+    counted = f"{scored} clips of {len(found)} splits were scored, {left_out} left out by name"
     return Certificate(
         name="whole-splits",
         claim="Every example of every split was scored, or left out with a reason.",
-        passed=not faults if splits else None,
-        why="; ".join(faults)
-        or f"{scored} clips of {len(found)} splits were scored, {left_out} left out by name",
+        passed=False if faults else None if unknown or not found else True,
+        why="; ".join([*faults, *unknown]) or (counted if found else _UNSCORED),
         measured={"splits": found},
     )
 
 
 def _counted(folder: RunFolder, split: str, examples: Sequence[Example]) -> dict[str, Any]:
-    path = folder.evaluations / split
+    path, counted = folder.evaluations / split, {"source": len(examples), "scored": 0, "left_out": 0}
+    if not path.is_dir() and folder.status.get("state") != "finished":
+        return {**counted, "faults": [], "unknown": "it is not scored yet; finish the run"}
     try:
         scores = dict(json.loads((path / "scores.json").read_text(encoding="utf-8")))
         ids = [row.id for row in read(path / "predictions.jsonl")]
     except (OSError, TypeError, ValueError, UsageError) as error:
-        return {"source": len(examples), "scored": 0, "left_out": 0, "faults": [f"no scores ({error})"]}
-    left_out = sum(map(len, scores["left_out"].values()))
-    return {
-        "source": len(examples),
-        "scored": len(ids),
-        "left_out": left_out,
-        "faults": list(_split_faults(scores, ids, left_out, examples)),
-    }
+        return {**counted, "faults": [f"no scores ({error})"], "unknown": ""}
+    counted |= {"scored": len(ids), "left_out": sum(map(len, scores["left_out"].values()))}
+    lost = sum(not example.seconds > 0.0 for example in examples)
+    if lost > len(scores["left_out"].get(UNREADABLE, ())):
+        unknown = f"{_NOT_HERE}: {lost} of its {len(examples)} clips cannot be read"
+        return {**counted, "faults": [], "unknown": unknown}
+    return {**counted, "faults": list(_split_faults(scores, ids, counted, examples)), "unknown": ""}
 
 
 def _split_faults(
-    scores: dict[str, Any], ids: Sequence[str], left_out: int, examples: Sequence[Example]
+    scores: dict[str, Any], ids: Sequence[str], counted: Mapping[str, int], examples: Sequence[Example]
 ) -> Iterator[str]:
-    if len(ids) + left_out != len(examples):
-        yield f"{len(ids)} scored and {left_out} left out, but the source has {len(examples)}"
-    if scores["examples"] != len(ids):
-        yield f"scores.json counts {scores['examples']} clips, predictions.jsonl {len(ids)}"
+    scored, left_out, source = (counted[what] for what in ("scored", "left_out", "source"))
+    if scored + left_out != source:
+        yield f"{scored} scored and {left_out} left out, but the source has {source}"
+    if scores["examples"] != scored:
+        yield f"scores.json counts {scores['examples']} clips, predictions.jsonl {scored}"
     if unknown := Counter(ids) - Counter(example.id for example in examples):
         yield f"scored, but not so in the source: {some(list(unknown))}"
     if scores["data"] != data_record(examples):
@@ -154,34 +140,51 @@ def _split_faults(
 
 
 def no_overlap(
-    builder: Builder, splits: Mapping[str, Sequence[Example]], longest: float | None, console: Console
+    builder: Builder,
+    folder: RunFolder,
+    model: Joined,
+    splits: Mapping[str, Sequence[Example]],
+    missing: Mapping[str, str],
+    console: Console,
 ) -> Certificate:
     """Count what is scored and was trained on as well.
 
-    :param longest: longest clip that the encoder takes, in seconds.
+    :param splits: the examples of each split whose data is here.
+    :param missing: why the data of each other split is not.
     """
     facts: dict[str, Any] = {
         "name": "no-train-eval-overlap",
-        "claim": "No text and no sound that is scored was trained on.",
+        "claim": "No recording that is scored was trained on, or not with the question that is scored.",
     }
     if not builder.experiment.train.steps:
         return Certificate(**facts, passed=None, why=_UNTRAINED)
+    if not splits and not missing:
+        return Certificate(**facts, passed=None, why=_UNSCORED)
     try:
-        trained, _ = builder.train_examples(longest)
+        trained, _ = builder.train_examples(model.encoder.max_seconds)
+        trained, _ = builder.collator(model).fitting(trained)
     except SteermoeError as error:
         return Certificate(**facts, passed=None, why=f"the training data is not here: {error}")
+    if recorded(folder, "data").get("train", data_record(trained)) != data_record(trained):
+        return Certificate(**facts, passed=None, why="the training data changed since it was trained on")
     found = {one.pop("set"): one for one in overlap(trained, splits, console)}
-    shared = [
-        f"{name}: {len(one[key])} of {one['clips']} {what}"
-        for name, one in found.items()
-        for key, what in (("texts", "texts"), ("audio", "sounds"))
-        if one[key]
-    ]
+    shared = list(_shared(found, "trained", "clips were trained on"))
+    unknown = [f"{name}: {_NOT_HERE}: {why}" for name, why in missing.items()]
     scored = sum(one["clips"] for one in found.values())
+    apart = f"none of {scored} scored clips is among {len(trained)} trained ones"
+    alike = [
+        *_shared(found, "audio", "recordings were trained on with other questions"),
+        *_shared(found, "texts", "texts were trained on too, of other recordings"),
+    ]
     return Certificate(
         **facts,
-        passed=not shared,
-        why="; ".join(shared)
-        or f"none of {scored} scored clips is among {len(trained)} trained ones, by text or by samples",
+        passed=False if shared else None if unknown else True,
+        why="; ".join([*(shared or [apart]), *unknown, *([] if shared else alike)]),
         measured={"trained": len(trained), "splits": found},
     )
+
+
+def _shared(found: Mapping[str, Mapping[str, Any]], key: str, what: str) -> Iterator[str]:
+    for name, one in found.items():
+        if one[key]:
+            yield f"{name}: {len(one[key])} of {one['clips']} {what}"

@@ -14,7 +14,7 @@ from steermoe_core.data.padded import Padded
 from steermoe_core.run import adapter, lock
 from steermoe_core.run.build import data_record
 from steermoe_core.run.device import move
-from steermoe_core.run.evidence import evidence, keep, keep_reads
+from steermoe_core.run.evidence import evidence, keep
 from steermoe_core.run.folder import write_json
 from steermoe_core.run.frames import FrameStore
 from steermoe_core.run.validation import ending
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from steermoe_core.config.experiment import TrainConfig
-    from steermoe_core.config.reads import Reads
     from steermoe_core.data.collators import Collator
     from steermoe_core.data.example import Example
     from steermoe_core.model.joined import Joined
@@ -50,7 +49,6 @@ class Training:
 
     :param frozen: SHA-256 of the model's frozen parts.
     :param splits: what is scored afterwards; lock.json names them beside the training data.
-    :param reads: what notes which keys of the experiment are read.
     """
 
     builder: Builder
@@ -60,7 +58,6 @@ class Training:
     validator: Validator | None
     folder: RunFolder
     console: Console
-    reads: Reads
 
     def run(self) -> None:
         """Take the steps that are left, and write the adapter.
@@ -203,7 +200,6 @@ class Training:
 
     def _write(self, training: dict[str, Any]) -> None:
         self.folder.set_status("running", training=training)
-        keep_reads(self.folder, self.reads)  # a next start finds the adapter and reads no key of training
         experiment = self.builder.experiment
         toml = model_toml(experiment, self.builder.registry)
         adapter.save(self.folder.adapter, self.model, experiment, toml, self.frozen, training)

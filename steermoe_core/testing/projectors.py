@@ -10,7 +10,7 @@ import torch
 from steermoe_core.config.experiment import LearningRates
 from steermoe_core.data.padded import Padded
 from steermoe_core.model.projectors import Projector
-from steermoe_core.quarantine import described
+from steermoe_core.plugins.quarantine import described
 from steermoe_core.testing.modules import (
     ModuleSuite,
     backward,

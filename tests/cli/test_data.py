@@ -25,7 +25,8 @@ def test_lines(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     assert "    0.3 – 0.4  ██████████████████████████████  2\n" in out
     assert "  000.wav (0.30 s): zero\n" in out
     assert "001.wav (" not in out
-    assert "  data.eval.dev: 4 of 4 texts (000.wav, 001.wav, 002.wav, 003.wav), 4 of 4 sounds (" in out
+    assert "  data.eval.dev: 4 of 4 clips (000.wav, 001.wav, 002.wav, 003.wav), 4 of 4 recordings (" in out
+    assert "  data.eval.other: 1 of 3 clips (001.wav), 1 of 3 recordings (001.wav), 3 of 3 texts (" in out
 
 
 def test_json(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """A key that is accepted is read: no setting may be checked, documented and then ignored.
 
-A read is not yet the right effect; that is for the tests of the floor that reads it.
+This is proved of the source, so it holds for every run. That a key which is read has the right effect is for
+the tests of the code that reads it.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ from steermoe_core.model.config import (
 from steermoe_core.plugins import load_registry
 from steermoe_core.train.config import SteeringAnalysisConfig
 
-ENGINE = Path(__file__).parents[2] / "steermoe_core"
+ROOT = Path(__file__).parents[2]
+ENGINE = ROOT / "steermoe_core"
 
 #: Where every source reads what it has in common with the others.
 ROWS = {"data/rows.py config": "label_columns parts seed speeds"}
@@ -153,10 +155,22 @@ def settings_classes() -> set[type]:
     return found
 
 
+def plugin_keys() -> list[tuple[str, str]]:
+    """Return every key of the settings that the plugins of this repository define, with its package."""
+    found = {
+        (cls.__module__.partition(".")[0], key)
+        for plugin in load_registry().plugins
+        for _, component in plugin.components
+        for cls in tables(component.config_class()).values()
+        for key in fields_of(cls)
+    }
+    return sorted((package, key) for package, key in found if list(ROOT.glob(f"plugins/*/{package}")))
+
+
 @cache
-def reads(file: str) -> frozenset[str]:
+def reads(file: Path) -> frozenset[str]:
     """Return the attributes that a file reads, as dotted expressions."""
-    tree = ast.parse((ENGINE / file).read_text(encoding="utf-8"))
+    tree = ast.parse(file.read_text(encoding="utf-8"))
     nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))
     return frozenset(ast.unparse(node) for node in nodes if isinstance(node.ctx, ast.Load))
 
@@ -176,9 +190,18 @@ def test_the_reader_reads_it(place, key):
     """The named file has the expression."""
     file, owner = place.split()
     wanted = f"{owner}.{key}"
-    assert any(found == wanted or found.endswith(f".{wanted}") for found in reads(file)), (
+    assert any(found == wanted or found.endswith(f".{wanted}") for found in reads(ENGINE / file)), (
         f"{wanted} in {file}"
     )
+
+
+@pytest.mark.parametrize(("package", "key"), plugin_keys())
+def test_a_plugins_key_is_read_by_the_plugin_or_by_what_it_builds_on(package, key):
+    """A part reads them from the settings that its factory is given, or the settings class does."""
+    (plugin,) = ROOT.glob(f"plugins/*/{package}")
+    files = [*plugin.rglob("*.py"), *ENGINE.rglob("*.py")]
+    wanted = (f"config.{key}", f"self.{key}")
+    assert any(found.endswith(wanted) for file in files for found in reads(file))
 
 
 def test_what_is_not_read_by_name_is_shown_here():

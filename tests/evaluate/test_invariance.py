@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
+import torch
 
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, FolderConfig
 from steermoe_core.data.sources import folder
-from steermoe_core.evaluate.invariance import invariance, mixed
-from tests.misbehaving import Crowd
-from tests.parts import TinyConfig, TinyEncoder, joined
+from steermoe_core.evaluate.invariance import EXACT, Invariance, in_fp64, invariance, mixed, rounding
+from steermoe_core.model.config import SteeringConfig
+from steermoe_core.model.generate import Answer, generate
+from steermoe_core.model.steering import Steering
+from steermoe_core.run.adapter import identity
+from tests.misbehaving import Crowd, LeakyQFormer
+from tests.parts import QFormer, SigmoidRouter, TinyConfig, TinyEncoder, decoder, joined
 from tests.tiny import write_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from steermoe_core.data.example import Example
+    from steermoe_core.data.layout import Batch
+    from steermoe_core.model.joined import Joined
 
 
 @pytest.fixture
@@ -36,24 +46,178 @@ def test_clips_of_different_lengths_are_chosen(examples: list[Example]) -> None:
     assert [len(mixed(examples[:count])) for count in (0, 1, 2, 3)] == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("crowd", [False, True])
-def test_only_an_encoder_that_hears_its_batch_shows(
-    decoder_folder: str,
-    examples: list[Example],
-    crowd: bool,  # noqa: FBT001
-) -> None:
-    """The sums' order is all that a batch may change."""
-    encoder = (Crowd if crowd else TinyEncoder)(TinyConfig())
-    model = joined(decoder_folder, encoder=encoder).eval()
-    collator = AsrCollator(AsrConfig(), model.decoder.tokenizer, encoder.features)
+def measured(model: Joined, examples: list[Example]) -> Invariance:
+    """Return what changes for four clips."""
+    collator = AsrCollator(AsrConfig(), model.decoder.tokenizer, model.encoder.features)
+    return invariance(model, collator, mixed(examples), lambda _: 6)
 
-    found = invariance(model, collator, mixed(examples), lambda _: 6)
+
+def test_the_order_of_sums_is_all_that_a_batch_may_change(
+    decoder_folder: str, examples: list[Example]
+) -> None:
+    """Exact, and so within every precision's rounding."""
+    found = measured(joined(decoder_folder).eval(), examples)
 
     assert len(found.clips) == 4
     assert found.seconds[0] < found.seconds[1]
-    if crowd:
-        assert found.loss > 1e-4
-        assert found.logits > 1e-4
-    else:
-        assert max(found.loss, found.logits) < 1e-5
-        assert found.texts == []
+    assert max(found.loss, found.logits) < EXACT
+    assert (found.texts, found.ties) == ([], [])
+    assert found.exact
+    assert found.within(EXACT)
+
+
+def test_an_encoder_that_hears_its_batch_shows(decoder_folder: str, examples: list[Example]) -> None:
+    """Loss and logits."""
+    found = measured(joined(decoder_folder, encoder=Crowd(TinyConfig())).eval(), examples)
+
+    assert min(found.loss, found.logits) > 1e-4
+    assert not found.exact
+    assert not found.within(1e-4)
+
+
+@pytest.mark.parametrize(
+    ("figures", "exact", "within"),
+    [
+        ({}, True, True),
+        ({"logits": 0.9e-5, "loss": 0.9e-5}, True, True),
+        ({"logits": 1.1e-5}, False, True),
+        ({"logits": 0.09, "loss": 0.9}, False, True),
+        ({"logits": 0.11}, False, False),
+        ({"loss": 1.1}, False, False),
+        ({"texts": ["a"]}, False, False),
+        ({"texts": ["a"], "ties": ["a"]}, True, True),
+        ({"texts": ["a", "b"], "ties": ["a"]}, False, False),
+        ({"logits": math.nan}, False, False),
+        ({"loss": math.nan}, False, False),
+    ],
+)
+def test_verdicts(figures: dict[str, Any], exact: bool, within: bool) -> None:  # noqa: FBT001
+    """Exact, or within a tenth of logits up to 10: the loss is in their unit."""
+    facts = {"loss": 0.0, "logits": 0.0, "largest": 10.0, "texts": [], "ties": [], **figures}
+    found = Invariance(clips=["a", "b"], seconds=(1.0, 2.0), **facts)
+
+    assert (found.exact, found.within(0.1)) == (exact, within)
+
+
+class TestPrecision:
+    """Rounding hides what a batch changes, or looks like it; fp64 tells them apart."""
+
+    @staticmethod
+    def model(decoder_folder: str, dtype: str, projector: type[QFormer], encoder: TinyEncoder) -> Joined:
+        """Return a model with a sigmoid router and a Q-former."""
+        torch.manual_seed(5)
+        adapter = Steering(SteeringConfig(experts=3, start=0.5), encoder, SigmoidRouter)
+        former = projector(None, encoder.width, decoder(decoder_folder))
+        return joined(decoder_folder, adapter, former, encoder, dtype=dtype).eval()
+
+    @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+    def test_rounding(self, decoder_folder: str, examples: list[Example], dtype: str) -> None:
+        """A correct model that is not exact in its own precision is exact in fp64."""
+        model = self.model(decoder_folder, dtype, QFormer, TinyEncoder(TinyConfig()))
+
+        assert not measured(model, examples).exact
+        with in_fp64(model):
+            assert measured(model, examples).exact
+
+    @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+    @pytest.mark.parametrize("leak", ["padding", "mates"])
+    def test_leak(self, decoder_folder: str, examples: list[Example], dtype: str, leak: str) -> None:
+        """One that sees padding or batch-mates is not, even where bf16 rounds by more than it sees."""
+        encoder = (Crowd if leak == "mates" else TinyEncoder)(TinyConfig())
+        encoder.loud = 1e-3  # type: ignore[union-attr]
+        projector = LeakyQFormer if leak == "padding" else QFormer
+        model = self.model(decoder_folder, dtype, projector, encoder)
+
+        with in_fp64(model):
+            assert not measured(model, examples).exact
+
+    @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+    def test_weights_are_as_before(self, decoder_folder: str, dtype: str) -> None:
+        """Bit for bit, buffers and tied tensors too, also after an error."""
+        model = joined(decoder_folder, dtype=dtype)
+        before = identity(model)
+        kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
+
+        with suppress(ZeroDivisionError), in_fp64(model):
+            assert {p.dtype for p in model.parameters()} == {torch.float64}
+            raise ZeroDivisionError
+
+        assert identity(model) == before
+        assert {name: tensor.dtype for name, tensor in model.state_dict().items()} == kinds
+
+    @pytest.mark.parametrize(
+        ("dtype", "share"), [("float32", 1e-4), ("bfloat16", 0.0625), ("float16", 0.0078125)]
+    )
+    def test_rounding_is_that_of_the_lowest_precision(
+        self, decoder_folder: str, dtype: str, share: float
+    ) -> None:
+        """The encoder is in fp32 in any case."""
+        model = joined(decoder_folder, dtype=dtype)
+
+        assert rounding(model) == share
+        with in_fp64(model):
+            assert rounding(model) == EXACT
+
+
+class TestTies:
+    """Where two answers part, the tokens may be as good as each other."""
+
+    @staticmethod
+    def answered(
+        decoder_folder: str,
+        examples: list[Example],
+        monkeypatch: pytest.MonkeyPatch,
+        other: list[int] | None,
+        *,
+        twins: bool,
+    ) -> Invariance:
+        """Return what is measured where the last clip is answered otherwise in its batch.
+
+        :param other: the tokens of the other answer; None: it is over at once.
+        :param twins: whether its first token, or the end, is as probable as what it takes the place of.
+        """
+        model = joined(decoder_folder).eval()
+        collator = AsrCollator(AsrConfig(), model.decoder.tokenizer, model.encoder.features)
+        last = collator.collate(mixed(examples)[-1:], answered=False)
+        (own,) = generate(model, last, [6])
+        table = model.decoder.embeddings
+        token = other[0] if other else model.decoder.eos
+        assert token != own.ids[0]
+        if twins:
+            table[token] = table[own.ids[0]]
+
+        def answer(model: Joined, batch: Batch, limits: list[int]) -> list[Answer]:
+            found = [attrs.evolve(own)] * len(batch)
+            return found if len(batch) == 1 else [*found[:-1], Answer(other or [], "eos")]
+
+        monkeypatch.setattr("steermoe_core.evaluate.invariance.generate", answer)
+        return measured(model, examples)
+
+    @pytest.mark.parametrize("other", [[3], [3, 4], None])
+    def test_a_tie(
+        self,
+        decoder_folder: str,
+        examples: list[Example],
+        monkeypatch: pytest.MonkeyPatch,
+        other: list[int] | None,
+    ) -> None:
+        """Two tokens, or a token and the end, of one logit: both texts are right."""
+        found = self.answered(decoder_folder, examples, monkeypatch, other, twins=True)
+
+        assert found.texts == found.ties == found.clips[-1:]
+        assert found.exact
+
+    @pytest.mark.parametrize("other", [[3], None])
+    def test_no_tie(
+        self,
+        decoder_folder: str,
+        examples: list[Example],
+        monkeypatch: pytest.MonkeyPatch,
+        other: list[int] | None,
+    ) -> None:
+        """Another text than the one that the logits tell is a fault of the batch."""
+        found = self.answered(decoder_folder, examples, monkeypatch, other, twins=False)
+
+        assert (found.texts, found.ties) == (found.clips[-1:], [])
+        assert not found.exact
+        assert not found.within(1.0)

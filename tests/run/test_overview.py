@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -22,8 +24,6 @@ from tests.sounds import columns, sound, write_parquet
 from tests.tiny import DIGITS, write_folder, write_wav
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.rig import Rig
 
 
@@ -157,7 +157,7 @@ def clip(audio: Any, text: str = "one", seconds: float = 0.5, **more: Any) -> Ex
 def shared(train: list[Example], test: list[Example]) -> dict[str, Any]:
     """Return the overlap of two sets."""
     (found,) = overlap(train, {"test": test}, Console(quiet=True))
-    return {key: len(found[key]) for key in ("texts", "audio", "clusters")}
+    return {key: len(found[key]) for key in ("trained", "audio", "texts", "clusters")}
 
 
 def test_the_same_text(tmp_path: Path) -> None:
@@ -186,6 +186,31 @@ def test_the_same_sound_in_another_file(tmp_path: Path) -> None:
     assert (
         shared([attrs.evolve(train[0], speed=2.0, seconds=0.25)], [clip(tmp_path / "b.flac")])["audio"] == 1
     )
+
+
+def test_the_same_question(tmp_path: Path) -> None:
+    """Of a clip with a question of its own, recording and question count; in any other file, too."""
+    a, b = write_wav(tmp_path / "a.wav", hertz=300), write_wav(tmp_path / "b.wav", hertz=500)
+    copy = Path(shutil.copy(a, tmp_path / "copy.wav"))
+    train = [clip(a, "yes", prompt="Is it loud?"), clip(copy, "no", prompt="Is it far?")]
+
+    def found(audio: Path, prompt: str | None) -> tuple[int, int]:
+        facts = shared(train, [clip(audio, "no", prompt=prompt)])
+        return facts["trained"], facts["audio"]
+
+    assert found(a, "is it LOUD") == (1, 1)
+    assert found(copy, "Is it loud?") == found(a, "Is it far?") == (1, 1)
+    assert found(a, "Is it near?") == (0, 1)
+    assert found(b, "Is it loud?") == (0, 0)
+
+
+def test_a_clip_without_a_question_is_its_recording(tmp_path: Path) -> None:
+    """Whoever learned what was said in it has heard the test, and the other way round."""
+    a = write_wav(tmp_path / "a.wav")
+
+    assert shared([clip(a)], [clip(a)])["trained"] == 1
+    assert shared([clip(a, prompt="what is it ?")], [clip(a)])["trained"] == 1
+    assert shared([clip(a)], [clip(a, prompt="what is it ?")])["trained"] == 1
 
 
 def test_the_same_beginning_is_not_the_same_sound(tmp_path: Path) -> None:
