@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.evaluate.config import RuleName
 
+#: Han characters, as ranges of a regular expression.
 HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _MARKS = r"[^\w\s'.]*"
 _LETTERS = rf"(?:[^\W_{HAN}]{_MARKS})+"
@@ -97,9 +98,9 @@ def chinese_units(text: str) -> str:
     """Return Han characters, words and numbers, one space between them.
 
     Words are those of `basic`: NFKC (full width becomes half width), lower case, with their marks and inner
-    apostrophes; no punctuation or symbols. Numbers stay as they are
-    written but for the commas in thousands: a reading would be a guess (110 is 一百一十 or 幺幺零).
-    Traditional characters are not simplified, and no 儿 is dropped.
+    apostrophes; no punctuation or symbols. Numbers stay as they are written but for the commas in thousands:
+    a reading would be a guess (110 is 一百一十 or 幺幺零). Traditional characters are not simplified, and no
+    儿 is dropped.
     """
     return " ".join(re.findall(_ZH_UNIT, kept(re.sub(_ZH_THOUSANDS, "", folded(text)), "'.")))
 

@@ -61,7 +61,7 @@ class SoftCtcProjector(Projector):
             return None
         before, new = int(self.vocabulary.sum()), added.nonzero().squeeze(-1).tolist()
         self.vocabulary |= added
-        return f"{len(new)} tokens join the adapter's vocabulary of {before}: {self._named(new)}"
+        return f"the adapter's vocabulary of {before} grows by {len(new)}: {self._named(new)}"
 
     def tokens(self, frames: int) -> int:
         return pooled_length(self.config.pool, frames)

@@ -34,7 +34,7 @@ KNOWN = {
     "basic": (2, "a59a9775d8b4"),
     "whisper-en": (1, "46b8eb759e5d"),
     "open-asr": (1, "ddafffc7f207"),
-    "zh": (2, "104ec2b35965"),
+    "zh": (2, "fa66cf9b1166"),
 }
 
 #: What normal forms, letter case and apostrophes depend on, more often than among all characters.

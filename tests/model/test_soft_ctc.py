@@ -275,7 +275,7 @@ class TestVocabulary:
 
         added = grown.extend(iter([[4, 2], [9], []]))
 
-        assert added == "2 tokens join the adapter's vocabulary of 4: two, seven"
+        assert added == "the adapter's vocabulary of 4 grows by 2: two, seven"
         assert grown.extend(iter([[2, 9]])) is None
         assert grown.vocabulary.nonzero().flatten().tolist() == [2, 3, 4, 5, 8, 9]
         for (name, one), two in zip(grown.named_parameters(), before.parameters(), strict=True):
@@ -294,7 +294,7 @@ class TestVocabulary:
         added = everything.extend(iter([]))
 
         assert everything.vocabulary.all()
-        assert added.startswith("20 tokens join the adapter's vocabulary of 4: ")
+        assert added.startswith("the adapter's vocabulary of 4 grows by 20: ")
         assert added.endswith(", …")
 
     def test_survives_a_checkpoint(self, decoder_folder: str, tmp_path: Path) -> None:

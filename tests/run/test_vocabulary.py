@@ -48,7 +48,7 @@ def test_new_words_join_the_old_ones(rig: Rig, adapter: Path, capsys: pytest.Cap
     assert vocabulary(adapter) == set(LOW)
     assert vocabulary(run) == set(DIGITS)
     assert all(line["loss"] > 0 for line in metrics(run) if "loss" in line)
-    note = "projector: 5 tokens join the adapter's vocabulary of 5: five, six, seven, eight, nine\n"
+    note = "projector: the adapter's vocabulary of 5 grows by 5: five, six, seven, eight, nine\n"
     assert note in capsys.readouterr().err
 
 
@@ -87,9 +87,9 @@ def test_resumes_to_the_same_bits(
     monkeypatch.setenv("RIG", "interrupt@3")
     rig.run(*further(adapter), expect=130)
     monkeypatch.delenv("RIG")
-    assert "tokens join" in capsys.readouterr().err
+    assert "vocabulary of 5 grows" in capsys.readouterr().err
     resumed = rig.run(*further(adapter))
-    assert "tokens join" not in capsys.readouterr().err
+    assert "vocabulary of 5 grows" not in capsys.readouterr().err
     rig.runs = tmp_path / "straight"
 
     assert trained(resumed) == trained(rig.run(*further(adapter)))
