@@ -54,7 +54,7 @@ def gradients(experiment: Experiment, folder: RunFolder, phased: int) -> Certifi
     # The steps that explain why a gradient is late may be all that there are.
     waiting = experiment.train.steps <= max(phased, 1 if record["zeros"] else 0)
     if never and waiting:
-        why += f", and training ended after {experiment.train.steps} steps, too soon to tell"
+        why += f", and training ended with step {experiment.train.steps}, too soon to tell"
     return Certificate(
         **facts,
         passed=None if never and waiting else not never and (not later or bool(excuse)),
@@ -93,10 +93,10 @@ def whole_splits(
     :param splits: the examples of each split whose data is here.
     :param missing: why the data of each other split is not.
     """
-    found = {name: _counted(folder, name, examples) for name, examples in splits.items()}
+    here = {name: _counted(folder, name, examples, "") for name, examples in splits.items()}
+    found = {**here, **{name: _counted(folder, name, [], why) for name, why in missing.items()}}
     faults = [f"{name}: {fault}" for name, one in found.items() for fault in one["faults"]]
     unknown = [f"{name}: {one['unknown']}" for name, one in found.items() if one["unknown"]]
-    unknown += [f"{name}: {_NOT_HERE}: {why}" for name, why in missing.items()]
     scored, left_out = (sum(one[what] for one in found.values()) for what in ("scored", "left_out"))
     counted = f"{scored} clips of {len(found)} splits were scored, {left_out} left out by name"
     return Certificate(
@@ -108,31 +108,41 @@ def whole_splits(
     )
 
 
-def _counted(folder: RunFolder, split: str, examples: Sequence[Example]) -> dict[str, Any]:
-    path, counted = folder.evaluations / split, {"source": len(examples), "scored": 0, "left_out": 0}
+def _counted(folder: RunFolder, split: str, examples: Sequence[Example], missing: str) -> dict[str, Any]:
+    """Return how many examples a split has and had, what is wrong with its scores, and what is not known.
+
+    :param missing: why its data is not here, if it is not.
+    """
+    path = folder.evaluations / split
+    counted: dict[str, Any] = {"source": len(examples), "scored": 0, "left_out": 0, "faults": []}
     if not path.is_dir() and folder.status.get("state") != "finished":
-        return {**counted, "faults": [], "unknown": "it is not scored yet; finish the run"}
+        return {**counted, "unknown": "it is not scored yet; finish the run"}
     try:
         scores = dict(json.loads((path / "scores.json").read_text(encoding="utf-8")))
         ids = [row.id for row in read(path / "predictions.jsonl")]
     except (OSError, TypeError, ValueError, UsageError) as error:
         return {**counted, "faults": [f"no scores ({error})"], "unknown": ""}
     counted |= {"scored": len(ids), "left_out": sum(map(len, scores["left_out"].values()))}
-    lost = sum(not example.seconds > 0.0 for example in examples)
-    if lost > len(scores["left_out"].get(UNREADABLE, ())):
-        unknown = f"{_NOT_HERE}: {lost} of its {len(examples)} clips cannot be read"
-        return {**counted, "faults": [], "unknown": unknown}
-    return {**counted, "faults": list(_split_faults(scores, ids, counted, examples)), "unknown": ""}
+    unread = sum(not example.seconds > 0.0 for example in examples)
+    if unread > len(scores["left_out"].get(UNREADABLE, ())):
+        missing = f"{unread} of its {len(examples)} clips cannot be read"
+    faults = [
+        *_recorded_faults(scores, len(ids), counted["left_out"]),
+        *([] if missing else _source_faults(scores, ids, examples)),
+    ]
+    return {**counted, "faults": faults, "unknown": f"{_NOT_HERE}: {missing}" if missing else ""}
 
 
-def _split_faults(
-    scores: dict[str, Any], ids: Sequence[str], counted: Mapping[str, int], examples: Sequence[Example]
-) -> Iterator[str]:
-    scored, left_out, source = (counted[what] for what in ("scored", "left_out", "source"))
-    if scored + left_out != source:
+def _recorded_faults(scores: dict[str, Any], scored: int, left_out: int) -> Iterator[str]:
+    """Yield what disagrees within the record of a split."""
+    if scored + left_out != (source := scores["data"]["examples"]):
         yield f"{scored} scored and {left_out} left out, but the source has {source}"
     if scores["examples"] != scored:
         yield f"scores.json counts {scores['examples']} clips, predictions.jsonl {scored}"
+
+
+def _source_faults(scores: dict[str, Any], ids: Sequence[str], examples: Sequence[Example]) -> Iterator[str]:
+    """Yield where the record of a split and its source disagree."""
     if unknown := Counter(ids) - Counter(example.id for example in examples):
         yield f"scored, but not so in the source: {some(list(unknown))}"
     if scores["data"] != data_record(examples):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from steermoe_core.run.folder import RunFolder
 from steermoe_core.run.record_proofs import gradients
 from tests.parts import QFormer
 from tests.rig import status
-from tests.tiny import write_folder
+from tests.tiny import write_folder, write_table, write_wav
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +52,7 @@ def fresh(rig: Rig) -> Rig:
 
 def write_new(rig: Rig, *texts: str) -> None:
     """Write what is scored, with other texts where they are given."""
+    shutil.rmtree(rig.folder / "new", ignore_errors=True)
     write_folder(rig.folder / "new", texts or TEXTS, [1.2, 0.9, 0.6, 1.7][: len(texts or TEXTS)])
 
 
@@ -234,7 +236,6 @@ def test_what_cannot_be_asked_says_why(fresh: Rig) -> None:
     """No record of the training, no training data, no two clips: none of them is a failure."""
     run = fresh.run(*FRESH)
     (run / "evidence.json").unlink()
-    shutil.rmtree(fresh.folder / "new")
     write_new(fresh, "audio")
     (fresh.folder / "train" / "metadata.csv").unlink()
 
@@ -270,18 +271,148 @@ def test_an_interrupted_run_has_the_same_certificates(fresh: Rig, monkeypatch: p
     assert json.loads((run / "evidence.json").read_text())["gradients"] == seen
 
 
+def test_a_killed_run_that_was_resumed_has_them_all(fresh: Rig) -> None:
+    """After kill -9 in training, and again while it was scored."""
+    for what in ("kill@5", "kill_while_scoring@6"):
+        process = fresh.process(*FRESH, RIG=what)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+
+    run = fresh.run(*FRESH)
+
+    assert [one["passed"] for one in certificates(run).values()] == [True] * len(NAMES)
+
+
+def test_a_run_that_is_not_scored_yet(fresh: Rig) -> None:
+    """It has its adapter and its certificates; what is missing is no failure."""
+    fresh.process(*FRESH, RIG="kill_while_scoring@6").communicate()
+
+    found = again(fresh.path(*FRESH))
+
+    assert found["whole-splits"]["passed"] is None
+    assert found["whole-splits"]["why"].startswith("dev: it is not scored yet; finish the run; other: ")
+    assert all(one["passed"] for name, one in found.items() if name != "whole-splits")
+
+
+class TestMovedData:
+    """What was trained on or scored is not where it was."""
+
+    @pytest.mark.parametrize("sounds", [False, True])
+    def test_of_a_split(self, fresh: Rig, sounds: bool) -> None:  # noqa: FBT001
+        """Folder or sounds: no failure, and what does not need them is measured."""
+        run = fresh.run(FRESH[0])
+        for wav in [*(fresh.folder / "new").glob("*.wav")] if sounds else [fresh.folder / "new"]:
+            wav.rename(fresh.folder / f"{wav.name}.away")
+
+        found = again(run)
+
+        assert found["whole-splits"]["passed"] is None
+        assert found["whole-splits"]["why"].startswith("dev: the data is not here: ")
+        assert found["batch-invariance"]["measured"]["split"] == "other"
+        assert found["frozen-stayed-frozen"]["passed"]
+
+    def test_lines_that_are_missing_are_a_failure_all_the_same(self, fresh: Rig) -> None:
+        """Predictions and scores are compared without the data, too."""
+        run = fresh.run(*FRESH)
+        path = run / "evaluations" / "dev" / "predictions.jsonl"
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+        (fresh.folder / "new").rename(fresh.folder / "away")
+
+        found = again(run)["whole-splits"]
+
+        assert found["passed"] is False
+        assert "dev: scores.json counts 4 clips, predictions.jsonl 3; dev: the data is not" in found["why"]
+
+    def test_of_training(self, fresh: Rig) -> None:
+        """What is there now says nothing of what was trained on."""
+        run = fresh.run(*FRESH)
+        shutil.rmtree(fresh.folder / "train")
+        write_folder(fresh.folder / "train", TEXTS)
+
+        found = again(run)["no-train-eval-overlap"]
+
+        assert (found["passed"], found["why"]) == (None, "the training data changed since it was trained on")
+
+
+def test_what_was_too_long_to_be_trained_on_is_no_overlap(fresh: Rig) -> None:
+    """A clip that the collator leaves out was not trained on."""
+    shutil.rmtree(fresh.folder / "train")
+    write_folder(fresh.folder / "train", ["one", "two", "three four five"])
+    shutil.copytree(fresh.folder / "train", fresh.folder / "same")
+    (fresh.folder / "same" / "000.wav").unlink()
+    (fresh.folder / "same" / "001.wav").unlink()
+    (fresh.folder / "same" / "metadata.csv").write_text("file_name,transcription\n002.wav,three four five\n")
+    sets = (FRESH[0], 'data.eval.other.path="same"')
+
+    limit = ("collator.max_answer_tokens=2", 'collator.too_long="drop"')
+    assert "no-train-eval-overlap" not in failed(fresh.run(*sets, *limit))
+    assert failed(fresh.run(*sets)) == {"no-train-eval-overlap": "other: 1 of 1 clips were trained on"}
+
+
+def test_texts_of_other_recordings_are_told(fresh: Rig) -> None:
+    """They are no failure: people repeat sentences."""
+    write_new(fresh, "zero", "one", "content")
+
+    found = certificates(fresh.run(*FRESH))["no-train-eval-overlap"]
+
+    assert found["passed"]
+    assert "; dev: 2 of 3 texts were trained on too, of other recordings; " in found["why"]
+
+
+class TestQuestions:
+    """A set that asks the same questions of other sounds shares nothing with the one that was trained on."""
+
+    @staticmethod
+    def asked(rig: Rig, folder: str, rows: list[tuple[float, str, str]]) -> None:
+        """Write a folder of questions about tones: hertz, question, answer."""
+        shutil.rmtree(rig.folder / folder)
+        table = []
+        for hertz, question, answer in rows:
+            name = f"{hertz:g}.wav"
+            write_wav(rig.folder / folder / name, 0.5 + hertz / 1000, hertz=hertz)
+            table.append({"file_name": name, "transcription": answer, "question": question})
+        write_table(rig.folder / folder, table)
+
+    def run(self, rig: Rig, *rows: tuple[float, str, str]) -> dict[str, Any]:
+        """Return the certificate of overlap of a run that was trained on some questions and scores others."""
+        self.asked(rig, "train", [(200, "what is it ?", "one"), (300, "is it one ?", "two")])
+        self.asked(rig, "new", list(rows))
+        sources = ("data.train", "data.eval.dev", "data.eval.other")
+        columns = [f'{source}.prompt_column="question"' for source in sources]
+        run = rig.run(*FRESH, *columns, 'collator.template="{audio}{prompt}"')
+        return certificates(run)["no-train-eval-overlap"]
+
+    def test_other_sounds(self, fresh: Rig) -> None:
+        """Same questions, same answers."""
+        found = self.run(fresh, (400, "what is it ?", "one"), (500, "is it one ?", "two"))
+        assert found["passed"]
+        assert "dev: 2 of 2 texts were trained on too, of other recordings" in found["why"]
+
+    def test_other_questions(self, fresh: Rig) -> None:
+        """The same sound with another question is told."""
+        found = self.run(fresh, (200, "is it one ?", "one"), (500, "is it one ?", "two"))
+        assert found["passed"]
+        assert "dev: 1 of 2 recordings were trained on with other questions" in found["why"]
+
+    def test_the_same_question(self, fresh: Rig) -> None:
+        """Of the same sound: a failure, whatever the answer."""
+        found = self.run(fresh, (200, "What is it?", "two"), (500, "is it one ?", "two"))
+        assert found["passed"] is False
+        assert found["why"].startswith("dev: 1 of 2 clips were trained on; other: 1")
+
+
 class TestGradients:
     """When a late gradient is no fault."""
 
     @staticmethod
     def judged(
-        fresh: Rig, later: dict[str, int], zeros: list[str], phased: int = 0
+        fresh: Rig, later: dict[str, int], zeros: list[str], phased: int = 0, steps: int = 7
     ) -> tuple[bool | None, str]:
         """Return the verdict on a record of two tensors, the second without a gradient at first."""
         fresh.folder.joinpath("evidence.json").write_text(
             json.dumps({"gradients": {"norms": {"a": 1.0, "b": 0.0}, "later": later, "zeros": zeros}})
         )
-        experiment: Any = SimpleNamespace(train=TrainConfig(steps=6))
+        experiment: Any = SimpleNamespace(train=TrainConfig(steps=steps))
         found = gradients(experiment, RunFolder(fresh.folder), phased)
         return found.passed, found.why
 
@@ -302,6 +433,14 @@ class TestGradients:
         passed, why = self.judged(fresh, {"b": 2}, [])
         assert passed is False
         assert why.endswith("(nothing explains why so late)")
+
+    def test_too_soon_to_tell(self, fresh: Rig) -> None:
+        """Training ended before the gradient could come."""
+        passed, why = self.judged(fresh, {}, ["a"], steps=1)
+        assert passed is None
+        assert why.endswith("never: b, and training ended with step 1, too soon to tell")
+        assert self.judged(fresh, {}, [], phased=6, steps=6)[0] is None
+        assert self.judged(fresh, {}, [], steps=1)[0] is False
 
     def test_never(self, fresh: Rig) -> None:
         """A zero start is no excuse for ever."""

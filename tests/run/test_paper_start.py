@@ -16,6 +16,7 @@ import torch
 
 from steermoe_core.cli.main import main
 from steermoe_core.config.toml import dumps
+from tests.conformers import save_public
 from tests.parts import save_decoder, save_whisper
 from tests.tiny import DIGITS, RATE, sine, write_wav
 
@@ -45,6 +46,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     training.write_text(text.replace(DEEPSPEED, ""), encoding="utf-8")
     save_decoder(tmp_path / "models" / "decoder")
     save_whisper(tmp_path / "models" / "whisper")
+    save_public(tmp_path / "models" / "conformer")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
@@ -119,16 +121,36 @@ def test_aishell_as_manifests(lab: Path) -> None:
     assert scores["test"]["metrics"]["cer-zh"]["clusters"] == 3
 
 
-def test_clotho_aqa_as_it_is_published(lab: Path) -> None:
-    """Three tables beside a folder of sounds: every annotator's row is trained on, every question scored."""
+@pytest.mark.parametrize(
+    ("name", "encoder"),
+    [
+        ("whisper_prompt_clothoaqa", "whisper"),
+        ("conformer_clothoaqa", "conformer"),
+        ("conformer_clothoaqa_3b", "conformer"),
+    ],
+)
+def test_clotho_aqa_as_it_is_published(lab: Path, name: str, encoder: str) -> None:
+    """Three tables beside a folder of sounds: every annotator's row is trained on, every question scored.
+
+    All splits ask the same two questions of every sound, in bf16; no certificate takes that for a fault.
+    """
     folder = lab / "data" / "clotho-aqa"
-    for part in ("train", "val", "test"):
-        write_wav(folder / "audio_files" / f"{part}.wav", 0.6)
-        answers = "".join(f"{part}.wav,is it one ?,{answer},yes\n" for answer in ("yes", "yes", "no"))
-        table = f"file_name,QuestionText,answer,confidence\n{answers}"
+    for row, part in enumerate(("train", "val", "test")):
+        table = "file_name,QuestionText,answer,confidence\n"
+        for number in range(2):
+            sound = f"{part}{number}.wav"
+            write_wav(folder / "audio_files" / sound, 0.6 + 0.3 * number, hertz=200.0 + 100.0 * row)
+            for question in ("is it one ?", "what is it ?"):
+                table += "".join(f"{sound},{question},{answer},yes\n" for answer in ("yes", "yes", "no"))
         (folder / f"clotho_aqa_{part}.csv").write_text(table)
 
-    scores = start(lab, "whisper_prompt_clothoaqa", {})
+    scores = start(lab, name, {"encoder": {"weights": f"models/{encoder}"}})
 
-    assert scores["test"]["examples"] == 1
+    assert scores["test"]["examples"] == 4
     assert len(scores["test"]["metrics"]) == 3
+    (path,) = (lab / "runs").glob("*/certificates.json")
+    found = {one["name"]: one for one in json.loads(path.read_text())["certificates"]}
+    assert {name: one["why"] for name, one in found.items() if not one["passed"]} == {}
+    assert "test: 4 of 4 texts were trained on too" in found["no-train-eval-overlap"]["why"]
+    lock = json.loads((path.parent / "lock.json").read_text())
+    assert lock["data"]["train"]["examples"] == 12
