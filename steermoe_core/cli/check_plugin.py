@@ -11,10 +11,10 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import tomli
 
 from steermoe_core.component import KINDS
 from steermoe_core.config.fields import fields_of
+from steermoe_core.config.syntax import NotTomlError, loads
 from steermoe_core.errors import ExitCode, PluginError, UsageError
 from steermoe_core.plugins.discovery import normal
 from steermoe_core.suggest import did_you_mean
@@ -120,8 +120,8 @@ def _settings(given: Sequence[str], chosen: Sequence[tuple[str, Component]]) -> 
     :raises UsageError: one is no KEY=VALUE, or no component has its key.
     """
     try:
-        table = tomli.loads("\n".join(map(_line, given)))
-    except tomli.TOMLDecodeError as error:
+        table = loads("\n".join(map(_line, given)))
+    except NotTomlError as error:
         msg = f"--set: {error}; write KEY=VALUE once for each key, for example --set weights=some/folder"
         raise UsageError(msg) from None
     known = {key for _, part in chosen for key in _keys(part)}
@@ -137,8 +137,8 @@ def _line(text: str) -> str:
     key, _, value = text.partition("=")
     line = f"{key} = {value}"
     try:
-        tomli.loads(line)
-    except tomli.TOMLDecodeError:
+        loads(line)
+    except NotTomlError:
         return f"{key} = {json.dumps(value)}" if value else line
     return line
 

@@ -95,12 +95,13 @@ def _documented(registry: Registry, kind: str, name: str) -> tuple[list[Setting]
 
     :raises PluginError: the plugin's settings class cannot be imported or is none.
     """
+    from steermoe_core.config.catalogue import loaded
     from steermoe_core.config.docs import settings, summary
     from steermoe_core.config.example import example
 
     component = registry.get(kind, name)
     try:
-        cls = component.config_class()
+        cls = loaded(component)
         return settings(cls), summary(cls), example(registry, kind, name)
     except PluginError:
         raise

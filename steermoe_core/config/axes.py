@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from steermoe_core.config.layers import EXTENDS
 from steermoe_core.config.locate import Span, Spot
 from steermoe_core.config.overrides import Override, parse_key
+from steermoe_core.config.syntax import BeyondError
 from steermoe_core.config.toml import inline
 from steermoe_core.config.words import described, dotted
 
@@ -90,8 +92,8 @@ def take_axes(layers: Layers, pinned: Collection[tuple[str, ...]]) -> tuple[list
     for path, values in _leaves(table, (SWEEP,)):
         source, _ = layers.written(path)
         keys = _parts(path)
-        if keys is None:
-            message = f"{inline(path[-1])} is not a key"
+        if keys is None or keys[0] in (SWEEP, EXTENDS):
+            message = f"{inline(dotted(keys) if keys else path[-1])} is not a key of an experiment"
             hint = 'a key looks like "train.steps"'
             problems.append(source.problem("E006", message, path, "key", hint=hint))
             continue
@@ -120,8 +122,11 @@ def _leaves(table: dict[str, Any], path: KeyPath) -> Iterator[tuple[KeyPath, Any
 
 
 def _parts(path: KeyPath) -> tuple[str, ...] | None:
-    """Return the parts of an axis's key: a quoted key may hold several."""
-    found = [parse_key(f"{key}=") for key in path[1:]]
+    """Return the parts of an axis's key, or None where it is none: a quoted key may hold several."""
+    try:
+        found = [parse_key(f"{key}=") for key in path[1:]]
+    except BeyondError:
+        return None
     if any(keys is None for keys in found):
         return None
     return tuple(name for keys in found for name, _ in keys or ())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
 import attrs
 
 from steermoe_core.config.faults import Fault, InvalidError
-from steermoe_core.config.fields import tables
+from steermoe_core.config.fields import fields_of, tables
 from steermoe_core.config.words import listed
+from steermoe_core.plugins.quarantine import described as located
 from steermoe_core.plugins.quarantine import import_failure
 
 if TYPE_CHECKING:
@@ -48,11 +51,22 @@ class Catalogue:
             raise InvalidError([self._unknown(kind, name, path)])
         try:
             return loaded(component)
-        except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
-            whose = f'{kind} "{name}" of {self._registry.plugin_of(kind, name).origin}'
-            message = f"the settings of {whose} cannot be loaded: {type(error).__name__}: {error}"
+        except Exception as error:
+            message = (
+                f"the settings of {self._whose(kind, name)} cannot be loaded: {type(error).__name__}: {error}"
+            )
             hint = lost(error, component, self._registry.plugin_of(kind, name))
-            raise InvalidError([Fault("E204", message, path, "text", hint)]) from None
+            raise InvalidError([Fault("E204", message, path, "text", hint)]) from error
+
+    def failed(self, kind: str, name: str, path: KeyPath, error: BaseException) -> InvalidError:
+        """Return the error of a component whose settings class raises what says nothing about a setting."""
+        plugin = self._registry.plugin_of(kind, name)
+        message = f"the settings of {self._whose(kind, name)} cannot be used: {located(error)}"
+        hint = f'repair the plugin "{plugin.name}", or upgrade {plugin.distribution}'
+        return InvalidError([Fault("E204", message, path, "text", hint)])
+
+    def _whose(self, kind: str, name: str) -> str:
+        return f'{kind} "{name}" of {self._registry.plugin_of(kind, name).origin}'
 
     def brings(self, weights: str) -> bool:
         """Tell whether a plugin provides files under this name."""
@@ -90,13 +104,20 @@ def lost(error: BaseException, component: Component, plugin: Plugin) -> str:
 
 
 def loaded(component: Component) -> type:
-    """Return a component's settings class, whole and usable.
+    """Return a component's settings class, whole and usable: its annotations and defaults can be read.
 
-    :raises Exception: whatever a plugin's code raises.
+    :raises Exception: whatever a plugin's code raises; one that asks Python to exit raises a TypeError.
     """
     cls = component.config_class()
     if not attrs.has(cls):
         message = f"{component.config} is not an attrs class"
         raise TypeError(message)
-    tables(cls)  # resolves every annotation
+    for path, table in tables(cls).items():
+        for key, field in fields_of(table).items():
+            try:
+                with redirect_stdout(sys.stderr):
+                    field.default()
+            except (Exception, SystemExit) as error:
+                message = f"the default of {'.'.join((*path, key))} raises {located(error)}"
+                raise TypeError(message) from error
     return cls

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import attrs
 
+from steermoe_core.config.catalogue import loaded
 from steermoe_core.config.fields import fields_of, plain
 from steermoe_core.config.toml import dumps
 
@@ -21,7 +22,7 @@ _NUMBERS = (1, 2, 4, 8, 16, 64, 0)
 def example(registry: Registry, kind: str, name: str) -> str:
     """Return TOML that chooses the component; keys with a default have it, required ones a stand-in.
 
-    :raises PluginError: no active plugin has the component, or one that it needs.
+    :raises PluginError: no active plugin has the component.
     """
     if kind == "weights":
         return f'# in [encoder] or [decoder]\nweights = "{name}"\n'
@@ -34,7 +35,7 @@ def example(registry: Registry, kind: str, name: str) -> str:
 
 
 def _chosen(registry: Registry, kind: str, name: str) -> dict[str, Any]:
-    return {"use": name, **_table(registry, registry.get(kind, name).config_class())}
+    return {"use": name, **_table(registry, loaded(registry.get(kind, name)))}
 
 
 def _table(registry: Registry, cls: type) -> dict[str, Any]:
@@ -51,11 +52,17 @@ def _value(registry: Registry, key: str, field: Field) -> Any:
 
 
 def _selection(registry: Registry, field: Field, kind: str) -> Any:
-    """Return the default component's table, or where one is required the first that is installed."""
+    """Return the default component's table, or where one is required that of the first that can be used."""
     name = field.default_component
     if name == "":
         return None
-    table = _chosen(registry, kind, name or next(iter(registry.names(kind)), f"some-{kind}"))
+    table = {"use": name or f"some-{kind}"}
+    for one in [name] if name else registry.names(kind):
+        try:
+            table = _chosen(registry, kind, one)
+        except Exception:  # noqa: BLE001, S112 - another plugin's code may raise anything
+            continue
+        break
     if field.many is list:
         return [table]
     return {"name": table} if field.many is dict else table
@@ -86,6 +93,6 @@ def _allowed(field: Field, value: Any) -> bool:
         return True
     try:
         field.attribute.validator(None, field.attribute, value)
-    except (ValueError, TypeError, AttributeError):
+    except Exception:  # noqa: BLE001 - a plugin's code may raise anything
         return False
     return True

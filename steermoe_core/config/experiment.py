@@ -9,6 +9,11 @@ from attrs.validators import deep_iterable, ge, gt, le, matches_re
 
 from steermoe_core.component import Selection, choose
 
+#: No optimizer here gets anywhere with a higher learning rate.
+HIGHEST_RATE = 10.0
+#: Longest clip in seconds that a setting may speak of.
+A_DAY = 86_400.0
+
 
 @attrs.frozen(kw_only=True)
 class ExperimentInfo:
@@ -46,8 +51,8 @@ class DataConfig:
     validate: Selection | None = choose("dataset", default="")
     weights: list[float] = attrs.field(factory=list, validator=deep_iterable(gt(0.0)))
     eval: dict[str, Selection] = choose("dataset")
-    min_seconds: float = attrs.field(default=0.1, validator=gt(0.0))
-    max_seconds: float = attrs.field(default=30.0, validator=gt(0.0))
+    min_seconds: float = attrs.field(default=0.1, validator=[gt(0.0), le(A_DAY)])
+    max_seconds: float = attrs.field(default=30.0, validator=[gt(0.0), le(A_DAY)])
     max_bad: float = attrs.field(default=0.01, validator=[ge(0.0), le(1.0)])
     check: Literal["header", "decode"] = "header"
 
@@ -63,11 +68,11 @@ class LearningRates:
     :param lora: low-rank adapters.
     """
 
-    projector: float = attrs.field(default=1e-3, validator=ge(0.0))
-    steering: float = attrs.field(default=1e-3, validator=ge(0.0))
-    router: float = attrs.field(default=2e-4, validator=ge(0.0))
-    scales: float = attrs.field(default=1e-3, validator=ge(0.0))
-    lora: float = attrs.field(default=1e-4, validator=ge(0.0))
+    projector: float = attrs.field(default=1e-3, validator=[ge(0.0), le(HIGHEST_RATE)])
+    steering: float = attrs.field(default=1e-3, validator=[ge(0.0), le(HIGHEST_RATE)])
+    router: float = attrs.field(default=2e-4, validator=[ge(0.0), le(HIGHEST_RATE)])
+    scales: float = attrs.field(default=1e-3, validator=[ge(0.0), le(HIGHEST_RATE)])
+    lora: float = attrs.field(default=1e-4, validator=[ge(0.0), le(HIGHEST_RATE)])
 
 
 @attrs.frozen(kw_only=True)
@@ -131,21 +136,21 @@ class TrainConfig:
     :param deepspeed: train with DeepSpeed; see [several GPUs](../how-to/several-gpus.md).
     """
 
-    steps: int = attrs.field(validator=ge(0))
-    batch_size: int = attrs.field(default=8, validator=gt(0))
-    accumulation: int = attrs.field(default=1, validator=gt(0))
-    bucket: int = attrs.field(default=16, validator=gt(0))
+    steps: int = attrs.field(validator=[ge(0), le(1_000_000_000)])
+    batch_size: int = attrs.field(default=8, validator=[gt(0), le(100_000)])
+    accumulation: int = attrs.field(default=1, validator=[gt(0), le(100_000)])
+    bucket: int = attrs.field(default=16, validator=[gt(0), le(100_000)])
     learning_rate: LearningRates = attrs.field(factory=LearningRates)
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     warmup: int = attrs.field(default=0, validator=ge(0))
-    weight_decay: float = attrs.field(default=0.01, validator=ge(0.0))
+    weight_decay: float = attrs.field(default=0.01, validator=[ge(0.0), le(10.0)])
     clip: float = attrs.field(default=1.0, validator=gt(0.0))
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     recompute: list[Literal["encoder", "decoder"]] = attrs.field(factory=list)
     keep_frames: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int = attrs.field(default=0, validator=ge(0))
-    workers: int = attrs.field(default=0, validator=ge(0))
+    threads: int = attrs.field(default=0, validator=[ge(0), le(10_000)])
+    workers: int = attrs.field(default=0, validator=[ge(0), le(1_000)])
     log_every: int = attrs.field(default=10, validator=gt(0))
     save_every: int = attrs.field(default=0, validator=ge(0))
     keep: int = attrs.field(default=2, validator=gt(0))
@@ -168,10 +173,10 @@ class EvaluateConfig:
     :param probes: a few seconds of silence, noise and a tone are answered, too; nothing was said in them.
     """
 
-    batch_size: int = attrs.field(default=8, validator=gt(0))
-    max_new_tokens: int = attrs.field(default=200, validator=gt(0))
-    tokens_per_second: float = attrs.field(default=12.0, validator=gt(0.0))
-    segment: float = attrs.field(default=0.0, validator=ge(0.0))
+    batch_size: int = attrs.field(default=8, validator=[gt(0), le(100_000)])
+    max_new_tokens: int = attrs.field(default=200, validator=[gt(0), le(1_000_000)])
+    tokens_per_second: float = attrs.field(default=12.0, validator=[gt(0.0), le(1_000.0)])
+    segment: float = attrs.field(default=0.0, validator=[ge(0.0), le(A_DAY)])
     controls: list[Literal["no-audio", "shuffled-audio"]] = attrs.field(factory=lambda: ["no-audio"])
     probes: bool = True
 

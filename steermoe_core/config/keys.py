@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 import attrs
 
+from steermoe_core.config.catalogue import loaded
 from steermoe_core.config.docs import parameters
 from steermoe_core.config.experiment import Experiment
 from steermoe_core.config.fields import fields_of
@@ -83,8 +84,14 @@ def _chosen(registry: Registry, field: Field, kind: str, raw: object) -> dict[st
 def _component(registry: Registry, field: Field, kind: str, raw: object) -> dict[str, Key]:
     name = raw.get("use") if isinstance(raw, dict) else None
     part = registry.find(kind, str(name or field.default_component))
+    below = {}
+    if part:
+        try:
+            below = _table(registry, loaded(part), raw)
+        except Exception:  # noqa: BLE001 - a plugin's code may raise anything
+            below = {}
     use = Key(about=f"which {kind}", values=tuple(registry.names(kind)))
-    return {"use": use, **(_table(registry, part.config_class(), raw) if part else {})}
+    return {"use": use, **below}
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:

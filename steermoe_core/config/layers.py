@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+import attrs
+
+from steermoe_core.config.experiment import Experiment
+from steermoe_core.config.fields import fields_of, tables
 from steermoe_core.config.source import Excerpt
 from steermoe_core.config.syntax import read, reason, shown_path
-from steermoe_core.config.words import described
+from steermoe_core.config.words import described, table_name
 from steermoe_core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from steermoe_core.config.locate import KeyPath
     from steermoe_core.config.problems import Problem
     from steermoe_core.config.source import Source
@@ -28,11 +34,13 @@ class Layers:
     """The merged tables, and who wrote each of their values.
 
     :param top: the experiment file itself; errors about the whole point at it.
+    :ivar problems: what is wrong with single files and may be covered by others.
     """
 
     def __init__(self, top: Source) -> None:
         self.top = top
         self.table: dict[str, Any] = {}
+        self.problems: list[Problem] = []
         self._written: dict[KeyPath, Source] = {}
 
     def copy(self) -> Layers:
@@ -128,8 +136,24 @@ def open_layers(path: Path) -> Layers:
     chain = _chain(path)
     layers = Layers(chain[0][0])
     for source, table in reversed(chain):
+        layers.problems += _lists_for_tables(source, table)
         layers.lay({key: value for key, value in table.items() if key != EXTENDS}, source)
     return layers
+
+
+def _lists_for_tables(source: Source, table: dict[str, Any]) -> Iterator[Problem]:
+    """Yield the lists where tables belong, such as `[[train]]`; another file's table would hide them."""
+    for path, cls in tables(Experiment).items():
+        holder: Any = table
+        for part in path:
+            holder = holder.get(part) if isinstance(holder, dict) else None
+        for key, field in fields_of(cls).items():
+            holds = field.kind or any(map(attrs.has, (field.type, *get_args(field.type))))
+            several = isinstance(holder, dict) and isinstance(holder.get(key), list)
+            if holds and several and field.many is not list:
+                where = (*path, key)
+                message, hint = f"{key} must be a table, is a list", f"write {table_name(where)}"
+                yield source.problem("E101", message, where, hint=hint)
 
 
 def _chain(path: Path) -> list[tuple[Source, dict[str, Any]]]:
@@ -148,16 +172,31 @@ def _extended(source: Source, name: object, opened: list[Path]) -> Path:
     if not isinstance(name, str):
         message = f"extends must be text, is {described(name)}"
         raise ConfigError([source.problem("E101", message, (EXTENDS,))])
+    if why := _unreadable(source.folder, name):
+        message = f"cannot read the extended file {shown_path(source.folder / name)}: {why}"
+        hint = "paths are relative to the file that extends" if not Path(name).is_absolute() else ""
+        raise ConfigError([source.problem("E004", message, (EXTENDS,), "text", hint=hint)])
     path = source.folder / Path(name).expanduser()
     if path.resolve() in opened:
         raise ConfigError([_cycle(source, [*opened, path.resolve()])])
+    return path
+
+
+def _unreadable(folder: Path, name: str) -> str:
+    """Return why an extended file cannot be read; nothing where it can."""
+    if "\0" in name:
+        return "a path has no NUL character"
     try:
+        path = folder / Path(name).expanduser()
+    except RuntimeError:
+        return "there is no such user"
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            return "it is a device or a pipe, not a file"
         path.open("rb").close()
     except OSError as error:
-        message = f"cannot read the extended file {shown_path(path)}: {reason(error)}"
-        hint = "paths are relative to the file that extends" if not Path(name).is_absolute() else ""
-        raise ConfigError([source.problem("E004", message, (EXTENDS,), "text", hint=hint)]) from None
-    return path
+        return reason(error)
+    return ""
 
 
 def _cycle(source: Source, opened: list[Path]) -> Problem:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from steermoe_core.config.fields import fields_of
 from steermoe_core.config.words import listed, shown
+from steermoe_core.errors import SteermoeError
 from steermoe_core.suggest import closest
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ Broken = tuple["KeyPath", str, str]
 def broken_limits(cls: type, values: Mapping[str, Any]) -> Iterator[Broken]:
     """Yield the limits that values of a settings class break.
 
-    Keys with another fault are not in `values`; a validator that looks at one of them is passed over.
+    Keys with another fault are not in `values`; a validator that looks at one of them is passed over, as is
+    one that raises what is no limit: making the whole settings brings that to light.
     """
     settings = _unfinished(cls, values)
     for key, field in fields_of(cls).items():
@@ -35,9 +37,9 @@ def broken_limits(cls: type, values: Mapping[str, Any]) -> Iterator[Broken]:
         check = partial(attribute.validator, settings, attribute)
         try:
             check(values[key])
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, SteermoeError) as error:
             yield _in_words(key, *_culprit(check, key, values[key], error), error)
-        except AttributeError:
+        except Exception:  # noqa: BLE001, S112
             continue
 
 

@@ -1,7 +1,8 @@
 """Where each key of a TOML text stands.
 
-tomli keeps no positions. This scanner only ever reads text that tomli has accepted, so it has no error
-handling of its own: it splits the text into keys and values and counts the tables of arrays.
+tomli keeps no positions. This scanner only ever reads text that tomli has accepted, so it looks for no
+mistakes: it splits the text into keys and values and counts the tables of arrays. It stops at what is nested
+deeper than any experiment, so that no later reader of the tables has to be prepared for that.
 """
 
 from __future__ import annotations
@@ -14,15 +15,14 @@ import tomli
 #: A key path: names of tables and keys, and indices into arrays.
 KeyPath = tuple[str | int, ...]
 
+#: Tables and lists inside each other; experiments have about six.
+DEEPEST = 64
+
 _BLANK = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
 _KEY = re.compile(r"""[ \t]*("(?:\\.|[^"\\])*"|'[^']*'|[\w-]+)[ \t]*""")
-_STRING = re.compile(
-    r'"""(?:\\.|[^\\])*?"""(?:"{0,2})'
-    r"|'''.*?'''(?:'{0,2})"
-    r'|"(?:\\.|[^"\\])*"'
-    r"|'[^']*'",
-    re.DOTALL,
-)
+#: Pattern of a text with its quotes; a dot in it is any character.
+STRING = r'''"""(?:\\.|[^\\])*?"""(?:"{0,2})|\'{3}.*?\'{3}(?:\'{0,2})|"(?:\\.|[^"\\])*"|\'[^\']*\''''
+_STRING = re.compile(STRING, re.DOTALL)
 _SCALAR = re.compile(r"[^,\]}#\n]*[^,\]}#\n \t]")
 
 
@@ -50,10 +50,22 @@ class Spot:
     value: Span
 
 
+class TooDeepError(Exception):
+    """Tables or lists are nested more than `DEEPEST` deep.
+
+    :param span: the key or bracket that begins the first that is too deep.
+    """
+
+    def __init__(self, span: Span) -> None:
+        super().__init__(span)
+        self.span = span
+
+
 def locate(text: str) -> dict[KeyPath, Spot]:
     """Return the spot of every key, table and array item of a valid TOML text.
 
-    :param text: with line feeds as line ends.
+    :param text: with line feeds as line ends, valid up to the first table or list that is too deep.
+    :raises TooDeepError: tables or lists are nested too deep.
     """
     return _Scanner(text).document()
 
@@ -91,9 +103,9 @@ class _Scanner:
         *parents, (name, span) = self._names()
         self.position += brackets
         for parent, parent_span in parents:
-            path = self._inside((*path, parent))
+            path = _entered(self._inside((*path, parent)), parent_span)
             self.spots.setdefault(path, Spot(parent_span, parent_span))
-        path = (*path, name)
+        path = _entered((*path, name), span)
         if brackets == 1:
             self.spots[path] = Spot(span, span)
             return path
@@ -112,6 +124,8 @@ class _Scanner:
         while True:
             span = self._take(_KEY, group=1)
             names.append((_name(self.text[span.start : span.end]), span))
+            if len(names) > DEEPEST + 1:
+                raise TooDeepError(names[DEEPEST][1])
             if self.text[self.position] != ".":
                 return names
             self.position += 1
@@ -120,7 +134,7 @@ class _Scanner:
         *parents, (name, span) = self._names()
         path = table
         for parent, parent_span in parents:
-            path = (*path, parent)
+            path = _entered((*path, parent), parent_span)
             self.spots.setdefault(path, Spot(parent_span, parent_span))
         self.position += len("=")
         path = (*path, name)
@@ -129,9 +143,9 @@ class _Scanner:
     def _value(self, path: KeyPath) -> Span:
         start = self._skip_blank()
         if self.text[start] == "[":
-            self._items(path)
+            self._items(_entered(path, Span(start, start + 1)))
         elif self.text[start] == "{":
-            self._pairs(path)
+            self._pairs(_entered(path, Span(start, start + 1)))
         else:
             self._take(_STRING if self.text[start] in "\"'" else _SCALAR)
         return Span(start, self.position)
@@ -157,6 +171,13 @@ class _Scanner:
             self.position += 1
             return False
         return True
+
+
+def _entered(path: KeyPath, span: Span) -> KeyPath:
+    """Return the path of a table or list that is not too deep."""
+    if len(path) > DEEPEST:
+        raise TooDeepError(span)
+    return path
 
 
 def _name(written: str) -> str:

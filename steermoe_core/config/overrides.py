@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import tomli
 
 from steermoe_core.config.locate import KeyPath, Span, Spot, locate
 from steermoe_core.config.source import Excerpt, Flag
-from steermoe_core.config.words import described, dotted, table_name
+from steermoe_core.config.syntax import BeyondError, NotTomlError, loads
+from steermoe_core.config.words import described, dotted, shorter, shown, table_name
 from steermoe_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -92,9 +92,16 @@ def lay_overrides(layers: Layers, overrides: Iterable[Override]) -> list[Problem
 def _parse(text: str) -> Override:
     flag = Flag("--set", _FLAG + text, Path.cwd())
     whole = Span(len(_FLAG), len(flag.text))
-    keys = parse_key(text)
+    try:
+        text.encode()
+        keys = parse_key(text)
+    except UnicodeEncodeError as error:
+        place = Span(len(_FLAG) + error.start, len(_FLAG) + error.end)
+        raise ConfigError([flag.problem_at("E006", "the flag is not UTF-8 text", place)]) from None
+    except BeyondError as error:
+        raise ConfigError([flag.problem_at("E006", error.message, whole)]) from None
     if keys is None:
-        message = f'"{text}" is not KEY=VALUE'
+        message = f"{shown(text)} is not KEY=VALUE"
         raise ConfigError([flag.problem_at("E006", message, whole, hint="for example train.steps=100")])
     keys = tuple((name, _moved(span, len(_FLAG))) for name, span in keys)
     equals = text.index("=", keys[-1][1].end - len(_FLAG))
@@ -105,14 +112,19 @@ def _parse(text: str) -> Override:
 
 
 def parse_key(text: str) -> tuple[tuple[str, Span], ...] | None:
-    """Return the parts of the key before an equals sign with their places, or None where there is no key."""
+    """Return the parts of the key before an equals sign with their places, or None where there is no key.
+
+    :raises BeyondError: it has more parts than tables are nested.
+    """
     for position in (position for position, character in enumerate(text) if character == "="):
         statement = text[:position] + "= 0"
         try:
-            table: Any = tomli.loads(statement)
-        except tomli.TOMLDecodeError:
+            loads(statement)
+        except BeyondError:
+            raise
+        except NotTomlError:
             continue
-        if not isinstance(table, dict) or statement.lstrip().startswith(("[", "#")) or "\n" in statement:
+        if statement.lstrip().startswith(("[", "#")) or "\n" in statement:
             return None
         spots = locate(statement)
         return tuple((str(path[-1]), spot.key) for path, spot in spots.items())
@@ -124,13 +136,19 @@ def _value(override: Override, text: str) -> object:
         message = "the value is empty"
         raise override.problem(message, override.keys[-1][1], hint='for empty text write ""')
     try:
-        table = tomli.loads(f"value = {text}")
-    except tomli.TOMLDecodeError:
+        value: Any = loads(f"{'.'.join('v' for _ in override.keys)} = {text}")
+    except BeyondError as error:
+        raise override.problem(error.message, override.value_span) from None
+    except NotTomlError:
         if text[0] in "\"'[{":
-            message, hint = f"{text} is not a TOML value", "is a quote or a bracket missing?"
+            message, hint = f"{shorter(text)} is not a TOML value", "is a quote or a bracket missing?"
             raise override.problem(message, override.value_span, hint) from None
         return text
-    return table["value"] if len(table) == 1 else text
+    for _ in override.keys:
+        if len(value) > 1:  # a second line has set other keys
+            return text
+        (value,) = value.values()
+    return value
 
 
 def _apply(layers: Layers, override: Override) -> None:
@@ -163,10 +181,10 @@ def _part(override: Override, value: object, name: str, span: Span, path: KeyPat
 
 
 def _index(override: Override, items: list[Any], name: str, span: Span, path: KeyPath) -> int:
-    if not name.isdigit():
+    if not (name.isascii() and name.isdigit()):
         message = f"{table_name((*path, 0))} is a list of {len(items)}"
         raise override.problem(message, span, hint=f"say which one: {dotted((*path, 0))}.{name}")
-    if int(name) > len(items):
+    if len(name) > len(str(len(items))) or int(name) > len(items):
         message = f"{dotted(path)} has {len(items)} entries, the next number is {len(items)}"
         raise override.problem(message, span)
     return int(name)

@@ -28,7 +28,7 @@ CODES = {
     "E201": "no installed plugin offers the component",
     "E202": "a table does not say which component it wants",
     "E203": "the plugin that should offer the component is broken or blocked",
-    "E204": "the component's own settings cannot be loaded",
+    "E204": "the component's own settings cannot be used",
     "E301": "a value is outside its limits",
     "E302": "settings contradict each other",
     "E303": "a test split would be trained on",

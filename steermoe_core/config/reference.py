@@ -32,7 +32,7 @@ One TOML file is one experiment. `steermoe config FILE` prints it with every def
   component (`steermoe describe KIND NAME` lists them). Where a default component exists, `use` may be left
   out. A list of components is written `[[metrics]]`; where there is one, `[metrics]` does too.
 * **Types.** Nothing is converted: `"false"` is not `false` and `3.7` is not a whole number. A whole number
-  is fine where a number is asked for.
+  is fine where a number is asked for. `inf` and `nan` are fine nowhere.
 * **Base files.** `extends = "base/asr.toml"` at the top of a file, relative to that file, inherits from
   another. Tables merge key by key, lists and plain values replace. A table whose `use` names another
   component than the inherited table inherits none of its keys: they were settings of the other component.

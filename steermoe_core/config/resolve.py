@@ -91,6 +91,7 @@ def opened(path: Path, overrides: Sequence[str]) -> tuple[Layers, list[Axis], li
     """
     layers = open_layers(path)
     flags, problems = parse_flags(overrides)
+    problems += layers.problems
     problems += lay_overrides(layers, flags)
     axes, more = take_axes(layers, {flag.names for flag in flags})
     return layers, axes, problems + more
@@ -168,8 +169,8 @@ def _located(layers: Layers, fault: Fault) -> Problem:
 
 
 def problem_error(problems: list[Problem]) -> ConfigError | PluginError:
-    """Return the error that tells problems in the order of their places."""
-    ordered = sorted(problems, key=_place)
+    """Return the error that tells problems in the order of their places, each once."""
+    ordered = sorted(dict.fromkeys(problems), key=_place)
     if all(problem.code in _PLUGIN_CODES for problem in ordered):
         return PluginError(problems=ordered)
     return ConfigError(ordered)

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from unicodedata import east_asian_width
+from unicodedata import category, east_asian_width
 
 #: Characters before the bar.
 GUTTER = 5
@@ -24,22 +24,22 @@ def snippet(source: str, line: int | None, column: int, width: int, hint: str) -
     :param column: character column of the first caret, from 1.
     :param width: characters to underline.
     """
-    source = "".join(
-        character if character.isprintable() or character == "\t" else "\N{REPLACEMENT CHARACTER}"
-        for character in source
-    )
-    before, marked, after = (
-        source[: column - 1],
-        source[column - 1 : column - 1 + width],
-        source[column - 1 + width :],
-    )
+    start, end = column - 1, column - 1 + width
+    before, marked, after = visible(source[:start]), visible(source[start:end]), visible(source[end:])
     before, marked, after = _ending(before), _beginning(marked), _beginning(after)
-    source = before + marked + after
     carets = "^" * max(1, sum(map(_cells, marked)))
     return [
-        f"{'' if line is None else line:>{GUTTER}} | {source}".rstrip(),
-        f"{'':{GUTTER}} | {_padding(before)}{carets} {hint}".rstrip(),
+        f"{'' if line is None else line:>{GUTTER}} | {before}{marked}{after}".rstrip(),
+        f"{'':{GUTTER}} | {_padding(before)}{carets} {visible(hint)}".rstrip(),
     ]
+
+
+def visible(text: str) -> str:
+    r"""Return a text in which every character that a terminal does not show, or obeys, is an escape: `\x1b`.
+
+    Tabs stay tabs.
+    """
+    return "".join(one if one.isprintable() or one == "\t" else ascii(one)[1:-1] for one in text)
 
 
 def _ending(text: str) -> str:
@@ -56,4 +56,7 @@ def _padding(text: str) -> str:
 
 
 def _cells(character: str) -> int:
+    """Return the columns of a terminal that a character takes: none, one or two."""
+    if category(character)[0] == "M" or "\u1160" <= character <= "\u11ff":
+        return 0
     return 2 if east_asian_width(character) in "WF" else 1

@@ -1,8 +1,8 @@
 """cattrs without coercion: a value has the type that the settings class names, or it is a fault.
 
 Left to itself cattrs turns ``"false"`` into True, 3.7 into 3 and 5 into ``"5"``. Here every hook compares
-types first; only a whole number where a float is wanted is accepted. All faults of a value are gathered,
-each with the path of its key.
+types first; only a whole number where a float is wanted is accepted. `inf` and `nan` are no settings. All
+faults of a value are gathered, each with the path of its key.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import cattrs
 
 from steermoe_core.config.faults import Fault, InvalidError
 from steermoe_core.config.fields import type_name
-from steermoe_core.config.words import described, listed, shown
+from steermoe_core.config.words import described, listed, shown, table_name
 from steermoe_core.suggest import closest
 
 if TYPE_CHECKING:
@@ -104,13 +104,14 @@ class Strict:
     def table(self, value: object, hint: str = "") -> dict[str, Any]:
         """Return a value that must be a table."""
         if not isinstance(value, dict):
+            hint = f"write {table_name(self.path())}" if isinstance(value, list) and self._path else hint
             raise self.fault("E101", f"{self.key()} must be a table, is {described(value)}", hint=hint)
         return value
 
     def hooks(self) -> list[tuple[Callable[[Any], bool], Callable[[Any, Any], Any]]]:
         """Return which function structures which types; the last that matches counts."""
         return [
-            (lambda kind: kind is Any or kind is object, lambda value, _: value),
+            (lambda kind: kind is Any or kind is object, self._anything),
             (lambda kind: get_origin(kind) is Literal, self._choice),
             (lambda kind: get_origin(kind) in (list, Sequence) or kind is list, self._list),
             (lambda kind: get_origin(kind) is tuple, self._tuple),
@@ -119,17 +120,38 @@ class Strict:
         ]
 
     def _scalar(self, value: object, kind: type) -> Any:
-        if kind is float and type(value) in (int, float) and not math.isnan(value):  # type: ignore[arg-type]
-            return float(value)  # type: ignore[arg-type]
-        if type(value) is kind and kind is not float:
-            return value
+        if kind is float and type(value) is int and float(value) == value:
+            return float(value)
+        if type(value) is kind:
+            return self._finite(value)
         hint = f'text needs quotes: "{value}"' if kind is str and isinstance(value, (int, float)) else ""
         raise self.fault("E101", f"{self.key()} must be {_SCALARS[kind]}, is {described(value)}", hint=hint)
+
+    def _finite(self, value: Any) -> Any:
+        if isinstance(value, float) and not math.isfinite(value):
+            raise self.fault("E301", f"{self.key()} must be a finite number, is {shown(value)}")
+        return value
+
+    def _anything(self, value: object, _: object) -> Any:
+        """Return a value of any type; numbers in it are finite all the same."""
+        if isinstance(value, list):
+            return self._list(value, list)
+        return self._mapping(value, dict) if isinstance(value, dict) else self._finite(value)
 
     def _file_path(self, value: object, _: object) -> Path:
         if not isinstance(value, str):
             raise self.fault("E101", f"{self.key()} must be a path as text, is {described(value)}")
-        return self.folder(self.path()) / Path(value).expanduser()
+        return self.located(value)
+
+    def located(self, path: str) -> Path:
+        """Return a path as it is written, starting at the folder of who wrote it."""
+        if "\0" in path:
+            raise self.fault("E301", f"{self.key()} has a NUL character, which no path has", "text")
+        try:
+            return self.folder(self.path()) / Path(path).expanduser()
+        except RuntimeError:
+            message = f"{self.key()} starts at the home folder of a user who does not exist: {shown(path)}"
+            raise self.fault("E301", message, "text") from None
 
     def _choice(self, value: object, kind: Any) -> Any:
         choices = get_args(kind)

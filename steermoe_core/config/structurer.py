@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +15,13 @@ from steermoe_core.config.axes import SWEEP
 from steermoe_core.config.catalogue import Catalogue
 from steermoe_core.config.experiment import Experiment
 from steermoe_core.config.faults import Fault, InvalidError
-from steermoe_core.config.fields import fields_of, tables, type_name
+from steermoe_core.config.fields import fields_of, plain, tables, type_name
 from steermoe_core.config.layers import EXTENDS
 from steermoe_core.config.limits import broken_limits
 from steermoe_core.config.strict import Strict
+from steermoe_core.config.toml import inline
 from steermoe_core.config.words import described, listed, shown, table_name
+from steermoe_core.errors import SteermoeError
 from steermoe_core.suggest import closest
 
 if TYPE_CHECKING:
@@ -62,7 +66,7 @@ class Structurer(Strict):
             raise InvalidError(faults, {**done, **defaults})
         try:
             return cls(**done, **defaults)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, SteermoeError) as error:
             raise self.fault("E302", f"{self._owner()}: {error}", "key") from error
 
     def _present(self, table: dict[str, Any], fields: Mapping[str, Field]) -> Iterator[tuple[str, Any]]:
@@ -88,7 +92,7 @@ class Structurer(Strict):
         if field.kind is not None:
             return self._unchosen(field)
         if not field.required:
-            return self.folder(self.path()) / field.default().expanduser()
+            return self.located(str(field.default()))
         if attrs.has(field.type):
             raise self.fault("E103", f"the table {table_name(self.path())} is missing")
         *above, key = self.path()
@@ -98,7 +102,8 @@ class Structurer(Strict):
     def _unknown(self, key: str, cls: type) -> Fault:
         chooses = bool(self._owners) and self._owners[-1][0] == len(self._path)
         known = [*(["use"] if chooses else []), *fields_of(cls)]
-        near, home = closest(key, known if self.path() else [*known, EXTENDS, SWEEP]), _home(key)
+        others = [] if self.path() else [name for name in (EXTENDS, SWEEP) if name != key]
+        near, home = closest(key, [*known, *others]), _home(key)
         hint = f"known keys: {listed(known)}"
         if near or home:
             hint = f"it is a key of {home}" if home else f'did you mean "{near}"?'
@@ -156,14 +161,25 @@ class Structurer(Strict):
         self._owners.append((len(self.path()), f'{kind} "{name}"'))
         try:
             settings = {key: setting for key, setting in table.items() if key != "use"}
-            return Selection(kind, name, self.structure(settings, cls))
+            return Selection(kind, name, self._made(settings, cls))
+        except (InvalidError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # a plugin may raise anything, SystemExit too
+            raise self._catalogue.failed(kind, str(name), (*self.path(), "use"), error) from error
         finally:
             self._owners.pop()
+
+    def _made(self, settings: dict[str, Any], cls: type) -> Any:
+        """Structure the settings of a component; they can be written to a file again."""
+        with redirect_stdout(sys.stderr):  # what a plugin prints; stdout belongs to the command
+            made = self.structure(settings, cls)
+        inline(plain(made))
+        return made
 
     def _start(self, value: str) -> Selection:
         """Return the choice of a trained adapter; its projector comes with it."""
         if not value.startswith(HUB):
-            path = self.folder(self.path()) / Path(value).expanduser()
+            path = self.located(value)
             value = value if self._catalogue.brings(value) and not path.exists() else path.as_posix()
         elif not HUB_SOURCE.fullmatch(value):
             wanted = "hub:OWNER/NAME or hub:OWNER/NAME@REVISION"

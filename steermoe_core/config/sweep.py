@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from steermoe_core.config.axes import Axis
     from steermoe_core.config.problems import Problem
     from steermoe_core.plugins import Registry
+
+
+#: Experiments of one sweep; each is checked, and run, on its own.
+MOST = 10_000
 
 
 @attrs.frozen
@@ -52,6 +57,11 @@ def resolve_sweep(path: Path, overrides: Sequence[str], registry: Registry) -> l
     layers, axes, problems = opened(path, overrides)
     if problems:
         raise problem_error(problems)
+    count = prod(len(axis.values) for axis in axes)
+    if count > MOST:
+        longest = max(axes, key=lambda axis: len(axis.values))
+        message = f"the sweep has {count} experiments, {MOST} are the most"
+        raise problem_error([longest.problem("E301", message, hint="this is its longest axis")])
     cells: list[Cell] = []
     wrong: dict[Problem, list[str]] = {}
     places = list(product(*(range(len(axis.values)) for axis in axes)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import math
 import re
 from typing import TYPE_CHECKING
 
@@ -23,17 +22,21 @@ def shown(value: object) -> str:
         return "a table"
     if isinstance(value, (list, tuple)):
         return "a list"
-    if isinstance(value, (bool, str)):
-        text = json.dumps(value, ensure_ascii=False)
-        return text if len(text) <= _LONGEST else f'{text[:_LONGEST]}…"'
-    return str(value)
+    if isinstance(value, str):
+        return shorter(json.dumps(value, ensure_ascii=False), end='"')
+    return shorter("true" if value is True else "false" if value is False else str(value))
+
+
+def shorter(text: str, end: str = "") -> str:
+    """Return a text as it is, or the beginning of a long one."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…{end}"
 
 
 def described(value: object) -> str:
     """Return a value with its type: `the text "7"`, `true`, `the number 3.7`."""
     if isinstance(value, str):
         return f"the text {shown(value)}"
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value):
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"the number {shown(value)}"
     if isinstance(value, (dt.date, dt.time)):
         return f"the date {value}"

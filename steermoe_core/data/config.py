@@ -7,7 +7,7 @@ from pathlib import Path  # noqa: TC003 - the strict converter asks for the type
 from typing import Literal
 
 import attrs
-from attrs.validators import deep_iterable, ge, gt, matches_re, min_len
+from attrs.validators import and_, deep_iterable, ge, gt, le, matches_re, min_len
 
 #: Where the audio tokens stand in a template, and where the prompt's text does.
 AUDIO_SLOT, PROMPT_SLOT = "{audio}", "{prompt}"
@@ -76,7 +76,9 @@ class SourceConfig:
     split: str = ALL
     parts: dict[str, float] = attrs.field(factory=dict, validator=_check_parts)
     seed: int = attrs.field(default=0, validator=ge(0))
-    speeds: list[float] = attrs.field(factory=lambda: [1.0], validator=deep_iterable(gt(0.0), min_len(1)))
+    speeds: list[float] = attrs.field(
+        factory=lambda: [1.0], validator=deep_iterable(and_(ge(0.1), le(10.0)), min_len(1))
+    )
 
 
 @attrs.frozen(kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import attrs
-from attrs.validators import deep_iterable, ge, gt, lt
+from attrs.validators import deep_iterable, ge, gt, le, lt
 
 from steermoe_core.component import Selection, choose
 from steermoe_core.errors import UsageError
@@ -41,7 +41,7 @@ class SoftmaxRouterConfig:
         [1 - jitter, 1 + jitter], so that it does not settle on a few experts early.
     """
 
-    temperature: float = attrs.field(default=1.0, validator=gt(0.0))
+    temperature: float = attrs.field(default=1.0, validator=[gt(0.0), le(1_000.0)])
     jitter: float = attrs.field(default=0.0, validator=[ge(0.0), lt(1.0)])
 
 
@@ -66,9 +66,9 @@ class ExpertsConfig:
     :param router: how gates come from a frame.
     """
 
-    experts: int = attrs.field(default=8, validator=gt(0))
-    start: float = attrs.field(default=0.01, validator=ge(0.0))
-    balance: float = attrs.field(default=0.0, validator=ge(0.0))
+    experts: int = attrs.field(default=8, validator=[gt(0), le(10_000)])
+    start: float = attrs.field(default=0.01, validator=[ge(0.0), le(1_000.0)])
+    balance: float = attrs.field(default=0.0, validator=[ge(0.0), le(1_000.0)])
     router: Selection = choose("router", default="softmax")
 
     def __attrs_post_init__(self) -> None:
@@ -89,7 +89,7 @@ class SteeringConfig(ExpertsConfig):
     """
 
     layers: list[int] = attrs.field(factory=list, validator=deep_iterable(ge(0)))
-    scale: float = attrs.field(default=0.1, validator=gt(0.0))
+    scale: float = attrs.field(default=0.1, validator=[gt(0.0), le(1_000.0)])
     bounded: bool = False
 
     def steered(self, count: int) -> list[int]:
@@ -106,7 +106,7 @@ class PoolConfig:
     """
 
     kind: Literal["avg", "max", "stack", "none"] = "avg"
-    kernel: int = attrs.field(default=4, validator=gt(0))
+    kernel: int = attrs.field(default=4, validator=[gt(0), le(10_000)])
 
 
 @attrs.frozen(kw_only=True)
@@ -143,7 +143,7 @@ class MlpConfig:
     """
 
     pool: PoolConfig = attrs.field(factory=PoolConfig)
-    hidden: int = attrs.field(default=0, validator=ge(0))
+    hidden: int = attrs.field(default=0, validator=[ge(0), le(1_000_000)])
 
 
 @attrs.frozen(kw_only=True)
@@ -170,13 +170,13 @@ class SoftCtcConfig:
 
     pool: PoolConfig = attrs.field(factory=lambda: PoolConfig(kind="none"))
     start: Literal["ctc", "random"] = "ctc"
-    start_steps: int = attrs.field(default=0, validator=ge(0))
-    weight: float = attrs.field(default=0.3, validator=ge(0.0))
+    start_steps: int = attrs.field(default=0, validator=[ge(0), le(1_000_000_000)])
+    weight: float = attrs.field(default=0.3, validator=[ge(0.0), le(1_000.0)])
     vocabulary: Literal["train", "all"] = "train"
     negatives: int = attrs.field(default=0, validator=ge(0))
-    scale: float = attrs.field(default=20.0, validator=gt(0.0))
-    blank_bias: float = 0.0
-    sharpness: float = attrs.field(default=1.0, validator=gt(0.0))
+    scale: float = attrs.field(default=20.0, validator=[gt(0.0), le(1_000.0)])
+    blank_bias: float = attrs.field(default=0.0, validator=[ge(-1_000.0), le(1_000.0)])
+    sharpness: float = attrs.field(default=1.0, validator=[gt(0.0), le(1_000.0)])
 
 
 @attrs.frozen(kw_only=True)

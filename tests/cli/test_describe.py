@@ -78,7 +78,7 @@ def test_nested_choice_and_limits(capsys: pytest.CaptureFixture[str]) -> None:
     steering = facts(capsys, "adapter", "steering")
     keys = {key["key"]: key for key in steering["settings"]}
 
-    assert keys["experts"]["limits"] == ["> 0"]
+    assert keys["experts"]["limits"] == ["> 0", "<= 10000"]
     assert keys["router"]["kind"] == "router"
     assert keys["router"]["default"] == "softmax"
     assert tomli.loads(steering["example"])["adapter"]["router"]["use"] == "softmax"

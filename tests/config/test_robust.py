@@ -1,4 +1,4 @@
-"""Whatever stands in a file: an experiment, or problems that point into the text. Never a crash."""
+"""Whatever is in a file, a flag or the environment: an experiment, or where it is wrong. Never a crash."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import copy
 import datetime as dt
 
 import pytest
-import tomli
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from steermoe_core.cli.main import main
 from steermoe_core.config.resolve import resolve
 from steermoe_core.config.toml import dumps
 from steermoe_core.errors import ConfigError, PluginError
+from steermoe_core.plugins import load_registry
+from tests.config.damages import DAMAGES, NUMBERS, STRANGE, Case, case, corpus
+from tests.config.judge import verdict
+from tests.config.mutate import tally
 
 NAMES = st.one_of(
     st.sampled_from(
@@ -55,6 +59,44 @@ def problems(path, flags, registry):
     return found
 
 
+@pytest.mark.parametrize("part", range(4))
+def test_damaged_experiments_are_refused_with_a_place_or_are_what_they_say(part, tmp_path):
+    """A piece of what `python -m tests.config.mutate` runs at any size."""
+    found = tally(1, range(part * 100, part * 100 + 100), tmp_path / "case", load_registry())
+    assert not found.failures
+    assert found.outcomes["refused"] > found.outcomes["resolved"] > 0
+
+
+def test_each_kind_of_damage_is_done_and_the_same_again():
+    """Within the cases above; a case is the same in every process."""
+    cases = [case(1, number) for number in range(400)]
+    assert {damage.__name__ for damage in DAMAGES} | {"flag"} == {
+        name for one in cases for name in one.damages
+    }
+    assert cases == [case(1, number) for number in range(400)]
+
+
+@pytest.mark.parametrize("number", range(len(corpus())))
+def test_undamaged_experiments_resolve(number, tmp_path):
+    """Else the damage would not be what is refused."""
+    pytest.importorskip("steermoe_pocket")
+    files = {name: text.encode() for name, text in corpus()[number].items()}
+    outcome = verdict(Case(files, [], []), tmp_path / "case", load_registry())
+    assert outcome == ("resolved", "")
+
+
+@pytest.mark.parametrize("name", ["STEERMOE_BLOCK", "STEERMOE_CACHE"])
+@pytest.mark.parametrize(
+    "value",
+    [*(one for one in STRANGE if one != "\x00"), *NUMBERS[:6], ",,", "~nosuchuser/x", "\udcff", "/dev/null"],
+)
+def test_the_environment_breaks_no_check(name, value, minimal, monkeypatch, capsys):
+    """A check says what it would say without: that the encoder is not a real one."""
+    monkeypatch.setenv(name, value)
+    assert main(["check", str(minimal), "--set", "encoder.use=nothing"]) == 3
+    assert "Traceback" not in capsys.readouterr().err
+
+
 @st.composite
 def spoilt(draw, table):
     """Change, add or drop some values anywhere in a table."""
@@ -74,7 +116,7 @@ def spoilt(draw, table):
     return table
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_file_resolves_or_says_where_it_is_wrong(data, minimal, registry, tmp_path):
     """Every problem shows a line of the file and underlines a part of it."""
@@ -90,7 +132,7 @@ def test_any_file_resolves_or_says_where_it_is_wrong(data, minimal, registry, tm
             assert problem.column - 1 + problem.width <= len(problem.source)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     key=st.lists(st.one_of(NAMES, st.sampled_from(["train", "steps", "metrics", "data", "1"])), max_size=4),
     value=VALUES,
@@ -100,24 +142,3 @@ def test_any_flag_is_taken_or_refused(key, value, minimal, registry):
     text = dumps({"v": value}).strip().removeprefix("v = ") if not isinstance(value, dict) else "{ a = 1 }"
     for flag in (f"{'.'.join(key)}={text}", f"{'.'.join(key)}{text}"):
         assert {problem.file for problem in problems(minimal, [flag], registry)} <= {"--set", str(minimal)}
-
-
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_any_cut_or_stray_character_is_a_located_syntax_error(data, minimal, registry, tmp_path):
-    """Files that tomli refuses give one problem inside the file."""
-    text = minimal.read_text()
-    at = data.draw(st.integers(0, len(text)))
-    stray = data.draw(st.text(st.sampled_from("[]{}=\"'#,.\n\r\tx1 学\x00"), max_size=3))
-    text = text[:at] + stray + text[at + data.draw(st.integers(0, 3)) :]
-    path = tmp_path / "cut.toml"
-    path.write_bytes(text.encode())
-    try:
-        tomli.loads(text)
-    except tomli.TOMLDecodeError:
-        with pytest.raises(ConfigError) as caught:
-            resolve(path, [], registry)
-        (problem,) = caught.value.problems
-        assert problem.code == "E003"
-        assert 1 <= problem.line <= text.count("\n") + 1
-        assert str(problem)

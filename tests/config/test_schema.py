@@ -33,6 +33,7 @@ BEYOND = {
     "base-missing": "whether a file is there",
     "contradictions": "rules between keys",
     "cycle": "what another file extends",
+    "list-for-table": "what another file has",
     "cycle-back": "what another file extends",
     "date": "editors hand a date to the schema as text",
     "eval-name": "a rule on the name of a table, not on a value",
@@ -220,7 +221,7 @@ def test_types_defaults_and_limits_are_those_of_the_classes():
     folder = REAL.schema["definitions"]["dataset.whole.folder"]
     assert folder["properties"]["path"]["type"] == "string"
     assert folder["properties"]["speeds"]["minItems"] == 1
-    assert folder["properties"]["speeds"]["items"] == {"type": "number", "exclusiveMinimum": 0.0}
+    assert folder["properties"]["speeds"]["items"] == {"type": "number", "minimum": 0.1, "maximum": 10.0}
     assert folder["required"] == ["path"]
     assert REAL.schema["definitions"]["whole"]["required"] == [
         "experiment",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from steermoe_core.config.snippet import snippet
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from steermoe_core.config.snippet import snippet, visible
 
 
 def lines(source: str, column: int, width: int, hint: str = "") -> list[str]:
@@ -27,6 +31,42 @@ def test_long_lines_are_cut_around_the_caret() -> None:
     assert caret == " " * 101 + "^^^"
 
 
-def test_control_characters_do_not_reach_the_terminal() -> None:
-    """An escape sequence in a broken file stays harmless."""
-    assert lines("a = \x1b[2J", column=5, width=1)[0] == "a = \N{REPLACEMENT CHARACTER}[2J"
+def test_what_a_terminal_does_not_show_is_an_escape() -> None:
+    """Control characters stay harmless, and the caret stands behind as many columns as the escapes take."""
+    assert lines("a = \x1b[2J\x00 ?", column=11, width=1) == [r"a = \x1b[2J\x00 ?", " " * 16 + "^"]
+    assert lines("a\x85b = 1", column=2, width=1) == [r"a\x85b = 1", " ^^^^"]
+    assert lines("a = \u202ex\U000e0001", column=6, width=2) == [
+        r"a = \u202ex\U000e0001",
+        " " * 10 + "^" * 11,
+    ]
+
+
+def test_characters_that_sit_on_another_take_no_cell() -> None:
+    """An accent of its own, a vowel of Thai or Korean."""
+    assert lines("e\u0301 = 1", column=6, width=1)[1] == "    ^"
+    assert lines("e\u0301 = 1", column=1, width=2)[1] == "^"
+    assert lines("\u1112\u1161 = 1", column=6, width=1)[1] == " " * 5 + "^"
+
+
+def test_hints_are_shown_like_the_line() -> None:
+    """They quote the file, too."""
+    assert lines("a", column=1, width=1, hint="did you mean \x9b?")[1] == r"^ did you mean \x9b?"
+
+
+@given(
+    st.text(st.sampled_from('ab"é学ｆ\x1b\x85\u0301\u0e34\U0001f3a7\u3000\u202e\x00\xa0'), min_size=1),
+    st.data(),
+)
+def test_the_caret_stands_where_a_terminal_puts_the_character(source: str, data: st.DataObject) -> None:
+    """Whatever the line holds; the widths are those of the library that draws tables."""
+    source = source[:9]
+    column = data.draw(st.integers(1, len(source)))
+    shown, caret = lines(source, column, width=1)
+    assert shown.rstrip() == visible(source).rstrip()
+    assert len(caret) - len(caret.lstrip()) == sum(map(cell_len, visible(source[: column - 1])))
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\n\t")))
+def test_nothing_in_a_line_commands_the_terminal(source: str) -> None:
+    """Whatever the line holds."""
+    assert all(line.isprintable() for line in snippet(source, 7, 1, 1, source))

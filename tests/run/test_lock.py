@@ -6,8 +6,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 from packaging.requirements import Requirement
-
 from steermoe_core.discovery import normal
+
 from steermoe_core.plugins import load_registry
 from steermoe_core.run import lock
 

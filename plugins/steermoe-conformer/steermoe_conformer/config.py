@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import attrs
-from attrs.validators import gt
+from attrs.validators import gt, le
 
 
 @attrs.frozen(kw_only=True)
@@ -20,7 +20,7 @@ class ConformerConfig:
 
     weights: str
     dtype: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
-    max_seconds: float = attrs.field(default=60.0, validator=gt(0.0))
+    max_seconds: float = attrs.field(default=60.0, validator=[gt(0.0), le(86_400.0)])
 
 
 @attrs.frozen(kw_only=True)
@@ -34,4 +34,4 @@ class HfConfig:
 
     weights: str
     dtype: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
-    max_seconds: float = attrs.field(default=60.0, validator=gt(0.0))
+    max_seconds: float = attrs.field(default=60.0, validator=[gt(0.0), le(86_400.0)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import attrs
-from attrs.validators import deep_iterable, ge, gt, lt
+from attrs.validators import deep_iterable, ge, gt, le, lt
 
 
 @attrs.frozen(kw_only=True)
@@ -18,8 +18,8 @@ class LoraConfig:
     :param layers: numbers of the encoder's layers that get them, from 0; empty takes all.
     """
 
-    rank: int = attrs.field(default=8, validator=gt(0))
-    alpha: float = attrs.field(default=16.0, validator=gt(0.0))
+    rank: int = attrs.field(default=8, validator=[gt(0), le(100_000)])
+    alpha: float = attrs.field(default=16.0, validator=[gt(0.0), le(100_000.0)])
     dropout: float = attrs.field(default=0.0, validator=[ge(0.0), lt(1.0)])
     target_modules: list[str] = attrs.field(factory=list)
     layers: list[int] = attrs.field(factory=list, validator=deep_iterable(ge(0)))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import attrs
-from attrs.validators import deep_iterable, ge, gt, in_, instance_of, min_len
+from attrs.validators import and_, deep_iterable, ge, gt, in_, instance_of, le, min_len
 
 SOURCES = ("human", "synthetic", "digits", "librivox")
 SPLITS = ("train", "dev", "test", "all")
@@ -43,13 +43,15 @@ class SpeechConfig:
         default="synthetic",
         validator=in_(("synthetic", "none")),
     )
-    hours: float = attrs.field(default=1.5, validator=gt(0.0))
+    hours: float = attrs.field(default=1.5, validator=[gt(0.0), le(1_000.0)])
     seed: int = attrs.field(default=17, validator=ge(0))
     numbers: Literal["written", "spelled"] = attrs.field(
         default="written",
         validator=in_(("written", "spelled")),
     )
-    speeds: list[float] = attrs.field(factory=lambda: [1.0], validator=deep_iterable(gt(0.0), min_len(1)))
+    speeds: list[float] = attrs.field(
+        factory=lambda: [1.0], validator=deep_iterable(and_(ge(0.1), le(10.0)), min_len(1))
+    )
     share: Path = attrs.field(default=Path("/usr/share"), validator=instance_of(Path))
 
     @split.validator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import attrs
-from attrs.validators import ge
+from attrs.validators import ge, le
 
 
 @attrs.frozen(kw_only=True)
@@ -22,6 +22,6 @@ class WhisperConfig:
 
     weights: str
     input: Literal["30s", "true-length"] = "30s"
-    tail: float = attrs.field(default=0.0, validator=ge(0.0))
+    tail: float = attrs.field(default=0.0, validator=[ge(0.0), le(30.0)])
     dtype: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     attention: Literal["sdpa", "eager"] = "sdpa"
