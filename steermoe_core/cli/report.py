@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from steermoe_core.printing import say, say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -38,12 +39,12 @@ def run(args: Namespace, session: Session) -> int:
     from steermoe_core.run.folder import RunFolder
 
     if args.json:
-        print(json.dumps(contents(args.runs, session.registry, audio=False), indent=2, ensure_ascii=False))
+        say_json(contents(args.runs, session.registry, audio=False))
         return 0
     first, *others = args.runs
     place = args.out or (Path("report.html") if others else RunFolder(first).report)
     report(args.runs, session.registry, place)
-    print(place)
+    say(place)
     if args.open == "yes" or (args.open is None and _watched()):
         import webbrowser
 

@@ -24,22 +24,22 @@ def snippet(source: str, line: int | None, column: int, width: int, hint: str) -
     :param column: character column of the first caret, from 1.
     :param width: characters to underline.
     """
-    source = "".join(
-        character if character.isprintable() or character == "\t" else "\N{REPLACEMENT CHARACTER}"
-        for character in source
-    )
-    before, marked, after = (
-        source[: column - 1],
-        source[column - 1 : column - 1 + width],
-        source[column - 1 + width :],
-    )
-    before, marked, after = _ending(before), _beginning(marked), _beginning(after)
+    start, end = column - 1, column - 1 + width
+    before = _ending(_escaped(source[:start]))
+    marked, after = _beginning(_escaped(source[start:end])), _beginning(_escaped(source[end:]))
     source = before + marked + after
     carets = "^" * max(1, sum(map(_cells, marked)))
     return [
         f"{'' if line is None else line:>{GUTTER}} | {source}".rstrip(),
         f"{'':{GUTTER}} | {_padding(before)}{carets} {hint}".rstrip(),
     ]
+
+
+def _escaped(text: str) -> str:
+    r"""Return a text with what a terminal does not show as escapes, such as ``\x1b`` or ``\xa0``."""
+    return "".join(
+        one if one.isprintable() or one == "\t" else one.encode("unicode_escape").decode() for one in text
+    )
 
 
 def _ending(text: str) -> str:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from steermoe_core.data.check import some
 from steermoe_core.evaluate.pathologies import counts
+from steermoe_core.printing import say_json
 from steermoe_core.run.adapter import read_card
 from steermoe_core.run.cells import heading, new_table, pathologies_line, plain, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from rich.console import Console
     from rich.table import Table
 
     from steermoe_core.run.folder import RunFolder
+    from steermoe_core.terminal import Terminal
 
 #: Letters of a name or an answer on one line of a cell.
 _NAME = 16
@@ -53,18 +54,18 @@ def _certificates(folder: RunFolder) -> list[dict[str, Any]]:
         return []
 
 
-def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bool) -> None:
+def print_results(folders: Sequence[RunFolder], console: Terminal, *, as_json: bool) -> None:
     """Print the runs side by side, as tables or as JSON."""
     found = [results(folder) for folder in folders]
     if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        say_json(found)
         return
     console.print(_scores_table(found))
     for table in _accuracy_tables(found):
         console.print()
         console.print(table)
     for sentence in (*_not_shown(found), *_left_out(found), *_pathologies(found)):
-        console.print(sentence, markup=False, soft_wrap=True)
+        console.print(sentence, soft_wrap=True)
     for one in found:
         if (steering := _steering_table(one)) is not None:
             console.print()
@@ -73,13 +74,13 @@ def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bo
         _print_end(one, console)
 
 
-def _print_end(one: dict[str, Any], console: Console) -> None:
+def _print_end(one: dict[str, Any], console: Terminal) -> None:
     """Print what is to be known of a run beside its figures, and where it is."""
     for sentence in ended(one["training"]):
-        console.print(f"{one['experiment']}: {sentence}", highlight=False, soft_wrap=True)
+        console.print(f"{one['experiment']}: {sentence}", soft_wrap=True)
     for sentence in _failed(one["certificates"]):
-        console.print(f"{one['experiment']}: {sentence}", style="bold red", markup=False, soft_wrap=True)
-    console.print(f"run folder: {one['run']}", highlight=False, soft_wrap=True)
+        console.print(f"{one['experiment']}: {sentence}", style="bold red", soft_wrap=True)
+    console.print(f"run folder: {one['run']}", soft_wrap=True)
 
 
 def _left_out(found: Sequence[dict[str, Any]]) -> Iterator[str]:

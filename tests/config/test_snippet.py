@@ -28,5 +28,6 @@ def test_long_lines_are_cut_around_the_caret() -> None:
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
-    """An escape sequence in a broken file stays harmless."""
-    assert lines("a = \x1b[2J", column=5, width=1)[0] == "a = \N{REPLACEMENT CHARACTER}[2J"
+    """They are shown as escapes, and the caret stands under what it means, before them and behind them."""
+    assert lines('a\x1b[2J = "\u202e"', column=9, width=3) == [r'a\x1b[2J = "\u202e"', " " * 11 + "^" * 8]
+    assert lines("a = \x1b[2J", column=5, width=1) == [r"a = \x1b[2J", "    ^^^^"]
