@@ -38,8 +38,10 @@ def run(args: Namespace, session: Session) -> int:
     import attrs
 
     from steermoe_core.run.compare import compare
+    from steermoe_core.run.console import Console
+    from steermoe_core.run.groups import scored_runs
 
-    found = compare(args.runs, session.registry)
+    found = compare(scored_runs(args.runs, Console().note), session.registry)
     found = attrs.evolve(found, rows=chosen(found.rows, args))
     if args.json:
         facts = {**attrs.asdict(found), "sentences": list(_verdicts(found)), "notes": list(_notes(found))}

@@ -36,14 +36,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, session: Session) -> int:
     """Write the page and say where it is."""
     from steermoe_core.report.page import contents, report
+    from steermoe_core.run.console import Console
     from steermoe_core.run.folder import RunFolder
+    from steermoe_core.run.groups import scored_runs
 
+    runs = scored_runs(args.runs, Console().note)
     if args.json:
-        say_json(contents(args.runs, session.registry, audio=False))
+        say_json(contents(runs, session.registry, audio=False))
         return 0
-    first, *others = args.runs
-    place = args.out or (Path("report.html") if others else RunFolder(first).report)
-    report(args.runs, session.registry, place)
+    place = args.out or (Path("report.html") if len(args.runs) > 1 else RunFolder(runs[0]).report)
+    report(runs, session.registry, place)
     say(place)
     if args.open == "yes" or (args.open is None and _watched()):
         import webbrowser

@@ -35,9 +35,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, session: Session) -> int:
     """Print the table."""
+    from steermoe_core.run.console import Console
+    from steermoe_core.run.groups import scored_runs
     from steermoe_core.run.table import table
 
-    rows = chosen(table(args.runs, session.registry, args.against), args)
+    runs, against = (scored_runs(paths, Console().note) for paths in (args.runs, args.against))
+    rows = chosen(table(runs, session.registry, against), args)
     if args.json:
         say_json(rows)
         return 0

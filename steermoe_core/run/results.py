@@ -14,6 +14,7 @@ from steermoe_core.run.cells import heading, new_table, pathologies_line, plain,
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from rich.table import Table
 
@@ -42,8 +43,12 @@ def results(folder: RunFolder) -> dict[str, Any]:
 
 def scores_of(folder: RunFolder) -> dict[str, Any]:
     """Return what scores.json says of each split that has been scored."""
-    paths = sorted(folder.evaluations.glob("[!.]*/scores.json"))  # a dot: half written
-    return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+    return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in scored_splits(folder)}
+
+
+def scored_splits(folder: RunFolder) -> list[Path]:
+    """Return the scores.json of each split that has been scored, by name; with a dot it is half written."""
+    return sorted(folder.evaluations.glob("[!.]*/scores.json"))
 
 
 def _certificates(folder: RunFolder) -> list[dict[str, Any]]:
