@@ -5,6 +5,7 @@ Where stderr is no terminal, each long step is a plain line and progress is one 
 
 from __future__ import annotations
 
+import logging
 import time
 import warnings
 from contextlib import contextmanager
@@ -68,10 +69,30 @@ class Console:
 
     @contextmanager
     def warnings(self) -> Iterator[None]:
-        """Say warnings as sentences, without the line of code that gave them."""
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: self.note(f"warning: {message}")
-            yield
+        """Say warnings, also logged ones, as sentences, without the line of code that gave them."""
+        log, logged = logging.getLogger("steermoe"), Logged(self)
+        log.addHandler(logged)
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = lambda message, *_, **__: self.note(f"warning: {message}")
+                yield
+        finally:
+            log.removeHandler(logged)
+
+
+class Logged(logging.Handler):
+    """Says what is logged as a warning or worse.
+
+    :param console: where it is said.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.WARNING)
+        self.console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one record."""
+        self.console.note(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
 class Pace(ProgressColumn):
