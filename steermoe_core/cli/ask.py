@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steermoe_core.cli.flags import add_model
 from steermoe_core.errors import DataError, UsageError
+from steermoe_core.printing import complain, say, say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -42,19 +41,19 @@ def run(args: Namespace, session: Session) -> int:
     for name, found in zip(names, model.answers(sounds, questions), strict=True):
         if isinstance(found, DataError):
             bad += 1
-            print(f"steermoe: {found}", file=sys.stderr)
+            complain(f"steermoe: {found}")
             continue
         for question, answer in zip(questions, found, strict=True):
             text = oneline(answer.text)
             if args.json:
                 facts = {"file": name, "question": question, "answer": text, "stop": answer.stop}
-                print(json.dumps({**facts, "seconds": answer.end}, ensure_ascii=False), flush=True)
+                say_json({**facts, "seconds": answer.end}, indent=None)
             else:
                 heads = [name] * (len(names) > 1) + [question] * (len(questions) > 1)
-                print(": ".join([*heads, text]), flush=True)
+                say(": ".join([*heads, text]))
             if answer.stop == "limit":
                 limit = "evaluate.max_new_tokens and tokens_per_second of its run"
-                print(f"{name}: the answer was cut at its longest ({limit})", file=sys.stderr)
+                complain(f"{name}: the answer was cut at its longest ({limit})")
     return int(bad > 0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.cli.flags import add_runs
@@ -10,15 +9,15 @@ from steermoe_core.cli.formats import Sheet, add_formats, print_sheets
 from steermoe_core.cli.progress import Progress, result, step
 from steermoe_core.cli.scores import add_choice
 from steermoe_core.errors import ExitCode
+from steermoe_core.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Sequence
 
-    from rich.console import Console
-
     from steermoe_core.cli.scores import Rows
     from steermoe_core.run.jobs import Job
+    from steermoe_core.terminal import Terminal
 
     Facts = list[dict[str, Any]]
 
@@ -56,11 +55,11 @@ def work_off(title: str, jobs: Sequence[Job], names: Sequence[str], args: Namesp
     return facts
 
 
-def print_plan(jobs: Sequence[Job], names: Sequence[str], args: Namespace, console: Console) -> int:
+def print_plan(jobs: Sequence[Job], names: Sequence[str], args: Namespace, console: Terminal) -> int:
     """Print the jobs and how far they are."""
     facts = [{"name": name, **job.facts} for name, job in zip(names, jobs, strict=True)]
     if args.json:
-        print(json.dumps({"runs": facts}, indent=2, ensure_ascii=False, default=str))
+        say_json({"runs": facts})
         return 0
     lines = [[one["name"], one["state"], one["folder"], step(one)] for one in facts]
     sheet = Sheet(title=f"{len(jobs)} runs", columns=["run", "state", "folder", "step"], lines=lines, words=3)
@@ -69,12 +68,12 @@ def print_plan(jobs: Sequence[Job], names: Sequence[str], args: Namespace, conso
 
 
 def finish(
-    facts: Facts, rows: Rows, sheet: Sheet, args: Namespace, console: Console, sentences: Sequence[str] = ()
+    facts: Facts, rows: Rows, sheet: Sheet, args: Namespace, console: Terminal, sentences: Sequence[str] = ()
 ) -> int:
     """Print the table and sentences below it, and return the exit code: 1 where a run failed."""
     if args.json:
         found = {"runs": facts, "rows": rows, **({"sentences": sentences} if sentences else {})}
-        print(json.dumps(found, indent=2, ensure_ascii=False, default=str))
+        say_json(found)
     elif rows:
         print_sheets([sheet], sentences, args, console)
     failed = any(one["state"] == "failed" for one in facts)

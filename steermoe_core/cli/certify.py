@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from steermoe_core.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -27,7 +28,7 @@ def run(args: Namespace, session: Session) -> int:
 
     found = certify_run(args.folder, session.registry, Console())
     if args.json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        say_json(found)
     else:
         session.console.print(_table(found["certificates"]))
     return 1 if any(one["passed"] is False for one in found["certificates"]) else 0

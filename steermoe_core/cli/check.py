@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.cli.flags import add_set
 from steermoe_core.errors import ConfigError, PluginError
+from steermoe_core.printing import complain, say, say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -37,20 +36,20 @@ def _check(file: Path, args: Namespace, session: Session) -> int:
         cells = resolve_sweep(file, args.set, session.registry)
     except (ConfigError, PluginError) as error:
         if args.json and error.problems:
-            print(json.dumps({"file": str(file), "ok": False, "problems": _facts(error)}))
+            say_json({"file": str(file), "ok": False, "problems": _facts(error)}, indent=None)
         elif len(args.files) == 1:
             raise
         else:
-            print(error, file=sys.stderr)
+            complain(error)
         return int(error.exit_code)
     if args.json:
-        print(json.dumps({"file": str(file), "ok": True, **_described(cells)}, default=str))
+        say_json({"file": str(file), "ok": True, **_described(cells)}, indent=None)
     elif cells[0].settings:
-        print(f"{file}: ok, a sweep of {len(cells)} experiment{'' if len(cells) == 1 else 's'}")
+        say(f"{file}: ok, a sweep of {len(cells)} experiment{'' if len(cells) == 1 else 's'}")
     else:
         (cell,) = map(_cell, cells)
         count = cell["components"]
-        print(f"{file}: ok, {count} component{'' if count == 1 else 's'}, run folder {cell['folder']}")
+        say(f"{file}: ok, {count} component{'' if count == 1 else 's'}, run folder {cell['folder']}")
     return 0
 
 

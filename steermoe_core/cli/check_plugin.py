@@ -17,6 +17,7 @@ from steermoe_core.config.fields import fields_of
 from steermoe_core.config.syntax import NotTomlError, loads
 from steermoe_core.errors import ExitCode, PluginError, UsageError
 from steermoe_core.plugins.discovery import normal
+from steermoe_core.printing import say_json
 from steermoe_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def run(args: Namespace, session: Session) -> int:
         _print_facts(plugins, found, ok=not failed)
     else:
         skipped = sum(result.status == "skipped" for result in found)
-        session.console.print(f"\n{len(found)} checks, {failed} failed, {skipped} skipped", markup=False)
+        session.console.print(f"\n{len(found)} checks, {failed} failed, {skipped} skipped")
     return int(ExitCode.RUN_FAILED if failed else ExitCode.OK)
 
 
@@ -164,7 +165,7 @@ def _print_facts(plugins: Sequence[Plugin], found: Sequence[Result], *, ok: bool
         "ok": ok,
         "checks": [{**attrs.asdict(result), "seconds": round(result.seconds, 3)} for result in found],
     }
-    print(json.dumps(facts, indent=2, ensure_ascii=False))
+    say_json(facts)
 
 
 def _table(results: Sequence[Result]) -> Table:

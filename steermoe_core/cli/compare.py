@@ -5,12 +5,12 @@ Runs that differ in nothing but the seed are one; each is compared with the firs
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.cli.formats import Sheet, add_formats, print_sheets
 from steermoe_core.cli.scores import add_choice, chosen, difference, number, score
+from steermoe_core.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -38,12 +38,14 @@ def run(args: Namespace, session: Session) -> int:
     import attrs
 
     from steermoe_core.run.compare import compare
+    from steermoe_core.run.console import Console
+    from steermoe_core.run.groups import scored_runs
 
-    found = compare(args.runs, session.registry)
+    found = compare(scored_runs(args.runs, Console().note), session.registry)
     found = attrs.evolve(found, rows=chosen(found.rows, args))
     if args.json:
         facts = {**attrs.asdict(found), "sentences": list(_verdicts(found)), "notes": list(_notes(found))}
-        print(json.dumps(facts, indent=2, ensure_ascii=False, default=str))
+        say_json(facts)
         return 0
     warnings = [f"warning: {warning}" for warning in found.warnings]
     said = [*warnings, *_verdicts(found), *_notes(found)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +9,7 @@ from steermoe_core.cli.flags import add_set
 from steermoe_core.config.resolve import Resolved, resolve
 from steermoe_core.config.words import dotted
 from steermoe_core.errors import ConfigError, PluginError
+from steermoe_core.printing import say, say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -34,12 +33,12 @@ def run(args: Namespace, session: Session) -> int:
     except (ConfigError, PluginError) as error:
         if not args.json or not error.problems:
             raise
-        _print_json({"problems": [problem.as_dict() for problem in error.problems]})
+        say_json({"problems": [problem.as_dict() for problem in error.problems]})
         return error.exit_code
     if args.json:
-        _print_json(_facts(resolved, blame=args.blame))
+        say_json(_facts(resolved, blame=args.blame))
     else:
-        sys.stdout.write(resolved.blame() if args.blame else resolved.to_toml())
+        say((resolved.blame() if args.blame else resolved.to_toml()).removesuffix("\n"))
     return 0
 
 
@@ -48,7 +47,3 @@ def _facts(resolved: Resolved, *, blame: bool) -> dict[str, Any]:
     if blame:
         facts["origins"] = {dotted(path): str(origin) for path, origin in resolved.origins.items()}
     return facts
-
-
-def _print_json(facts: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.cli.flags import add_set
 from steermoe_core.cli.numbers import count
+from steermoe_core.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -43,10 +43,10 @@ def run(args: Namespace, session: Session) -> int:
     with console.warnings(), placed(resolved.experiment, resolved.path, resolved.origins):
         found = overview(resolved, session.registry, console, examples=args.examples, decode=args.decode)
     if args.json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        say_json(found)
     else:
         for line in _lines(found):
-            session.console.print(line, markup=False, soft_wrap=True)
+            session.console.print(line, soft_wrap=True)
     return 1 if found["problems"] else 0
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from steermoe_core.component import KINDS
 from steermoe_core.config.words import article
 from steermoe_core.errors import PluginError, UsageError
+from steermoe_core.printing import say_json
 from steermoe_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _list(args: Namespace, session: Session) -> int:
     registry = session.registry
     facts = [_origin(registry, args.kind, name) for name in registry.names(args.kind)]
     if args.json:
-        print(json.dumps({"kind": args.kind, "components": facts}, indent=2))
+        say_json({"kind": args.kind, "components": facts})
     elif facts:
         session.console.print(_components(facts, args.kind))
     else:
@@ -77,16 +78,16 @@ def _one(args: Namespace, session: Session) -> int:
         facts = {"kind": kind, **origin, "api": component.api, "config": component.config}
         facts |= {"factory": component.factory, "gives": component.gives, "needs": component.needs}
         facts |= {"about": about, "example": snippet}
-        print(json.dumps({**facts, "settings": [key.as_dict() for key in keys]}, indent=2, default=str))
+        say_json({**facts, "settings": [key.as_dict() for key in keys]})
         return 0
     show = session.console.print
-    show(f"{kind} {name}: {component.summary}", markup=False)
-    show(f"from {origin['distribution']} {origin['version']}, settings {component.config}\n", markup=False)
-    show(f"{about}\n", markup=False)
+    show(f"{kind} {name}: {component.summary}")
+    show(f"from {origin['distribution']} {origin['version']}, settings {component.config}\n")
+    show(f"{about}\n")
     for line in _together(component):
-        show(line, markup=False)
+        show(line)
     show(_keys(keys) if keys else "It has no settings.")
-    show(f"\n{snippet}", markup=False, soft_wrap=True, end="")
+    show(f"\n{snippet}", soft_wrap=True, end="")
     return 0
 
 

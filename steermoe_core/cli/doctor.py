@@ -5,10 +5,10 @@ Exit code 3 where a plugin is broken, 4 where the machine lacks something, 0 whe
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.cli.flags import add_runs
+from steermoe_core.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -50,7 +50,7 @@ def run(args: Namespace, session: Session) -> int:
     code = int(exit_code(found))
     if args.json:
         findings = [finding.as_dict() for finding in found]
-        print(json.dumps({"exit_code": code, "facts": facts, "findings": findings}, indent=2))
+        say_json({"exit_code": code, "facts": facts, "findings": findings})
     else:
         _show(facts, found, session)
     return code
@@ -59,12 +59,12 @@ def run(args: Namespace, session: Session) -> int:
 def _show(facts: Mapping[str, Any], found: list[Finding], session: Session) -> None:
     show = session.console.print
     for line in _facts(facts):
-        show(line, markup=False, soft_wrap=True)
+        show(line, soft_wrap=True)
     for finding in found:
-        show(f"\n{finding.level}: {finding.what}", style=_STYLES[finding.level], markup=False, soft_wrap=True)
+        show(f"\n{finding.level}: {finding.what}", style=_STYLES[finding.level], soft_wrap=True)
         if finding.where:
-            show(f"  where: {finding.where}", markup=False, soft_wrap=True)
-        show(f"  mend: {finding.mend}", markup=False, soft_wrap=True)
+            show(f"  where: {finding.where}", soft_wrap=True)
+        show(f"  mend: {finding.mend}", soft_wrap=True)
     show(f"\n{_count(found)}")
 
 

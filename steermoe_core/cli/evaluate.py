@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steermoe_core.cli.formats import Sheet, terminal
 from steermoe_core.cli.numbers import count
 from steermoe_core.cli.scores import score
+from steermoe_core.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -71,7 +71,7 @@ def _own_decoder(args: Namespace, session: Session) -> int:
     group = own_group(args.folder, session.registry)
     rows = [row(group, split) for split in group.splits()]
     if args.json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        say_json(rows)
         return 0
     cells = [
         [one["split"], str(one["clips"]), name.upper(), score(found)]

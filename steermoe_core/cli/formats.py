@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from steermoe_core.printing import say
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Sequence
 
-    from rich.console import Console
+    from steermoe_core.terminal import Terminal
 
 _LATEX = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -50,7 +52,7 @@ def print_sheets(
     sheets: Sequence[Sheet],
     sentences: Sequence[str],
     args: Namespace,
-    console: Console,
+    console: Terminal,
     grid: Callable[[Sheet], Any] | None = None,
 ) -> None:
     """Print tables, and sentences below them, in the form that the flags ask for.
@@ -61,16 +63,16 @@ def print_sheets(
         titled = (
             f"{sheet.title}\n\n{markdown(sheet)}" if len(sheets) > 1 else markdown(sheet) for sheet in sheets
         )
-        print("\n\n".join([*titled, *(["\n".join(f"* {one}" for one in sentences)] if sentences else [])]))
+        say("\n\n".join([*titled, *(["\n".join(f"* {one}" for one in sentences)] if sentences else [])]))
     elif args.latex:
         said = "\n".join(f"% {one}" for one in sentences)
-        print("\n\n".join([*map(latex, sheets), *([said] if said else [])]))
+        say("\n\n".join([*map(latex, sheets), *([said] if said else [])]))
     else:
         for sheet in sheets:
             console.print((grid or terminal)(sheet))
             console.print()
         for one in sentences:
-            console.print(one, markup=False, highlight=False, soft_wrap=True)
+            console.print(one, soft_wrap=True)
 
 
 def markdown(sheet: Sheet) -> str:

@@ -79,6 +79,8 @@ def sheet(rows: Rows, base: str) -> Sheet:
 def _sentences(rows: Rows, base: str) -> Iterator[str]:
     from steermoe_core.run.compare import sentence
 
+    if rows and not metrics_of(rows):
+        yield "the rungs have no scores: the experiment has no table [[metrics]]"
     for row in rows:
         for metric, one in row["metrics"].items():
             if "against" in one:

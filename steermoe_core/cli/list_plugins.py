@@ -8,17 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.component import API, KINDS
+from steermoe_core.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from steermoe_core.cli.session import Session
     from steermoe_core.component import Component
     from steermoe_core.plugins import Plugin
+    from steermoe_core.terminal import Terminal
 
 #: Columns of a terminal with room for a column of folders; a narrower one shows them below the components.
 _WIDE = 120
@@ -41,20 +42,16 @@ def run(args: Namespace, session: Session) -> int:
     """Print the table, or the facts."""
     plugins = [plugin for plugin in session.registry.plugins if _concerns(plugin, args.kind)]
     if args.json:
-        import json
-
-        print(
-            json.dumps({"api": API, "plugins": [_facts(plugin, args.kind) for plugin in plugins]}, indent=2)
-        )
+        say_json({"api": API, "plugins": [_facts(plugin, args.kind) for plugin in plugins]})
         return 0
     wide = session.console.width >= _WIDE
     session.console.print(_table(plugins, args.kind, timings=args.timings, wide=wide))
     for plugin in plugins:
         _print_reason(plugin, session.console)
         if session.traceback and plugin.trace:
-            session.console.print(f"\n{plugin.name} ({plugin.origin}):\n{plugin.trace}", markup=False)
+            session.console.print(f"\n{plugin.name} ({plugin.origin}):\n{plugin.trace}")
     for name in session.registry.unknown_blocks:
-        session.console.print(f"note: STEERMOE_BLOCK names {name}, which is not installed", markup=False)
+        session.console.print(f"note: STEERMOE_BLOCK names {name}, which is not installed")
     return 0
 
 
@@ -134,7 +131,7 @@ def _place(plugin: Plugin) -> Text:
     return Text(f"{name} (editable)" if plugin.editable else name, "dim")
 
 
-def _print_reason(plugin: Plugin, console: Console) -> None:
+def _print_reason(plugin: Plugin, console: Terminal) -> None:
     """Say below the table why a plugin is not active, on lines that can be searched and copied."""
     if not plugin.reason:
         return
@@ -146,7 +143,7 @@ def _print_reason(plugin: Plugin, console: Console) -> None:
         soft_wrap=True,
     )
     if plugin.hint:
-        console.print(f"  hint: {plugin.hint}", markup=False, soft_wrap=True)
+        console.print(f"  hint: {plugin.hint}", soft_wrap=True)
 
 
 def _offer(plugin: Plugin, kind: str | None) -> list[Text]:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from steermoe_core.cli.commands import bare_parser, command_module, command_parser, command_place, parsed
+from steermoe_core.printing import complain, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +36,7 @@ def _print_version() -> int:
         number = version("steermoe")
     except PackageNotFoundError:
         number = "unknown (not installed)"
-    print(f"steermoe {number}")
+    say(f"steermoe {number}")
     return 0
 
 
@@ -57,7 +58,7 @@ def _complete(words: list[str]) -> int:
     from steermoe_core.cli.completing import answer, split
 
     for line in answer(split(words[1])[1:] if words[0] == "--line" else words[1:]):
-        print(line)
+        say(line)
     return 0
 
 
@@ -81,7 +82,7 @@ def _guarded(call: Callable[[], int], words: list[str]) -> int:
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
-        print("steermoe: interrupted", file=sys.stderr)
+        complain("steermoe: interrupted")
         return 130
     except Exception as error:  # noqa: BLE001 - this is where every error becomes an exit code
         return _report(error, words)
@@ -96,16 +97,14 @@ def _report(error: Exception, words: list[str]) -> int:
     if "--traceback" in words or not expected:
         import traceback
 
-        traceback.print_exception(error)
+        complain("".join(traceback.format_exception(error)).rstrip())
     if "--pdb" in words:
         import pdb  # noqa: T100 - the user asked for it
 
         pdb.post_mortem(error.__traceback__)
     if isinstance(error, SteermoeError):
         located = getattr(error, "problems", ())
-        print(error if located else f"steermoe: {error}", file=sys.stderr)
+        complain(error if located else f"steermoe: {error}")
         return int(error.exit_code)
-    print(
-        "steermoe: this is a mistake in steermoe or in a plugin; the lines above say where", file=sys.stderr
-    )
+    complain("steermoe: this is a mistake in steermoe or in a plugin; the lines above say where")
     return int(ExitCode.RUN_FAILED)

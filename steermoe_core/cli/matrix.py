@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.component import KINDS
 from steermoe_core.errors import UsageError
+from steermoe_core.printing import say_json
 from steermoe_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -38,13 +38,13 @@ def run(args: Namespace, session: Session) -> int:
     _check(rows, columns, session.registry)
     cells = _cells(session.registry, rows, columns)
     if args.json:
-        print(json.dumps({"rows": rows, "columns": columns, "cells": cells}, indent=2))
+        say_json({"rows": rows, "columns": columns, "cells": cells})
         return 0
     session.console.print(_table(session.registry, rows, columns, cells))
     for cell in cells:
         if cell["lacks"]:
             text = f"{rows} {cell[rows]} and {columns} {cell[columns]}: lacks {', '.join(cell['lacks'])}"
-            session.console.print(text, markup=False, soft_wrap=True)
+            session.console.print(text, soft_wrap=True)
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from steermoe_core.component import KINDS
 from steermoe_core.errors import UsageError
+from steermoe_core.printing import say
 from steermoe_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -39,12 +40,12 @@ def run(args: Namespace, session: Session) -> int:
 
     names = chosen(args.name, args.kind, session.registry)
     folder = write(names, args.folder)
-    print(f"{folder} is a plugin with the {names.kind} {names.component}; what comes next:\n")
+    say(f"{folder} is a plugin with the {names.kind} {names.component}; what comes next:\n")
     for words in (
         f'pip install -e "{folder}[test]"',
         "steermoe list-plugins",
         check(names),
         f"pytest {folder}",
     ):
-        print(f"  {words}")
+        say(f"  {words}")
     return 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.cli.flags import add_runs, add_set
 from steermoe_core.cli.numbers import seconds
+from steermoe_core.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -38,11 +38,11 @@ def run(args: Namespace, session: Session) -> int:
 
     found = plan(resolved, session.registry, args.runs, seconds=args.seconds)
     if args.json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        say_json(found)
         return 0
     for table in _tables(found):
         session.console.print(table)
-    session.console.print(f"run folder: {found['run_folder']}", highlight=False, soft_wrap=True)
+    session.console.print(f"run folder: {found['run_folder']}", soft_wrap=True)
     return 0
 
 

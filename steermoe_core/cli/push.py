@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from steermoe_core.printing import say
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
@@ -29,10 +31,10 @@ def run(args: Namespace, session: Session) -> int:
 
     files = repository_files(args.folder, args.repo, session.registry, args.licence)
     for name, content in files.items():
-        print(f"{len(content):>12,} bytes  {name}")
+        say(f"{len(content):>12,} bytes  {name}")
     if args.dry_run:
-        print(f"\n{files[PAGE].decode()}")
+        say(f"\n{files[PAGE].decode()}")
         return 0
     address = push(args.repo, files, public=args.public, message="The adapter, as steermoe trained it")
-    print(f"{address}\nsteermoe transcribe hub:{args.repo} FILE")
+    say(f"{address}\nsteermoe transcribe hub:{args.repo} FILE")
     return 0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from steermoe_core.printing import say, say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -35,15 +36,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, session: Session) -> int:
     """Write the page and say where it is."""
     from steermoe_core.report.page import contents, report
+    from steermoe_core.run.console import Console
     from steermoe_core.run.folder import RunFolder
+    from steermoe_core.run.groups import scored_runs
 
+    runs = scored_runs(args.runs, Console().note)
     if args.json:
-        print(json.dumps(contents(args.runs, session.registry, audio=False), indent=2, ensure_ascii=False))
+        say_json(contents(runs, session.registry, audio=False))
         return 0
-    first, *others = args.runs
-    place = args.out or (Path("report.html") if others else RunFolder(first).report)
-    report(args.runs, session.registry, place)
-    print(place)
+    place = args.out or (Path("report.html") if len(args.runs) > 1 else RunFolder(runs[0]).report)
+    report(runs, session.registry, place)
+    say(place)
     if args.open == "yes" or (args.open is None and _watched()):
         import webbrowser
 

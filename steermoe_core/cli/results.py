@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.cli.formats import Sheet, add_formats, empty_grid, print_sheets
 from steermoe_core.cli.scores import add_choice, chosen, compared, difference, metrics_of, number, score
+from steermoe_core.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -35,11 +35,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, session: Session) -> int:
     """Print the table."""
+    from steermoe_core.run.console import Console
+    from steermoe_core.run.groups import scored_runs
     from steermoe_core.run.table import table
 
-    rows = chosen(table(args.runs, session.registry, args.against), args)
+    runs, against = (scored_runs(paths, Console().note) for paths in (args.runs, args.against))
+    rows = chosen(table(runs, session.registry, against), args)
     if args.json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        say_json(rows)
         return 0
     sheet = Sheet(
         title="results: (95 % interval), [lowest–highest seed]",

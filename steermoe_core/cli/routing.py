@@ -6,11 +6,11 @@ With --knockout each expert and each layer is taken out and the clips are scored
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steermoe_core.cli.numbers import count
+from steermoe_core.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -55,7 +55,7 @@ def run(args: Namespace, session: Session) -> int:
     )
     found = routing(args.folder, session.registry, Console(), request)
     if args.json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        say_json(found)
         return 0
     for number, part in enumerate(tables(found, args.by or [])):
         if number:

@@ -1,4 +1,4 @@
-"""`steermoe run FILE…`: train, score every split, print the table; resumes what was interrupted."""
+"""`steermoe run FILE…`: train, score every split, print the tables; resumes what was interrupted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steermoe_core.cli.flags import add_runs, add_set
+from steermoe_core.printing import say
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -25,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, session: Session) -> int:
-    """Check every file before the first one starts, then run them and print one table."""
+    """Check every file before the first one starts, then run them; print the tables of each when it ends."""
     from steermoe_core.config.resolve import resolve
 
     resolved = [resolve(file, args.set, session.registry) for file in args.files]
@@ -44,13 +45,17 @@ def run(args: Namespace, session: Session) -> int:
             job.console.note(
                 f"{job.folder.path} is finished; change a setting for another run, or delete it to repeat it"
             )
-            folders.append(job.folder)
-            continue
-        folders.append(job.execute())
-        if first():
-            _report(job)
-    if first():
-        print_results(folders, session.console, as_json=args.json)
+        else:
+            job.execute()
+            if first():
+                _report(job)
+        folders.append(job.folder)
+        if first() and not args.json:
+            if len(folders) > 1:
+                say()
+            print_results([job.folder], session.console, as_json=False)
+    if first() and args.json:
+        print_results(folders, session.console, as_json=True)
     return 0
 
 

@@ -7,11 +7,11 @@ broken is left out, with a note.
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steermoe_core.errors import UsageError
+from steermoe_core.printing import complain, say, say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -33,11 +33,11 @@ def run(args: Namespace, session: Session) -> int:
 
     found, notes = schema(session.registry, base=args.base)
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+        complain(f"note: {note}")
     if args.output is None:
-        sys.stdout.write(text)
+        say_json(found, indent=1)
         return 0
+    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
     try:
         args.output.parent.mkdir(parents=True, exist_ok=True)
         args.output.write_text(text, encoding="utf-8")
@@ -45,5 +45,5 @@ def run(args: Namespace, session: Session) -> int:
         msg = f"cannot write {args.output}: {(error.strerror or str(error)).lower()}"
         raise UsageError(msg) from None
     count = sum(len(plugin.components) for plugin in session.registry.plugins)
-    print(f"{args.output}: {'base' if args.base else 'experiment'} files, {count} components")
+    say(f"{args.output}: {'base' if args.base else 'experiment'} files, {count} components")
     return 0

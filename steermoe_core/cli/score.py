@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
+
+from steermoe_core.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -46,11 +47,11 @@ def run(args: Namespace, session: Session) -> int:
         for one in rescore(path, session.registry, splits=args.split, rules=args.rule)
     ]
     if args.json:
-        print(json.dumps([_facts(one) for one in found], indent=2, ensure_ascii=False))
+        say_json([_facts(one) for one in found])
         return 0
     session.console.print(_table(found))
     for line in _lines(found, wrote=not args.rule, examples=args.pathologies):
-        session.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        session.console.print(line, soft_wrap=True)
     return 0
 
 

@@ -30,10 +30,11 @@ def chosen(rows: Rows, args: Namespace) -> Rows:
     from steermoe_core.errors import UsageError
 
     splits, metrics = list(dict.fromkeys(row["split"] for row in rows)), metrics_of(rows)
-    usual = metrics if args.json else list(dict.fromkeys(next(iter(row["metrics"])) for row in rows))
+    firsts = dict.fromkeys(name for row in rows for name in list(row["metrics"])[:1])
+    usual = metrics if args.json else list(firsts)
     for flag, wanted, known in (("split", args.split, splits), ("metric", args.metric, metrics)):
         if unknown := [name for name in wanted or [] if name not in known]:
-            msg = f"no run has the {flag} {unknown[0]!r}; there are {', '.join(known)}"
+            msg = f"no run has the {flag} {unknown[0]!r}; there are {', '.join(known) or 'none'}"
             raise UsageError(msg)
     kept = [row for row in rows if row["split"] in (args.split or splits)]
     shown = args.metric or usual

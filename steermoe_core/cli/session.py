@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from rich.console import Console
-
     from steermoe_core.plugins import Registry
+    from steermoe_core.terminal import Terminal
 
 
 class Session:
@@ -32,15 +31,11 @@ class Session:
         return load_registry(arguments.block, no_plugins=arguments.no_plugins, again=again)
 
     @cached_property
-    def console(self) -> Console:
+    def console(self) -> Terminal:
         """The terminal; plain text of its width when piped."""
-        from rich.console import Console
+        from steermoe_core.terminal import Terminal
 
-        class Terminal(Console):
-            def on_broken_pipe(self) -> None:
-                raise BrokenPipeError  # rich would end the program with exit code 1
-
-        return Terminal(highlight=False)
+        return Terminal()
 
     @property
     def flags(self) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from steermoe_core.cli.flags import add_model
 from steermoe_core.cli.numbers import seconds
 from steermoe_core.errors import DataError, UsageError
+from steermoe_core.printing import complain, safe_json, say
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -70,10 +71,10 @@ def run(args: Namespace, session: Session) -> int:
         for sound, transcript in zip(sounds, found, strict=True):
             if isinstance(transcript, DataError):
                 bad += 1
-                print(f"steermoe: {transcript}", file=sys.stderr)
+                complain(f"steermoe: {transcript}")
                 continue
             if all(segment.stop == "silence" for segment in transcript.segments):
-                print(f"{sound.name}: nothing but silence, so there is no text", file=sys.stderr)
+                complain(f"{sound.name}: nothing but silence, so there is no text")
             if args.output:
                 write_text(_place(args, sound.name), _written(transcript, args.form))
             else:
@@ -115,7 +116,7 @@ def _written(transcript: Transcript, form: str) -> str:
 def _printed(name: str, transcript: Transcript, args: Namespace) -> str:
     """Return what stdout gets, without the last line break; a text has one line."""
     if args.form == "json":
-        return json.dumps({"file": name, **transcript.as_json()}, ensure_ascii=False)
+        return safe_json(json.dumps({"file": name, **transcript.as_json()}, ensure_ascii=False))
     if args.form == "txt":
         from steermoe_core.run.transcript import oneline
 
@@ -136,15 +137,15 @@ def _shown(
 
     total, out = sum(sound.seconds() or 0.0 for sound in sounds), sys.stdout
     if total < _LONG:
-        yield partial(print, file=out, flush=True), lambda _: None
+        yield partial(say, file=out), lambda _: None
         return
     with Console().progress() as progress:
         bar = progress.add_task("transcribing", total=round(total), note="seconds of sound")
 
-        def say(text: str) -> None:
+        def say_above(text: str) -> None:
             if progress.live.is_started and out.isatty():
-                progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+                progress.console.print(text, soft_wrap=True)
             else:
-                print(text, file=out, flush=True)
+                say(text, file=out)
 
-        yield say, lambda done: progress.advance(bar, done)
+        yield say_above, lambda done: progress.advance(bar, done)

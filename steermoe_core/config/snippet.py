@@ -25,16 +25,16 @@ def snippet(source: str, line: int | None, column: int, width: int, hint: str) -
     :param width: characters to underline.
     """
     start, end = column - 1, column - 1 + width
-    before, marked, after = visible(source[:start]), visible(source[start:end]), visible(source[end:])
+    before, marked, after = escaped(source[:start]), escaped(source[start:end]), escaped(source[end:])
     before, marked, after = _ending(before), _beginning(marked), _beginning(after)
     carets = "^" * max(1, sum(map(_cells, marked)))
     return [
         f"{'' if line is None else line:>{GUTTER}} | {before}{marked}{after}".rstrip(),
-        f"{'':{GUTTER}} | {_padding(before)}{carets} {visible(hint)}".rstrip(),
+        f"{'':{GUTTER}} | {_padding(before)}{carets} {escaped(hint)}".rstrip(),
     ]
 
 
-def visible(text: str) -> str:
+def escaped(text: str) -> str:
     r"""Return a text in which every character that a terminal does not show, or obeys, is an escape: `\x1b`.
 
     Tabs stay tabs.

@@ -7,6 +7,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from steermoe_core.printing import safe_json
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -61,7 +63,7 @@ def key_name(name: str) -> str:
 
 def quoted(text: str) -> str:
     """Return a TOML basic string."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return safe_json(json.dumps(text, ensure_ascii=False))
 
 
 def listed(words: Iterable[object]) -> str:

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.cache import cache_folder
+from steermoe_core.errors import SetupError
 from steermoe_core.plugins.plugin import Plugin
+from steermoe_core.printing import complain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -61,7 +63,7 @@ def _probed(entries: Sequence[Entry]) -> Iterator[Plugin]:
 
     def say() -> None:
         names = ", ".join(sorted(waiting))
-        sys.stderr.write(f"steermoe: examining {names}; each may take {limit():g} s …\n")
+        complain(f"steermoe: examining {names}; each may take {limit():g} s …")
 
     timer = Timer(_PATIENCE, say)
     timer.daemon = True
@@ -80,10 +82,14 @@ class _Kept:
     def __init__(self, entry: Entry) -> None:
         self._entry = entry
         name = _digest([sys.prefix, entry.distribution, entry.name, entry.location])
-        self._file = cache_folder() / "plugins" / f"{name}.json"
+        self._file: Path | None = None
+        with suppress(SetupError):
+            self._file = cache_folder() / "plugins" / f"{name}.json"
 
     def read(self) -> Plugin | None:
         """Return the plugin if it is kept and nothing has changed since."""
+        if self._file is None:
+            return None
         try:
             kept = json.loads(self._file.read_text(encoding="utf-8"))
             plugin = Plugin.from_json(kept["plugin"])
@@ -95,6 +101,8 @@ class _Kept:
 
     def write(self, plugin: Plugin) -> None:
         """Keep the plugin; a cache that cannot be written is none."""
+        if self._file is None:
+            return
         kept = {"state": self._state(), "path": _path_state(), "plugin": plugin.to_json()}
         part = self._file.with_suffix(f".{os.getpid()}")
         with suppress(OSError):

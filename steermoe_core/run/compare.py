@@ -82,12 +82,13 @@ def compare(paths: Sequence[Path], registry: Registry) -> Comparison:
     names = named(found)
     settings = _dotted(varied([group.resolved.table for group in found], [SEED]))
     locks = [[_lock(folder) for folder in group.folders] for group in found]
+    around = _dotted(differing([_together(group) for group in locks]))
     rows, refused = _rows(found, names)
     return Comparison(
         labels=names,
         groups=[_facts(group) for group in found],
         settings=settings,
-        surroundings=_dotted(differing([_together(group) for group in locks])),
+        surroundings={key: [one or [None] for one in values] for key, values in around.items()},
         rows=rows,
         warnings=[*_uncontrolled(names, found, settings, locks), *refused],
     )
@@ -173,7 +174,10 @@ def _lock(folder: RunFolder) -> dict[KeyPath, Any]:
 def _together(locks: list[dict[KeyPath, Any]]) -> dict[KeyPath, Any]:
     """Return the values that the runs of a group found, each once."""
     paths = dict.fromkeys(path for lock in locks for path in lock)
-    return {path: list(dict.fromkeys(lock.get(path) for lock in locks)) for path in paths}
+    values = {path: [lock.get(path) for lock in locks] for path in paths}
+    return {
+        path: [one for at, one in enumerate(found) if one not in found[:at]] for path, found in values.items()
+    }
 
 
 def _uncontrolled(

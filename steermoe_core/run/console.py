@@ -5,12 +5,12 @@ Where stderr is no terminal, each long step is a plain line and progress is one 
 
 from __future__ import annotations
 
+import logging
 import time
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console as RichConsole
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -23,6 +23,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from steermoe_core.terminal import Terminal
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -34,11 +36,11 @@ class Console:
     """Notes and progress on stderr, so that results on stdout stay clean; quiet shows neither."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self.rich = RichConsole(stderr=True, quiet=quiet)
+        self.rich = Terminal(stderr=True, quiet=quiet)
 
     def note(self, text: str) -> None:
         """Say one sentence."""
-        self.rich.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.rich.print(text, soft_wrap=True)
 
     @contextmanager
     def task(self, text: str) -> Iterator[None]:
@@ -47,7 +49,7 @@ class Console:
             self.note(text)
             yield
             return
-        with self.rich.status(text):
+        with self.rich.status(Text(text)):
             yield
 
     @contextmanager
@@ -55,10 +57,10 @@ class Console:
         """Give a progress bar with a note, a rate and the time left."""
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             Pace(),
         )
         bar = Progress(*columns, console=self.rich) if self.rich.is_terminal else PlainProgress(self.note)
@@ -67,10 +69,30 @@ class Console:
 
     @contextmanager
     def warnings(self) -> Iterator[None]:
-        """Say warnings as sentences, without the line of code that gave them."""
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: self.note(f"warning: {message}")
-            yield
+        """Say warnings, also logged ones, as sentences, without the line of code that gave them."""
+        log, logged = logging.getLogger("steermoe"), Logged(self)
+        log.addHandler(logged)
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = lambda message, *_, **__: self.note(f"warning: {message}")
+                yield
+        finally:
+            log.removeHandler(logged)
+
+
+class Logged(logging.Handler):
+    """Says what is logged as a warning or worse.
+
+    :param console: where it is said.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.WARNING)
+        self.console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one record."""
+        self.console.note(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
 class Pace(ProgressColumn):

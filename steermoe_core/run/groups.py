@@ -13,10 +13,10 @@ from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.prediction import read
 from steermoe_core.run.folder import RunFolder
 from steermoe_core.run.labels import SEED, labels
-from steermoe_core.run.results import results
+from steermoe_core.run.results import results, scored_splits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from steermoe_core.evaluate.metrics import Metric
@@ -78,6 +78,39 @@ class Group:
         return found
 
 
+def scored_runs(paths: Sequence[Path], note: Callable[[str], None]) -> list[Path]:
+    """Return the folders among several that are runs with scores, such as those of `runs/*`.
+
+    A single path is returned as it is: what is wrong with it is an error of the command that reads it.
+
+    :param note: told of each folder that is passed over, and why.
+    :raises UsageError: there is no such path, or none of several is a run with scores.
+    """
+    if len(paths) < 2:  # noqa: PLR2004 - several
+        return list(paths)
+    if missing := [path for path in paths if not path.exists()]:
+        msg = f"{missing[0]} does not exist"
+        raise UsageError(msg)
+    faults = {path: _unscored(RunFolder(path)) for path in paths}
+    kept = [path for path, fault in faults.items() if fault is None]
+    if not kept:
+        msg = f"none of these {len(faults)} is a run with scores; finish one with `steermoe run`"
+        raise UsageError(msg)
+    for path, fault in faults.items():
+        if fault is not None:
+            note(f"{path} is left out: {fault}")
+    return kept
+
+
+def _unscored(folder: RunFolder) -> str | None:
+    """Return why a folder has no scores to show; None if it has."""
+    if not folder.experiment.is_file():
+        return "it is not a run folder: it has no experiment.toml"
+    if not folder.adapter.is_dir() or not scored_splits(folder):
+        return f"it has no scores yet; finish it with `steermoe run {folder.experiment}`"
+    return None
+
+
 def groups(paths: Sequence[Path], registry: Registry) -> list[Group]:
     """Return the runs, merged where they differ in nothing but the seed, in the order of their first.
 
@@ -89,10 +122,10 @@ def groups(paths: Sequence[Path], registry: Registry) -> list[Group]:
     for path in dict.fromkeys(path.resolve() for path in paths):
         folder = RunFolder.existing(path)
         resolved = resolve(folder.experiment, [], registry)
-        facts = results(folder) if folder.adapter.is_dir() else {"splits": {}}
-        if not facts["splits"]:
-            msg = f"{folder.path} has no scores yet; finish it with `steermoe run {folder.experiment}`"
+        if fault := _unscored(folder):
+            msg = f"{folder.path} is not a run to show: {fault}"
             raise UsageError(msg)
+        facts = results(folder)
         rest = {**resolved.table, "experiment": {**resolved.table["experiment"], "seed": None}}
         key = json.dumps(rest, sort_keys=True, default=str)
         entry = (resolved.experiment.experiment.seed, resolved, facts, folder)

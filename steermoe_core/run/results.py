@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from steermoe_core.data.check import some
 from steermoe_core.evaluate.pathologies import counts
+from steermoe_core.printing import say_json
 from steermoe_core.run.adapter import read_card
 from steermoe_core.run.cells import heading, new_table, pathologies_line, plain, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
-    from rich.console import Console
     from rich.table import Table
 
     from steermoe_core.run.folder import RunFolder
+    from steermoe_core.terminal import Terminal
 
 #: Letters of a name or an answer on one line of a cell.
 _NAME = 16
@@ -41,8 +43,12 @@ def results(folder: RunFolder) -> dict[str, Any]:
 
 def scores_of(folder: RunFolder) -> dict[str, Any]:
     """Return what scores.json says of each split that has been scored."""
-    paths = sorted(folder.evaluations.glob("[!.]*/scores.json"))  # a dot: half written
-    return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+    return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in scored_splits(folder)}
+
+
+def scored_splits(folder: RunFolder) -> list[Path]:
+    """Return the scores.json of each split that has been scored, by name; with a dot it is half written."""
+    return sorted(folder.evaluations.glob("[!.]*/scores.json"))
 
 
 def _certificates(folder: RunFolder) -> list[dict[str, Any]]:
@@ -53,18 +59,18 @@ def _certificates(folder: RunFolder) -> list[dict[str, Any]]:
         return []
 
 
-def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bool) -> None:
+def print_results(folders: Sequence[RunFolder], console: Terminal, *, as_json: bool) -> None:
     """Print the runs side by side, as tables or as JSON."""
     found = [results(folder) for folder in folders]
     if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        say_json(found)
         return
     console.print(_scores_table(found))
     for table in _accuracy_tables(found):
         console.print()
         console.print(table)
     for sentence in (*_not_shown(found), *_left_out(found), *_pathologies(found)):
-        console.print(sentence, markup=False, soft_wrap=True)
+        console.print(sentence, soft_wrap=True)
     for one in found:
         if (steering := _steering_table(one)) is not None:
             console.print()
@@ -73,13 +79,13 @@ def print_results(folders: Sequence[RunFolder], console: Console, *, as_json: bo
         _print_end(one, console)
 
 
-def _print_end(one: dict[str, Any], console: Console) -> None:
+def _print_end(one: dict[str, Any], console: Terminal) -> None:
     """Print what is to be known of a run beside its figures, and where it is."""
     for sentence in ended(one["training"]):
-        console.print(f"{one['experiment']}: {sentence}", highlight=False, soft_wrap=True)
+        console.print(f"{one['experiment']}: {sentence}", soft_wrap=True)
     for sentence in _failed(one["certificates"]):
-        console.print(f"{one['experiment']}: {sentence}", style="bold red", markup=False, soft_wrap=True)
-    console.print(f"run folder: {one['run']}", highlight=False, soft_wrap=True)
+        console.print(f"{one['experiment']}: {sentence}", style="bold red", soft_wrap=True)
+    console.print(f"run folder: {one['run']}", soft_wrap=True)
 
 
 def _left_out(found: Sequence[dict[str, Any]]) -> Iterator[str]:

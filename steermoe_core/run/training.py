@@ -21,7 +21,7 @@ from steermoe_core.run.validation import ending
 from steermoe_core.run.watch import FrozenWatch, StatusWatch
 from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import ProgressBar, StopOnSignal
-from steermoe_core.train.checkpoint import all_checkpoints, latest
+from steermoe_core.train.checkpoint import all_checkpoints, latest, step_of
 from steermoe_core.train.gradients import GradientWatch
 from steermoe_core.train.journal import Journal
 from steermoe_core.train.zero import trainer_class
@@ -171,7 +171,7 @@ class Training:
 
     def _take_steps(self, trainer: SteeringTrainer) -> None:
         resumed = ranks.decided(lambda: latest(self.folder.checkpoints))
-        step = int(resumed.name.removeprefix("step-")) if resumed else 0
+        step = step_of(resumed) if resumed else 0
         ranks.decided(lambda: Journal(self.folder.metrics).rewind(step))
         if resumed:
             self.console.note(f"resuming from step {step}")

@@ -1,9 +1,10 @@
 """Files of trained tensors: never a frozen weight, never half a file, never the wrong model.
 
     checkpoints/step-<n>/   trained.safetensors, optimizer.pt, scheduler.pt, rng_state.pth, trainer_state.json
-                            and seal.json with the size and SHA-256 of each
+                            and loss.json, and seal.json with the size and SHA-256 of each
 
-A folder gets its name when it is complete; a damaged one is passed over for the one before it.
+A folder gets its name when it is complete; a damaged one is passed over for the one before it. Other folders,
+such as a copy called `step-20.bak`, are not looked at.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import pickle
+import re
 import shutil
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -34,6 +37,8 @@ log = logging.getLogger("steermoe")
 TRAINED = "trained.safetensors"
 SEAL = "seal.json"
 STATE = "trainer_state.json"
+LOSS = "loss.json"
+_NAME = re.compile(r"step-\d+")
 
 
 def trained_tensors(model: Joined) -> dict[str, torch.Tensor]:
@@ -124,7 +129,37 @@ def latest(folder: Path) -> Path | None:
 
 def all_checkpoints(folder: Path) -> list[Path]:
     """Return the complete checkpoints of a run in the order of their steps."""
-    return sorted(folder.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")))
+    found = (path for path in folder.glob("step-*") if _NAME.fullmatch(path.name) and path.is_dir())
+    return sorted(found, key=step_of)
+
+
+def step_of(checkpoint: Path) -> int:
+    """Return the step that a checkpoint's name says."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+@contextmanager
+def restoring(checkpoint: Path | str) -> Iterator[None]:
+    """Turn what goes wrong when the states of a checkpoint are read inside the block into a sentence.
+
+    Their files are as they were sealed, so whoever sealed them wrote something else than a training's states.
+
+    :raises CheckpointError: they hold something else, or could run code.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:  # of a GPU, which says nothing about the files
+        raise
+    except (
+        pickle.UnpicklingError, ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError,
+        RuntimeError, TypeError, ValueError,
+    ) as error:  # fmt: skip
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0][:120] or type(error).__name__
+        msg = (
+            f"{checkpoint} is not loaded: its optimizer, schedule or random numbers are not those of a "
+            f"training, or could run code ({reason}); delete it to go back to the checkpoint before it"
+        )
+        raise CheckpointError(msg) from error
 
 
 def intact(checkpoint: Path) -> Path:
@@ -142,8 +177,46 @@ def intact(checkpoint: Path) -> Path:
 
 
 def history(checkpoint: Path) -> dict[str, Any]:
-    """Return what transformers' `TrainerState` knew at a checkpoint."""
-    return dict(json.loads((checkpoint / STATE).read_text(encoding="utf-8")))
+    """Return what transformers' `TrainerState` knew at a checkpoint.
+
+    :raises CheckpointError: its file is missing, or holds something else.
+    """
+    from transformers import TrainerState
+
+    path = checkpoint / STATE
+    try:
+        found = dict(json.loads(path.read_text(encoding="utf-8")))
+        step, best = found["global_step"], found["best_global_step"]
+        TrainerState(**found)
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        msg = f"{path} is not the state of a training ({error}); delete {checkpoint} to go back behind it"
+        raise CheckpointError(msg) from error
+    if type(step) is not int or not (best is None or type(best) is int):
+        msg = f"{path} is not the state of a training (its steps are no numbers); delete {checkpoint}"
+        raise CheckpointError(msg)
+    return found
+
+
+def keep_loss(checkpoint: Path, since: int, sums: list[float]) -> None:
+    """Write the loss that was not yet logged at a checkpoint.
+
+    :param since: the last logged step.
+    :param sums: of each process, over the steps since then.
+    """
+    (checkpoint / LOSS).write_text(json.dumps({"since": since, "sums": sums}), encoding="utf-8")
+
+
+def kept_loss(checkpoint: Path) -> tuple[int, list[float]] | None:
+    """Return what `keep_loss` wrote; None of checkpoints of earlier versions.
+
+    :raises CheckpointError: the file holds something else.
+    """
+    path = checkpoint / LOSS
+    if not path.exists():
+        return None
+    with restoring(checkpoint):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return int(found["since"]), [float(one) for one in found["sums"]]
 
 
 def prune(folder: Path, keep: int, *, best: bool = False) -> None:
@@ -161,7 +234,7 @@ def prune(folder: Path, keep: int, *, best: bool = False) -> None:
 def _best_step(checkpoint: Path) -> int | None:
     try:
         return history(checkpoint).get("best_global_step")
-    except (OSError, ValueError, TypeError):  # damaged: nobody goes on from it
+    except CheckpointError:  # nobody goes on from it
         return None
 
 
@@ -200,8 +273,13 @@ def _fault(folder: Path) -> str | None:
     found = _contents(folder)
     if missing := seal.keys() - found.keys():
         return f"{min(missing)} is missing"
-    changed = [name for name in found if found[name] != seal.get(name)]
-    return f"{changed[0]} was changed or cut short" if changed else None
+    if changed := [name for name in found if found[name] != seal.get(name)]:
+        return f"{changed[0]} was changed or cut short"
+    try:
+        step = history(folder)["global_step"]
+    except CheckpointError:
+        return f"{STATE} is not the state of a training"
+    return None if step == step_of(folder) else f"{STATE} is of step {step}"
 
 
 def _sha256(path: Path) -> str:

@@ -19,8 +19,11 @@ from steermoe_core.train.checkpoint import (
     STATE,
     TRAINED,
     common_checkpoint,
+    keep_loss,
+    kept_loss,
     load_trained,
     prune,
+    restoring,
     save_trained,
 )
 from steermoe_core.train.deepspeed import ds_config
@@ -150,10 +153,12 @@ class SteeringTrainer(Trainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         final = self.folder / f"step-{self.state.global_step}"
+        losses = ranks.gathered(self._tr_loss.item())
         with common_checkpoint(final) as partial:
             if ranks.first():
                 save_trained(self.joined, partial / TRAINED)
                 self.state.save_to_json(str(partial / STATE))
+                keep_loss(partial, self._globalstep_last_logged, losses)
             self._save_optimizer_and_scheduler(str(partial))
             self._save_scaler(str(partial))
             self._save_rng_state(str(partial))
@@ -162,6 +167,21 @@ class SteeringTrainer(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         load_trained(self.joined, Path(resume_from_checkpoint) / TRAINED)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            with restoring(checkpoint):
+                super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        """Take up the random numbers, and the loss that was not yet logged, right before the first step."""
+        if checkpoint is None:
+            return
+        with restoring(checkpoint):
+            super()._load_rng_state(checkpoint)
+        if kept := kept_loss(Path(checkpoint)):
+            self._globalstep_last_logged, losses = kept
+            self._tr_loss = torch.tensor(losses[ranks.rank()], device=self.args.device)
 
 
 def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments:

@@ -14,7 +14,7 @@ import torch
 from steermoe_core.errors import SetupError
 from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import GroupClip
-from steermoe_core.train.checkpoint import TRAINED, load_trained
+from steermoe_core.train.checkpoint import TRAINED, load_trained, restoring
 from steermoe_core.train.deepspeed import splits_weights
 from steermoe_core.train.groups import trainable_groups
 from steermoe_core.train.trainer import SteeringTrainer
@@ -107,13 +107,14 @@ class ZeroTrainer(SteeringTrainer):
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is None:
             return
-        states = torch.load(_share(checkpoint), map_location="cpu", weights_only=True)
-        for tensor, state in zip(_held(self.model_wrapped.optimizer), states, strict=True):
-            _base(self.model_wrapped.optimizer).state[tensor] = {
-                key: value if key == "step" else value.to(tensor.device) for key, value in state.items()
-            }
-        schedule = torch.load(Path(checkpoint) / "scheduler.pt", weights_only=True)
-        self.lr_scheduler.load_state_dict(schedule)
+        with restoring(checkpoint):
+            states = torch.load(_share(checkpoint), map_location="cpu", weights_only=True)
+            for tensor, state in zip(_held(self.model_wrapped.optimizer), states, strict=True):
+                _base(self.model_wrapped.optimizer).state[tensor] = {
+                    key: value if key == "step" else value.to(tensor.device) for key, value in state.items()
+                }
+            schedule = torch.load(Path(checkpoint) / "scheduler.pt", weights_only=True)
+            self.lr_scheduler.load_state_dict(schedule)
         rates = self.lr_scheduler.get_last_lr()
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate  # what torch's optimizer would find in its own state

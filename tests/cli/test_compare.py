@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from steermoe_core.cli.main import main
 from tests.rig import sentence
-from tests.run.copies import copied, say
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.run.copies import change, copied, say
 
 
 @pytest.fixture
@@ -95,3 +92,15 @@ def test_one_run_is_no_comparison(pair: list[str], capsys: pytest.CaptureFixture
     """Nor are seeds of one experiment."""
     assert main(["compare", pair[0]]) == 2
     assert "name a run of another experiment to compare with" in sentence(capsys)
+
+
+def test_other_plugins(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """What one run had installed and the other had not is a row, with a dash where it was not."""
+    path = Path(pair[1]) / "lock.json"
+    change(path, "plugins", "steermoe-extra", value="1.2")
+    change(path, "packages", "soxr", value=["a", "list"])
+
+    assert main(["compare", *pair, "--markdown"]) == 0
+    assert "| plugins.steermoe-extra | – | 1.2 |\n" in capsys.readouterr().out
+    assert main(["compare", *pair, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["surroundings"]["plugins.steermoe-extra"] == [[None], ["1.2"]]

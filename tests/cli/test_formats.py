@@ -8,9 +8,9 @@ from argparse import ArgumentParser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from steermoe_core.cli.formats import Sheet, add_formats, escaped, latex, markdown, print_sheets
+from steermoe_core.terminal import Terminal
 
 SHEET = Sheet(
     title="scores of a_b",
@@ -69,7 +69,7 @@ def test_latex_has_no_bare_special_character(text: str) -> None:
 )
 def test_several_tables_and_sentences(form: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Titles where there are several; sentences as a list, or as comments."""
-    print_sheets([SHEET, SHEET], ["one seed"], flags(form), Console())
+    print_sheets([SHEET, SHEET], ["one seed"], flags(form), Terminal())
 
     out = capsys.readouterr().out
     assert shown in out
@@ -79,7 +79,7 @@ def test_several_tables_and_sentences(form: str, shown: str, capsys: pytest.Capt
 def test_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Brackets are text, not colours."""
     sheet = Sheet(title="[red]t", columns=["a", "b"], lines=[["[bold]x", "[1–2]"]])
-    print_sheets([sheet], ["[done]"], flags(), Console(width=60))
+    print_sheets([sheet], ["[done]"], flags(), Terminal())
 
     out = capsys.readouterr().out
     assert all(word in out for word in ("[red]t", "[bold]x", "[1–2]", "[done]"))

@@ -11,7 +11,7 @@ from steermoe_core.cli.main import main
 from steermoe_core.plugins import load_registry
 from steermoe_core.run.ladder import Ladder
 from tests.rig import sentence
-from tests.run.copies import put, say
+from tests.run.copies import change, put, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,3 +83,17 @@ def test_usage(rig: Rig, words: list[str], reason: str, capsys: pytest.CaptureFi
     """What has no ladder is told."""
     assert main(["ladder", *rig.words(), *words]) == 2
     assert reason in sentence(capsys)
+
+
+def test_without_metrics(rig: Rig, scored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rungs that have no score are said to have none."""
+    ladder = Ladder(file=rig.file, overrides=["metrics=[]"], seeds=[], registry=load_registry(["lora"]))
+    for job in ladder.jobs(rig.runs):
+        put(scored, job.toml, job.folder.path)
+        for path in job.folder.path.glob("evaluations/*/scores.json"):
+            change(path, "metrics", value={})
+            change(path, "controls", value={"no-audio": {}})
+    capsys.readouterr()
+
+    assert main(["ladder", *rig.words("metrics=[]"), "--block", "lora", "--table"]) == 0
+    assert "the rungs have no scores: the experiment has no table [[metrics]]\n" in capsys.readouterr().out

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from steermoe_core.cli.main import main
 from tests.rig import sentence
+from tests.run.copies import change, copied
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,3 +115,76 @@ def test_usage(finished: Path, words: list[str], reason: str, capsys: pytest.Cap
     """What is asked for and not there is named, with what there is."""
     assert main(["results", str(finished), *words]) == 2
     assert reason in sentence(capsys)
+
+
+class TestManyFolders:
+    """What a shell makes of `runs/*`."""
+
+    @pytest.fixture
+    def shelf(self, scored: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+        """Return all that is in `runs`: two finished runs, two that are not, a folder and a file."""
+        runs = scored.parent
+        copied(scored, "other_2", experiment__name="other_2")
+        shutil.rmtree(copied(scored, "untrained") / "adapter")
+        shutil.rmtree(copied(scored, "unscored") / "evaluations")
+        (runs / "notes").mkdir()
+        (runs / "hooks.txt").touch()
+        capsys.readouterr()
+        return sorted(str(path) for path in runs.iterdir() if "-" not in path.name)
+
+    @pytest.mark.parametrize("command", ["results", "compare", "report"])
+    def test_only_finished_runs_are_shown(
+        self, shelf: list[str], command: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The others are left out, with a note each that says why."""
+        assert main([command, *shelf]) == 0
+
+        place = shelf[0].removesuffix("hooks.txt")
+        no_run = "is left out: it is not a run folder: it has no experiment.toml"
+        unscored = "is left out: it has no scores yet; finish it with `steermoe run"
+        assert capsys.readouterr().err.splitlines() == [
+            f"{place}hooks.txt {no_run}",
+            f"{place}notes {no_run}",
+            f"{place}unscored {unscored} {place}unscored/experiment.toml`",
+            f"{place}untrained {unscored} {place}untrained/experiment.toml`",
+        ]
+
+    @pytest.mark.parametrize("command", ["results", "compare", "report"])
+    def test_nothing_is_left(
+        self, shelf: list[str], command: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """One sentence, and the exit code of a usage error; a path that is not there is one, too."""
+        bad = [path for path in shelf if not path.endswith(("tiny", "other_2"))]
+        assert main([command, *bad]) == 2
+        said = capsys.readouterr().err
+        assert said == "steermoe: none of these 4 is a run with scores; finish one with `steermoe run`\n"
+
+        assert main([command, *shelf, "typo"]) == 2
+        assert sentence(capsys) == "typo does not exist"
+
+    @pytest.mark.parametrize("command", ["results", "compare"])
+    def test_alone(self, shelf: list[str], command: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """A run that is named alone has to be one with scores."""
+        for path in shelf:
+            if path.endswith(("unscored", "untrained", "notes")):
+                assert main([command, path]) == 2
+                assert sentence(capsys).startswith(path)
+
+
+def test_without_metrics(scored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An experiment may have no score: the tables show all else."""
+    plain = copied(scored, "plain_2", experiment__name="plain_2", metrics=[])
+    for path in plain.glob("evaluations/*/scores.json"):
+        change(path, "metrics", value={})
+        change(path, "controls", value={"no-audio": {}})
+    other = copied(plain, "plain_3", experiment__name="plain_3")
+    capsys.readouterr()
+
+    places = {"A": str(plain), "B": str(other), "OTHER": str(scored)}
+    for line in (
+        "results A", "results A --json", "results A --markdown", "results A --latex", "results A --against B",
+        "results A OTHER", "compare A B", "compare A B --json", "compare A OTHER", "compare OTHER A",
+        "score A", "report A B --json", "push A me/it --dry-run", "evaluate A",
+    ):  # fmt: skip
+        assert main([places.get(word, word) for word in line.split()]) == 0, line
+    assert "Traceback" not in capsys.readouterr().err

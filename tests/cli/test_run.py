@@ -40,17 +40,28 @@ def test_json(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
         assert found["splits"]["dev"] == json.loads((run / "evaluations" / "dev" / "scores.json").read_text())
 
 
-def test_several_files_are_one_table(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
-    """Variants stand side by side."""
+def test_each_file_has_its_tables_when_it_ends(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first run's are there before the second begins; JSON is one list."""
     second = rig.folder / "second.toml"
-    second.write_text('extends = "tiny.toml"\nexperiment.name = "second"\nadapter = { use = "none" }\n')
+    second.write_text(
+        'extends = "tiny.toml"\nexperiment.name = "second"\ntrain.learning_rate.steering = 1e25\n'
+    )
 
-    rig.run(flags=(str(second),))
+    assert main(["run", *rig.words(), str(second)]) != 0
 
     out = capsys.readouterr().out
+    assert out.count("run folder: ") == 1
     assert out.count("\ntiny ") == 2
-    assert out.count("\nsecond ") == 2
-    assert out.count("run folder: ") == 2
+
+    second.write_text('extends = "tiny.toml"\nexperiment.name = "second"\nadapter = { use = "none" }\n')
+    rig.run(flags=(str(second),))
+    first, rest = capsys.readouterr().out.split("run folder: ", 1)
+    assert "\ntiny " in first
+    assert "\nsecond " not in first
+    assert "\nsecond " in rest
+
+    rig.run(flags=(str(second), "--json"))
+    assert [one["experiment"] for one in json.loads(capsys.readouterr().out)] == ["tiny", "second"]
 
 
 def test_every_file_is_checked_before_the_first_starts(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:

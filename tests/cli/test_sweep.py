@@ -168,3 +168,14 @@ def test_a_plugin_that_is_missing_is_told_at_once(sweep: Rig, capsys: pytest.Cap
     axes(sweep, "experiment.seed = [17, 18]\n")
     assert main([*flags(sweep), "--block", "rig"]) == 3
     assert 'no encoder named "tiny"' in capsys.readouterr().err
+
+
+def test_without_metrics(rig: Rig, scored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A sweep may have no score: its table has the cells."""
+    axes(rig, '"train.learning_rate.steering" = [1e-3]\nmetrics = [[]]\n')
+    cell = rig.path("train.learning_rate.steering=1e-3", "metrics=[]")
+    copied(scored, cell.name, train__learning_rate__steering=1e-3, metrics=[])
+    capsys.readouterr()
+
+    assert main(flags(rig, "--table", "--markdown")) == 0
+    assert "| 0.001 | [] | dev | 17 | 644 |" in capsys.readouterr().out

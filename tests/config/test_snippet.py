@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from steermoe_core.config.snippet import snippet, visible
+from steermoe_core.config.snippet import escaped, snippet
 
 
 def lines(source: str, column: int, width: int, hint: str = "") -> list[str]:
@@ -62,8 +62,8 @@ def test_the_caret_stands_where_a_terminal_puts_the_character(source: str, data:
     source = source[:9]
     column = data.draw(st.integers(1, len(source)))
     shown, caret = lines(source, column, width=1)
-    assert shown.rstrip() == visible(source).rstrip()
-    assert len(caret) - len(caret.lstrip()) == sum(map(cell_len, visible(source[: column - 1])))
+    assert shown.rstrip() == escaped(source).rstrip()
+    assert len(caret) - len(caret.lstrip()) == sum(map(cell_len, escaped(source[: column - 1])))
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\n\t")))

@@ -109,6 +109,30 @@ class TestInterrupt:
         assert "resuming from step 3\n" in capsys.readouterr().err
         assert Outcome.of(run) == whole
 
+    @pytest.mark.parametrize("what", ["interrupt@3", "interrupt@5", "kill@5"])
+    def test_journal(self, rig: Rig, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whatever a line sums up, it is the line of the run that was never stopped; only times differ."""
+        sets = (
+            "train.log_every=4",
+            "train.validate.every=2",
+            'data.validate={use="folder", path="other"}',
+            'callbacks=[{use="rig"}, {use="steering-analysis", every=3}]',
+        )
+        runs, rig.runs = rig.runs, tmp_path / "whole"
+        whole = metrics(rig.run(*sets))
+        rig.runs = runs
+        if what.startswith("kill"):
+            rig.process(*sets, RIG=what).communicate()
+        else:
+            with monkeypatch.context() as patch:
+                patch.setenv("RIG", what)
+                rig.run(*sets, expect=130)
+
+        stopped = metrics(rig.run(*sets))
+
+        assert stopped == whole
+        assert [line["step"] for line in whole if "loss" in line] == [4, STEPS]
+
     def test_last_step(self, rig: Rig, whole: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
         """A Ctrl-C in the last step is not forgotten: nothing is scored."""
         monkeypatch.setenv("RIG", f"interrupt@{STEPS}")

@@ -6,9 +6,9 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 from packaging.requirements import Requirement
-from steermoe_core.discovery import normal
 
 from steermoe_core.plugins import load_registry
+from steermoe_core.plugins.discovery import normal
 from steermoe_core.run import lock
 
 #: What steermoe requires and no number depends on: settings, plugins, files of the hub, what people see.

@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import random
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,7 +39,8 @@ def write(folder: Path, *steps: int) -> None:
     for step in steps:
         with new_checkpoint(folder / f"step-{step}") as partial:
             (partial / TRAINED).write_bytes(bytes(range(100)))
-            (partial / "trainer_state.json").write_text("{}")
+            state = {"global_step": step, "best_global_step": None}
+            (partial / "trainer_state.json").write_text(json.dumps(state))
 
 
 def full_disk(*_: object, **__: object) -> None:
@@ -141,7 +143,7 @@ class TestNewCheckpoint:
         seal = json.loads((tmp_path / "step-3" / SEAL).read_text())
         assert {name: facts["bytes"] for name, facts in seal.items()} == {
             TRAINED: 100,
-            "trainer_state.json": 2,
+            "trainer_state.json": 44,
         }
 
     @pytest.mark.parametrize(
@@ -252,6 +254,53 @@ def _same(changed: bytes, content: bytes) -> bool:
         return bool(json.loads(changed) == json.loads(content))
     except ValueError:
         return False
+
+
+class TestCopies:
+    """What people put beside checkpoints."""
+
+    @pytest.mark.parametrize("name", ["step-9.bak", "step-9 (copy)", "step-", "step-old", "step--1"])
+    def test_other_names_are_not_looked_at(self, tmp_path: Path, name: str) -> None:
+        """A backup is none of the run's checkpoints, and is never deleted."""
+        write(tmp_path, 1, 2)
+        shutil.copytree(tmp_path / "step-2", tmp_path / name)
+
+        prune(tmp_path, keep=1)
+
+        assert all_checkpoints(tmp_path) == [latest(tmp_path)] == [tmp_path / "step-2"]
+        assert (tmp_path / name).is_dir()
+
+    def test_a_file_is_no_checkpoint(self, tmp_path: Path) -> None:
+        """Nor is it deleted."""
+        write(tmp_path, 1)
+        (tmp_path / "step-2").touch()
+
+        prune(tmp_path, keep=1)
+
+        assert latest(tmp_path) == tmp_path / "step-1"
+
+    def test_a_renamed_one_is_damaged(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """A checkpoint of another step would train some steps twice."""
+        write(tmp_path, 1, 2)
+        (tmp_path / "step-2").rename(tmp_path / "step-7")
+
+        assert latest(tmp_path) == tmp_path / "step-1"
+        assert "step-7 is damaged (trainer_state.json is of step 2)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "rubbish", "[]", "{}", "3", '{"global_step": "2", "best_global_step": null}',
+     '{"global_step": 2, "best_global_step": null, "no_such_key": 1}'],
+)  # fmt: skip
+def test_sealed_rubbish_is_damage(tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A state that transformers cannot read disqualifies a checkpoint, whatever its seal says."""
+    write(tmp_path, 1, 2)
+    (tmp_path / "step-2" / "trainer_state.json").write_text(content)
+    checkpoint._seal(tmp_path / "step-2")
+
+    assert latest(tmp_path) == tmp_path / "step-1"
+    assert "step-2 is damaged (trainer_state.json is not the state of a training)" in caplog.text
 
 
 def test_prune_keeps_the_newest(tmp_path: Path) -> None:
