@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import zipfile
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
@@ -118,6 +119,17 @@ def load(auto_class: Any, weights: str, **options: Any) -> Any:
             f"plugin provides, nor a model that the hub gave ({_first_line(error)})"
         )
         raise SetupError(msg) from error
+
+
+def inflates(path: Path) -> bool:
+    """Tell whether a file is a zip whose contents are larger than it: `torch.save` never compresses."""
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(one.file_size for one in archive.infolist()) > path.stat().st_size
+    except (zipfile.BadZipFile, NotImplementedError):
+        return False  # torch says what is wrong with it
 
 
 def at_hand(weights: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from steermoe_core.run.build import data_record
 from steermoe_core.run.certificate import Certificate
 from steermoe_core.run.evidence import evidence
 from steermoe_core.run.overlap import overlap
+from steermoe_core.run.results import read_scores
 from steermoe_core.train.gradients import missing
 
 if TYPE_CHECKING:
@@ -127,9 +127,9 @@ def whole_splits(folder: RunFolder, splits: Mapping[str, Sequence[Example]]) -> 
 def _counted(folder: RunFolder, split: str, examples: Sequence[Example]) -> dict[str, Any]:
     path = folder.evaluations / split
     try:
-        scores = dict(json.loads((path / "scores.json").read_text(encoding="utf-8")))
+        scores = read_scores(path / "scores.json")
         ids = [row.id for row in read(path / "predictions.jsonl")]
-    except (OSError, TypeError, ValueError, UsageError) as error:
+    except UsageError as error:
         return {"source": len(examples), "scored": 0, "left_out": 0, "faults": [f"no scores ({error})"]}
     left_out = sum(map(len, scores["left_out"].values()))
     return {
@@ -149,7 +149,7 @@ def _split_faults(
         yield f"scores.json counts {scores['examples']} clips, predictions.jsonl {len(ids)}"
     if unknown := Counter(ids) - Counter(example.id for example in examples):
         yield f"scored, but not so in the source: {some(list(unknown))}"
-    if scores["data"] != data_record(examples):
+    if scores.get("data") != data_record(examples):
         yield "the data changed since it was scored"
 
 
