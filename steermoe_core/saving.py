@@ -24,5 +24,7 @@ def saving(path: Path) -> Iterator[None]:
         yield
     except (OSError, SafetensorError, RuntimeError) as error:
         way = "make room or choose another --runs folder, then run the same command"
+        if isinstance(error, (IsADirectoryError, NotADirectoryError, FileExistsError)):
+            way = "something else has its name: move that away, then run the same command"
         msg = f"{path} was not saved ({error}); {way}"
         raise CheckpointError(msg) from error

@@ -32,6 +32,7 @@ CODES: dict[str, tuple[Level, str]] = {
     "disk-space": ("warning", "little room is left for models or runs"),
     "sound-formats": ("warning", "a usual format of sound files cannot be read"),
     "run-abandoned": ("warning", "a run says that it is running, and no process is"),
+    "run-damaged": ("warning", "a file in a run folder is damaged"),
     "run-lock": ("warning", "a lock lies in a run folder that no process holds"),
 }
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steermoe_core.doctor.finding import Finding
+from steermoe_core.errors import SteermoeError
+from steermoe_core.run import lock
+from steermoe_core.run.folder import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+    from typing import Any
 
 
 def runs(folder: Path) -> Iterator[Finding]:
@@ -21,12 +22,20 @@ def runs(folder: Path) -> Iterator[Finding]:
     :param folder: the folder that holds them; it need not exist.
     """
     for path in sorted(folder.glob("*/status.json")):
-        run = path.parent
-        if not _in_use(run):
-            yield from _left(run, _read(path))
+        run = RunFolder(path.parent)
+        try:
+            if not run.in_use:
+                yield from _left(run.path, run.status)
+        except SteermoeError as error:
+            yield Finding(
+                code="run-damaged",
+                what=str(error),
+                mend=f"`ls -l {quote(str(run.path))}` shows it",
+                where=str(run.path),
+            )
 
 
-def _left(run: Path, status: dict[str, Any]) -> Iterator[Finding]:
+def _left(run: Path, status: Mapping[str, Any]) -> Iterator[Finding]:
     if status.get("state") == "running":
         yield Finding(
             code="run-abandoned",
@@ -45,38 +54,7 @@ def _left(run: Path, status: dict[str, Any]) -> Iterator[Finding]:
 
 def _again(run: Path) -> str:
     """Return the command that goes on with a run."""
-    processes = _read(run / "lock.json").get("processes", 1)
+    processes = lock.read(run / "lock.json").get("processes", 1)
     command = "run" if processes == 1 else f"launch --nproc {processes}"
     place = "" if str(run.parent) == "runs" else f" --runs {quote(str(run.parent))}"
     return f"steermoe {command} {quote(str(run / 'experiment.toml'))}{place}"
-
-
-def _in_use(run: Path) -> bool:
-    """Tell whether a process works in a run folder: it lives, or holds the lock from another machine."""
-    try:
-        with (run / ".lock").open(encoding="utf-8") as file:
-            if _lives(file.read().strip()):
-                return True
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False
-
-
-def _lives(number: str) -> bool:
-    try:
-        os.kill(int(number), 0)
-    except (ValueError, OverflowError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, TypeError, ValueError):
-        return {}

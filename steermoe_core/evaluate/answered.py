@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steermoe_core.model.generate import Answer
 from steermoe_core.saving import saving
+from steermoe_core.shapes import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,9 +39,8 @@ class Answered:
         with saving(folder):
             folder.mkdir(parents=True, exist_ok=True)
             own = dict(_read(self._file, key))  # what a kill cut off in the middle of a line is dropped
-            head = json.dumps({"key": key}) + "\n"
             fresh = self._file.with_suffix(".partial")
-            fresh.write_text(head + "".join(map(_line, own, own.values())), encoding="utf-8")
+            fresh.write_text(f"{_head(key)}\n" + "".join(map(_line, own, own.values())), encoding="utf-8")
             fresh.replace(self._file)
 
     def get(self, batch: str) -> list[Answer] | None:
@@ -62,6 +62,10 @@ class Answered:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def _head(key: str) -> str:
+    return json.dumps({"key": key})
+
+
 def _line(batch: str, answers: Sequence[Answer]) -> str:
     return json.dumps({"batch": batch, "answers": [[one.ids, one.stop] for one in answers]}) + "\n"
 
@@ -71,16 +75,12 @@ def _read(path: Path, key: str) -> Iterator[tuple[str, list[Answer]]]:
     if not path.is_file():
         return
     head, *lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    if _parsed(head).get("key") != key:
+    if head != _head(key):
         return
     for line in lines[:-1]:  # behind the last line break there is nothing, or a line that was cut
-        if not (row := _parsed(line)):
+        try:
+            row = parsed(line, {"batch": str, "answers": [list]})
+            answers = [Answer(ids, stop) for ids, stop in row["answers"]]
+        except ValueError:  # cut short, or changed: it is answered again
             return
-        yield row["batch"], [Answer(ids, stop) for ids, stop in row["answers"]]
-
-
-def _parsed(line: str) -> dict[str, Any]:
-    try:
-        return dict(json.loads(line))
-    except (ValueError, TypeError):
-        return {}
+        yield row["batch"], answers

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.errors import UsageError
+from steermoe_core.shapes import NUMBER, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,6 +72,14 @@ class Prediction:
         return json.dumps(attrs.asdict(self), ensure_ascii=False) + "\n"
 
 
+#: A line, as far as types are concerned.
+_LINE = {
+    "id": str, "reference": str, "hypothesis": str, "seconds": NUMBER, "tokens": int, "stop": str,
+    "cluster?": (None, str), "prompt?": (None, str), "references?": [str], "labels?": {"*": str},
+    "ids?": [int], "reference_ids?": [int], "heard?": (None, str), "edits?": {"*": [int]},
+}  # fmt: skip
+
+
 def file_name(control: str = "") -> str:
     """Return what the file of a control's answers is called; without a control, the model's."""
     return f"predictions.{control}.jsonl" if control else "predictions.jsonl"
@@ -84,15 +93,16 @@ def read(path: Path) -> list[Prediction]:
     try:
         with path.open(encoding="utf-8") as file:
             lines = list(file)  # cut at line breaks alone; texts may hold other separators
-    except OSError as error:
-        msg = f"{path} cannot be read ({error.strerror})"
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        msg = f"{path} cannot be read ({reason}); score the run again with `steermoe evaluate --again`"
         raise UsageError(msg) from None
     return [_prediction(f"{path}:{number}", line) for number, line in enumerate(lines, 1)]
 
 
 def _prediction(place: str, line: str) -> Prediction:
     try:
-        return Prediction(**json.loads(line))
+        return Prediction(**parsed(line, _LINE))
     except (ValueError, TypeError) as error:
         msg = f"{place}: not a prediction ({error}); score the run again with `steermoe evaluate --again`"
         raise UsageError(msg) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import zipfile
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
@@ -134,6 +135,17 @@ def absent(weights: str, reason: str = "") -> SetupError:
         f"no weights at {weights!r}: there is no such file or folder (a path starts at the working directory)"
         f"{fetch if hub.NAME.fullmatch(weights) else ''}"
     )
+
+
+def inflates(path: Path) -> bool:
+    """Tell whether a file is a zip whose contents are larger than it: `torch.save` never compresses."""
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(one.file_size for one in archive.infolist()) > path.stat().st_size
+    except (zipfile.BadZipFile, NotImplementedError):
+        return False  # torch says what is wrong with it
 
 
 def at_hand(weights: str) -> bool:

@@ -40,7 +40,7 @@ def _card(run: Run) -> dict[str, Any]:
         "folder": str(run.folder.path),
         "state": status.get("state", "not started"),
         "error": status.get("error"),
-        "step": max([run.card.get("training", {}).get("steps", 0), status.get("step") or 0, *steps]),
+        "step": max([(run.card.get("training") or {}).get("steps", 0), status.get("step") or 0, *steps]),
         "steps": experiment.train.steps,
         "seed": experiment.experiment.seed,
         "started": status.get("started"),
@@ -66,7 +66,10 @@ def _seconds(status: dict[str, Any]) -> float | None:
     started, ended_at = status.get("started"), status.get("ended") or status.get("updated")
     if not (started and ended_at):
         return None
-    return (datetime.fromisoformat(ended_at) - datetime.fromisoformat(started)).total_seconds()
+    try:
+        return (datetime.fromisoformat(ended_at) - datetime.fromisoformat(started)).total_seconds()
+    except (TypeError, ValueError):  # written by hand: no time, or one without a zone
+        return None
 
 
 def _headline(run: Run) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,13 @@ import attrs
 from steermoe_core.config.resolve import resolve
 from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.prediction import read
+from steermoe_core.run import lock
 from steermoe_core.run.adapter import read_card
+from steermoe_core.run.certificate import read_certificates
 from steermoe_core.run.folder import RunFolder
 from steermoe_core.run.labels import labels
+from steermoe_core.run.results import read_scores, scored_splits
+from steermoe_core.shapes import NUMBER, DamagedError, read_json
 from steermoe_core.train.journal import Journal
 
 if TYPE_CHECKING:
@@ -26,6 +29,15 @@ if TYPE_CHECKING:
     from steermoe_core.plugins import Registry
 
     Judged = list[tuple[Prediction, Edits]]
+
+_LAYERS = [{"layer": (int, str), "load?": [NUMBER]}]
+#: routing.json, as far as the page reads it.
+_ROUTING = {
+    "clips?": int,
+    "layers?": (None, _LAYERS),
+    "by?": (None, {"*": {"*": {"clips": int, "layers": _LAYERS}}}),
+    "knockouts?": (None, [{"what": str, "metric": str, "difference": NUMBER, "verdict": str}]),
+}
 
 
 @attrs.frozen(eq=False)
@@ -61,7 +73,7 @@ class Run:
     status: dict[str, Any]
     card: dict[str, Any]
     lock: dict[str, Any]
-    certificates: dict[str, Any]
+    certificates: list[dict[str, Any]]
     journal: list[dict[str, Any]]
     splits: list[Split]
 
@@ -113,39 +125,38 @@ def _run(name: str, folder: RunFolder, resolved: Resolved, registry: Registry) -
         metrics=metrics,
         status=folder.status,
         card=read_card(folder.adapter) if folder.adapter.is_dir() else {},
-        lock=_json(folder.lock),
-        certificates=_json(folder.path / "certificates.json"),
+        lock=lock.read(folder.lock),
+        certificates=read_certificates(folder),
         journal=list(Journal(folder.metrics).read()),
         splits=[_split(path.parent, metrics) for path in scored],
     )
 
 
 def _scored(folder: RunFolder, order: Sequence[str]) -> list[Path]:
-    """Return the scores.json of a run; a name with a dot before it is half written."""
-    found = folder.evaluations.glob("[!.]*/scores.json")
+    """Return the scores.json of a run."""
     places = {name: number for number, name in enumerate(order)}
-    return sorted(found, key=lambda path: (places.get(path.parent.name, len(places)), path.parent.name))
+    return sorted(scored_splits(folder), key=lambda path: places.get(path.parent.name, len(places)))
 
 
 def _split(folder: Path, metrics: Sequence[Metric]) -> Split:
     predictions = read(folder / "predictions.jsonl")
     return Split(
         name=folder.name,
-        scores=_json(folder / "scores.json"),
+        scores=read_scores(folder / "scores.json"),
         judged=[(one, metric.edits(one)) for metric in metrics[:1] for one in predictions],
-        routing=_json(folder / "routing.json"),
+        routing=_routing(folder / "routing.json"),
     )
 
 
-def _json(path: Path) -> dict[str, Any]:
-    """Return the content of a file; an empty one where there is none.
+def _routing(path: Path) -> dict[str, Any]:
+    """Return a routing.json; an empty one where there is none.
 
     :raises UsageError: it is damaged.
     """
-    if not path.is_file():
-        return {}
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        return dict(read_json(path, _ROUTING))
+    except FileNotFoundError:
+        return {}
+    except DamagedError as error:
         msg = f"{path} cannot be read ({error}); restore it, or move it away to report without it"
         raise UsageError(msg) from None

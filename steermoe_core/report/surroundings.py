@@ -17,15 +17,11 @@ if TYPE_CHECKING:
 
 def certificates(found: Sequence[Run]) -> dict[str, Any]:
     """Return what was proved of each run."""
-    rows = [
-        {"run": run.name, "certificates": run.certificates["certificates"]}
-        for run in found
-        if run.certificates.get("certificates")
-    ]
+    rows = [{"run": run.name, "certificates": run.certificates} for run in found if run.certificates]
     return {
         "runs": rows,
         "missing": None if rows else "No run folder has certificates.json.",
-        "commands": [run.command("certify") for run in found if run.certificates.get("certificates")],
+        "commands": [run.command("certify") for run in found if run.certificates],
     }
 
 

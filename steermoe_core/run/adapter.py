@@ -10,12 +10,12 @@ The frozen parts themselves are never written: the file is less than a hundredth
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.errors import CheckpointError
 from steermoe_core.model.weights import fingerprint
 from steermoe_core.run.folder import whole_folder, write_json, write_text
+from steermoe_core.shapes import NUMBER, DamagedError, read_json
 from steermoe_core.train.checkpoint import load_trained, save_trained, trained_tensors
 from steermoe_core.train.deepspeed import whole
 
@@ -27,8 +27,18 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 PARTS = ("encoder", "decoder")
+_PART = {"use": str, "weights": (None, str), "sha256": str}
+_BEST = {"step": int, "metric": str, "value": NUMBER}
+_TRAINING = {"steps": int, "of": int, "ended": str, "adapter_step": int, "best": (None, _BEST)}
 #: What every adapter.json has.
-KEYS = {"format", "experiment", "step", "trainable_parameters", "tensors", "frozen"}
+_CARD = {
+    "experiment": str,
+    "step": int,
+    "trainable_parameters": int,
+    "tensors": {"*": [int]},
+    "frozen": dict.fromkeys(PARTS, _PART),
+    "training?": (None, _TRAINING),  # earlier versions did not write it
+}
 
 
 def identity(model: Joined) -> dict[str, str]:
@@ -75,8 +85,24 @@ def load(folder: Path, model: Joined, frozen: dict[str, str]) -> dict[str, Any]:
 
 
 def checksum(folder: Path) -> str:
-    """Return the SHA-256 of an adapter's file of tensors."""
-    return hashlib.sha256((folder / "adapter.safetensors").read_bytes()).hexdigest()
+    """Return the SHA-256 of an adapter's file of tensors.
+
+    :raises CheckpointError: it is missing.
+    """
+    return hashlib.sha256(content(folder, "adapter.safetensors")).hexdigest()
+
+
+def content(folder: Path, name: str) -> bytes:
+    """Return a file of an adapter folder.
+
+    :raises CheckpointError: it is missing.
+    """
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        way = "copy the adapter folder again or train it anew"
+        msg = f"{folder / name} cannot be read ({error.strerror}); {way}"
+        raise CheckpointError(msg) from error
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -86,18 +112,15 @@ def read_card(folder: Path) -> dict[str, Any]:
     """
     path = folder / "adapter.json"
     try:
-        card = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:  # ValueError: neither UTF-8 nor JSON
-        msg = f"{path} cannot be read ({error}); copy the adapter folder again or train it anew"
+        form = read_json(path, {"format": int})["format"]
+        if form == FORMAT:
+            return dict(read_json(path, _CARD))
+    except (FileNotFoundError, DamagedError) as error:
+        reason = error if isinstance(error, DamagedError) else "it is missing"
+        msg = f"{path} cannot be read: {reason}; copy the adapter folder again or train it anew"
         raise CheckpointError(msg) from error
-    if card.get("format", FORMAT) != FORMAT:
-        known = f"this steermoe reads {FORMAT}"
-        msg = f"{path} has format {card['format']}, and {known}; use the version that wrote it"
-        raise CheckpointError(msg)
-    if missing := KEYS - card.keys():
-        msg = f"{path} is damaged: it has no {min(missing)}; copy the adapter folder again or train it anew"
-        raise CheckpointError(msg)
-    return card
+    msg = f"{path} has format {form}, and this steermoe reads {FORMAT}; use the version that wrote it"
+    raise CheckpointError(msg)
 
 
 def _card(

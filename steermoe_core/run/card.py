@@ -11,7 +11,7 @@ from steermoe_core.config.fields import fields_of
 from steermoe_core.config.resolve import model_toml, resolve_model
 from steermoe_core.config.structurer import HUB, HUB_SOURCE
 from steermoe_core.errors import UsageError
-from steermoe_core.run.adapter import PARTS, read_card
+from steermoe_core.run.adapter import PARTS, content, read_card
 from steermoe_core.run.folder import RunFolder
 from steermoe_core.run.hub import FILES
 from steermoe_core.run.own_decoder import own_folder
@@ -98,7 +98,7 @@ def shared_files(
         msg = f"{path} has no trained adapter yet; finish it with `steermoe run {folder.experiment}`"
         raise UsageError(msg)
     model = resolve_model(folder.adapter / "experiment.toml", registry)
-    files = {name: (folder.adapter / name).read_bytes() for name in FILES}
+    files = {name: content(folder.adapter, name) for name in FILES}
     # Written anew: a folder that was made by hand may hold the paths of somebody's data.
     files["experiment.toml"] = model_toml(model, registry).encode()
     return {**files, PAGE: card(folder, model, source, registry, licence, about).encode()}

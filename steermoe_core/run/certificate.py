@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
+
+from steermoe_core.errors import CheckpointError
+from steermoe_core.shapes import DamagedError, read_json
+
+if TYPE_CHECKING:
+    from steermoe_core.run.folder import RunFolder
+
+#: certificates.json, as far as somebody reads it.
+_SHAPE = {"certificates": [{"name": str, "passed": (None, bool), "why?": str, "command?": str}]}
+
+
+def read_certificates(folder: RunFolder) -> list[dict[str, Any]]:
+    """Return what certificates.json says; nothing where there is none.
+
+    :raises CheckpointError: it is damaged.
+    """
+    try:
+        return list(read_json(folder.certificates, _SHAPE)["certificates"])
+    except FileNotFoundError:
+        return []
+    except DamagedError as error:
+        msg = (
+            f"{folder.certificates} is damaged ({error}); move it away, then measure it again with "
+            f"`steermoe certify {folder.path}`"
+        )
+        raise CheckpointError(msg) from None
 
 
 @attrs.frozen(kw_only=True)

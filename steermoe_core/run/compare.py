@@ -6,7 +6,6 @@ all else was equal, so what should have been equal and is not is told as a warni
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -14,6 +13,7 @@ import attrs
 from steermoe_core.config.flat import differing, flat
 from steermoe_core.config.words import dotted
 from steermoe_core.errors import UsageError
+from steermoe_core.run import lock
 from steermoe_core.run.groups import Group, groups, named
 from steermoe_core.run.labels import SEED, varied
 from steermoe_core.run.table import row
@@ -158,15 +158,11 @@ def _dotted(found: dict[KeyPath, list[Any]]) -> Differences:
 
 def _lock(folder: RunFolder) -> dict[KeyPath, Any]:
     """Return lock.json flat, hashes short; empty where it is lost."""
-    try:
-        record = dict(json.loads(folder.lock.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
     return {
         path: value[:_HASH]
         if isinstance(value, str) and (path[0] == "frozen" or path[-1] == "sha256")
         else value
-        for path, value in flat(record)
+        for path, value in flat(lock.read(folder.lock))
         if path != ("seed",)
     }
 
@@ -209,7 +205,7 @@ def _scored_otherwise(names: list[str], found: list[Group]) -> Iterator[str]:
             if split in group.splits()
             for one in group.facts
         ]
-        if len({score["data"]["sha256"] for _, score in scored}) > 1:
+        if len({score.get("data", {}).get("sha256") for _, score in scored}) > 1:
             yield f"{split} is not the same data in all runs"
         left = {label: sum(map(len, score["left_out"].values())) for label, score in scored}
         if len(set(left.values())) > 1:

@@ -6,20 +6,26 @@ frozen      `adapter.identity` of the model after its last step
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.run.folder import write_json
+from steermoe_core.shapes import NUMBER, DamagedError, read_json
 
 if TYPE_CHECKING:
     from steermoe_core.run.folder import RunFolder
 
+_SHAPE = {
+    "read?": [str],
+    "gradients?": {"norms?": {"*": (None, *NUMBER)}, "later?": {"*": int}, "zeros?": [str]},
+    "frozen?": {"*": str},
+}
+
 
 def evidence(folder: RunFolder) -> dict[str, Any]:
-    """Return what was kept; nothing of a run that is older than this file."""
+    """Return what was kept; nothing of a run that is older than this file, or whose file is damaged."""
     try:
-        return dict(json.loads(folder.evidence.read_text(encoding="utf-8")))
-    except (OSError, TypeError, ValueError):
+        return dict(read_json(folder.evidence, _SHAPE))
+    except (FileNotFoundError, DamagedError):
         return {}
 
 

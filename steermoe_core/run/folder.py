@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from steermoe_core.errors import RunFolderError, UsageError
 from steermoe_core.saving import saving
+from steermoe_core.shapes import DamagedError, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from steermoe_core.config.resolve import Resolved
+
+
+#: status.json, as far as somebody reads it.
+_STATUS = {
+    "state": str, "step?": int, "started?": (None, str), "ended?": (None, str), "updated?": (None, str),
+    "error?": (None, str),
+}  # fmt: skip
 
 
 class RunFolder:
@@ -65,21 +73,28 @@ class RunFolder:
 
     @property
     def status(self) -> dict[str, Any]:
-        """The last status written; an empty one before the first."""
+        """The last status written; an empty one before the first, or where it is damaged.
+
+        :raises RunFolderError: there is a folder in its place.
+        """
+        path = self.path / "status.json"
+        if path.is_dir():
+            msg = f"{path} is a folder, where a run writes how far it is; move it away"
+            raise RunFolderError(msg)
         try:
-            return dict(json.loads((self.path / "status.json").read_text(encoding="utf-8")))
-        except (FileNotFoundError, NotADirectoryError, TypeError, ValueError):
+            return dict(read_json(path, _STATUS))
+        except (FileNotFoundError, DamagedError):
             return {}
 
     @property
     def in_use(self) -> bool:
-        """Whether a process holds it now."""
+        """Whether a process holds it now: the lock on the file says so, not the number in it."""
         try:
-            with (self.path / ".lock").open(encoding="utf-8") as file:
+            with (self.path / ".lock").open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return False
-        except BlockingIOError:
+        except OSError:  # held, or another user's
             return True
         return False
 
@@ -106,7 +121,7 @@ class RunFolder:
 
     def _locked(self, path: Path) -> TextIO:
         """Return the lock file, held by this process and with its number in it."""
-        file = path.open("a+", encoding="utf-8")
+        file = path.open("a+", encoding="utf-8", errors="replace")
         try:
             _lock(file)
         except OSError as error:

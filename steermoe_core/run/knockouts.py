@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from steermoe_core.errors import RunFolderError
 from steermoe_core.evaluate.bootstrap import difference
 from steermoe_core.evaluate.metrics import Edits, rate
 from steermoe_core.run.build import data_record
 from steermoe_core.saving import saving
+from steermoe_core.shapes import DamagedError, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 #: The line of the model as it is, which all others are compared with.
 NOTHING = "nothing"
+
+_LINE = {"measured_on": str, "knockout": str, "edits": {"*": [int]}}
 
 
 class KnockoutScores:
@@ -93,7 +97,11 @@ class KnockoutScores:
         if rest:  # a kill cut it short
             os.truncate(self.file, sum(len(line) + 1 for line in lines))
         for line in lines:
-            one = json.loads(line)
+            try:
+                one = parsed(line.decode(errors="replace"), _LINE)
+            except DamagedError as error:
+                msg = f"{self.file} has a line that is no knockout ({error}); delete the line, or the file"
+                raise RunFolderError(msg) from None
             if one["measured_on"] == self.measured_on:
                 yield one["knockout"], {name: Edits(*counts) for name, counts in one["edits"].items()}
 

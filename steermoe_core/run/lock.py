@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import subprocess
 from importlib import metadata
@@ -12,7 +11,7 @@ from steermoe_core.errors import RunFolderError
 from steermoe_core.plugins.discovery import normal
 from steermoe_core.plugins.plugin import ENGINE
 from steermoe_core.plugins.requirements import needed
-from steermoe_core.train.ranks import world
+from steermoe_core.shapes import NUMBER, DamagedError, read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,13 +41,23 @@ PACKAGES = (
     "kaldialign",
     "whisper-normalizer",
 )
+#: The file, as far as somebody reads it.
+_SHAPE = {
+    "git?": (None, {"commit": str, "dirty": bool}),
+    "processes?": int,
+    "frozen?": {"*": str},
+    "data?": {"*": {"examples": int, "hours": NUMBER, "sha256": str}},
+    "packages?": {"*": object},
+    "plugins?": {"*": object},
+}
 
 
 def describe(
-    registry: Registry, *, seed: int, fingerprints: dict[str, str], data: dict[str, Any]
+    registry: Registry, *, processes: int, seed: int, fingerprints: dict[str, str], data: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the record of a run's surroundings.
 
+    :param processes: that train together.
     :param fingerprints: SHA-256 of each frozen part.
     :param data: of each source, its number of examples and a hash of their ids, texts and files.
     """
@@ -61,7 +70,7 @@ def describe(
         "packages": _packages(registry),
         "git": _git(),
         "seed": seed,
-        "processes": world(),
+        "processes": processes,
         "frozen": fingerprints,
         "data": data,
     }
@@ -74,7 +83,7 @@ def check(path: Path, record: dict[str, Any]) -> None:
     :param record: what `describe` says now.
     :raises RunFolderError: something else is there now.
     """
-    begun = _read(path)
+    begun = read(path)
     if not begun:
         return  # lost: nothing to compare with
     if (before := begun.get("processes", 1)) != record["processes"]:
@@ -96,14 +105,24 @@ def check(path: Path, record: dict[str, Any]) -> None:
 
 def frozen(path: Path) -> dict[str, str]:
     """Return the fingerprints of the frozen parts that a run began with; none if its lock.json is lost."""
-    return dict(_read(path).get("frozen", {}))
+    return dict(read(path).get("frozen", {}))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """Return a lock.json; an empty one where it is lost.
+
+    :raises RunFolderError: it is damaged.
+    """
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return dict(read_json(path, _SHAPE))
+    except FileNotFoundError:
         return {}
+    except DamagedError as error:
+        msg = (
+            f"{path} is damaged ({error}); restore it, or move it away: then nobody knows with which weights "
+            "and data the run began"
+        )
+        raise RunFolderError(msg) from None
 
 
 def _learned_from(data: dict[str, Any]) -> dict[str, Any]:

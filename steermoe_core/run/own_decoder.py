@@ -5,7 +5,6 @@ It stands in the run's folder, as a small run folder of its own: `own-decoder/ev
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from functools import partial
@@ -20,6 +19,7 @@ from steermoe_core.evaluate.prediction import Prediction
 from steermoe_core.evaluate.score import judged, marked
 from steermoe_core.model.encoder import OWN_DECODER
 from steermoe_core.model.weights import fingerprint
+from steermoe_core.run import lock
 from steermoe_core.run.build import Builder, data_record
 from steermoe_core.run.device import move, set_threads
 from steermoe_core.run.folder import RunFolder, now
@@ -182,9 +182,8 @@ def _predictions(encoder: Any, examples: Sequence[Example]) -> list[Prediction]:
 
 def _check_weights(encoder: Any, run: RunFolder) -> None:
     """Make sure that encoder and decoder row are of the same weights."""
-    try:
-        trained_on = json.loads(run.lock.read_text(encoding="utf-8"))["frozen"]["encoder"]
-    except (OSError, ValueError, KeyError, TypeError):
+    trained_on = lock.frozen(run.lock).get("encoder")
+    if trained_on is None:
         return  # not begun, or lost: nothing to compare with
     if (here := fingerprint(encoder)) != trained_on:
         msg = (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_origin
 from steermoe_core.config.fields import fields_of
 from steermoe_core.config.resolve import resolve
 from steermoe_core.errors import SteermoeError
+from steermoe_core.run import lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,10 +36,7 @@ def data_lines(folder: RunFolder, registry: Registry) -> list[str]:
 
 def recorded(folder: RunFolder, key: str) -> dict[str, Any]:
     """Return a table of a run's lock.json; empty where it is lost."""
-    try:
-        return dict(json.loads(folder.lock.read_text(encoding="utf-8"))[key])
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+    return dict(lock.read(folder.lock).get(key, {}))
 
 
 def _amount(counts: dict[str, Any] | None) -> str:

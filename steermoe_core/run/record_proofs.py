@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from steermoe_core.run.certificate import Certificate
 from steermoe_core.run.evidence import evidence
 from steermoe_core.run.overlap import overlap
 from steermoe_core.run.provenance import recorded
+from steermoe_core.run.results import read_scores
 from steermoe_core.train.gradients import missing
 
 if TYPE_CHECKING:
@@ -118,9 +118,9 @@ def _counted(folder: RunFolder, split: str, examples: Sequence[Example], missing
     if not path.is_dir() and folder.status.get("state") != "finished":
         return {**counted, "unknown": "it is not scored yet; finish the run"}
     try:
-        scores = dict(json.loads((path / "scores.json").read_text(encoding="utf-8")))
+        scores = read_scores(path / "scores.json")
         ids = [row.id for row in read(path / "predictions.jsonl")]
-    except (OSError, TypeError, ValueError, UsageError) as error:
+    except UsageError as error:
         return {**counted, "faults": [f"no scores ({error})"], "unknown": ""}
     counted |= {"scored": len(ids), "left_out": sum(map(len, scores["left_out"].values()))}
     unread = sum(not example.seconds > 0.0 for example in examples)
@@ -145,7 +145,7 @@ def _source_faults(scores: dict[str, Any], ids: Sequence[str], examples: Sequenc
     """Yield where the record of a split and its source disagree."""
     if unknown := Counter(ids) - Counter(example.id for example in examples):
         yield f"scored, but not so in the source: {some(list(unknown))}"
-    if scores["data"] != data_record(examples):
+    if scores.get("data") != data_record(examples):
         yield "the data changed since it was scored"
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.data.check import some
+from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.pathologies import counts
 from steermoe_core.printing import say_json
 from steermoe_core.run.adapter import read_card
 from steermoe_core.run.cells import heading, new_table, pathologies_line, plain, with_interval
+from steermoe_core.run.certificate import read_certificates
+from steermoe_core.shapes import NUMBER, DamagedError, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +27,30 @@ if TYPE_CHECKING:
 _NAME = 16
 #: Error rates that have room side by side in 80 columns.
 _COLUMNS = 2
+#: What is shown of a layer; a plugin's adapter may have other statistics.
+_LAYER = {"layer", "entropy", "effective", "dead", "scale", "relative_norm", "load"}
+_SCORE = {
+    "value": (None, *NUMBER),
+    "interval": (None, {"low": NUMBER, "high": NUMBER}),
+    "edits": {"*": int},
+    "examples": int,
+    "clusters": int,
+    "details?": dict,
+    "rule?": (None, dict),
+}
+#: scores.json, as far as somebody reads it.
+_SCORES = {
+    "examples": int,
+    "left_out": {"*": [str]},
+    "metrics": {"*": _SCORE},
+    "controls": {"*": {"*": _SCORE}},
+    "steering": [{"layer": (int, str), "load?": [NUMBER], "entropy?": NUMBER}],
+    "audio_tokens_per_second?": (None, *NUMBER),
+    "data?": {"sha256": str},
+    "pathologies?": {"*": {"count": int, "share": NUMBER, "ids": [str]}},
+    "probes?": [{"sound": str, "seconds": NUMBER, "hypothesis": str}],
+    "length_ratio?": (None, {"*": NUMBER}),
+}
 
 
 def results(folder: RunFolder) -> dict[str, Any]:
@@ -36,27 +62,35 @@ def results(folder: RunFolder) -> dict[str, Any]:
         "trainable_parameters": card["trainable_parameters"],
         "steps": card["step"],
         "training": card.get("training"),  # earlier versions did not write it
-        "certificates": _certificates(folder),
+        "certificates": read_certificates(folder),
         "splits": scores_of(folder),
     }
 
 
 def scores_of(folder: RunFolder) -> dict[str, Any]:
     """Return what scores.json says of each split that has been scored."""
-    return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in scored_splits(folder)}
+    return {path.parent.name: read_scores(path) for path in scored_splits(folder)}
+
+
+def read_scores(path: Path) -> dict[str, Any]:
+    """Return a scores.json.
+
+    :raises UsageError: it is missing or damaged.
+    """
+    try:
+        return dict(read_json(path, _SCORES))
+    except FileNotFoundError:
+        msg = f"{path} is missing; score the run again with `steermoe evaluate`"
+        raise UsageError(msg) from None
+    except DamagedError as error:
+        way = "move it away, then score the run again with `steermoe evaluate`"
+        msg = f"{path} is damaged ({error}); {way}"
+        raise UsageError(msg) from None
 
 
 def scored_splits(folder: RunFolder) -> list[Path]:
     """Return the scores.json of each split that has been scored, by name; with a dot it is half written."""
     return sorted(folder.evaluations.glob("[!.]*/scores.json"))
-
-
-def _certificates(folder: RunFolder) -> list[dict[str, Any]]:
-    """Return the certificates of a run; earlier versions made none."""
-    try:
-        return list(json.loads(folder.certificates.read_text(encoding="utf-8"))["certificates"])
-    except FileNotFoundError:
-        return []
 
 
 def print_results(folders: Sequence[RunFolder], console: Terminal, *, as_json: bool) -> None:
@@ -119,7 +153,8 @@ def ended(training: dict[str, Any] | None) -> Iterator[str]:
 def _failed(certificates: Sequence[dict[str, Any]]) -> Iterator[str]:
     for one in certificates:
         if one["passed"] is False:
-            yield f"CERTIFICATE FAILED: {one['name']}: {one['why']} (`{one['command']}` measures it again)"
+            again = f" (`{one['command']}` measures it again)" if one.get("command") else ""
+            yield f"CERTIFICATE FAILED: {one['name']}: {one.get('why', 'no reason is given')}{again}"
 
 
 def _error_rates(found: Sequence[dict[str, Any]]) -> list[str]:
@@ -207,8 +242,9 @@ def _constant(constant: dict[str, Any] | None) -> str:
 
 
 def _steering_table(one: dict[str, Any]) -> Table | None:
-    split, scores = next(((name, s) for name, s in one["splits"].items() if s["steering"]), (None, None))
-    if scores is None:
+    known = ((name, s) for name, s in one["splits"].items() if s["steering"])
+    split, scores = next(known, (None, None))
+    if scores is None or not all(layer.keys() >= _LAYER for layer in scores["steering"]):
         return None
     table = new_table(f"{one['experiment']}: steering on {split}")
     for name in ("layer", "gate entropy (nats)", "experts in use", "dead", "scale", "shift / frame"):

@@ -13,6 +13,7 @@ from steermoe_core.evaluate.pathologies import instructions
 from steermoe_core.evaluate.prediction import file_name, read
 from steermoe_core.evaluate.score import judged, marked
 from steermoe_core.run.folder import RunFolder, write_json, write_text
+from steermoe_core.run.results import read_scores, scored_splits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,7 +68,7 @@ def rescore(
 
 
 def _wanted(folder: RunFolder, splits: Sequence[str] | None) -> list[str]:
-    there = sorted(path.parent.name for path in folder.evaluations.glob("[!.]*/scores.json"))
+    there = [path.parent.name for path in scored_splits(folder)]
     if not there:
         msg = f"{folder.path} has no scores yet; finish it with `steermoe run {folder.experiment}`"
         raise UsageError(msg)
@@ -101,7 +102,7 @@ def _rescored(
     scores = judged(metrics, rows, seed=experiment.experiment.seed, instructions=given)
     scores = json.loads(json.dumps(scores))  # as a file gives them
     if write:
-        stored = _stored(place / "scores.json")
+        stored = read_scores(place / "scores.json")
         changed, scores = _changes(stored, scores), {**stored, **scores}
         marks = {control: marked(metrics, answers) for control, answers in rows.items()}
         if changed or marks != rows:
@@ -121,18 +122,6 @@ def _predictions(place: Path) -> dict[str, list[Prediction]]:
     beside = sorted(path.name.split(".", 1)[1] for path in place.glob("predictions.*.jsonl"))
     controls = ["", *(name.removesuffix(".jsonl") for name in beside)]
     return {control: read(place / file_name(control)) for control in controls}
-
-
-def _stored(path: Path) -> dict[str, Any]:
-    """Return a scores.json.
-
-    :raises UsageError: it is damaged.
-    """
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        msg = f"{path} cannot be read ({error}); score the run again with `steermoe evaluate --again`"
-        raise UsageError(msg) from error
 
 
 def _changes(stored: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:

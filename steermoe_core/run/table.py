@@ -88,7 +88,7 @@ def _pathologies(scores: Sequence[dict[str, Any]]) -> dict[str, int]:
 def _training(group: Group) -> dict[str, Any]:
     """Return speed and loss of the training runs: the median of the speeds, means of the losses."""
     lines = [[line for line in Journal(f.metrics).read() if "loss" in line] for f in group.folders]
-    paces = [line["seconds_per_step"] for run in lines for line in run]
+    paces = [line["seconds_per_step"] for run in lines for line in run if "seconds_per_step" in line]
     return {
         "seconds_per_step": median(paces) if paces else None,
         "loss": {

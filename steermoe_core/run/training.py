@@ -102,6 +102,7 @@ class Training:
         start = self.builder.start
         record = lock.describe(
             self.builder.registry,
+            processes=ranks.world(),
             seed=self.builder.experiment.experiment.seed,
             fingerprints={**self.frozen, **({"starting adapter": adapter.checksum(start)} if start else {})},
             data={name: data_record(examples) for name, examples in sets.items()},

@@ -16,6 +16,7 @@ import pickle
 import re
 import shutil
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,12 +24,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from steermoe_core.errors import CheckpointError
+from steermoe_core.model.weights import inflates
 from steermoe_core.saving import saving
 from steermoe_core.train import ranks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from steermoe_core.model.joined import Joined
 
@@ -146,6 +147,10 @@ def restoring(checkpoint: Path | str) -> Iterator[None]:
 
     :raises CheckpointError: they hold something else, or could run code.
     """
+    if bombs := [path.name for path in sorted(Path(checkpoint).glob("*.pt*")) if inflates(path)]:
+        way = "delete it to go back to the checkpoint before it"
+        msg = f"{checkpoint} is not loaded: the contents of {bombs[0]} are larger than the file; {way}"
+        raise CheckpointError(msg)
     try:
         yield
     except torch.OutOfMemoryError:  # of a GPU, which says nothing about the files

@@ -5,12 +5,22 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.errors import RunFolderError
 from steermoe_core.saving import saving
+from steermoe_core.shapes import NUMBER, DamagedError, parsed
 from steermoe_core.train import ranks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_MEASURED = {"*": (None, *NUMBER)}
+#: A line, as far as somebody reads it.
+_RECORD = {
+    "step": int, "loss?": NUMBER, "learning_rate?": _MEASURED, "gradient_norm?": _MEASURED,
+    "seconds_per_step?": NUMBER, "validation?": _MEASURED, "steering?": [{"layer": (int, str)}],
+    "lora?": [{"layer": (int, str), "map": str, "relative": NUMBER}],
+}  # fmt: skip
 
 
 class Journal:
@@ -34,14 +44,21 @@ class Journal:
             file.write(json.dumps({"step": step, **values}, ensure_ascii=False) + "\n")
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Yield the records; a last line that a kill cut short is left out."""
+        """Yield the records; a last line that a kill cut short is left out.
+
+        :raises RunFolderError: a line is none of a journal.
+        """
+        if self.path.is_dir():
+            msg = f"{self.path} is a folder, where a run writes its steps; move it away"
+            raise RunFolderError(msg)
         if not self.path.exists():
             return
-        for line in self.path.read_bytes().split(b"\n")[:-1]:
+        for number, line in enumerate(self.path.read_bytes().split(b"\n")[:-1], 1):
             try:
-                yield json.loads(line)
-            except ValueError:
-                return
+                yield parsed(line.decode(errors="replace"), _RECORD)
+            except DamagedError as error:
+                msg = f"{self.path}:{number} is not a record of a step ({error}); delete that line"
+                raise RunFolderError(msg) from None
 
     def rewind(self, step: int) -> None:
         """Drop what was written after a step: it will be written again.

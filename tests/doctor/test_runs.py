@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from steermoe_core.doctor.runs import runs
+from steermoe_core.run.folder import RunFolder
 
 
 @pytest.fixture
@@ -44,11 +45,15 @@ def test_no_folder_of_runs(tmp_path: Path) -> None:
     assert list(runs(tmp_path / "runs")) == []
 
 
-@pytest.mark.parametrize("lock", [None, "dead", "no number", ""])
+@pytest.mark.parametrize("lock", [None, "dead", "reused", "no number", ""])
 def test_a_run_that_was_killed(run: Path, lock: str | None) -> None:
-    """It says that it is running, and nobody works there: the command that goes on is named."""
+    """It says that it is running, and nobody works there: the command that goes on is named.
+
+    A process that has its number by chance does not hold its folder: the run itself would take it.
+    """
     if lock is not None:
-        (run / ".lock").write_text(dead() if lock == "dead" else lock)
+        (run / ".lock").write_text({"dead": dead(), "reused": str(os.getpid())}.get(lock, lock))
+    assert not RunFolder(run).in_use
 
     assert findings() == [
         (
@@ -75,11 +80,8 @@ def test_runs_elsewhere(run: Path) -> None:
 
 
 def test_a_run_that_goes_on(run: Path) -> None:
-    """Its process lives, or the lock is held from elsewhere: nothing is wrong, and nothing is touched."""
+    """Its folder is held, whatever number the lock has: nothing is wrong, and nothing is touched."""
     lock = run / ".lock"
-    lock.write_text(str(os.getpid()))
-    assert findings() == []
-
     lock.write_text(dead())
     with lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -95,6 +97,19 @@ def test_a_run_that_ended(run: Path, name: str) -> None:
 
     (run / ".lock").write_text(dead())
     assert findings() == [("run-lock", "`rm runs/one-12345678/.lock`")]
+
+
+def test_a_damaged_run(run: Path) -> None:
+    """The file is named, and what to do about it."""
+    (run / "lock.json").write_text('{"data": null}')
+    (finding,) = runs(Path("runs"))
+    assert finding.code == "run-damaged"
+    assert finding.what.startswith("runs/one-12345678/lock.json is damaged (data is not a table); restore it")
+
+    (run / "status.json").unlink()
+    (run / "status.json").mkdir()
+    (finding,) = runs(Path("runs"))
+    assert finding.what.startswith("runs/one-12345678/status.json is a folder")
 
 
 def test_a_status_that_cannot_be_read(run: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from steermoe_core.errors import UsageError
+from steermoe_core.errors import SteermoeError, UsageError
 from steermoe_core.plugins import load_registry
 from steermoe_core.report.page import contents, page, report
 from tests.report.reading import Reading
@@ -309,7 +309,7 @@ def test_damaged_files(shelf: Shelf, file: str) -> None:
     run = shelf.run()
     (run / file).write_text('{"split": ')
 
-    with pytest.raises(UsageError, match=rf"{file} cannot be read .*; restore it, or move it away"):
+    with pytest.raises(SteermoeError, match=rf"{file} (cannot be read|is damaged) .*; .*move it away"):
         made(run)
 
 

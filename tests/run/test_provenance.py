@@ -36,7 +36,10 @@ def run(rig: object, tmp_path: Path) -> RunFolder:
     text = EXPERIMENT.format(decoder="none", steps=1)
     assert SOURCES in text
     (tmp_path / "experiment.toml").write_text(text.replace(SOURCES, OTHERS))
-    counts = {"train": {"examples": 12_345, "hours": 20.5}, "dev": {"examples": 4, "hours": 0.01}}
+    counts = {
+        "train": {"examples": 12_345, "hours": 20.5, "sha256": "0"},
+        "dev": {"examples": 4, "hours": 0.01, "sha256": "1"},
+    }
     (tmp_path / "lock.json").write_text(json.dumps({"data": counts}))
     return RunFolder(tmp_path)
 

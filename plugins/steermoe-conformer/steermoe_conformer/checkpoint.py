@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from steermoe_conformer import cmvn
 from steermoe_conformer.cmvn import Cmvn
-from steermoe_conformer.network import AED_L, Network, Shape
+from steermoe_conformer.network import AED_L, Network, Shape, filtered
 from steermoe_core import hub
 from steermoe_core.errors import SetupError
-from steermoe_core.model.weights import absent
+from steermoe_core.model.weights import absent, inflates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +74,11 @@ def shape_of(weights: str) -> Shape:
     if not Path(weights).is_dir():
         return _settings(_fetched(weights, [_CONFIG]) / _CONFIG)
     folder = _folder(weights)
-    return _settings(folder / _CONFIG) if _own(folder) else _arguments(_opened(folder / _TAR), folder / _TAR)
+    if _own(folder):
+        shape = _settings(folder / _CONFIG)
+        _check_claims(shape, _shapes(folder / _TENSORS), folder / _TENSORS)
+        return shape
+    return _public_shape(_opened(folder / _TAR), folder / _TAR)
 
 
 def read(weights: str) -> Checkpoint:
@@ -131,6 +135,7 @@ def _own(folder: Path) -> bool:
 
 def _read_own(folder: Path) -> Checkpoint:
     shape, path = _settings(folder / _CONFIG), folder / _TENSORS
+    _check_claims(shape, _shapes(path), path)
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -157,7 +162,7 @@ def _settings(path: Path) -> Shape:
 def _read_public(folder: Path) -> Checkpoint:
     path = folder / _TAR
     opened = _opened(path)
-    shape = _arguments(opened, path)
+    shape = _public_shape(opened, path)
     state = _encoder(opened.get("model_state_dict"), path)
     _check(state, _expected(shape), path)
     statistics = next(folder / name for name in _STATISTICS if (folder / name).exists())
@@ -166,6 +171,9 @@ def _read_public(folder: Path) -> Checkpoint:
 
 def _opened(path: Path) -> dict[str, Any]:
     """Return what `torch.save` wrote, if that is nothing but tensors and settings; no code of it is run."""
+    if inflates(path):
+        msg = f"{path} is not loaded: its contents are larger than the file, which no checkpoint's are"
+        raise SetupError(msg)
     try:
         with torch.serialization.safe_globals([argparse.Namespace]), torch.device("cpu"):
             found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
@@ -210,6 +218,45 @@ def _encoder(state: object, path: Path) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in short.items() if name not in _UNUSED}
 
 
+def _public_shape(opened: dict[str, Any], path: Path) -> Shape:
+    """Return the shape that a public checkpoint claims, if its tensors have it."""
+    shape = _arguments(opened, path)
+    state = _encoder(opened.get("model_state_dict"), path)
+    _check_claims(shape, {name: tuple(tensor.shape) for name, tensor in state.items()}, path)
+    return shape
+
+
+def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes in a file of safetensors, of which only the head is read."""
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, error) from None
+
+
+def _check_claims(shape: Shape, found: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """Compare what the settings claim with the tensors, before anything of that size is built.
+
+    :raises SetupError: for the first claim that is not true.
+    """
+    blocks = {name.split(".")[1] for name in found if name.startswith("layer_stack.")}
+    if shape.layers > len(blocks):
+        msg = f"{path} has {len(blocks)} layers, not {shape.layers} as its settings say; fetch it again"
+        raise SetupError(msg)
+    for what, claimed, name, axis in (
+        ("width", shape.width, "input_preprocessor.out.weight", 0),
+        ("heads", shape.heads, "layer_stack.0.mhsa.pos_bias_u", 0),
+        ("kernel", shape.kernel, "layer_stack.0.conv.depthwise_conv.weight", -1),
+        ("filtered mel bins", filtered(shape), "input_preprocessor.out.weight", 1),
+    ):
+        there = found.get(name, ())
+        if len(there) < 2 or there[axis] != claimed:  # noqa: PLR2004 - all of these are matrices or more
+            shown = f"the shape {there}" if there else "no tensor"
+            msg = f"{path} has {shown} for {name}, but {what} {claimed} in its settings; fetch it again"
+            raise SetupError(msg)
+
+
 def _expected(shape: Shape) -> dict[str, torch.Tensor]:
     with torch.device("meta"):
         return dict(Network(shape).state_dict())
@@ -239,5 +286,5 @@ def _strange(path: Path) -> SetupError:
 
 
 def _damaged(path: Path, error: Exception) -> SetupError:
-    reason = str(error).strip().partition("\n")[0][:120]
+    reason = str(error.args[0] if error.args else error).strip().partition("\n")[0][:120]
     return SetupError(f"{path} is damaged ({reason}); fetch or copy it again")

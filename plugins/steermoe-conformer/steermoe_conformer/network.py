@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 import torch
-from attrs.validators import gt
+from attrs.validators import gt, instance_of, le
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 CHANNELS = 32
 #: Frames of zeros behind each clip, so that its last frames have the context of the convolutions.
 CONTEXT = 6
-_POSITIVE = gt(0)
+#: No conformer is near these; a file that claims more is not believed.
+_LAYERS, _WIDTH = 1000, 1 << 16
+_COUNT = [instance_of(int), gt(0)]
 
 
 @attrs.frozen(kw_only=True)
@@ -41,11 +43,11 @@ class Shape:
     :param kernel: frames of the depthwise convolution, an odd number.
     """
 
-    bins: int = attrs.field(default=80, validator=gt(6))
-    width: int = attrs.field(default=1280, validator=_POSITIVE)
-    layers: int = attrs.field(default=16, validator=_POSITIVE)
-    heads: int = attrs.field(default=20, validator=_POSITIVE)
-    kernel: int = attrs.field(default=33, validator=_POSITIVE)
+    bins: int = attrs.field(default=80, validator=[instance_of(int), gt(6), le(_WIDTH)])
+    width: int = attrs.field(default=1280, validator=[*_COUNT, le(_WIDTH)])
+    layers: int = attrs.field(default=16, validator=[*_COUNT, le(_LAYERS)])
+    heads: int = attrs.field(default=20, validator=[*_COUNT, le(_WIDTH)])
+    kernel: int = attrs.field(default=33, validator=[*_COUNT, le(_WIDTH)])
 
     def __attrs_post_init__(self) -> None:
         """Check what the numbers must have in common."""
@@ -102,6 +104,11 @@ def subsampled(length: int) -> int:
     return -(-length // 4)
 
 
+def filtered(shape: Shape) -> int:
+    """Return the values of a frame behind the convolutions: 32 filters of a quarter of the mel bins."""
+    return CHANNELS * (((shape.bins - 1) // 2 - 1) // 2)
+
+
 class Subsampling(nn.Module):
     """Two convolutions over time and frequency, each with stride 2, then a linear map to D."""
 
@@ -113,8 +120,7 @@ class Subsampling(nn.Module):
             nn.Conv2d(CHANNELS, CHANNELS, 3, stride=2),
             nn.ReLU(),
         )
-        bins = ((shape.bins - 1) // 2 - 1) // 2
-        self.out = nn.Linear(CHANNELS * bins, shape.width)
+        self.out = nn.Linear(filtered(shape), shape.width)
 
     def forward(self, features: Padded) -> Padded:
         """Turn (B,T,F) into (B,⌈T/4⌉,D); what lies behind a clip's end counts as zeros."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import zipfile
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -147,11 +148,48 @@ def test_other_networks_are_refused(tmp_path: Path, tensors: Any, sentence: str)
         ({"idim": 80}, "lacks `args`"),
         (arguments(n_head=5), "no conformer has width 16, 5 heads"),
         (arguments(d_model="wide"), "is damaged"),
+        (arguments(n_layers_enc=10**9), "is damaged ('layers' must be <= 1000"),
+        (arguments(n_layers_enc=999), "has 3 layers, not 999 as its settings say"),
+        (arguments(n_layers_enc=True), "holds layer_stack.1"),
+        (arguments(n_layers_enc=3.0), "is damaged ('layers' must be <class 'int'>"),
+        (arguments(d_model=10**12), "is damaged ('width' must be <= 65536"),
+        (arguments(d_model=32), "has the shape (16, 608) for input_preprocessor.out.weight, but width 32"),
+        (arguments(n_head=8), "layer_stack.0.mhsa.pos_bias_u, but heads 8 in its settings"),
+        (arguments(kernel_size=65535), "conv.depthwise_conv.weight, but kernel 65535 in its settings"),
+        (arguments(idim=128), "input_preprocessor.out.weight, but filtered mel bins 992 in its settings"),
     ],
 )
 def test_other_settings_are_refused(tmp_path: Path, args: Any, sentence: str) -> None:
     """Settings that make no network are named."""
     assert sentence in refused(save_public(tmp_path, args=args))
+
+
+@pytest.mark.parametrize("claim", [{"layers": 10**9}, {"layers": 900}, {"width": 10**12}, {"width": 65536}])
+def test_claims_are_checked_before_anything_is_built(
+    tmp_path: Path, public: str, claim: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a config.json or `args` claims, the tensors decide; also where only the shape is asked."""
+    checkpoint.write(tmp_path, checkpoint.read(public), torch.float32)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **claim}))
+    monkeypatch.setattr(checkpoint, "Network", None)
+
+    with pytest.raises(SetupError):
+        checkpoint.shape_of(str(tmp_path))
+    refused(tmp_path)
+
+
+def test_a_bomb_is_not_inflated(tmp_path: Path) -> None:
+    """A compressed checkpoint of a gigabyte of zeros is refused by its size."""
+    save_public(tmp_path)
+    path = tmp_path / "model.pth.tar"
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content if name.endswith(".pkl") else bytes(10 * len(content)))
+
+    assert "its contents are larger than the file" in refused(tmp_path)
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
