@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -128,6 +129,8 @@ class Run:
                 console=self.console,
             ).run()
             if splits_weights(self.experiment.train):  # of the model in training each process has a share
+                del model
+                gc.collect()
                 model, trained = self.builder.model(), True
         if trained:
             adapter.load(self.folder.adapter, model, frozen)

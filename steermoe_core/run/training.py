@@ -161,7 +161,7 @@ class Training:
         if self.model.adapter.first_layer is not None:
             self.console.note("no frames are kept: the adapter changes the encoder")
             return
-        move(self.model, self.config.device)
+        move(self.model.encoder, self.config.device)
         encoder = self.builder.experiment.encoder
         store = FrameStore(self.model.encoder, encoder, self.frozen["encoder"])
         wanted = trainer.wanted()
@@ -212,9 +212,10 @@ def prepare(model: Joined, collator: Collator, trainer: SteeringTrainer) -> None
     def pairs() -> Iterator[tuple[Padded, Padded]]:
         # The same everywhere, whoever trains on them; a short run has fewer.
         first = islice(trainer.batches(0, 1), model.projector.begin_batches)
+        place = model.decoder.embeddings.device  # not the encoder's where weights wait to be split
         with torch.no_grad():
-            for batch in (batch.to(trainer.args.device) for batch in first):
+            for batch in first:
                 spoken = Padded(batch.answer.values, batch.answer.lengths - 1)
-                yield model.frames(batch.features), spoken
+                yield model.frames(batch.features.to(trainer.args.device)).to(place), spoken.to(place)
 
     model.projector.begin(map(collator.reference, trainer.examples), pairs())

@@ -61,6 +61,11 @@ def ds_config(train: TrainConfig) -> dict[str, Any] | None:
     }
 
 
+def dimensions(tensor: torch.Tensor) -> int:
+    """Return the number of dimensions of a tensor, also where ZeRO-3 has split it."""
+    return len(getattr(tensor, "ds_shape", tensor.shape))
+
+
 @contextmanager
 def whole(tensor: torch.Tensor) -> Iterator[None]:
     """Have a tensor of a model in one piece inside the block, where ZeRO-3 has split it: a collective."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.errors import PluginError, UsageError
+from steermoe_core.train.deepspeed import dimensions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,7 +47,7 @@ def trainable_groups(model: Joined) -> dict[str, list[nn.Parameter]]:
 def optimizer_groups(model: Joined, config: TrainConfig) -> list[dict[str, Any]]:
     """Return AdamW's parameter groups: each group twice, its matrices with decay and the rest without."""
     rates = attrs.asdict(config.learning_rate)
-    bare = {id(p) for name, p in model.named_parameters() if p.ndim < 2 or name.endswith("bias")}  # noqa: PLR2004
+    bare = {id(p) for n, p in model.named_parameters() if dimensions(p) < 2 or n.endswith("bias")}  # noqa: PLR2004
     found = []
     for name, parameters in trainable_groups(model).items():
         rate = _rate(rates, name, config.learning_rate)

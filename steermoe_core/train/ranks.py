@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -65,8 +66,7 @@ def together(device: str, *, alone_too: bool = False) -> Iterator[None]:
         distributed.init_process_group(_backend(device), timeout=PATIENCE)
         yield
     finally:
-        if distributed.is_initialized():
-            distributed.destroy_process_group()
+        _leave()
         for name in added:
             del os.environ[name]
 
@@ -129,6 +129,18 @@ def decided(decide: Callable[[], T]) -> T:
         raise ToldElsewhereError(message[1])
     found: T = message[0]
     return found
+
+
+def _leave() -> None:
+    """End the group, so that the next one in this process is a new one for DeepSpeed, too."""
+    if not distributed.is_initialized():
+        return
+    deepspeed: Any = sys.modules.get("deepspeed.comm.comm")
+    if deepspeed is None or deepspeed.cdb is None:
+        distributed.destroy_process_group()
+    else:
+        deepspeed.destroy_process_group()  # with what DeepSpeed made of it and keeps in its modules
+        deepspeed.cdb = None
 
 
 def _alone() -> dict[str, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import warnings
 from contextlib import contextmanager, redirect_stdout
+from functools import _lru_cache_wrapper
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,18 +51,25 @@ class ZeroTrainer(SteeringTrainer):
         if splits_weights(self.config):
             _check_splittable(self.joined)
         self.pop_callback(GroupClip)  # it comes too late here: accelerate steps right after `backward`
-        self.joined.to(self.args.device)  # the parent leaves that to DeepSpeed, which comes after `prepare`
+        # The parent leaves the device to DeepSpeed, which comes after `prepare`.
+        if splits_weights(self.config):  # what `prepare` computes with; all else waits to be split
+            self.joined.encoder.to(self.args.device)
+            self.joined.adapter.to(self.args.device)
+        else:
+            self.joined.to(self.args.device)
         # Only some batches may begin alike, and at stage 3 every process has to make the same calls.
         self.joined.prefixed = not splits_weights(self.config)
 
     def train(self, *given: Any, **named: Any) -> Any:
-        """Train as the parent does, and leave no trace of it in transformers."""
+        """Train as the parent does, and leave no trace of it in transformers and DeepSpeed."""
         from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # names that torch gives up, DeepSpeed not yet
-                return super().train(*given, **named)
+                trained = super().train(*given, **named)
+            _release(self.deepspeed)
+            return trained
         finally:
             unset_hf_deepspeed_config()  # or transformers splits every model that is loaded from now on
 
@@ -70,7 +79,10 @@ class ZeroTrainer(SteeringTrainer):
         """Wrap model and optimizer; a resume sets the weights before they are split."""
         if resume_from_checkpoint is not None:
             load_trained(self.joined, Path(resume_from_checkpoint) / TRAINED)
+        self.joined.projector.to(self.args.device)
         ranks.make_alike(p for p in self.joined.parameters() if p.requires_grad)
+        if splits_weights(self.config):
+            self._split()
         # DeepSpeed praises its build on stdout, which belongs to results.
         with redirect_stdout(StringIO()), _no_broadcast():
             prepared = super()._prepare_for_training(  # type: ignore[no-untyped-call]
@@ -81,6 +93,14 @@ class ZeroTrainer(SteeringTrainer):
         self._wrap_step(self.model_wrapped)
         keep_whole(self.joined)
         return prepared
+
+    def _split(self) -> None:
+        """Split the weights over the processes, one tensor after the other: no device ever holds them all."""
+        from deepspeed import zero
+
+        with redirect_stdout(StringIO()):
+            zero.Init(module=self.joined, config_dict_or_path=self.args.deepspeed)
+        self.joined.to(self.args.device)  # buffers: of a weight, nothing but its share is left
 
     def _wrap_step(self, engine: Any) -> None:
         """Let the engine's step begin with our clipping: accelerate calls it right after `backward`."""
@@ -139,6 +159,18 @@ def keep_whole(model: Joined) -> None:
         split[0].all_gather(split)  # type: ignore[attr-defined]
     for parameter in split:
         parameter.ds_active_sub_modules.add(USER)  # type: ignore[attr-defined]
+
+
+def _release(engine: Any) -> None:
+    """Let go of a model whose training is over; DeepSpeed would keep it until the process ends."""
+    from deepspeed.runtime.zero import parameter_offload, partitioned_param_coordinator
+
+    engine.destroy()  # its hooks
+    parameter_offload.FWD_MODULE_STACK.clear()
+    for found in gc.get_objects():  # its cache is a private method's, behind a decorator
+        # `type`, not `isinstance`: that asks the object, and some warn when they are asked.
+        if type(found) is _lru_cache_wrapper and found.__module__ == partitioned_param_coordinator.__name__:
+            found.cache_clear()
 
 
 def full_gradient(parameter: torch.nn.Parameter) -> torch.Tensor | None:

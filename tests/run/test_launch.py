@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -198,6 +199,30 @@ class TestBeforeAnyProcess:
 
         assert sentence(capsys) == "DeepSpeed is not installed; `pip install steermoe[deepspeed]` brings it"
         rig.run()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("default")  # of what DeepSpeed imports
+def test_runs_after_each_other(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one process, each run has a new group, and certificates need no room beside the trained model."""
+    from steermoe_core.model.joined import Joined
+    from steermoe_core.run import execute
+
+    alive: list[int] = []
+    certify = execute.certify
+
+    def looked(*given: Any) -> Any:
+        gc.collect()
+        alive.append(sum(type(one) is Joined for one in gc.get_objects()))
+        return certify(*given)
+
+    monkeypatch.setattr(execute, "certify", looked)
+    other = rig.folder / "other.toml"
+    other.write_text('extends = "tiny.toml"\n[train.deepspeed]\nstage = 3\n')
+    rig.file.write_text(rig.file.read_text() + "\n[train.deepspeed]\nstage = 2\n")
+
+    assert main(["run", str(rig.file), str(other), "--runs", str(rig.runs)]) == 0
+    assert alive == [0, 0]
 
 
 @pytest.mark.timeout(600)  # as many processes as there are cores, and more

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from steermoe_core.config.experiment import DeepSpeedConfig, TrainConfig
 from steermoe_core.errors import SetupError
 from steermoe_core.model.config import SoftCtcConfig
 from steermoe_core.model.soft_ctc import SoftCtcProjector
-from steermoe_core.train import deepspeed
+from steermoe_core.train import deepspeed, ranks
 from steermoe_core.train.checkpoint import TRAINED
 from steermoe_core.train.deepspeed import ds_config
 from steermoe_core.train.journal import Journal
@@ -97,6 +99,47 @@ def test_a_number_without_dimensions_cannot_be_split(decoder_folder: str) -> Non
 
     with pytest.raises(SetupError, match=r"cannot split projector\.factor, .*use stage 2"):
         _check_splittable(model)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("default")  # of what DeepSpeed imports
+class TestOneProcess:
+    """Trainings that follow one another, each in a group of its own."""
+
+    @pytest.mark.parametrize("stage", [0, 2, 3])
+    def test_leaves_nothing_in_memory(self, bench: Bench, stage: int) -> None:
+        """Neither the model nor one of its weights: what is built next needs the room."""
+
+        def trained(name: str) -> list[weakref.ref[Any]]:
+            model = joined(bench.decoder_folder)
+            with ranks.together("cpu", alone_too=True):
+                there = bench.elsewhere(name)
+                there.trainer(model=model, steps=2, deepspeed=DeepSpeedConfig(stage=stage)).train()
+            return [weakref.ref(model), *map(weakref.ref, model.parameters())]
+
+        for name in ("first", "second"):
+            alive = trained(name)
+            gc.collect()
+            assert not any(one() is not None for one in alive)
+
+    def test_moves_no_whole_model_at_stage_3(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Weights of the decoder go to the device one by one, each to be split at once."""
+        model = joined(bench.decoder_folder)
+        decoder = {id(p): p.numel() for p in model.decoder.parameters()}
+        moved: list[int] = []
+        move = torch.nn.Module.to
+
+        def spy(module: torch.nn.Module, *given: Any, **named: Any) -> torch.nn.Module:
+            moved.append(sum(p.numel() for p in module.parameters() if id(p) in decoder))
+            return move(module, *given, **named)
+
+        monkeypatch.setattr(torch.nn.Module, "to", spy)
+        with ranks.together("cpu", alone_too=True):
+            bench.trainer(model=model, steps=1, deepspeed=DeepSpeedConfig(stage=3)).train()
+
+        assert moved
+        assert max(moved) == 0
+        assert all(hasattr(p, "ds_id") for p in model.parameters())
 
 
 @pytest.fixture(scope="module")
