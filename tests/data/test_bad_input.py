@@ -369,10 +369,11 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, error: Ex
     def fail(*_: object, **__: object) -> None:
         raise error
 
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
     monkeypatch.setattr("datasets.load_dataset", fail)
 
     with pytest.raises(
-        SetupError, match=r"'a/b' could not be had from the hub \(.*use = \"parquet\""
+        SetupError, match=r"'a/b' is not available from the hub \(.*use = \"parquet\""
     ) as caught:
         hub(HubConfig(path="a/b"))
 
