@@ -34,6 +34,8 @@ WHISPER, FIRERED, LIBRISPEECH = (
     "FireRedTeam/FireRedASR-AED-L",
     "openslr/librispeech_asr",
 )
+#: The token that ends a text, in Whisper's vocabulary as in Qwen's, and the one that ends a turn of Qwen's.
+END, TURN = "<|endoftext|>", "<|im_end|>"
 #: What of a language model's config tells the sizes apart: tied embeddings, and shards of the weights.
 QWENS = {
     "Qwen/Qwen2.5-0.5B-Instruct": {"tie_word_embeddings": True, "num_attention_heads": 4},
@@ -52,25 +54,46 @@ _NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nin
 
 def write_hub(home: Path) -> None:
     """Write the cache of the hub's client, as `hf download` leaves it."""
-    write_whisper(_snapshot(home, "models", WHISPER))
+    write_whisper(_made(home, "models", WHISPER))
     for name, sizes in QWENS.items():
-        write_qwen(_snapshot(home, "models", name), **sizes)
-    write_firered(_snapshot(home, "models", FIRERED))
-    write_librispeech(_snapshot(home, "datasets", LIBRISPEECH))
+        write_qwen(_made(home, "models", name), **sizes)
+    write_firered(_made(home, "models", FIRERED))
+    write_librispeech(_made(home, "datasets", LIBRISPEECH))
 
 
-def _snapshot(home: Path, kind: str, name: str) -> Path:
-    folder = home / "hub" / f"{kind}--{name.replace('/', '--')}"
-    (folder / "refs").mkdir(parents=True)
-    (folder / "refs" / "main").write_text(COMMIT)
-    (folder / "snapshots" / COMMIT).mkdir(parents=True)
-    return folder / "snapshots" / COMMIT
+def snapshot(home: Path, kind: str, name: str) -> Path:
+    """Return the folder where the hub's client keeps the newest files of a model or dataset."""
+    return home / "hub" / f"{kind}--{name.replace('/', '--')}" / "snapshots" / COMMIT
+
+
+def _made(home: Path, kind: str, name: str) -> Path:
+    folder = snapshot(home, kind, name)
+    folder.mkdir(parents=True)
+    (folder.parents[1] / "refs").mkdir()
+    (folder.parents[1] / "refs" / "main").write_text(COMMIT)
+    return folder
 
 
 def write_whisper(folder: Path) -> None:
-    """Write a Whisper as large-v3 is: 128 mel bins, half precision, the whole model with its decoder."""
+    """Write a Whisper as large-v3 is: 128 mel bins, half precision, with its decoder and its tokenizer."""
     from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
+    languages, tasks = ("<|en|>", "<|zh|>"), ("<|translate|>", "<|transcribe|>")
+    times = [f"<|{0.02 * step:.2f}|>" for step in range(1501)]
+    others = ("<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>")
+    numbers = write_tokenizer(
+        folder,
+        "WhisperTokenizer",
+        [END, "<|startoftranscript|>", *languages, *tasks, *others, *times],
+        bos_token=END,
+        eos_token=END,
+        pad_token=END,
+        unk_token=END,
+        model_max_length=448,
+        processor_class="WhisperProcessor",
+    )
+    end, start = numbers[END], numbers["<|startoftranscript|>"]
+    ends = {"bos_token_id": end, "eos_token_id": end, "pad_token_id": end, "decoder_start_token_id": start}
     config = WhisperConfig(
         d_model=32,
         encoder_layers=2,
@@ -80,15 +103,30 @@ def write_whisper(folder: Path) -> None:
         decoder_attention_heads=4,
         decoder_ffn_dim=64,
         num_mel_bins=128,
-        vocab_size=64,
+        vocab_size=max(numbers.values()) + 1,
         init_std=0.2,
-        pad_token_id=0,
-        bos_token_id=0,
-        eos_token_id=0,
-        decoder_start_token_id=1,
+        begin_suppress_tokens=[end],
+        suppress_tokens=[],
+        **ends,
     )
     _save(WhisperForConditionalGeneration, config, torch.float16, folder)
     WhisperFeatureExtractor(feature_size=128).save_pretrained(folder)
+    generation = {
+        **ends,
+        "alignment_heads": [[0, 0]],
+        "begin_suppress_tokens": [end],
+        "forced_decoder_ids": [[1, None], [2, numbers["<|transcribe|>"]]],
+        "is_multilingual": True,
+        "lang_to_id": {token: numbers[token] for token in languages},
+        "max_initial_timestamp_index": 50,
+        "max_length": 448,
+        "no_timestamps_token_id": numbers["<|notimestamps|>"],
+        "prev_sot_token_id": numbers["<|startofprev|>"],
+        "return_timestamps": False,
+        "suppress_tokens": [],
+        "task_to_id": {token.strip("<|>"): numbers[token] for token in tasks},
+    }
+    (folder / "generation_config.json").write_text(json.dumps(generation, indent=2), encoding="utf-8")
 
 
 def write_qwen(folder: Path, **sizes: Any) -> None:
@@ -98,7 +136,21 @@ def write_qwen(folder: Path, **sizes: Any) -> None:
     """
     from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
-    end, turn = write_qwen_tokenizer(folder)
+    numbers = write_tokenizer(
+        folder,
+        "Qwen2Tokenizer",
+        [END, "<|im_start|>", TURN],
+        add_bos_token=False,
+        additional_special_tokens=["<|im_start|>", TURN],
+        bos_token=None,
+        chat_template=CHAT,
+        eos_token=TURN,
+        model_max_length=131072,
+        pad_token=END,
+        split_special_tokens=False,
+        unk_token=None,
+    )
+    end, turn = numbers[END], numbers[TURN]
     config = Qwen2Config(
         hidden_size=32,
         intermediate_size=64,
@@ -155,40 +207,35 @@ CHAT = """\
 _MERGES = ("t h", "th e", "i n", "Ġ t", "o n")
 
 
-def write_qwen_tokenizer(folder: Path) -> tuple[int, int]:
-    """Write the four files of a byte-level tokenizer; return the ids of its end of text and end of turn."""
+def write_tokenizer(folder: Path, kind: str, special: Sequence[str], **settings: Any) -> dict[str, int]:
+    """Write the four files of a byte-level tokenizer; return the numbers of its special tokens.
+
+    :param kind: its class in transformers.
+    :param settings: of tokenizer_config.json.
+    """
+    import transformers
     from tokenizers import pre_tokenizers
-    from transformers import Qwen2Tokenizer
 
     tokens = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *(pair.replace(" ", "") for pair in _MERGES)]
     vocabulary = {token: number for number, token in enumerate(tokens)}
-    (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
-    merges = "".join(f"{pair}\n" for pair in _MERGES)
-    (folder / "merges.txt").write_text(f"#version: 0.2\n{merges}", encoding="utf-8")
-    special = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
     numbers = {token: len(vocabulary) + number for number, token in enumerate(special)}
-    whole = Qwen2Tokenizer(vocabulary, [tuple(pair.split()) for pair in _MERGES])
+    whole = getattr(transformers, kind)(vocabulary, [tuple(pair.split()) for pair in _MERGES])
     whole.add_tokens(list(special), special_tokens=True)
     whole.backend_tokenizer.save(str(folder / "tokenizer.json"))
+    merges = "".join(f"{pair}\n" for pair in _MERGES)
+    (folder / "merges.txt").write_text(f"#version: 0.2\n{merges}", encoding="utf-8")
     flags = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True}
-    settings = {
-        "add_bos_token": False,
+    whole_settings = {
         "add_prefix_space": False,
         "added_tokens_decoder": {str(n): {"content": token, **flags} for token, n in numbers.items()},
-        "additional_special_tokens": ["<|im_start|>", "<|im_end|>"],
-        "bos_token": None,
-        "chat_template": CHAT,
         "clean_up_tokenization_spaces": False,
-        "eos_token": "<|im_end|>",
         "errors": "replace",
-        "model_max_length": 131072,
-        "pad_token": "<|endoftext|>",
-        "split_special_tokens": False,
-        "tokenizer_class": "Qwen2Tokenizer",
-        "unk_token": None,
+        "tokenizer_class": kind,
+        **settings,
     }
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
-    return numbers["<|endoftext|>"], numbers["<|im_end|>"]
+    for name, content in (("vocab", vocabulary), ("tokenizer_config", whole_settings)):
+        (folder / f"{name}.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    return numbers
 
 
 def write_firered(folder: Path) -> None:
