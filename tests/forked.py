@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -66,9 +67,13 @@ def terminal(folder: Path, environment: Mapping[str, str]) -> Iterator[Terminal]
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     with process:
-        yield Terminal(process, folder)
+        try:
+            yield Terminal(process, folder)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)  # with a command that hangs
 
 
 def serve() -> None:

@@ -139,8 +139,8 @@ def _unavailable(config: HubConfig, error: Exception) -> SetupError | DataError:
         return DataError(f"{config.path}: cannot be prepared as a dataset of the hub ({reason})")
     if constants.HF_HUB_OFFLINE:
         return SetupError(
-            f"the dataset {config.path!r} is not on this machine, and nothing is fetched offline; "
-            f"`hf download {config.path} --repo-type dataset` gets it"
+            f"the dataset {config.path!r} is not on this machine, and nothing is fetched now; "
+            f"a run with a network fetches it, as does `hf download {config.path} --repo-type dataset`"
         )
     return SetupError(
         f"the dataset {config.path!r} is not available from the hub ({reason}); "

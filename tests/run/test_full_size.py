@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
+from steermoe_core.config.resolve import resolve
+from steermoe_core.plugins import load_registry
 from tests.docs.pages import ROOT, blocks, commands
 from tests.forked import Terminal, terminal
 from tests.full_size import LIBRISPEECH, WHISPER, snapshot, write_aishell, write_clotho, write_hub
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 FILES = sorted((ROOT / "experiments" / "paper").glob("*.toml"))
 PAGE = ROOT / "docs" / "how-to" / "full-size.md"
 #: All that a short run on a machine without a GPU changes.
-SHORT = ("--set", "train.steps=6", "--set", "train.warmup=0")
+SHORT = ("--set", "train.steps=6", "--set", "train.warmup=0", "--set", "train.log_every=2")
 #: Certificates that may raise a false alarm here.
 UNSURE = {"every-key-was-read", "batch-invariance", "no-train-eval-overlap"}
 #: Clips of each split that is scored: those with a score, and those that are longer than the encoder takes.
@@ -88,10 +90,12 @@ def read(path: Path) -> Any:
 def test_a_full_size_experiment_runs_as_it_is(lab: Lab, path: Path) -> None:
     """What it names is found, read, trained on and scored; what shows that its numbers hold is green."""
     file, data = f"experiments/paper/{path.name}", data_of(path.stem)
+    watched = resolve(path, [], load_registry()).experiment.callbacks
+    settings = [*SHORT, *(["--set", "callbacks.0.every=2"] if watched else [])]
 
-    checked = lab.steermoe("check", file, *SHORT, "--json")
+    checked = lab.steermoe("check", file, *settings, "--json")
     assert checked.code == 0, checked.err
-    planned = lab.steermoe("plan", file, *SHORT, "--seconds", 30, "--json")
+    planned = lab.steermoe("plan", file, *settings, "--seconds", 30, "--json")
     assert planned.code == 0, planned.err
     plan = planned.json()
     run = lab.folder / plan["run_folder"]
@@ -103,10 +107,13 @@ def test_a_full_size_experiment_runs_as_it_is(lab: Lab, path: Path) -> None:
     assert clips.pop("validate") > 0
     assert clips == {split: sum(counts) for split, counts in SCORED[data].items()}
 
-    ran = lab.steermoe("run", file, *SHORT)
+    ran = lab.steermoe("run", file, *settings)
     assert ran.code == 0, ran.err
     assert not strange(ran.err)
     assert read(run / "status.json")["state"] == "finished"
+    lines = list(map(json.loads, (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()))
+    assert [line["step"] for line in lines if "loss" in line] == [2, 4, 6]
+    assert [line["step"] for line in lines if {"steering", "lora"} & line.keys()] == [2, 4, 6] * bool(watched)
     for split, (scored, too_long) in SCORED[data].items():
         scores = read(run / "evaluations" / split / "scores.json")
         assert scores["examples"] == scored
