@@ -55,7 +55,7 @@ def prepared(config: HubConfig, split: str) -> list[Path]:
         msg = f"{config.path}: {_reason(error)}"
         raise DataError(msg) from None
     except Exception as error:  # noqa: BLE001 - of datasets, the hub's client and its transport
-        raise _unavailable(config, error) from None
+        raise _unavailable(config, _reason(error)) from None
     if listed and listed.rows not in (None, len(found)):
         msg = (
             f"{config.path}: split {split!r} has {len(found):,} rows here, but {listed.rows:,} by its card; "
@@ -131,19 +131,12 @@ def _folder(config: HubConfig, listed: Listed) -> Path:
     return folder
 
 
-def _unavailable(config: HubConfig, error: Exception) -> SetupError | DataError:
-    from huggingface_hub import constants
-
-    reason = _reason(error)
+def _unavailable(config: HubConfig, reason: str) -> SetupError | DataError:
     if Path(config.path).is_dir():
         return DataError(f"{config.path}: cannot be prepared as a dataset of the hub ({reason})")
-    if constants.HF_HUB_OFFLINE:
-        return SetupError(
-            f"the dataset {config.path!r} is not on this machine, and nothing is fetched now; "
-            f"a run with a network fetches it, as does `hf download {config.path} --repo-type dataset`"
-        )
     return SetupError(
-        f"the dataset {config.path!r} is not available from the hub ({reason}); "
+        f"the dataset {config.path!r} is not available from the hub ({reason}), nor in the hub's cache; "
+        f"a run with a network or `hf download {config.path} --repo-type dataset` puts it there; "
         'for a copy on this machine write use = "parquet", or use = "disk" if save_to_disk wrote it'
     )
 
