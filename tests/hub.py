@@ -85,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _found(self, body: bytes) -> tuple[bytes, Mapping[str, str]]:
         path = self.path.partition("?")[0]
-        if match := re.fullmatch(r"/([\w.-]+/[\w.-]+)/resolve/([^/]+)/(.+)", path):
+        if match := re.fullmatch(r"/(?:datasets/)?([\w.-]+/[\w.-]+)/resolve/([^/]+)/(.+)", path):
             return self._file(*match.groups())
         for pattern, call in ROUTES.items():
             if match := re.fullmatch(pattern, path):
@@ -168,7 +168,7 @@ def _tag(content: bytes) -> str:
     return hashlib.sha1(content).hexdigest()  # noqa: S324 - as git does
 
 
-_REPO = r"/api/models/([\w.-]+/[\w.-]+)"
+_REPO = r"/api/(?:models|datasets)/([\w.-]+/[\w.-]+)"
 ROUTES: dict[str, Any] = {
     r"/api/repos/create": Handler._create,
     r"/api/validate-yaml": Handler._check_page,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import nullcontext
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +17,10 @@ import attrs
 
 from steermoe_core.data import tables
 from steermoe_core.data.cells import AudioColumn
+from steermoe_core.data.hub_sets import prepared
 from steermoe_core.data.rows import Columns, Row, chosen, column, examples, missing, no_such_part, takes
 from steermoe_core.data.stored import Mel
-from steermoe_core.errors import DataError, SetupError
-from steermoe_core.hub import asking, is_path
+from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -78,10 +77,11 @@ def disk(config: DiskConfig) -> list[Example]:
 
 
 def hub(config: HubConfig) -> list[Example]:
-    """Read splits of a dataset of the hub; `datasets` fetches it once and keeps it as Arrow files.
+    """Read splits of a dataset of the hub; they are fetched once, and `datasets` keeps them as Arrow files.
 
-    :raises SetupError: it cannot be fetched.
-    :raises DataError: it has no such configuration or split, or its columns are not what they should be.
+    :raises SetupError: it is not available.
+    :raises DataError: it has no such configuration or split, this copy of it is incomplete, or its columns
+        are not what they should be.
     """
     files = (file for split in config.split.split("+") for file in _fetched(config, split))
     return chosen(_examples(files, config), config, config.part)
@@ -145,30 +145,9 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _fetched(config: HubConfig, split: str) -> Iterator[File]:
     """Yield the cached files of a split."""
-    here = Path(config.path).exists()
-    if not here and is_path(config.path):
-        msg = f"{config.path}: there is no such folder, and it is not a name on the hub"
-        raise DataError(msg)
-    from datasets import load_dataset
-
-    with nullcontext("") if here else asking() as silence:
-        try:
-            found = load_dataset(
-                config.path, config.name or None, split=split, revision=config.revision or None
-            )
-        except ValueError as error:  # what is wrong with the name of a configuration or split
-            msg = f"{config.path}: {_first_line(error)}"
-            raise DataError(msg) from None
-        except Exception as error:  # noqa: BLE001 - of datasets, the hub's client and its transport
-            msg = (
-                f"the dataset {config.path!r} is not available from the hub "
-                f"({silence or _first_line(error)}); "
-                'for a copy on this machine write use = "parquet", or use = "disk" if save_to_disk wrote it'
-            )
-            raise SetupError(msg) from None
-    for number, file in enumerate(found.cache_files):
-        name = f"{split}/{number}:" if len(found.cache_files) > 1 else f"{split}/"
-        yield File(Path(file["filename"]), name, split)
+    files = prepared(config, split)
+    for number, file in enumerate(files):
+        yield File(file, f"{split}/{number}:" if len(files) > 1 else f"{split}/", split)
 
 
 def _rows(file: File, config: TableConfig) -> Iterator[Row]:
@@ -209,7 +188,3 @@ def _name(path: Path, above: Path) -> str:
     """Return what the rows of a file are called by: its path below the folder, without the suffix."""
     below = path.relative_to(above) if path.is_relative_to(above) else Path(path.name)
     return f"{below.with_suffix('').as_posix()}/"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")

@@ -33,6 +33,11 @@ logging.getLogger("DeepSpeed").addFilter(
     lambda record: "A module has unknown inputs or outputs type" not in record.getMessage()
 )
 
+# transformers counts the forward passes of a step by itself, and tells accelerate that there is one.
+logging.getLogger("accelerate.accelerator").addFilter(
+    lambda record: "Gradient accumulation steps mismatch" not in record.getMessage()
+)
+
 #: Stands among the modules that use a parameter right now, so that it is not split.
 USER = -1
 
@@ -67,6 +72,8 @@ class ZeroTrainer(SteeringTrainer):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # names that torch gives up, DeepSpeed not yet
+                # DeepSpeed imports distutils, then setuptools, to see what it can compile.
+                warnings.filterwarnings("ignore", "(Distutils was|Setuptools is replacing)", UserWarning)
                 trained = super().train(*given, **named)
             _release(self.deepspeed)
             return trained

@@ -381,6 +381,7 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, error: Ex
     def fail(*_: object, **__: object) -> None:
         raise error
 
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
     monkeypatch.setattr("datasets.load_dataset", fail)
 
     with pytest.raises(
