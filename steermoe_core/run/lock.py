@@ -42,6 +42,8 @@ PACKAGES = (
     "kaldialign",
     "whisper-normalizer",
 )
+#: What an adapter that training starts from is called among the frozen parts.
+STARTING_ADAPTER = "starting adapter"
 
 
 def describe(
