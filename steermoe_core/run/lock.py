@@ -41,6 +41,8 @@ PACKAGES = (
     "kaldialign",
     "whisper-normalizer",
 )
+#: What an adapter that training starts from is called among the frozen parts.
+STARTING_ADAPTER = "starting adapter"
 #: The file, as far as somebody reads it.
 _SHAPE = {
     "git?": (None, {"commit": str, "dirty": bool}),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from steermoe_core.data.check import UNREADABLE, some
 from steermoe_core.errors import SteermoeError, UsageError
 from steermoe_core.evaluate.prediction import read
+from steermoe_core.run import lock
 from steermoe_core.run.build import data_record
 from steermoe_core.run.certificate import Certificate
 from steermoe_core.run.evidence import evidence
@@ -180,6 +181,8 @@ def no_overlap(
     found = {one.pop("set"): one for one in overlap(trained, splits, console)}
     shared = list(_shared(found, "trained", "clips were trained on"))
     unknown = [f"{name}: {_NOT_HERE}: {why}" for name, why in missing.items()]
+    if lock.STARTING_ADAPTER in lock.frozen(folder.lock):
+        unknown.append("what the adapter that it started from was trained on is not known")
     scored = sum(one["clips"] for one in found.values())
     apart = f"none of {scored} scored clips is among {len(trained)} trained ones"
     alike = [

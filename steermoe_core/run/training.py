@@ -100,11 +100,12 @@ class Training:
     def _lock(self, sets: Mapping[str, list[Example]]) -> None:
         """Write lock.json, unless the checkpoints there belong to other weights or data."""
         start = self.builder.start
+        begun = {lock.STARTING_ADAPTER: adapter.checksum(start)} if start else {}
         record = lock.describe(
             self.builder.registry,
             processes=ranks.world(),
             seed=self.builder.experiment.experiment.seed,
-            fingerprints={**self.frozen, **({"starting adapter": adapter.checksum(start)} if start else {})},
+            fingerprints={**self.frozen, **begun},
             data={name: data_record(examples) for name, examples in sets.items()},
         )
         if all_checkpoints(self.folder.checkpoints):

@@ -349,6 +349,19 @@ def test_what_was_too_long_to_be_trained_on_is_no_overlap(fresh: Rig) -> None:
     assert failed(fresh.run(*sets)) == {"no-train-eval-overlap": "other: 1 of 1 clips were trained on"}
 
 
+def test_what_a_starting_adapter_learned_from_is_not_known(fresh: Rig) -> None:
+    """So nothing is promised of the run that goes on from it, but an overlap of its own data is told."""
+    first = fresh.run(*FRESH)
+    text = fresh.file.read_text()
+    tables = text[text.index("[adapter]") : text.index("[decoder]")]
+    fresh.file.write_text(f'adapter = "{first}/adapter"\n' + text.replace(tables, ""))
+
+    found = certificates(fresh.run(*FRESH))
+    assert found.pop("no-train-eval-overlap")["passed"] is None
+    assert all(one["passed"] for one in found.values())
+    assert list(failed(fresh.run(*FRESH, 'data.train.path="new"'))) == ["no-train-eval-overlap"]
+
+
 def test_texts_of_other_recordings_are_told(fresh: Rig) -> None:
     """They are no failure: people repeat sentences."""
     write_new(fresh, "zero", "one", "content")
