@@ -127,11 +127,10 @@ class CausalLM(Decoder):
         return found
 
     def prefix(self, ids: list[int]) -> Prefix:
-        device = self.embeddings.device.type
-        precision = (
-            torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.embeddings.dtype
-        )
-        key = (precision, *ids)
+        device = self.embeddings.device
+        autocast = torch.is_autocast_enabled(device.type)
+        precision = torch.get_autocast_dtype(device.type) if autocast else self.embeddings.dtype
+        key = (device, precision, *ids)
         if key not in self._prefixes:
             self._prefixes[key] = self._compute_prefix(ids) if ids else []
         return self._prefixes[key]

@@ -69,8 +69,9 @@ class GroupClip(Callback):
         :param gradients: of each group.
         :raises DivergedError: one is not a number.
         """
-        norms = torch.stack([self._clipped(group) for group in gradients.values()])
-        self.norms = dict(zip(gradients, norms.tolist(), strict=True))  # waits for the device once
+        found = {name: self._clipped(group) for name, group in gradients.items() if group}
+        norms = torch.stack(list(found.values())).tolist() if found else []  # waits for the device once
+        self.norms = {**dict.fromkeys(gradients, 0.0), **dict(zip(found, norms, strict=True))}
         self.rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
         if not may_overflow:
             self._check(step)

@@ -60,6 +60,23 @@ def test_a_used_cache_leaves_the_prefix_as_it_was(language_model: CausalLM) -> N
     assert all(keys.shape[2] == values.shape[2] == 2 for keys, values in prefix)
 
 
+def test_a_prefix_is_of_the_device_that_the_model_is_on(
+    decoder_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that moves computes it again, and finds the first one when it is back."""
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: False)  # the meta device has no autocast
+    language_model = decoder(decoder_folder)
+    here = language_model.prefix([12, 13])
+    table = language_model.embeddings
+    language_model.to("meta")
+
+    (elsewhere, _), *_ = language_model.prefix([12, 13])
+
+    assert elsewhere.device == torch.device("meta")
+    language_model.to_empty(device=table.device)
+    assert language_model.prefix([12, 13]) is here
+
+
 def test_no_prefix_is_an_empty_one(language_model: CausalLM) -> None:
     """Nothing is computed for no ids."""
     assert language_model.prefix([]) == []

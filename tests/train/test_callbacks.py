@@ -55,6 +55,26 @@ class TestGroupClip:
                 None, STATE, None, optimizer=optimizer_of(steering=[1.0, 1.0], router=[wrong, 0.0])
             )
 
+    def test_a_group_without_gradients_has_no_norm_to_compute(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """That of no tensors is on the CPU, wherever the others are; the journal has a zero."""
+        norm = torch.nn.utils.get_total_norm
+
+        def computed(gradients: list[torch.Tensor]) -> torch.Tensor:
+            assert gradients
+            return norm(gradients)
+
+        monkeypatch.setattr(torch.nn.utils, "get_total_norm", computed)
+        clip, optimizer = GroupClip(1.0), optimizer_of(steering=[3.0, 4.0], router=[0.3, 0.4])
+        for group in optimizer.param_groups[2:]:
+            group["params"][0].grad = None
+
+        clip.on_pre_optimizer_step(None, STATE, None, optimizer=optimizer)
+
+        assert clip.norms == pytest.approx({"steering": 5.0, "router": 0.0})
+        optimizer.zero_grad()
+        clip.on_pre_optimizer_step(None, STATE, None, optimizer=optimizer)
+        assert clip.norms == {"steering": 0.0, "router": 0.0}
+
     def test_clips_true_gradients_under_a_loss_scaler(self) -> None:
         """In fp16 gradients are unscaled first; one that overflowed is the scaler's business."""
         optimizer = optimizer_of(steering=[6.0, 8.0])
