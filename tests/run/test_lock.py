@@ -21,7 +21,7 @@ WITHOUT_EFFECT = {
 
 def packages() -> dict[str, str | None]:
     """Return the packages of a lock.json written here."""
-    found: dict[str, Any] = lock.describe(load_registry(), seed=1, fingerprints={}, data={})
+    found: dict[str, Any] = lock.describe(load_registry(), processes=1, seed=1, fingerprints={}, data={})
     return dict(found["packages"])
 
 
@@ -56,6 +56,6 @@ def test_what_a_plugin_requires_is_recorded() -> None:
 
 def test_a_blocked_plugin_requires_nothing() -> None:
     """Nothing of it is used."""
-    found = lock.describe(load_registry(block=["lora"]), seed=1, fingerprints={}, data={})
+    found = lock.describe(load_registry(block=["lora"]), processes=1, seed=1, fingerprints={}, data={})
 
     assert "peft" not in found["packages"]
