@@ -69,6 +69,7 @@ class SteeringTrainer(Trainer):
         model.encoder.recompute = "encoder" in config.recompute
         model.decoder.recompute = "decoder" in config.recompute
         self.clip = GroupClip(config.clip)
+        self._taken_up = 0.0
         everyone: list[Any] = [self.clip, JournalWriter(self.clip), LastStep(), *callbacks]
         for callback in everyone:
             callback.journal, callback.joined = journal, model
@@ -134,6 +135,15 @@ class SteeringTrainer(Trainer):
             raise DivergedError(msg)
         return loss
 
+    def training_step(self, *given: Any, **named: Any) -> torch.Tensor:
+        """Return the loss of a batch; the first after a resume has what was not yet logged."""
+        loss, self._taken_up = super().training_step(*given, **named) + self._taken_up, 0.0
+        return loss
+
+    def _maybe_log_save_evaluate(self, tr_loss: torch.Tensor, *given: Any, **named: Any) -> None:
+        self._unlogged = tr_loss  # the parent's own sum, which it sets to zero when it logs
+        super()._maybe_log_save_evaluate(tr_loss, *given, **named)
+
     def _get_num_items_in_batch(  # type: ignore[override] # a share need not be whole
         self, batch_samples: list[Batch], device: torch.device
     ) -> float:
@@ -153,7 +163,7 @@ class SteeringTrainer(Trainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         final = self.folder / f"step-{self.state.global_step}"
-        losses = ranks.gathered(self._tr_loss.item())
+        losses = ranks.gathered(self._unlogged.item())
         with common_checkpoint(final) as partial:
             if ranks.first():
                 save_trained(self.joined, partial / TRAINED)
@@ -181,7 +191,7 @@ class SteeringTrainer(Trainer):
             super()._load_rng_state(checkpoint)
         if kept := kept_loss(Path(checkpoint)):
             self._globalstep_last_logged, losses = kept
-            self._tr_loss = torch.tensor(losses[ranks.rank()], device=self.args.device)
+            self._taken_up = losses[ranks.rank()]
 
 
 def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments:
