@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,14 @@ def kill(*_: Any, **__: Any) -> None:
 def full(*_: Any, **__: Any) -> None:
     """Say what a full disk says."""
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def refuse_writes(event: str, args: tuple[Any, ...]) -> None:
+    """Say what a read-only disk says, to every change of a file below `runs`; a hook of the interpreter."""
+    changes = {"os.remove", "os.mkdir", "os.rename", "os.rmdir"}
+    writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)
+    if (event in changes or writes) and "runs" in Path(os.fsdecode(args[0])).parts:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(args[0]))
 
 
 class Act(Callback):
@@ -75,6 +84,9 @@ class Act(Callback):
         import steermoe_core.run.scoring as module
 
         module.write_json = kill
+
+    def _read_only(self) -> None:
+        sys.addaudithook(refuse_writes)
 
     def _fill_the_disk(self) -> None:
         import resource

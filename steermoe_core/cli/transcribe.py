@@ -76,7 +76,8 @@ def run(args: Namespace, session: Session) -> int:
             if all(segment.stop == "silence" for segment in transcript.segments):
                 complain(f"{sound.name}: nothing but silence, so there is no text")
             if args.output:
-                write_text(_place(args, sound.name), _written(transcript, args.form))
+                text = _written(transcript, args.form)
+                write_text(_place(args, sound.name), text, "choose another --output folder")
             else:
                 say(_printed(sound.name, transcript, args))
     return int(bad > 0)

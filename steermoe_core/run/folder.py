@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from steermoe_core.config.resolve import Resolved
 
 
+#: What to do about a run folder that cannot be made.
+OTHER_RUNS = "choose another --runs folder"
 #: status.json, as far as somebody reads it.
 _STATUS = {
     "state": str, "step?": int, "started?": (None, str), "ended?": (None, str), "updated?": (None, str),
@@ -110,14 +112,16 @@ class RunFolder:
         :raises RunFolderError: another process holds it; its number is named.
         """
         path = self.path / ".lock"
-        with saving(self.path):
+        with saving(self.path, OTHER_RUNS):
             self.path.mkdir(parents=True, exist_ok=True)
+        with saving(path):
             file = self._locked(path)
         with file:
             try:
                 yield
             finally:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # a disk that became read-only; the lock ends with the file
+                    path.unlink(missing_ok=True)
 
     def _locked(self, path: Path) -> TextIO:
         """Return the lock file, held by this process and with its number in it."""
@@ -186,13 +190,14 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, instead: str = "") -> None:
     """Write a file that is never seen half written.
 
+    :param instead: what else the user can do if it cannot be written, such as choosing another folder.
     :raises CheckpointError: the disk is full or not writable.
     """
     partial = path.with_name(f".{path.name}.partial")
-    with saving(path):
+    with saving(path, instead):
         try:
             partial.write_text(text, encoding="utf-8")
             partial.replace(path)

@@ -112,7 +112,7 @@ def _heard(encoder: Encoder) -> str:
 
 def _write(path: Path, frames: torch.Tensor) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with saving(path):
+    with saving(path, "set STEERMOE_CACHE to another folder"):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             partial.write_bytes(save({FRAMES: frames}))

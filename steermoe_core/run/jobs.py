@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 import attrs
 
 from steermoe_core.errors import ExitCode
-from steermoe_core.run.folder import RunFolder, now, write_text
+from steermoe_core.run.folder import OTHER_RUNS, RunFolder, now, write_text
 from steermoe_core.run.launch import forwarded
 from steermoe_core.run.results import scores_of
 from steermoe_core.saving import saving
@@ -130,7 +130,7 @@ def _ends(*, retry_failed: bool) -> set[State]:
 
 def _do(job: Job, tick: Callable[[], None]) -> bool:
     """Run a job's process to its end; return whether it was this one that worked on it."""
-    with saving(job.folder.path):
+    with saving(job.folder.path, OTHER_RUNS):
         job.folder.path.mkdir(parents=True, exist_ok=True)
     if not job.experiment.exists():
         write_text(job.experiment, job.toml)

@@ -233,7 +233,7 @@ def prune(folder: Path, keep: int, *, best: bool = False) -> None:
     named = {f"step-{_best_step(checkpoint)}" for checkpoint in found[-keep:]} if best else set()
     old = [checkpoint for checkpoint in found[:-keep] if checkpoint.name not in named]
     for leftover in [*old, *folder.glob(".step-*.partial")]:
-        shutil.rmtree(leftover)
+        shutil.rmtree(leftover, ignore_errors=True)  # what cannot be deleted is in nobody's way
 
 
 def _best_step(checkpoint: Path) -> int | None:

@@ -209,6 +209,12 @@ def test_subtitles(rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str])
     assert (place / "001.txt").read_text() == expected["001.wav"] + "\n"
     assert (place / "001.vtt").read_text().startswith("WEBVTT\n\n00:00:00.000 --> 00:00:0")
 
+    (place / ".000.srt.partial").mkdir()
+    assert main(["transcribe", str(finished), one, "--srt", "--output", str(place)]) == 1
+    said = sentence(capsys)
+    assert said.startswith(f"{place / '000.srt'} was not saved")
+    assert said.endswith("or choose another --output folder")
+
     assert main(["transcribe", str(finished), one, one, "--output", str(place)]) == 2
     assert "two of the files would be written to" in sentence(capsys)
     assert main(["transcribe", str(finished), one, "--output", one]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -57,6 +58,22 @@ class TestHeld:
 
         with RunFolder(tmp_path).held():
             assert (tmp_path / ".lock").read_text() == str(os.getpid())
+
+    def test_survives_a_disk_that_became_read_only(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The file stays; it holds nobody."""
+
+        def refuse(path: Path, **_: object) -> None:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+        with monkeypatch.context() as patch, RunFolder(tmp_path).held():
+            patch.setattr(Path, "unlink", refuse)
+        assert (tmp_path / ".lock").exists()
+
+        with RunFolder(tmp_path).held():
+            pass
+        assert list(tmp_path.iterdir()) == []
 
 
 class TestStatus:

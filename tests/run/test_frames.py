@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -18,13 +19,12 @@ from steermoe_core.data.kept import Kept
 from steermoe_core.data.sources import folder
 from steermoe_core.errors import DataError
 from steermoe_core.run.frames import FrameStore
+from tests.misbehaving import full
 from tests.parts import TinyConfig, TinyEncoder, decoder
 from tests.rig import metrics, sentence, texts, trained
 from tests.tiny import write_folder
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from steermoe_core.data.collators import Collator
     from steermoe_core.data.example import Example
     from tests.rig import Rig
@@ -103,6 +103,20 @@ class TestRun:
 
         assert "cannot be read" in (told := sentence(capsys))
         assert told.endswith("delete the file and run again")
+
+    def test_a_cache_without_room_is_named(
+        self, rig: Rig, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The run folder has nothing to do with it."""
+        monkeypatch.setattr(Path, "write_bytes", full)
+
+        rig.run(*UNTOUCHED, KEPT, expect=1)
+
+        said = sentence(capsys)
+        assert said.startswith(str(cache))
+        assert said.endswith(
+            "; make room on its disk, then run the same command, or set STEERMOE_CACHE to another folder"
+        )
 
 
 class TestStore:

@@ -193,7 +193,7 @@ class TestFullDisk:
         assert process.returncode == 1
         said = told(err)
         assert " was not saved (" in said
-        assert said.endswith("; make room or choose another --runs folder, then run the same command")
+        assert said.endswith("; raise the limit of file sizes (`ulimit -f`), then run the same command")
         assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-2"]
 
         rig.run()
@@ -250,7 +250,27 @@ class TestFullDisk:
 
         rig.run(expect=1)
 
-        assert f"{rig.path()} was not saved" in sentence(capsys)
+        said = sentence(capsys)
+        assert f"{rig.path()} was not saved" in said
+        assert said.endswith(", or choose another --runs folder")
+
+
+def test_disk_that_becomes_read_only(rig: Rig, whole: Outcome) -> None:
+    """The sentence says so; the same command goes on when it is writable again."""
+    process = rig.process(RIG="read_only@5")
+    _, err = process.communicate()
+    run = rig.path()
+
+    assert process.returncode == 1
+    said = told(err)
+    assert said.startswith(str(run))
+    assert said.endswith(
+        "; make its file system writable (it is mounted read-only), then run the same command"
+    )
+
+    rig.run()
+
+    assert Outcome.of(run) == whole
 
 
 class TestDamage:
