@@ -176,7 +176,7 @@ class SoftCtcConfig:
     negatives: int = attrs.field(default=0, validator=ge(0))
     scale: float = attrs.field(default=20.0, validator=[gt(0.0), le(1_000.0)])
     blank_bias: float = attrs.field(default=0.0, validator=[ge(-1_000.0), le(1_000.0)])
-    sharpness: float = attrs.field(default=1.0, validator=[gt(0.0), le(1_000.0)])
+    sharpness: float = attrs.field(default=1.0, validator=[gt(0.0), le(1_000_000.0)])
 
 
 @attrs.frozen(kw_only=True)

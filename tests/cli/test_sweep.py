@@ -41,8 +41,8 @@ def test_killed_at_any_time_the_same_command_goes_on(
     sweep: Rig, scored: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """After kill -9 what ran is resumed; a cell that fails stops no other; folders are those of `run`."""
-    axes(sweep, '"train.learning_rate.steering" = [1e25, 2e-2, 1e-3]\n')
-    rates = (f"train.learning_rate.steering={rate}" for rate in ("1e25", "2e-2", "1e-3"))
+    axes(sweep, '"train.learning_rate.steering" = [10.0, 2e-2, 1e-3]\n')
+    rates = (f"train.learning_rate.steering={rate}" for rate in ("10.0", "2e-2", "1e-3"))
     broken, first, second = map(sweep.path, rates)
     process = sweep.start(*flags(sweep, "--set", "train.learning_rate.steering=2e-2"), RIG="wait@3")
     until(lambda: (sweep.folder / "waiting").exists() or process.poll() is not None, seconds=150.0)
@@ -59,8 +59,8 @@ def test_killed_at_any_time_the_same_command_goes_on(
     assert main(flags(sweep, "--json")) == 1
 
     out, err = capsys.readouterr()
-    assert "1 of 3, train.learning_rate.steering = 1e+25: running" in err
-    assert "train.learning_rate.steering = 1e+25: failed: the " in err
+    assert "1 of 3, train.learning_rate.steering = 10.0: running" in err
+    assert "train.learning_rate.steering = 10.0: failed: the " in err
     assert "--retry-failed goes on with them" in err
     found = json.loads(out)
     assert [(run["state"], Path(run["folder"])) for run in found["runs"]] == [

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from steermoe_core import cache_folder
+import pytest
 
-if TYPE_CHECKING:
-    import pytest
+from steermoe_core import SetupError, cache_folder
 
 
 def test_place_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,3 +19,10 @@ def test_place_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache_folder() == Path("/xdg/steermoe")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == Path("/home/me/.cache/steermoe")
+
+
+def test_a_home_of_nobody_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a traceback in the middle of a run."""
+    monkeypatch.setenv("STEERMOE_CACHE", "~nosuchuser/cache")
+    with pytest.raises(SetupError, match="~nosuchuser/cache starts at no home folder; set STEERMOE_CACHE"):
+        cache_folder()

@@ -21,7 +21,7 @@ from tests.tiny import DIGITS, sine, write_folder, write_wav
 if TYPE_CHECKING:
     from tests.rig import Rig
 
-TOO_HIGH = "train.learning_rate.steering=1e25"
+TOO_HIGH = "train.learning_rate.steering=10.0"
 CHECKPOINT = (
     "optimizer.pt",
     "rng_state.pth",
