@@ -15,7 +15,7 @@ from steermoe_core.run.adapter import read_card
 from steermoe_core.run.certificate import read_certificates
 from steermoe_core.run.folder import RunFolder
 from steermoe_core.run.labels import labels
-from steermoe_core.run.results import read_scores, scored_splits
+from steermoe_core.run.scores import read_scores, scored_splits
 from steermoe_core.shapes import NUMBER, DamagedError, read_json
 from steermoe_core.train.journal import Journal
 

@@ -13,7 +13,8 @@ from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.prediction import read
 from steermoe_core.run.folder import RunFolder
 from steermoe_core.run.labels import SEED, labels
-from steermoe_core.run.results import results, scored_splits
+from steermoe_core.run.results import results
+from steermoe_core.run.scores import scored_splits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,7 +14,7 @@ from steermoe_core.run.certificate import Certificate
 from steermoe_core.run.evidence import evidence
 from steermoe_core.run.overlap import overlap
 from steermoe_core.run.provenance import recorded
-from steermoe_core.run.results import read_scores
+from steermoe_core.run.scores import read_scores
 from steermoe_core.train.gradients import missing
 
 if TYPE_CHECKING:

@@ -6,17 +6,15 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.data.check import some
-from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.pathologies import counts
 from steermoe_core.printing import say_json
 from steermoe_core.run.adapter import read_card
 from steermoe_core.run.cells import heading, new_table, pathologies_line, plain, with_interval
 from steermoe_core.run.certificate import read_certificates
-from steermoe_core.shapes import NUMBER, DamagedError, read_json
+from steermoe_core.run.scores import read_scores, scored_splits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from rich.table import Table
 
@@ -29,28 +27,6 @@ _NAME = 16
 _COLUMNS = 2
 #: What is shown of a layer; a plugin's adapter may have other statistics.
 _LAYER = {"layer", "entropy", "effective", "dead", "scale", "relative_norm", "load"}
-_SCORE = {
-    "value": (None, *NUMBER),
-    "interval": (None, {"low": NUMBER, "high": NUMBER}),
-    "edits": {"*": int},
-    "examples": int,
-    "clusters": int,
-    "details?": dict,
-    "rule?": (None, dict),
-}
-#: scores.json, as far as somebody reads it.
-_SCORES = {
-    "examples": int,
-    "left_out": {"*": [str]},
-    "metrics": {"*": _SCORE},
-    "controls": {"*": {"*": _SCORE}},
-    "steering": [{"layer": (int, str), "load?": [NUMBER], "entropy?": NUMBER}],
-    "audio_tokens_per_second?": (None, *NUMBER),
-    "data?": {"sha256": str},
-    "pathologies?": {"*": {"count": int, "share": NUMBER, "ids": [str]}},
-    "probes?": [{"sound": str, "seconds": NUMBER, "hypothesis": str}],
-    "length_ratio?": (None, {"*": NUMBER}),
-}
 
 
 def results(folder: RunFolder) -> dict[str, Any]:
@@ -70,27 +46,6 @@ def results(folder: RunFolder) -> dict[str, Any]:
 def scores_of(folder: RunFolder) -> dict[str, Any]:
     """Return what scores.json says of each split that has been scored."""
     return {path.parent.name: read_scores(path) for path in scored_splits(folder)}
-
-
-def read_scores(path: Path) -> dict[str, Any]:
-    """Return a scores.json.
-
-    :raises UsageError: it is missing or damaged.
-    """
-    try:
-        return dict(read_json(path, _SCORES))
-    except FileNotFoundError:
-        msg = f"{path} is missing; score the run again with `steermoe evaluate`"
-        raise UsageError(msg) from None
-    except DamagedError as error:
-        way = "move it away, then score the run again with `steermoe evaluate`"
-        msg = f"{path} is damaged ({error}); {way}"
-        raise UsageError(msg) from None
-
-
-def scored_splits(folder: RunFolder) -> list[Path]:
-    """Return the scores.json of each split that has been scored, by name; with a dot it is half written."""
-    return sorted(folder.evaluations.glob("[!.]*/scores.json"))
 
 
 def print_results(folders: Sequence[RunFolder], console: Terminal, *, as_json: bool) -> None:

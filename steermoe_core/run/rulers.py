@@ -13,7 +13,7 @@ from steermoe_core.evaluate.pathologies import instructions
 from steermoe_core.evaluate.prediction import file_name, read
 from steermoe_core.evaluate.score import judged, marked
 from steermoe_core.run.folder import RunFolder, write_json, write_text
-from steermoe_core.run.results import read_scores, scored_splits
+from steermoe_core.run.scores import read_scores, scored_splits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -220,7 +220,7 @@ class TestRefusals:
 
         assert main(["score", str(finished)]) == 2
         said = sentence(capsys)
-        assert "dev/scores.json cannot be read" in said
+        assert "dev/scores.json is damaged" in said
         assert said.endswith("score the run again with `steermoe evaluate --again`")
 
     def test_lost_answers(self, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:

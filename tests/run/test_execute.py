@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TOO_HIGH = "train.learning_rate.steering=10.0"
 CHECKPOINT = (
+    "loss.json",
     "optimizer.pt",
     "rng_state.pth",
     "scheduler.pt",
