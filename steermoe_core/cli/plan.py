@@ -59,7 +59,12 @@ def _tables(found: dict[str, Any]) -> Iterable[Table]:
     yield _table(f"a clip of {way['seconds']:g} s", ("stage", "size"), steps)
     counts = [(row["part"], f"{row['trainable']:,}", f"{row['frozen']:,}") for row in found["parameters"]]
     yield _table("parameters", ("part", "trainable", "frozen"), counts)
-    sizes = [(name, f"{size / 2**20:,.0f} MiB") for name, size in memory.items()]
+    unknown = f"unknown ({memory.get('unknown')})"
+    sizes = [
+        (name, unknown if size is None else f"{size / 2**20:,.0f} MiB")
+        for name, size in memory.items()
+        if name != "unknown"
+    ]
     yield _table("memory of a training step, estimated", ("for", "size"), sizes)
     rows = [(row["split"], *_amount(row), row["note"]) for row in found["data"]]
     yield _table("data", ("split", "clips", "length", "note"), rows)

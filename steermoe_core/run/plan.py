@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from steermoe_core.errors import SteermoeError
 from steermoe_core.hub import nothing_fetched
+from steermoe_core.model.projectors import Projector
 from steermoe_core.model.weights import at_hand, shapes_only
 from steermoe_core.run.build import Builder
 from steermoe_core.run.folder import RunFolder
+from steermoe_core.run.memory import memory
 from steermoe_core.run.parts import placed
 from steermoe_core.run.validation import judge
 
@@ -19,15 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from torch import nn
+
     from steermoe_core.component import Selection
     from steermoe_core.config.experiment import Experiment, ValidateConfig
     from steermoe_core.config.resolve import Resolved
     from steermoe_core.data.example import Example
     from steermoe_core.model.joined import Joined
     from steermoe_core.plugins import Registry
-
-#: Bytes a trained parameter takes: itself, its gradient and AdamW's two moments, all fp32.
-TRAINED_BYTES = 16
 
 
 def plan(resolved: Resolved, registry: Registry, runs: Path, *, seconds: float) -> dict[str, Any]:
@@ -47,13 +46,14 @@ def _plan(resolved: Resolved, registry: Registry, runs: Path, seconds: float) ->
         model = builder.model()
     collator = None if model.decoder.tokenizer is None else builder.collator(model)
     way = shapes(model, collator, seconds)
+    data, trained = _data(builder, model, collator)
     return {
         "run_folder": str(RunFolder.of(resolved, runs).path),
         "parts": [_origin(selection, registry) for selection in _selections(experiment)],
         "shapes": way,
         "parameters": parameters(model),
-        "memory_bytes": memory(model, experiment, way),
-        "data": _data(builder, model, collator),
+        "memory_bytes": memory(model, experiment.train, way, _answers(model, collator, trained)),
+        "data": data,
     }
 
 
@@ -89,70 +89,6 @@ def parameters(model: Joined) -> list[dict[str, Any]]:
     return [{"part": name, **_counts(module)} for name, module in parts.items()]
 
 
-def memory(model: Joined, experiment: Experiment, way: dict[str, Any]) -> dict[str, int]:
-    """Return an estimate of a training step's memory in bytes: weights, trained state, activations, logits.
-
-    A frozen map keeps no input for the backward pass; what comes out of it is kept by what follows. So each
-    position of a layer keeps about the outputs of its maps, the product of its gates, and the inputs of its
-    norms in fp32. Encoder layers count from the first that something trained changes, with the fp32 copies
-    that its adapter works on. Of what stands before the audio only keys and values are kept. Layers that are
-    recomputed keep what goes into them, and one at a time is there as a whole.
-    """
-    weights = sum(p.numel() * p.element_size() for p in model.parameters() if not p.requires_grad)
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    batch, width = experiment.train.batch_size, model.decoder.width
-    answer = round(4 * way["seconds"])  # tokens of English speech a second
-    shared = max((way["before"] or 0) - 1, 0)
-    own = way["audio_tokens"][0] + (way["before"] or 0) - shared + (way["after"] or 0) + answer
-    layers, maps, widest = _stack(model.decoder)
-    size = _element(model.decoder, experiment)
-    layer = batch * (own * (size * (maps + widest) + 8 * width) + shared * 2 * width * size)
-    again = experiment.train.recompute
-    decoder = _kept(layers, layer, batch * own * width * size, again="decoder" in again)
-    layers, maps, _ = _stack(model.encoder)
-    steered = 0 if model.adapter.first_layer is None else layers - model.adapter.first_layer
-    vectors = _element(model.encoder, experiment) * (maps + model.encoder.width) + 8 * model.encoder.width
-    frames = batch * way["frames"][0]
-    entry = frames * model.encoder.width * _element(model.encoder, experiment)
-    encoder = _kept(steered, frames * vectors, entry, again="encoder" in again)
-    copies = _copies(model.decoder, experiment) + (_copies(model.encoder, experiment) if steered else 0)
-    logits = batch * answer * len(model.decoder.embeddings) * 4 * 3
-    found = {
-        "weights": weights,
-        "trained": trained * TRAINED_BYTES,
-        "activations": decoder + encoder + copies,
-        "logits": logits,
-    }
-    return {**found, "total": sum(found.values())}
-
-
-def _kept(layers: int, layer: int, entry: int, *, again: bool) -> int:
-    """Return the bytes that layers keep, each so many, or where they are recomputed, what goes into them."""
-    return layers * entry + min(layers, 1) * layer if again else layers * layer
-
-
-def _stack(module: nn.Module) -> tuple[int, int, int]:
-    """Return the number of layers, the width of all maps of a layer together, and that of its widest map."""
-    stack = max((m for m in module.modules() if isinstance(m, nn.ModuleList)), key=len, default=[module])
-    maps = [m for layer in stack for m in layer.modules() if isinstance(m, (nn.Linear, nn.Conv1d))]
-    widths = [m.out_features if isinstance(m, nn.Linear) else m.out_channels for m in maps]
-    return len(stack), sum(widths) // max(len(stack), 1), max(widths, default=0)
-
-
-def _element(part: nn.Module, experiment: Experiment) -> int:
-    """Return the bytes of a number that a frozen part computes."""
-    weights = min((p.element_size() for p in part.parameters() if not p.requires_grad), default=4)
-    return weights if experiment.train.precision == "fp32" else min(weights, 2)
-
-
-def _copies(part: nn.Module, experiment: Experiment) -> int:
-    """Return the bytes of the half-precision copies that autocast makes of fp32 weights and keeps."""
-    if experiment.train.precision == "fp32":
-        return 0
-    full = (p for p in part.parameters() if not p.requires_grad and p.element_size() > 2)  # noqa: PLR2004
-    return sum(2 * p.numel() for p in full if p.ndim > 1)
-
-
 def _counts(module: nn.Module) -> dict[str, int]:
     trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
     return {"trainable": trainable, "frozen": sum(p.numel() for p in module.parameters()) - trainable}
@@ -178,11 +114,19 @@ def _origin(selection: Selection, registry: Registry) -> dict[str, Any]:
     }
 
 
-def _data(builder: Builder, model: Joined, collator: Any) -> list[dict[str, Any]]:
-    """Return a row a split; one that cannot be read says why."""
+def _answers(model: Joined, collator: Any, examples: Sequence[Example]) -> list[list[int]]:
+    """Return the training answers' ids, if they are known and the projector looks at them."""
+    looks = type(model.projector).begin is not Projector.begin
+    return [collator.reference(example) for example in examples] if looks and collator else []
+
+
+def _data(builder: Builder, model: Joined, collator: Any) -> tuple[list[dict[str, Any]], Sequence[Example]]:
+    """Return a row a split, of which one that cannot be read says why, and what can be trained on."""
+    trained: list[Example] = []
 
     def train() -> tuple[Sequence[Example], str]:
         found, report = builder.train_examples(model.encoder.max_seconds)
+        trained.extend(found)
         if collator is None:
             return found, f"{report} The lengths of answers are unknown without the tokenizer."
         kept, answers = collator.fitting(found)
@@ -193,7 +137,7 @@ def _data(builder: Builder, model: Joined, collator: Any) -> list[dict[str, Any]
     rows = [_row("train", train)]
     if (validate := builder.experiment.train.validate).every:
         rows.append(_row("validate", lambda: _validated(builder, validate)))
-    return [*rows, *(_row(name, read) for name, read in reads.items())]
+    return [*rows, *(_row(name, read) for name, read in reads.items())], trained
 
 
 def _validated(builder: Builder, config: ValidateConfig) -> tuple[Sequence[Example], str]:
