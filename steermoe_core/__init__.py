@@ -10,15 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from steermoe_core.cache import cache_folder
     from steermoe_core.component import Component, Selection, choose
-    from steermoe_core.data.audio import durations
+    from steermoe_core.data.audio.waveform import durations
     from steermoe_core.data.collators import AsrCollator, Collator
     from steermoe_core.data.config import AsrConfig
     from steermoe_core.data.example import Example
     from steermoe_core.data.layout import Batch
     from steermoe_core.data.padded import Padded
-    from steermoe_core.data.room import Room
+    from steermoe_core.data.token_limit import Room
     from steermoe_core.errors import DataError, SetupError, SteermoeError, UsageError
     from steermoe_core.evaluate.metrics import Edits, Metric
     from steermoe_core.evaluate.prediction import Prediction
@@ -31,9 +30,10 @@ if TYPE_CHECKING:
     from steermoe_core.model.projectors import Projector
     from steermoe_core.model.routers import Router
     from steermoe_core.model.weights import prepared, pretrained
-    from steermoe_core.run.transcriber import Transcriber, load
-    from steermoe_core.run.transcript import Segment
+    from steermoe_core.system.cache import cache_folder
     from steermoe_core.train.callbacks import Callback
+    from steermoe_core.use.transcriber import Transcriber, load
+    from steermoe_core.use.transcript import Segment
 
 __all__ = [
     "Adapter",
@@ -80,14 +80,14 @@ __all__ = [
 #: The public names of each module.
 _NAMES = {
     "component": ("Component", "Selection", "choose"),
-    "data.audio": ("durations",),
-    "cache": ("cache_folder",),
+    "data.audio.waveform": ("durations",),
+    "system.cache": ("cache_folder",),
     "data.collators": ("AsrCollator", "Collator"),
     "data.config": ("AsrConfig",),
     "data.example": ("Example",),
     "data.layout": ("Batch",),
     "data.padded": ("Padded",),
-    "data.room": ("Room",),
+    "data.token_limit": ("Room",),
     "errors": ("DataError", "SetupError", "SteermoeError", "UsageError"),
     "evaluate.metrics": ("Edits", "Metric"),
     "evaluate.prediction": ("Prediction",),
@@ -100,8 +100,8 @@ _NAMES = {
     "model.projectors": ("Projector",),
     "model.routers": ("Router",),
     "model.weights": ("prepared", "pretrained"),
-    "run.transcriber": ("Transcriber", "load"),
-    "run.transcript": ("Segment",),
+    "use.transcriber": ("Transcriber", "load"),
+    "use.transcript": ("Segment",),
     "train.callbacks": ("Callback",),
 }
 #: Where each public name lives.

@@ -322,7 +322,7 @@ def bench(place: Path) -> Iterator[Bench]:
         patch.delenv("STEERMOE_BLOCK", raising=False)
         patch.setenv("STEERMOE_PLUGIN_TIMEOUT", "3")
         patch.setattr("steermoe_core.plugins.plugin.SLOW", SLOW / 2)
-        patch.setattr("steermoe_core.run.launch.launch", lambda *_, **__: 0)
+        patch.setattr("steermoe_core.study.launch.launch", lambda *_, **__: 0)
         yield Bench(place, patch)
 
 

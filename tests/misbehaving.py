@@ -87,7 +87,7 @@ class Act(Callback):
         Evaluator._unheard = kill
 
     def _kill_while_writing_scores(self) -> None:
-        import steermoe_core.run.scoring as module
+        import steermoe_core.run.scoring.split as module
 
         module.write_json = kill
 

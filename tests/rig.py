@@ -193,7 +193,7 @@ class Rig:
         """Return the run folder that belongs to the experiment."""
         from steermoe_core.config.resolve import resolve
         from steermoe_core.plugins import load_registry
-        from steermoe_core.run.folder import RunFolder
+        from steermoe_core.run.folder.run_folder import RunFolder
 
         return RunFolder.of(resolve(self.file, sets, load_registry()), self.runs).path
 

@@ -10,8 +10,8 @@ import attrs
 import pytest
 
 import steermoe_core
+from docs.generate.hooks import reference
 from steermoe_core import hookspecs
-from steermoe_core.cli.hooks_reference import reference
 from steermoe_core.component import API, KINDS, OLDEST_API, Component
 
 NOTHING: list[str] = []

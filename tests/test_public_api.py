@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import steermoe_core
-from steermoe_core.cli import api_reference
+from docs.generate import api
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "api.md"
@@ -78,7 +78,7 @@ def test_the_page_lists_exactly_the_public_names() -> None:
 
 def test_the_page_has_every_method_that_a_plugin_implements() -> None:
     """Each abstract member of a base class stands on the page, marked."""
-    sections = re.split(r"^## ", api_reference.reference(), flags=re.MULTILINE)
+    sections = re.split(r"^## ", api.reference(), flags=re.MULTILINE)
     marked = {
         (section.partition("`\n")[0].strip("`"), name)
         for section in sections
@@ -97,7 +97,7 @@ def test_the_page_has_every_method_that_a_plugin_implements() -> None:
 
 def test_light_names_bring_nothing_heavy() -> None:
     """What the page calls light may be imported by every command; the rest brings torch or numpy."""
-    light = [name for name in steermoe_core.__all__ if api_reference.light(name)]
+    light = [name for name in steermoe_core.__all__ if api.light(name)]
     code = (
         f"import sys; from steermoe_core import {', '.join(light)};"
         "print({'torch', 'transformers', 'datasets', 'numpy'} & set(sys.modules))"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steermoe_core.cli.flags import add_model
+from steermoe_core.cli.shared.flags import add_model
 from steermoe_core.errors import DataError, UsageError
-from steermoe_core.printing import complain, say, say_json
+from steermoe_core.system.printing import complain, say, say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -30,11 +30,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, session: Session) -> int:
     """Print each file's answers as soon as they are there; a bad file does not stop the others."""
     names, questions = _asked(args)
-    from steermoe_core.data.recordings import recording
+    from steermoe_core.data.audio.recordings import recording
 
     sounds = [recording(name) for name in names]
-    from steermoe_core.run.transcriber import Transcriber
-    from steermoe_core.run.transcript import oneline
+    from steermoe_core.use.transcriber import Transcriber
+    from steermoe_core.use.transcript import oneline
 
     model = Transcriber(args.folder, session.registry, args.device, args.batch_size)
     bad = 0

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.printing import say_json
+from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from rich.table import Table
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, session: Session) -> int:
     """Print the certificates; the exit code is 1 where one does not hold."""
-    from steermoe_core.run.certify import certify_run
+    from steermoe_core.run.certify.certify import certify_run
     from steermoe_core.run.console import Console
 
     found = certify_run(args.folder, session.registry, Console())

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.cli.flags import add_set
+from steermoe_core.cli.shared.flags import add_set
 from steermoe_core.errors import ConfigError, PluginError
-from steermoe_core.printing import complain, say, say_json
+from steermoe_core.system.printing import complain, say, say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator, Sequence
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
     from steermoe_core.config.sweep import Cell
 
 
@@ -67,7 +67,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
 
 
 def _facts(error: ConfigError | PluginError) -> list[dict[str, Any]]:
-    from steermoe_core.config.problems import Problem
+    from steermoe_core.config.text.problems import Problem
 
     return [problem.as_dict() for problem in error.problems if isinstance(problem, Problem)]
 

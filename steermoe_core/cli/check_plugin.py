@@ -14,11 +14,11 @@ import attrs
 
 from steermoe_core.component import KINDS
 from steermoe_core.config.fields import fields_of
-from steermoe_core.config.syntax import NotTomlError, loads
+from steermoe_core.config.text.syntax import NotTomlError, loads
 from steermoe_core.errors import ExitCode, PluginError, UsageError
 from steermoe_core.plugins.discovery import normal
-from steermoe_core.printing import say_json
 from steermoe_core.suggest import did_you_mean
+from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
     from steermoe_core.component import Component
     from steermoe_core.plugins import Registry
     from steermoe_core.plugins.plugin import Plugin

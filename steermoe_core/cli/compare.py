@@ -8,16 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.cli.formats import Sheet, add_formats, print_sheets
-from steermoe_core.cli.scores import add_choice, chosen, difference, number, score
-from steermoe_core.printing import say_json
+from steermoe_core.cli.shared.scores import add_choice, chosen, difference, number, score
+from steermoe_core.cli.shared.table_formats import Sheet, add_formats, print_sheets
+from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator
 
-    from steermoe_core.cli.session import Session
-    from steermoe_core.run.compare import Comparison
+    from steermoe_core.cli.shared.session import Session
+    from steermoe_core.study.compare import Comparison
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -37,9 +37,9 @@ def run(args: Namespace, session: Session) -> int:
     """Print the tables and what may be said."""
     import attrs
 
-    from steermoe_core.run.compare import compare
     from steermoe_core.run.console import Console
-    from steermoe_core.run.groups import scored_runs
+    from steermoe_core.study.compare import compare
+    from steermoe_core.study.seeds import scored_runs
 
     found = compare(scored_runs(args.runs, Console().note), session.registry)
     found = attrs.evolve(found, rows=chosen(found.rows, args))
@@ -82,7 +82,7 @@ def _side_by_side(title: str, found: Comparison, values: dict[str, list[str]]) -
 
 def _setting(value: Any) -> str:
     """Return a setting as its file has it, text without quotes."""
-    from steermoe_core.config.toml import inline
+    from steermoe_core.config.text.write import inline
 
     if value is None:
         return "–"
@@ -94,7 +94,7 @@ def _odds(one: dict[str, Any]) -> str:
 
 
 def _verdicts(found: Comparison) -> Iterator[str]:
-    from steermoe_core.run.compare import sentence
+    from steermoe_core.study.compare import sentence
 
     for row in found.rows:
         for metric, one in row["metrics"].items():
@@ -103,7 +103,7 @@ def _verdicts(found: Comparison) -> Iterator[str]:
 
 
 def _notes(found: Comparison) -> Iterator[str]:
-    from steermoe_core.run.compare import one_seed
+    from steermoe_core.study.compare import one_seed
 
     if note := one_seed(found):
         yield note

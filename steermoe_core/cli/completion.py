@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
 
 #: Bash takes `=` and `:` for ends of words. So the program gets the whole line, and what it answers is cut
 #: down to the part behind the last such end.

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.cli.flags import add_set
+from steermoe_core.cli.shared.flags import add_set
+from steermoe_core.config.naming import dotted
 from steermoe_core.config.resolve import Resolved, resolve
-from steermoe_core.config.words import dotted
 from steermoe_core.errors import ConfigError, PluginError
-from steermoe_core.printing import say, say_json
+from steermoe_core.system.printing import say, say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
 
 
 def add_arguments(parser: ArgumentParser) -> None:

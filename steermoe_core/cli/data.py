@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.cli.flags import add_set
-from steermoe_core.cli.numbers import count
-from steermoe_core.printing import say_json
+from steermoe_core.cli.shared.flags import add_set
+from steermoe_core.cli.shared.numbers import count
+from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator, Sequence
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
 
 #: Names of clips in a line, letters of a text in a line, and characters of the longest bar.
 _NAMES, _LETTERS, _BAR = 5, 60, 30
@@ -35,9 +35,9 @@ def run(args: Namespace, session: Session) -> int:
     from steermoe_core.config.resolve import resolve
 
     resolved = resolve(args.file, args.set, session.registry)
+    from steermoe_core.run.assembly.parts import placed
     from steermoe_core.run.console import Console
-    from steermoe_core.run.overview import overview
-    from steermoe_core.run.parts import placed
+    from steermoe_core.run.preview.data import overview
 
     console = Console()
     with console.warnings(), placed(resolved.experiment, resolved.path, resolved.origins):

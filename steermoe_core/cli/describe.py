@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.component import KINDS
-from steermoe_core.config.words import article
+from steermoe_core.config.naming import article
 from steermoe_core.errors import PluginError, UsageError
-from steermoe_core.printing import say_json
 from steermoe_core.suggest import did_you_mean
+from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
     from steermoe_core.component import Component
-    from steermoe_core.config.docs import Setting
+    from steermoe_core.config.describe.documentation import Setting
     from steermoe_core.plugins import Registry
 
 
@@ -96,9 +96,9 @@ def _documented(registry: Registry, kind: str, name: str) -> tuple[list[Setting]
 
     :raises PluginError: the plugin's settings class cannot be imported or is none.
     """
-    from steermoe_core.config.catalogue import loaded
-    from steermoe_core.config.docs import settings, summary
-    from steermoe_core.config.example import example
+    from steermoe_core.config.check.catalogue import loaded
+    from steermoe_core.config.describe.documentation import settings, summary
+    from steermoe_core.config.describe.example import example
 
     component = registry.get(kind, name)
     try:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.cli.flags import add_runs
-from steermoe_core.printing import say_json
+from steermoe_core.cli.shared.flags import add_runs
+from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator, Mapping
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
     from steermoe_core.doctor.finding import Finding
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steermoe_core.cli.formats import Sheet, terminal
-from steermoe_core.cli.numbers import count
-from steermoe_core.cli.scores import score
-from steermoe_core.printing import say_json
+from steermoe_core.cli.shared.numbers import count
+from steermoe_core.cli.shared.scores import score
+from steermoe_core.cli.shared.table_formats import Sheet, terminal
+from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -36,9 +36,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, session: Session) -> int:
     """Score and print the run's table."""
+    from steermoe_core.cli.shared.run_tables import print_results
     from steermoe_core.run.console import Console
-    from steermoe_core.run.rescore import evaluate_run
-    from steermoe_core.run.results import print_results
+    from steermoe_core.run.scoring.again import evaluate_run
 
     if args.own_decoder:
         return _own_decoder(args, session)
@@ -57,8 +57,9 @@ def run(args: Namespace, session: Session) -> int:
 def _own_decoder(args: Namespace, session: Session) -> int:
     """Score the encoder's own decoder and print a line a split and metric."""
     from steermoe_core.run.console import Console
-    from steermoe_core.run.own_decoder import own_group, score_own_decoder
-    from steermoe_core.run.table import row
+    from steermoe_core.run.scoring.own_decoder import score_own_decoder
+    from steermoe_core.study.own_decoder import own_group
+    from steermoe_core.study.table import row
 
     score_own_decoder(
         args.folder,

@@ -9,18 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steermoe_core.cli.batch import add_batch, finish, print_plan, work_off
-from steermoe_core.cli.flags import add_set
-from steermoe_core.cli.formats import Sheet
-from steermoe_core.cli.numbers import seed
-from steermoe_core.cli.scores import chosen, difference, metrics_of, number, score
+from steermoe_core.cli.shared.batch import add_batch, finish, print_plan, work_off
+from steermoe_core.cli.shared.flags import add_set
+from steermoe_core.cli.shared.numbers import seed
+from steermoe_core.cli.shared.scores import chosen, difference, metrics_of, number, score
+from steermoe_core.cli.shared.table_formats import Sheet
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator
 
-    from steermoe_core.cli.scores import Rows
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.scores import Rows
+    from steermoe_core.cli.shared.session import Session
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, session: Session) -> int:
     """Check every rung before the first one starts, run them, print the table."""
-    from steermoe_core.run.ladder import BASE, Ladder
+    from steermoe_core.study.ladder import BASE, Ladder
 
     ladder = Ladder(file=args.file, overrides=args.set, seeds=args.seed, registry=session.registry)
     jobs = ladder.jobs(args.runs, session.flags)
@@ -77,7 +77,7 @@ def sheet(rows: Rows, base: str) -> Sheet:
 
 
 def _sentences(rows: Rows, base: str) -> Iterator[str]:
-    from steermoe_core.run.compare import sentence
+    from steermoe_core.study.compare import sentence
 
     if rows and not metrics_of(rows):
         yield "the rungs have no scores: the experiment has no table [[metrics]]"

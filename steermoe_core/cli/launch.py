@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steermoe_core.cli.flags import add_runs, add_set
-from steermoe_core.cli.numbers import count
+from steermoe_core.cli.shared.flags import add_runs, add_set
+from steermoe_core.cli.shared.numbers import count
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -35,9 +35,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, session: Session) -> int:
     """Check the experiment here, so that a mistake is told once; then start the processes."""
     from steermoe_core.config.resolve import resolve
-    from steermoe_core.run.compiling import clear_locks
     from steermoe_core.run.console import Console
-    from steermoe_core.run.launch import Places, command, environment, launch
+    from steermoe_core.study.compiler_locks import clear_locks
+    from steermoe_core.study.launch import Places, command, environment, launch
 
     places = Places.chosen(args.nproc, args.hostfile, args.include)
     train = resolve(args.file, args.set, session.registry).experiment.train

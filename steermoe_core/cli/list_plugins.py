@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.component import API, KINDS
-from steermoe_core.printing import say_json
+from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
     from steermoe_core.component import Component
     from steermoe_core.plugins import Plugin
-    from steermoe_core.terminal import Terminal
+    from steermoe_core.system.terminal import Terminal
 
 #: Columns of a terminal with room for a column of folders; a narrower one shows them below the components.
 _WIDE = 120

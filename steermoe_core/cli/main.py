@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from steermoe_core.cli.commands import bare_parser, command_module, command_parser, command_place, parsed
-from steermoe_core.printing import complain, say
+from steermoe_core.system.printing import complain, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,14 +48,14 @@ def _dispatch(words: list[str]) -> int:
         return _without_command(words)
     module = command_module(words[place])
     arguments = parsed(command_parser(words[place]), words[:place] + words[place + 1 :])
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
 
     return int(module.run(arguments, Session(arguments)))
 
 
 def _complete(words: list[str]) -> int:
     """Answer a shell, which asks at every Tab: no parser and no session in between."""
-    from steermoe_core.cli.completing import answer, split
+    from steermoe_core.cli.shared.completing import answer, split
 
     for line in answer(split(words[1])[1:] if words[0] == "--line" else words[1:]):
         say(line)

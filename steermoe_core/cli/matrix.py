@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from steermoe_core.component import KINDS
 from steermoe_core.errors import UsageError
-from steermoe_core.printing import say_json
 from steermoe_core.suggest import did_you_mean
+from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
     from steermoe_core.plugins import Registry
 
 _WORDS = {True: ("yes", "green"), False: ("no", "bold red"), None: ("?", "yellow")}
@@ -50,7 +50,7 @@ def run(args: Namespace, session: Session) -> int:
 
 def _check(rows: str, columns: str, registry: Registry) -> None:
     """Refuse kinds that do not exist, and two of which neither needs anything of the other."""
-    from steermoe_core.config.capabilities import related
+    from steermoe_core.config.check.capabilities import related
 
     for kind in (rows, columns):
         if kind not in KINDS:
@@ -64,7 +64,7 @@ def _check(rows: str, columns: str, registry: Registry) -> None:
 
 
 def _cells(registry: Registry, rows: str, columns: str) -> list[dict[str, Any]]:
-    from steermoe_core.config.capabilities import between
+    from steermoe_core.config.check.capabilities import between
 
     found = []
     for row in registry.names(rows):

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from steermoe_core.component import KINDS
 from steermoe_core.errors import UsageError
-from steermoe_core.printing import say
 from steermoe_core.suggest import did_you_mean
+from steermoe_core.system.printing import say
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
 
 
 def add_arguments(parser: ArgumentParser) -> None:

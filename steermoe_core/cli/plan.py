@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.cli.flags import add_runs, add_set
-from steermoe_core.cli.numbers import seconds
-from steermoe_core.printing import say_json
+from steermoe_core.cli.shared.flags import add_runs, add_set
+from steermoe_core.cli.shared.numbers import seconds
+from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def run(args: Namespace, session: Session) -> int:
     from steermoe_core.config.resolve import resolve
 
     resolved = resolve(args.file, args.set, session.registry)
-    from steermoe_core.run.plan import plan
+    from steermoe_core.run.preview.plan import plan
 
     found = plan(resolved, session.registry, args.runs, seconds=args.seconds)
     if args.json:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steermoe_core.printing import say
+from steermoe_core.system.printing import say
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -26,8 +26,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, session: Session) -> int:
     """Push, or show what would be."""
-    from steermoe_core.run.card import PAGE, repository_files
-    from steermoe_core.run.hub import push
+    from steermoe_core.run.folder.hub import push
+    from steermoe_core.use.card import PAGE, repository_files
 
     files = repository_files(args.folder, args.repo, session.registry, args.licence)
     for name, content in files.items():

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steermoe_core.printing import say, say_json
+from steermoe_core.system.printing import say, say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -37,8 +37,8 @@ def run(args: Namespace, session: Session) -> int:
     """Write the page and say where it is."""
     from steermoe_core.report.page import contents, report
     from steermoe_core.run.console import Console
-    from steermoe_core.run.folder import RunFolder
-    from steermoe_core.run.groups import scored_runs
+    from steermoe_core.run.folder.run_folder import RunFolder
+    from steermoe_core.study.seeds import scored_runs
 
     runs = scored_runs(args.runs, Console().note)
     if args.json:

@@ -5,16 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.cli.formats import Sheet, add_formats, empty_grid, print_sheets
-from steermoe_core.cli.scores import add_choice, chosen, compared, difference, metrics_of, number, score
-from steermoe_core.printing import say_json
+from steermoe_core.cli.shared.scores import (
+    add_choice,
+    chosen,
+    compared,
+    difference,
+    metrics_of,
+    number,
+    score,
+)
+from steermoe_core.cli.shared.table_formats import Sheet, add_formats, empty_grid, print_sheets
+from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator, Sequence
 
-    from steermoe_core.cli.scores import Rows
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.scores import Rows
+    from steermoe_core.cli.shared.session import Session
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -36,8 +44,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, session: Session) -> int:
     """Print the table."""
     from steermoe_core.run.console import Console
-    from steermoe_core.run.groups import scored_runs
-    from steermoe_core.run.table import table
+    from steermoe_core.study.seeds import scored_runs
+    from steermoe_core.study.table import table
 
     runs, against = (scored_runs(paths, Console().note) for paths in (args.runs, args.against))
     rows = chosen(table(runs, session.registry, against), args)
@@ -62,7 +70,7 @@ def _base(rows: Rows) -> Iterator[str]:
 
 
 def _pathologies(rows: Rows) -> Iterator[str]:
-    from steermoe_core.run.cells import pathologies_line
+    from steermoe_core.cli.shared.cells import pathologies_line
 
     for row in rows:
         if line := pathologies_line(row["pathologies"], row["clips"] * len(row["runs"])):

@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steermoe_core.cli.numbers import count
-from steermoe_core.printing import say_json
+from steermoe_core.cli.shared.numbers import count
+from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -42,9 +42,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, session: Session) -> int:
     """Observe and print the tables."""
+    from steermoe_core.cli.shared.routing_tables import tables
     from steermoe_core.run.console import Console
-    from steermoe_core.run.routing import Request, routing
-    from steermoe_core.run.routing_tables import tables
+    from steermoe_core.run.scoring.routing import Request, routing
 
     request = Request(
         split=args.split,

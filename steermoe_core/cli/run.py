@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steermoe_core.cli.flags import add_runs, add_set
-from steermoe_core.printing import say
+from steermoe_core.cli.shared.flags import add_runs, add_set
+from steermoe_core.system.printing import say
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
     from steermoe_core.run.execute import Run
 
 
@@ -30,10 +30,10 @@ def run(args: Namespace, session: Session) -> int:
     from steermoe_core.config.resolve import resolve
 
     resolved = [resolve(file, args.set, session.registry) for file in args.files]
+    from steermoe_core.cli.shared.run_tables import print_results
+    from steermoe_core.run.assembly.parts import check_imports
     from steermoe_core.run.console import Console
     from steermoe_core.run.execute import Run
-    from steermoe_core.run.parts import check_imports
-    from steermoe_core.run.results import print_results
     from steermoe_core.train.ranks import first
 
     for one in resolved:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steermoe_core.errors import UsageError
-from steermoe_core.printing import complain, say, say_json
+from steermoe_core.system.printing import complain, say, say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.session import Session
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, session: Session) -> int:
     """Print the schema, or write it to a file."""
-    from steermoe_core.config.schema import schema
+    from steermoe_core.config.describe.schema import schema
 
     found, notes = schema(session.registry, base=args.base)
     for note in notes:

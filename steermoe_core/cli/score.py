@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from steermoe_core.printing import say_json
+from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from steermoe_core.cli.session import Session
-    from steermoe_core.run.rulers import Rescored
+    from steermoe_core.cli.shared.session import Session
+    from steermoe_core.study.rescore import Rescored
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, session: Session) -> int:
     """Score and print."""
-    from steermoe_core.run.rulers import rescore
+    from steermoe_core.study.rescore import rescore
 
     found = [
         one
@@ -61,7 +61,7 @@ def _facts(one: Rescored) -> dict[str, Any]:
 
 
 def _table(found: Sequence[Rescored]) -> Table:
-    from steermoe_core.run.cells import new_table, plain, with_interval
+    from steermoe_core.cli.shared.cells import new_table, plain, with_interval
 
     controls = list(dict.fromkeys(control for one in found for control in one.scores["controls"]))
     table = new_table("scores, with 95 % intervals")
@@ -79,8 +79,8 @@ def _table(found: Sequence[Rescored]) -> Table:
 
 
 def _lines(found: Sequence[Rescored], *, wrote: bool, examples: bool) -> Iterator[str]:
+    from steermoe_core.cli.shared.cells import pathologies_line
     from steermoe_core.evaluate.pathologies import counts
-    from steermoe_core.run.cells import pathologies_line
 
     for one in found:
         where = f"{one.run}, {one.split}"

@@ -9,16 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.cli.batch import add_batch, finish, print_plan, work_off
-from steermoe_core.cli.flags import add_set
-from steermoe_core.cli.formats import Sheet
-from steermoe_core.cli.scores import chosen, metrics_of, score
+from steermoe_core.cli.shared.batch import add_batch, finish, print_plan, work_off
+from steermoe_core.cli.shared.flags import add_set
+from steermoe_core.cli.shared.scores import chosen, metrics_of, score
+from steermoe_core.cli.shared.table_formats import Sheet
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from steermoe_core.cli.scores import Rows
-    from steermoe_core.cli.session import Session
+    from steermoe_core.cli.shared.scores import Rows
+    from steermoe_core.cli.shared.session import Session
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def run(args: Namespace, session: Session) -> int:
     from steermoe_core.config.sweep import resolve_sweep
 
     cells = resolve_sweep(args.file, args.set, session.registry)
-    from steermoe_core.run.sweep import sweep_jobs, sweep_rows
+    from steermoe_core.study.sweep import sweep_jobs, sweep_rows
 
     jobs = sweep_jobs(cells, session.registry, args.runs, session.flags)
     names = [str(cell) or "the file as it is" for cell in cells]
@@ -67,6 +67,6 @@ def sheet(rows: Rows) -> Sheet:
 
 
 def _shown(value: Any) -> str:
-    from steermoe_core.config.toml import inline
+    from steermoe_core.config.text.write import inline
 
     return value if isinstance(value, str) else inline(value)

@@ -10,18 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steermoe_core.cli.flags import add_model
-from steermoe_core.cli.numbers import seconds
+from steermoe_core.cli.shared.flags import add_model
+from steermoe_core.cli.shared.numbers import seconds
 from steermoe_core.errors import DataError, UsageError
-from steermoe_core.printing import complain, safe_json, say
+from steermoe_core.system.printing import complain, safe_json, say
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Iterator, Sequence
 
-    from steermoe_core.cli.session import Session
-    from steermoe_core.data.recordings import Recording
-    from steermoe_core.run.transcript import Transcript
+    from steermoe_core.cli.shared.session import Session
+    from steermoe_core.data.audio.recordings import Recording
+    from steermoe_core.use.transcript import Transcript
 
 #: Seconds of sound from which on progress is shown.
 _LONG = 60.0
@@ -58,11 +58,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, session: Session) -> int:
     """Write down each file as soon as its text is there; one that cannot be used does not stop the others."""
     _check_places(args)
-    from steermoe_core.data.recordings import recording
+    from steermoe_core.data.audio.recordings import recording
 
     sounds = [recording(name) for name in args.sounds]
-    from steermoe_core.run.folder import write_text
-    from steermoe_core.run.transcriber import Transcriber
+    from steermoe_core.run.folder.run_folder import write_text
+    from steermoe_core.use.transcriber import Transcriber
 
     model = Transcriber(args.folder, session.registry, args.device, args.batch_size)
     bad = 0
@@ -119,7 +119,7 @@ def _printed(name: str, transcript: Transcript, args: Namespace) -> str:
     if args.form == "json":
         return safe_json(json.dumps({"file": name, **transcript.as_json()}, ensure_ascii=False))
     if args.form == "txt":
-        from steermoe_core.run.transcript import oneline
+        from steermoe_core.use.transcript import oneline
 
         text = oneline(transcript.text)
         return f"{name}: {text}" if len(args.sounds) > 1 else text

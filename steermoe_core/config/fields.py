@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import attrs
 
 from steermoe_core.component import Selection
-from steermoe_core.config.words import listed, shown
+from steermoe_core.config.naming import listed, shown
 
 _NAMES = {
     bool: "true or false", int: "a whole number", float: "a number", str: "text",

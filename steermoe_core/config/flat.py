@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from steermoe_core.config.locate import KeyPath
+    from steermoe_core.config.text.locate import KeyPath
 
 
 def flat(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:

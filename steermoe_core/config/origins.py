@@ -12,9 +12,9 @@ from steermoe_core.config.fields import fields_of, plain
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from steermoe_core.config.layers import Layers
-    from steermoe_core.config.locate import KeyPath
-    from steermoe_core.config.source import Source
+    from steermoe_core.config.text.layers import Layers
+    from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.config.text.source import Source
     from steermoe_core.plugins import Registry
 
 ENGINE = "steermoe"

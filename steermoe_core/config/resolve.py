@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.config.axes import take_axes, unpinned
-from steermoe_core.config.capabilities import mismatches
+from steermoe_core.config.check.capabilities import mismatches
+from steermoe_core.config.check.contradictions import contradictions
+from steermoe_core.config.check.faults import Fault, InvalidError
+from steermoe_core.config.check.structurer import Structurer
 from steermoe_core.config.experiment import Experiment, ModelConfig
-from steermoe_core.config.faults import Fault, InvalidError
 from steermoe_core.config.fields import fields_of
-from steermoe_core.config.layers import Layers, open_layers
-from steermoe_core.config.meaning import contradictions
 from steermoe_core.config.origins import Filler, Origin, origins
-from steermoe_core.config.overrides import lay_overrides, parse_flags
-from steermoe_core.config.structurer import Structurer
-from steermoe_core.config.syntax import shown_path
-from steermoe_core.config.toml import dumps
+from steermoe_core.config.text.axes import take_axes, unpinned
+from steermoe_core.config.text.layers import Layers, open_layers
+from steermoe_core.config.text.overrides import lay_overrides, parse_flags
+from steermoe_core.config.text.syntax import shown_path
+from steermoe_core.config.text.write import dumps
 from steermoe_core.errors import ConfigError, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from steermoe_core.config.axes import Axis
-    from steermoe_core.config.locate import KeyPath
-    from steermoe_core.config.problems import Problem
+    from steermoe_core.config.text.axes import Axis
+    from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.config.text.problems import Problem
     from steermoe_core.plugins import Registry
 
 #: Problems that installing or repairing a plugin would solve.

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.config.overrides import lay_overrides
 from steermoe_core.config.resolve import Resolved, complete, opened, problem_error
-from steermoe_core.config.toml import inline
+from steermoe_core.config.text.overrides import lay_overrides
+from steermoe_core.config.text.write import inline
 from steermoe_core.errors import ConfigError, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from steermoe_core.config.axes import Axis
-    from steermoe_core.config.problems import Problem
+    from steermoe_core.config.text.axes import Axis
+    from steermoe_core.config.text.problems import Problem
     from steermoe_core.plugins import Registry
 
 

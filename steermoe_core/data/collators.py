@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from steermoe_core.data.audio import load
+from steermoe_core.data.audio.kept_frames import kept_frames
+from steermoe_core.data.audio.mels import mel_batch, stored_as_mels
+from steermoe_core.data.audio.waveform import load
 from steermoe_core.data.chat import chat_end, chat_layout
-from steermoe_core.data.check import Report
 from steermoe_core.data.config import CHAT
-from steermoe_core.data.kept import kept_frames
 from steermoe_core.data.layout import Batch, Layout, ids
-from steermoe_core.data.mels import mel_batch, stored_as_mels
-from steermoe_core.data.room import Room, cut
+from steermoe_core.data.token_limit import Room, cut
+from steermoe_core.data.usable import Report
 from steermoe_core.errors import DataError, SetupError
 
 if TYPE_CHECKING:

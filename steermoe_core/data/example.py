@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from steermoe_core.data.stored import Audio  # noqa: TC001 - attrs.resolve_types finds it here
+from steermoe_core.data.audio.stored import Audio  # noqa: TC001 - attrs.resolve_types finds it here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

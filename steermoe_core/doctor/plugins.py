@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from steermoe_core.config.catalogue import DISTRIBUTIONS, loaded, lost
+from steermoe_core.config.check.catalogue import DISTRIBUTIONS, loaded, lost
 from steermoe_core.doctor.finding import Finding
 from steermoe_core.plugins.discovery import normal
 from steermoe_core.plugins.plugin import ENGINE

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from steermoe_core.doctor.finding import Finding
 from steermoe_core.errors import SteermoeError
-from steermoe_core.run import lock
-from steermoe_core.run.folder import RunFolder
+from steermoe_core.run.folder import lock
+from steermoe_core.run.folder.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,8 +12,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from steermoe_core.model.generate import Answer
-from steermoe_core.saving import saving
-from steermoe_core.shapes import parsed
+from steermoe_core.system.files import saving
+from steermoe_core.system.json_shapes import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,7 +11,7 @@ import attrs
 import torch
 
 from steermoe_core.data.batches import length_sorted
-from steermoe_core.data.check import usable
+from steermoe_core.data.usable import usable
 from steermoe_core.evaluate.answered import Answered
 from steermoe_core.evaluate.prediction import Prediction
 from steermoe_core.evaluate.probes import probes

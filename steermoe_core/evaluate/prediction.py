@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.errors import UsageError
-from steermoe_core.shapes import NUMBER, parsed
+from steermoe_core.system.json_shapes import NUMBER, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
+from steermoe_core.data.audio.stored import Stored
 from steermoe_core.data.example import Example
-from steermoe_core.data.stored import Stored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

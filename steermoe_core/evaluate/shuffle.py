@@ -10,8 +10,8 @@ from steermoe_core.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from steermoe_core.data.audio.stored import Audio
     from steermoe_core.data.example import Example
-    from steermoe_core.data.stored import Audio
 
 SHUFFLED = "shuffled-audio"
 #: Recordings that change places among one another: neighbours in length.

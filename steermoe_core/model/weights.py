@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 
-from steermoe_core import hub
 from steermoe_core.errors import SetupError
+from steermoe_core.system import hub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -126,31 +126,31 @@ def steermoe_datasets() -> Iterator[Component]:
         "folder",
         "a folder of audio files with a metadata.csv",
         "data.config:FolderConfig",
-        "data.sources:folder",
+        "data.sources.folder:folder",
     )
     yield _part(
         "jsonl",
         "a manifest: a line of JSON for each sound file, or for a span of one",
         "data.config:JsonlConfig",
-        "data.manifest:jsonl",
+        "data.sources.jsonl:jsonl",
     )
     yield _part(
         "parquet",
         "parquet files with the audio inside",
         "data.config:ParquetConfig",
-        "data.table_sources:parquet",
+        "data.sources.tables:parquet",
     )
     yield _part(
         "disk",
         "what the datasets library wrote with save_to_disk",
         "data.config:DiskConfig",
-        "data.table_sources:disk",
+        "data.sources.tables:disk",
     )
     yield _part(
-        "hub",
+        "system.hub",
         "a dataset of the Hugging Face hub",
         "data.config:HubConfig",
-        "data.table_sources:hub",
+        "data.sources.tables:hub",
     )
 
 

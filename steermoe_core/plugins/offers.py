@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.cache import cache_folder
 from steermoe_core.errors import SetupError
 from steermoe_core.plugins.plugin import Plugin
-from steermoe_core.printing import complain
+from steermoe_core.system.cache import cache_folder
+from steermoe_core.system.printing import complain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -6,16 +6,16 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.errors import SteermoeError
-from steermoe_core.run.groups import groups, named
-from steermoe_core.run.labels import SEED, short, shown, varied
-from steermoe_core.run.table import row
+from steermoe_core.study.names import SEED, short, shown, varied
+from steermoe_core.study.seeds import groups, named
+from steermoe_core.study.table import row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from steermoe_core.plugins import Registry
     from steermoe_core.report.runs import Run
-    from steermoe_core.run.groups import Group
+    from steermoe_core.study.seeds import Group
 
     _Row = tuple[Group, Sequence[Any]]
 

@@ -10,7 +10,7 @@ import attrs
 
 from steermoe_core.evaluate.metrics import rate, total
 from steermoe_core.report.runs import judged, splits
-from steermoe_core.run.overview import histogram
+from steermoe_core.run.preview.data import histogram
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

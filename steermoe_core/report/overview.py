@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.run.results import ended
+from steermoe_core.run.folder.finished import ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -21,7 +21,7 @@ from steermoe_core.report.runs import runs
 from steermoe_core.report.scores import differences, scores
 from steermoe_core.report.surroundings import certificates, environment, settings
 from steermoe_core.report.training import training
-from steermoe_core.run.folder import write_text
+from steermoe_core.run.folder.run_folder import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

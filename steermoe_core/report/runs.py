@@ -10,13 +10,13 @@ import attrs
 from steermoe_core.config.resolve import resolve
 from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.prediction import read
-from steermoe_core.run import lock
-from steermoe_core.run.adapter import read_card
-from steermoe_core.run.certificate import read_certificates
-from steermoe_core.run.folder import RunFolder
-from steermoe_core.run.labels import labels
-from steermoe_core.run.scores import read_scores, scored_splits
-from steermoe_core.shapes import NUMBER, DamagedError, read_json
+from steermoe_core.run.certify.certificate import read_certificates
+from steermoe_core.run.folder import lock
+from steermoe_core.run.folder.adapter import read_card
+from steermoe_core.run.folder.run_folder import RunFolder
+from steermoe_core.run.folder.scores import read_scores, scored_splits
+from steermoe_core.study.names import labels
+from steermoe_core.system.json_shapes import NUMBER, DamagedError, read_json
 from steermoe_core.train.journal import Journal
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.data.check import some
+from steermoe_core.data.usable import some
 from steermoe_core.errors import SteermoeError
 from steermoe_core.report.runs import splits
-from steermoe_core.run.groups import groups, named
-from steermoe_core.run.table import table
+from steermoe_core.study.seeds import groups, named
+from steermoe_core.study.table import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import soundfile
 
-from steermoe_core.data.audio import load
+from steermoe_core.data.audio.waveform import load
 from steermoe_core.errors import DataError, SteermoeError
-from steermoe_core.hub import nothing_fetched
-from steermoe_core.run.build import Builder
+from steermoe_core.run.assembly.builder import Builder
+from steermoe_core.system.hub import nothing_fetched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

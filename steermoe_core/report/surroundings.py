@@ -6,8 +6,8 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.config.flat import differing, flat
-from steermoe_core.config.toml import dumps
-from steermoe_core.config.words import dotted
+from steermoe_core.config.naming import dotted
+from steermoe_core.config.text.write import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

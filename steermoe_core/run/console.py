@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from steermoe_core.terminal import Terminal
+from steermoe_core.system.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,17 +6,18 @@ import gc
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from steermoe_core.data.check import readable
+from steermoe_core.data.usable import readable
 from steermoe_core.errors import CheckpointError, PluginError
-from steermoe_core.run import adapter, mates
-from steermoe_core.run.build import Builder
-from steermoe_core.run.certify import certify
-from steermoe_core.run.device import move, set_threads
-from steermoe_core.run.folder import RunFolder, now, write_text
-from steermoe_core.run.scoring import score
-from steermoe_core.run.start import finished
-from steermoe_core.run.training import Training
-from steermoe_core.run.validation import Validator
+from steermoe_core.run.assembly.builder import Builder
+from steermoe_core.run.assembly.device import move, set_threads
+from steermoe_core.run.assembly.from_adapter import finished
+from steermoe_core.run.certify.certify import certify
+from steermoe_core.run.folder import adapter
+from steermoe_core.run.folder.run_folder import RunFolder, now, write_text
+from steermoe_core.run.scoring.split import score
+from steermoe_core.run.training import processes as mates
+from steermoe_core.run.training.training import Training
+from steermoe_core.run.training.validation import Validator
 from steermoe_core.train import ranks
 from steermoe_core.train.deepspeed import splits_weights
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from steermoe_core.data.audio import load
+from steermoe_core.data.audio.waveform import load
 from steermoe_core.data.collators import Collator
 from steermoe_core.data.example import Example
-from steermoe_core.data.room import Room
+from steermoe_core.data.token_limit import Room
 from steermoe_core.errors import DataError
 from steermoe_core.testing.modules import ModuleSuite
 from steermoe_core.testing.parts import TinyConfig, TinyEncoder

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steermoe_core.config.fields import fields_of
-from steermoe_core.data import audio
-from steermoe_core.data.check import is_test
+from steermoe_core.data.audio import waveform as audio
 from steermoe_core.data.example import Example
+from steermoe_core.data.usable import is_test
 from steermoe_core.errors import DataError
 from steermoe_core.testing.suite import Suite, needs
 
@@ -120,7 +120,7 @@ class DatasetSuite(Suite):
             self.expect(
                 right,
                 f"{example.id}: seconds says {example.seconds:.3f}, its audio lasts {true:.3f}: measure it "
-                "(steermoe_core.data.audio.duration), and divide by speed",
+                "(steermoe_core.data.audio.waveform.duration), and divide by speed",
             )
 
     @needs("builds")

@@ -10,8 +10,8 @@ from unittest import SkipTest
 
 import attrs
 
-from steermoe_core.config.docs import parameters, settings, summary
-from steermoe_core.config.example import example
+from steermoe_core.config.describe.documentation import parameters, settings, summary
+from steermoe_core.config.describe.example import example
 from steermoe_core.config.fields import fields_of
 from steermoe_core.errors import SteermoeError
 from steermoe_core.plugins import load_registry
@@ -232,7 +232,7 @@ class Suite:
         return self._built(self.selection() if selection is None else selection, *self.context())
 
     def _built(self, selection: Selection, *context: Any) -> Any:
-        from steermoe_core.run.build import ModelBuilder
+        from steermoe_core.run.assembly.builder import ModelBuilder
 
         experiment: Any = None  # a builder looks into it for whole models only
         return ModelBuilder(experiment, self.registry).part(selection, *context)

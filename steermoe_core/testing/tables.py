@@ -9,9 +9,9 @@ import attrs
 import tomli
 
 from steermoe_core.component import choose
-from steermoe_core.config.faults import InvalidError
+from steermoe_core.config.check.faults import InvalidError
+from steermoe_core.config.check.structurer import Structurer
 from steermoe_core.config.fields import plain
-from steermoe_core.config.structurer import Structurer
 from steermoe_core.errors import UsageError
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 
 from steermoe_core.errors import CheckpointError
 from steermoe_core.model.weights import inflates
-from steermoe_core.saving import saving
+from steermoe_core.system.files import saving
 from steermoe_core.train import ranks
 
 if TYPE_CHECKING:

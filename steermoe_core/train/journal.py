@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.errors import RunFolderError
-from steermoe_core.saving import saving
-from steermoe_core.shapes import NUMBER, DamagedError, parsed
+from steermoe_core.system.files import saving
+from steermoe_core.system.json_shapes import NUMBER, DamagedError, parsed
 from steermoe_core.train import ranks
 
 if TYPE_CHECKING:

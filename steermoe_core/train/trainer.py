@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from steermoe_core.data.batches import BucketedBatches, Share, Turns
-from steermoe_core.data.loading import Told
+from steermoe_core.data.worker_errors import Told
 from steermoe_core.errors import DivergedError
 from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import Callback, GroupClip, JournalWriter, LastStep

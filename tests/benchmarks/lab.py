@@ -13,8 +13,8 @@ from rich.progress import Progress
 
 from steermoe_core.config.resolve import resolve
 from steermoe_core.plugins import load_registry
-from steermoe_core.run.build import Builder
-from steermoe_core.run.training import prepare
+from steermoe_core.run.assembly.builder import Builder
+from steermoe_core.run.training.training import prepare
 from steermoe_core.train.callbacks import Callback, ProgressBar
 from steermoe_core.train.checkpoint import trained_tensors
 from steermoe_core.train.journal import Journal

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from steermoe_core.cli.commands import COMMANDS, command_parser
-from steermoe_core.cli.completing import answer, split
 from steermoe_core.cli.completion import SCRIPTS
 from steermoe_core.cli.main import main
+from steermoe_core.cli.shared.completing import answer, split
 from steermoe_core.component import KINDS
 from tests.cli.test_cold_start import HEAVY, PROBE
 

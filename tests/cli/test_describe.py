@@ -10,9 +10,9 @@ import tomli
 
 from steermoe_core.cli.main import main
 from steermoe_core.component import KINDS
-from steermoe_core.config.example import example
+from steermoe_core.config.describe.example import example
 from steermoe_core.config.resolve import resolve
-from steermoe_core.config.toml import dumps
+from steermoe_core.config.text.write import dumps
 from steermoe_core.plugins import load_registry
 
 if TYPE_CHECKING:

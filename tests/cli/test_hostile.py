@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from steermoe_core.cli.main import main
-from steermoe_core.printing import UNSAFE
+from steermoe_core.system.printing import UNSAFE
 from tests.run.copies import copied
 
 if TYPE_CHECKING:

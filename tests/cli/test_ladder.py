@@ -9,7 +9,7 @@ import pytest
 
 from steermoe_core.cli.main import main
 from steermoe_core.plugins import load_registry
-from steermoe_core.run.ladder import Ladder
+from steermoe_core.study.ladder import Ladder
 from tests.rig import sentence
 from tests.run.copies import change, put, say
 

@@ -48,7 +48,7 @@ def test_passes_words_and_exit_code_on(rig: Rig, monkeypatch: pytest.MonkeyPatch
         seen.append(words)
         return expect
 
-    monkeypatch.setattr("steermoe_core.run.launch.launch", launched)
+    monkeypatch.setattr("steermoe_core.study.launch.launch", launched)
     words = rig.words("train.steps=9", 'experiment.name="two"')
     assert main(["launch", "--nproc", "2", *words, "--block", "pocket", "--json", "--traceback"]) == expect
 

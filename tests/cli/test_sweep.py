@@ -23,7 +23,7 @@ AXES = 'experiment.seed = [17, 18]\n"adapter.experts" = [4, 5]\n'
 def sweep(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:
     """Return the rig with what lets other processes find its plugin."""
     monkeypatch.setenv("PYTHONPATH", rig.paths)
-    monkeypatch.setattr("steermoe_core.run.jobs._TICK", 0.05)
+    monkeypatch.setattr("steermoe_core.study.jobs._TICK", 0.05)
     return rig
 
 

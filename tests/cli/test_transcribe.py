@@ -15,12 +15,12 @@ import soundfile
 
 import steermoe_core
 from steermoe_core.cli.main import main
-from steermoe_core.data.audio import load
-from steermoe_core.data.recordings import Recording
+from steermoe_core.data.audio.recordings import Recording
+from steermoe_core.data.audio.waveform import load
 from steermoe_core.errors import DataError, UsageError
 from steermoe_core.plugins import load_registry
-from steermoe_core.run.transcriber import Transcriber
-from steermoe_core.run.transcript import Transcript
+from steermoe_core.use.transcriber import Transcriber
+from steermoe_core.use.transcript import Transcript
 from tests.rig import sentence, texts
 from tests.tiny import sine, write_wav
 

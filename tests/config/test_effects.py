@@ -217,7 +217,7 @@ def test_a_description_is_kept_with_the_run(minimal, registry):
 
 def test_every_column_has_its_meaning():
     """A column is looked up by what it means: each key gives the field of that name."""
-    from steermoe_core.data.rows import Columns
+    from steermoe_core.data.sources.rows import Columns
 
     keys = {f"{meaning}_column": f"my {meaning}" for meaning in COLUMNS}
     found = Columns.of(FolderConfig(path=Path(), **keys), list(keys.values()), "a table")

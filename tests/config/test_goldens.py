@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from steermoe_core.config.problems import CODES
 from steermoe_core.config.resolve import resolve
 from steermoe_core.config.sweep import resolve_sweep
+from steermoe_core.config.text.problems import CODES
 from steermoe_core.errors import ConfigError, PluginError
 
 HERE = Path(__file__).parent / "goldens"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from steermoe_core.config.docs import parameters
+from docs.generate.experiment import reference
+from steermoe_core.config.describe.documentation import parameters
 from steermoe_core.config.experiment import Experiment
 from steermoe_core.config.fields import fields_of, tables
-from steermoe_core.config.reference import reference
-from steermoe_core.config.words import table_name
+from steermoe_core.config.naming import table_name
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "experiment.md"
 TABLES = tables(Experiment)
@@ -26,5 +26,5 @@ def test_every_key_is_documented_and_every_documented_key_exists(path):
 
 def test_the_page_is_up_to_date():
     """The committed page equals what the classes give."""
-    renew = "python -m steermoe_core.config.reference > docs/reference/experiment.md"
+    renew = "python -m docs.generate.experiment > docs/reference/experiment.md"
     assert PAGE.read_text(encoding="utf-8") == reference(), f"renew it: {renew}"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from steermoe_core.cli.main import main
 from steermoe_core.config.resolve import resolve
-from steermoe_core.config.toml import dumps
+from steermoe_core.config.text.write import dumps
 from steermoe_core.errors import ConfigError, PluginError
 from steermoe_core.plugins import load_registry
 from tests.config.damages import DAMAGES, NUMBERS, STRANGE, Case, case, corpus

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from steermoe_core.config.catalogue import DISTRIBUTIONS
-from steermoe_core.config.docs import parameters
+from steermoe_core.config.check.catalogue import DISTRIBUTIONS
+from steermoe_core.config.describe.documentation import parameters
 from steermoe_core.config.fields import fields_of
 from steermoe_core.config.resolve import resolve
 from steermoe_core.config.sweep import resolve_sweep

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from steermoe_core.data.audio import load
-from steermoe_core.data.check import usable
+from steermoe_core.data.audio.waveform import load
 from steermoe_core.data.config import DiskConfig, FolderConfig, HubConfig, JsonlConfig, ParquetConfig
-from steermoe_core.data.manifest import jsonl
-from steermoe_core.data.sources import folder
-from steermoe_core.data.table_sources import disk, hub, parquet
+from steermoe_core.data.sources.folder import folder
+from steermoe_core.data.sources.jsonl import jsonl
+from steermoe_core.data.sources.tables import disk, hub, parquet
+from steermoe_core.data.usable import usable
 from steermoe_core.errors import DataError, SetupError
 from tests.sounds import (
     columns,

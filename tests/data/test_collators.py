@@ -8,11 +8,11 @@ import attrs
 import pytest
 import torch
 
+from steermoe_core.data.audio.stored import Encoded, Mel, Segment
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig
 from steermoe_core.data.example import Example
 from steermoe_core.data.padded import Padded
-from steermoe_core.data.stored import Encoded, Mel, Segment
 from steermoe_core.errors import DataError, SetupError
 from tests.sounds import processed_mels, sound, write_parquet
 from tests.tiny import EOS, sine, tokenizer, write_wav

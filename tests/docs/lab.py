@@ -20,7 +20,7 @@ import tomli
 from safetensors.torch import load_file, save_file
 
 from steermoe_core.cli.main import main
-from steermoe_core.config.toml import dumps
+from steermoe_core.config.text.write import dumps
 from tests.conftest import Site
 from tests.docs.pages import ROOT
 from tests.parts import save_whisper
@@ -93,7 +93,7 @@ def asr(config):
 
 def speech(config):
     from steermoe_core.data.config import FolderConfig
-    from steermoe_core.data.sources import folder
+    from steermoe_core.data.sources.folder import folder
 
     settings = attrs.asdict(config)  # of all that the real one reads, tones have only parts
     found = folder(FolderConfig(path=HERE / "speech", parts={{"test": 0.3}}))

@@ -8,12 +8,12 @@ import re
 import pytest
 
 import steermoe_core
+from docs.generate import api, commands, hooks
 from steermoe_core import hookspecs
-from steermoe_core.cli import api_reference, hooks_reference, reference
 from steermoe_core.cli.commands import COMMANDS, command_parser
 from steermoe_core.component import KINDS, load
 from steermoe_core.plugins import load_registry
-from steermoe_core.run.adapter import PARTS
+from steermoe_core.run.folder.adapter import PARTS
 from tests.docs.pages import ROOT
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -22,7 +22,7 @@ HOOKS = [name for name in vars(hookspecs) if name.startswith("steermoe_")]
 
 @pytest.mark.parametrize(
     ("page", "module"),
-    [("api.md", api_reference), ("commands.md", reference), ("hooks.md", hooks_reference)],
+    [("api.md", api), ("commands.md", commands), ("hooks.md", hooks)],
 )
 def test_the_page_is_up_to_date(page, module):
     """The committed page equals what the code gives."""
@@ -33,7 +33,7 @@ def test_the_page_is_up_to_date(page, module):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_flag_of_help_is_there(name):
     """What `--help` knows the reference says, under the command or for all."""
-    page = reference.reference()
+    page = commands.reference()
     own = page.partition(f"## `{name}`\n")[2].partition("\n## ")[0] + page.partition("## Every command")[2]
     flags = set(re.findall(r"--[\w-]+", command_parser(name).format_help())) - {"--help"}
     assert [flag for flag in flags if f"`{flag}" not in own] == []
@@ -41,7 +41,7 @@ def test_every_flag_of_help_is_there(name):
 
 def test_values_have_names():
     """Where one of a few values is wanted the page lists them, as `--help` does."""
-    page = reference.reference()
+    page = commands.reference()
     assert "--device {auto,cpu,cuda}" in page
     assert "None" not in page
 
@@ -49,7 +49,7 @@ def test_values_have_names():
 @pytest.mark.parametrize("name", HOOKS)
 def test_every_hook_is_there_with_its_arguments(name):
     """Exactly the arguments that a plugin may take."""
-    line = next(line for line in hooks_reference.reference().splitlines() if line.startswith(f"| `{name}("))
+    line = next(line for line in hooks.reference().splitlines() if line.startswith(f"| `{name}("))
     given = line.partition("(")[2].partition(")")[0]
     assert [part.partition(":")[0] for part in given.split(", ") if part] == list(
         inspect.signature(getattr(hookspecs, name)).parameters
@@ -58,14 +58,14 @@ def test_every_hook_is_there_with_its_arguments(name):
 
 def test_every_kind_is_there_with_its_hook():
     """One row a kind."""
-    rows = re.findall(r"^\| (\w+) \| `(\w+)` \|", hooks_reference.reference(), re.MULTILINE)
+    rows = re.findall(r"^\| (\w+) \| `(\w+)` \|", hooks.reference(), re.MULTILINE)
     assert rows == [(kind, hookspecs.HOOK_OF_KIND[kind]) for kind in KINDS]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_factories_take_what_the_table_says(kind):
     """Every installed part of a kind can be called with exactly those arguments, in that order."""
-    (row,) = re.findall(rf"^\| {kind} \| `\w+` \| (.*?) \|", hooks_reference.reference(), re.MULTILINE)
+    (row,) = re.findall(rf"^\| {kind} \| `\w+` \| (.*?) \|", hooks.reference(), re.MULTILINE)
     said = re.findall(r"(\w+):", row.replace("…", ""))
     registry = load_registry()
     for name in registry.names(kind):
@@ -76,7 +76,7 @@ def test_factories_take_what_the_table_says(kind):
 
 def test_the_types_of_the_table_are_public():
     """A plugin may import what its factory is given and what it returns."""
-    table = hooks_reference.reference().partition("## What a factory")[2].partition("The types")[0]
+    table = hooks.reference().partition("## What a factory")[2].partition("The types")[0]
     types = set(re.findall(r"\b[A-Z]\w+", " ".join(re.findall(r"`(.*?)`", table))))
     assert types - {"Any", "Callable", "Path", "Sequence"} <= set(steermoe_core.__all__)
     assert {"Adapter", "Encoder", "Example", "Room", "Router", "Selection"} <= types

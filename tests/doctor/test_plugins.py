@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from steermoe_core.config.catalogue import DISTRIBUTIONS
+from steermoe_core.config.check.catalogue import DISTRIBUTIONS
 from steermoe_core.doctor.finding import exit_code
 from steermoe_core.doctor.plugins import plugins
 from steermoe_core.plugins import load_registry

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from steermoe_core.doctor.runs import runs
-from steermoe_core.run.folder import RunFolder
+from steermoe_core.run.folder.run_folder import RunFolder
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ import torch
 
 from steermoe_core.config.experiment import EvaluateConfig
 from steermoe_core.config.resolve import resolve
-from steermoe_core.data.check import usable
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, FolderConfig
 from steermoe_core.data.example import Example
-from steermoe_core.data.sources import folder as read_folder
+from steermoe_core.data.sources.folder import folder as read_folder
+from steermoe_core.data.usable import usable
 from steermoe_core.errors import DataError
 from steermoe_core.evaluate.answered import Answered
 from steermoe_core.evaluate.config import CerConfig, WerConfig
@@ -26,7 +26,7 @@ from steermoe_core.evaluate.metrics import Cer, Wer
 from steermoe_core.evaluate.probes import PROBES, Probe
 from steermoe_core.model.generate import generate
 from steermoe_core.plugins import load_registry
-from steermoe_core.run.build import Builder
+from steermoe_core.run.assembly.builder import Builder
 from tests.parts import joined
 from tests.tiny import DIGITS, write_folder
 

@@ -12,12 +12,12 @@ import torch
 
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, FolderConfig
-from steermoe_core.data.sources import folder
+from steermoe_core.data.sources.folder import folder
 from steermoe_core.evaluate.invariance import EXACT, Invariance, in_fp64, invariance, mixed, rounding
 from steermoe_core.model.config import SteeringConfig
 from steermoe_core.model.generate import Answer, generate
 from steermoe_core.model.steering import Steering
-from steermoe_core.run.adapter import identity
+from steermoe_core.run.folder.adapter import identity
 from tests.misbehaving import Crowd, LeakyQFormer
 from tests.parts import QFormer, SigmoidRouter, TinyConfig, TinyEncoder, decoder, joined
 from tests.tiny import write_folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from steermoe_core.data import audio
+from steermoe_core.data.audio import waveform as audio
 from steermoe_core.evaluate.probes import PROBES, RATE, SOUNDS, Probe, probes
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import tomli
 
-from steermoe_core.config.toml import dumps
+from steermoe_core.config.text.write import dumps
 
 if TYPE_CHECKING:
     from pathlib import Path

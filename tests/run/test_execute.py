@@ -13,8 +13,8 @@ import soundfile
 
 from steermoe_core.cli.main import main
 from steermoe_core.data.config import FolderConfig
-from steermoe_core.data.sources import folder as read_folder
-from steermoe_core.run.build import data_record
+from steermoe_core.data.sources.folder import folder as read_folder
+from steermoe_core.run.assembly.builder import data_record
 from tests.rig import STEPS, files, metrics, sentence, status, texts, trained
 from tests.tiny import DIGITS, sine, write_folder, write_wav
 

@@ -11,7 +11,7 @@ import pytest
 
 from steermoe_core.config.resolve import resolve
 from steermoe_core.plugins import load_registry
-from steermoe_core.run.plan import plan
+from steermoe_core.run.preview.plan import plan
 
 PAPER = Path(__file__).parents[2] / "experiments" / "paper"
 FILES = sorted(PAPER.glob("*.toml"))

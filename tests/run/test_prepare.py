@@ -10,11 +10,11 @@ import pytest
 from steermoe_core.config.experiment import TrainConfig
 from steermoe_core.data.collators import AsrCollator, Collator
 from steermoe_core.data.config import AsrConfig, FolderConfig
-from steermoe_core.data.sources import folder
+from steermoe_core.data.sources.folder import folder
 from steermoe_core.model.adapter import NoAdapter
 from steermoe_core.model.config import LinearConfig, NoAdapterConfig, PoolConfig
 from steermoe_core.model.projectors import LinearProjector
-from steermoe_core.run.training import prepare
+from steermoe_core.run.training.training import prepare
 from steermoe_core.train.journal import Journal
 from steermoe_core.train.trainer import SteeringTrainer
 from tests.parts import TinyConfig, TinyEncoder, decoder, joined

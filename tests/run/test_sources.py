@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from steermoe_core.data.audio import duration
+from steermoe_core.data.audio.waveform import duration
 from tests.rig import metrics, sentence, texts
 from tests.sounds import processed_mels, save_to_disk, write_manifest, write_parquet
 from tests.tiny import DIGITS, write_wav

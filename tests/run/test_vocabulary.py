@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from safetensors.torch import load_file
 
-from steermoe_core.run.folder import RunFolder
+from steermoe_core.run.folder.run_folder import RunFolder
 from tests.rig import metrics, texts, trained
 from tests.tiny import DIGITS, tokenizer, write_folder
 

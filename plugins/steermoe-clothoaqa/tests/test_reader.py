@@ -10,7 +10,7 @@ import pytest
 
 from steermoe_clothoaqa.config import ClothoAqaConfig
 from steermoe_clothoaqa.reader import examples
-from steermoe_core.data.check import trainable, usable
+from steermoe_core.data.usable import trainable, usable
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:

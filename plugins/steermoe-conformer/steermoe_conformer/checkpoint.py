@@ -23,9 +23,9 @@ from safetensors.torch import load_file, save_file
 from steermoe_conformer import cmvn
 from steermoe_conformer.cmvn import Cmvn
 from steermoe_conformer.network import AED_L, Network, Shape, filtered
-from steermoe_core import hub
 from steermoe_core.errors import SetupError
 from steermoe_core.model.weights import absent, inflates
+from steermoe_core.system import hub
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

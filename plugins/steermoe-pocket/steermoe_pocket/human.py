@@ -15,7 +15,7 @@ import av
 import numpy as np
 
 from steermoe_core import cache_folder
-from steermoe_core.data.audio import duration
+from steermoe_core.data.audio.waveform import duration
 from steermoe_core.data.split import normalise_text
 from steermoe_pocket import cache, clips, debian
 from steermoe_pocket.progress import working

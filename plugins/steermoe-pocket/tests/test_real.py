@@ -61,7 +61,7 @@ def test_whisper_transcribes_librivox(
     build: Callable[[WeightsConfig], Path], options: dict[str, str]
 ) -> None:
     """With its own decoder, at most one word in ten is wrong."""
-    from steermoe_core.data.audio import load
+    from steermoe_core.data.audio.waveform import load
 
     clips = human.librivox(debian.SHARE)
     heard = transcribe(build(WeightsConfig()), [load(clip.audio, 16_000) for clip in clips], **options)

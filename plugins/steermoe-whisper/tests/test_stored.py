@@ -11,8 +11,8 @@ import torch
 
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, DiskConfig, FolderConfig
-from steermoe_core.data.sources import folder as read_folder
-from steermoe_core.data.table_sources import disk
+from steermoe_core.data.sources.folder import folder as read_folder
+from steermoe_core.data.sources.tables import disk
 from steermoe_core.errors import DataError
 from steermoe_whisper.config import WhisperConfig
 from steermoe_whisper.encoder import WhisperEncoder

@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 
 from steermoe_core.data.config import FolderConfig
-from steermoe_core.data.sources import folder
+from steermoe_core.data.sources.folder import folder
 
 _TURNS = count()
 

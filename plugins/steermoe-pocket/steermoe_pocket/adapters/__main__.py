@@ -14,7 +14,7 @@ from pathlib import Path
 
 from steermoe_core.errors import SteermoeError
 from steermoe_core.plugins import load_registry
-from steermoe_core.run.card import shared_files
+from steermoe_core.use.card import shared_files
 from steermoe_pocket.adapters import HERE
 
 LICENCE = "mit"

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from steermoe_conformer.fbank import RATE, fbank
-from steermoe_core.data.audio import load, resample
+from steermoe_core.data.audio.waveform import load, resample
 from steermoe_core.data.padded import Padded
 from steermoe_pocket import whisper
 from steermoe_pocket.config import SpeechConfig, WeightsConfig

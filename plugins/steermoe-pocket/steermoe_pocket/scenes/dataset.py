@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from steermoe_clothoaqa.config import QUESTION_SLOT
 from steermoe_clothoaqa.reader import PARTS, read
-from steermoe_core.data.audio import duration
+from steermoe_core.data.audio.waveform import duration
 from steermoe_core.data.example import Example
 from steermoe_pocket.scenes import folder
 from steermoe_pocket.scenes.questions import caption

@@ -1,0 +1,91 @@
+"""The reference of experiment files, written from the settings classes.
+
+``python -m docs.generate.experiment > docs/reference/experiment.md`` renews the page.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import attrs
+
+from steermoe_core.config.describe.documentation import settings, summary
+from steermoe_core.config.experiment import Experiment
+from steermoe_core.config.fields import fields_of, tables, type_name
+from steermoe_core.config.naming import table_name
+from steermoe_core.config.text.write import inline
+
+if TYPE_CHECKING:
+    from steermoe_core.config.describe.documentation import Setting
+    from steermoe_core.config.fields import Field
+
+_INTRODUCTION = """\
+# Experiment files
+
+This page is generated: `python -m docs.generate.experiment > docs/reference/experiment.md`.
+
+One TOML file is one experiment. `steermoe config FILE` prints it with every default filled in, and
+`steermoe config FILE --blame` says for each value where it came from.
+
+* **Components.** A table with a `use` key chooses a component; its other keys are settings of that
+  component (`steermoe describe KIND NAME` lists them). Where a default component exists, `use` may be left
+  out. A list of components is written `[[metrics]]`; where there is one, `[metrics]` does too.
+* **Types.** Nothing is converted: `"false"` is not `false` and `3.7` is not a whole number. A whole number
+  is fine where a number is asked for. `inf` and `nan` are fine nowhere.
+* **Base files.** `extends = "base/asr.toml"` at the top of a file, relative to that file, inherits from
+  another. Tables merge key by key, lists and plain values replace. A table whose `use` names another
+  component than the inherited table inherits none of its keys: they were settings of the other component.
+* **Flags.** `--set train.steps=100` changes one key. The value is TOML; what is not TOML is text, so
+  `--set encoder.weights=openai/whisper-tiny` needs no quotes. A number picks an entry of a list:
+  `--set metrics.0.use=cer` changes the first, and the number behind the last entry adds one. Flags lie over
+  the file as an extending file would, those with `use` first.
+* **Sweeps.** A table `[sweep]` has keys as `--set` flags have, each with a list of values; the file then
+  stands for all combinations, and `steermoe sweep` runs them. A flag with the key of an axis takes the axis's
+  place.
+* **Paths.** A setting that is a path starts at the folder of the file that wrote it, in a `--set` flag
+  at the working directory. A resolved experiment holds absolute paths. Paths that are plain text
+  (such as `weights`, which may also be a hub name) are left as they are.
+"""
+
+
+def reference() -> str:
+    """Return the page as Markdown."""
+    return "\n".join([_INTRODUCTION, *(_section(path, cls) for path, cls in tables(Experiment).items())])
+
+
+def _section(path: tuple[str, ...], cls: type) -> str:
+    title = f"`{table_name(path)}`" if path else "The whole file"
+    about = summary(cls).partition(": ")[2] if path else summary(cls)
+    known = {setting.key: setting for setting in settings(cls)}
+    rows = [_row(field, known[key]) for key, field in fields_of(cls).items()]
+    head = ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
+    return "\n".join([f"## {title}", "", about[:1].upper() + about[1:], "", *head, *rows, ""])
+
+
+def _row(field: Field, setting: Setting) -> str:
+    cells = (f"`{field.key}`", _value(field, setting), _default(field), setting.doc)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _value(field: Field, setting: Setting) -> str:
+    if field.kind is None:
+        return ", ".join([type_name(field.type), *setting.limits])
+    one = setting.type.removeprefix("a table: ")
+    return {None: one, list: f"a list of {field.kind}s", dict: f"{field.kind}s by name"}[field.many]
+
+
+def _default(field: Field) -> str:
+    if field.kind is not None:
+        name = field.default_component
+        return {None: "required", "": "none"}.get(name, f'`use = "{name}"`')
+    if field.required:
+        return "required"
+    value = field.default()
+    if attrs.has(type(value)):
+        return "its own defaults"
+    return "none" if value is None else f"`{inline(value)}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

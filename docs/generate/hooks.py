@@ -1,0 +1,117 @@
+"""The reference of the contract with plugins, written from the hooks and from `Component`.
+
+``python -m docs.generate.hooks > docs/reference/hooks.md`` renews the page.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+
+from steermoe_core import hookspecs
+from steermoe_core.component import API, CAPABILITIES, KINDS, OLDEST_API, Component
+from steermoe_core.config.describe.documentation import parameters, summary
+
+_INTRODUCTION = """\
+# Hooks
+
+This page is generated: `python -m docs.generate.hooks > docs/reference/hooks.md`.
+
+A plugin is an installed distribution with an entry point in the group `steermoe`. The entry point names a
+module (or an object); its functions that are decorated with `steermoe_core.hookimpl` and called as below are
+the plugin. Such a module should import neither torch nor transformers: it only says where its parts are.
+[Write an encoder](../tutorial/write-an-encoder.md) makes a whole one.
+"""
+
+_COMPONENT = """\
+## `Component`
+
+```python
+from steermoe_core import Component
+```
+
+{about} All fields are keywords; all but `gives` and `needs` are required.
+
+| field | meaning |
+| --- | --- |
+{rows}
+The contract of this version is `api = {api}`; the oldest that still loads is `api = {oldest}`.
+
+`gives` and `needs` hold words. A plugin may have its own; these are the engine's:
+
+| word | what who gives it promises |
+| --- | --- |
+{words}
+`steermoe matrix adapter encoder` shows which installed parts go together by what they say.
+"""
+
+_FACTORIES = """\
+## What a factory is called with
+
+The settings of the component come first, as an instance of its settings class. Then what its kind is given:
+
+| kind | hook | called with | returns |
+| --- | --- | --- | --- |
+{rows}
+The types are [public names](api.md) of `steermoe_core`. `features` is the encoder's method, from waveforms to
+`Padded`. `build(selection, …)` builds the part that a key of the adapter's settings chooses, as its router.
+"""
+
+_HOOKS = """\
+## Every hook
+
+A plugin implements the hooks it needs. An argument that it does not use may be left out.
+
+| hook | what it does |
+| --- | --- |
+"""
+
+
+def reference() -> str:
+    """Return the page as Markdown."""
+    hooks = "".join(_hook(name) for name in hook_names())
+    return "\n".join([_INTRODUCTION, _component(), _factories(), _HOOKS + hooks])
+
+
+def hook_names() -> list[str]:
+    """Return the names of all hooks, in their order."""
+    return [name for name in vars(hookspecs) if name.startswith("steermoe_")]
+
+
+def _component() -> str:
+    rows = "".join(f"| `{name}` | {text} |\n" for name, text in parameters(Component).items())
+    words = "".join(f"| `{word}` | {text} |\n" for word, text in CAPABILITIES.items())
+    return _COMPONENT.format(about=summary(Component), rows=rows, words=words, api=API, oldest=OLDEST_API)
+
+
+def _factories() -> str:
+    """Read the table in the module's docstring: columns are two spaces or more apart."""
+    lines = (re.split(r"\s{2,}", line.strip()) for line in (hookspecs.__doc__ or "").splitlines())
+    found = {cells[0]: cells[1:] for cells in lines if cells[0] in KINDS}
+    rows = (
+        (kind, f"`{hookspecs.HOOK_OF_KIND[kind]}`", _given(found[kind][0]), _code(found[kind][1]))
+        for kind in KINDS
+    )
+    return _FACTORIES.format(rows="".join(f"| {' | '.join(row)} |\n" for row in rows))
+
+
+def _given(arguments: str) -> str:
+    inside = arguments.strip("()")
+    return f"`{inside}`" if inside else "nothing more"
+
+
+def _code(text: str) -> str:
+    return text if text.startswith("`") and " of " in text else f"`{text.strip('`')}`"
+
+
+def _hook(name: str) -> str:
+    hook = getattr(hookspecs, name)
+    given = inspect.signature(hook).parameters
+    arguments = ", ".join(f"{key}: {value.annotation}" for key, value in given.items())
+    returns = "Iterable[Component]" if name in hookspecs.HOOK_OF_KIND.values() else "None"
+    return f"| `{name}({arguments}) -> {returns}` | {inspect.cleandoc(hook.__doc__)} |\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

@@ -1,0 +1,87 @@
+"""What commands that print scores share: which splits and metrics, and how a score reads in a cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    #: What `steermoe_core.study.table.row` returns.
+    Rows = list[dict[str, Any]]
+
+
+def add_choice(parser: ArgumentParser) -> None:
+    """Declare `--split` and `--metric`."""
+    parser.add_argument("--split", action="append", metavar="NAME", help="only this split (repeatable)")
+    parser.add_argument(
+        "--metric",
+        action="append",
+        metavar="NAME",
+        help="show this metric (repeatable; by default each experiment's first, in JSON all)",
+    )
+
+
+def chosen(rows: Rows, args: Namespace) -> Rows:
+    """Return the rows and scores that the flags ask for.
+
+    :raises UsageError: no run has such a split or metric.
+    """
+    from steermoe_core.errors import UsageError
+
+    splits, metrics = list(dict.fromkeys(row["split"] for row in rows)), metrics_of(rows)
+    firsts = dict.fromkeys(name for row in rows for name in list(row["metrics"])[:1])
+    usual = metrics if args.json else list(firsts)
+    for flag, wanted, known in (("split", args.split, splits), ("metric", args.metric, metrics)):
+        if unknown := [name for name in wanted or [] if name not in known]:
+            msg = f"no run has the {flag} {unknown[0]!r}; there are {', '.join(known) or 'none'}"
+            raise UsageError(msg)
+    kept = [row for row in rows if row["split"] in (args.split or splits)]
+    shown = args.metric or usual
+    return [{**row, "metrics": {m: s for m, s in row["metrics"].items() if m in shown}} for row in kept]
+
+
+def metrics_of(rows: Rows) -> list[str]:
+    """Return the names of all metrics of the rows."""
+    return list(dict.fromkeys(metric for row in rows for metric in row["metrics"]))
+
+
+def compared(rows: Rows, metric: str) -> bool:
+    """Tell whether a row has a difference in this metric."""
+    return any("against" in row["metrics"].get(metric, {}) for row in rows)
+
+
+def score(found: dict[str, Any] | None, gap: str = " ") -> str:
+    """Return a score, its interval in round brackets, and where there are several seeds, their extremes.
+
+    :param gap: between words that may stand one under the other; a line break makes a narrow cell.
+    """
+    if found is None or found["value"] is None:
+        return "–"
+    text = number(found["value"]) + _interval(found["interval"], gap)
+    if found["lowest"] != found["highest"]:
+        text += f"\n[{number(found['lowest'])}–{number(found['highest'])}]"
+    return text
+
+
+def difference(found: dict[str, Any] | None, gap: str = " ") -> str:
+    """Return a score's difference to what it was compared with, and what may be said of it.
+
+    :param gap: as in `score`.
+    """
+    against = (found or {}).get("against")
+    if against is None:
+        return "–"
+    verdict = against["verdict"].replace(" ", gap)
+    return f"{against['value']:+.3f}{_interval(against['interval'], gap, '+')}\n{verdict}"
+
+
+def number(value: float | None, places: int = 3) -> str:
+    """Return a figure, or a dash where there is none."""
+    return "–" if value is None else f"{value:.{places}f}"
+
+
+def _interval(found: dict[str, float] | None, gap: str, sign: str = "") -> str:
+    if found is None:
+        return ""
+    return f"\n({found['low']:{sign}.3f} …{gap}{found['high']:{sign}.3f})"

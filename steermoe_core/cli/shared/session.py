@@ -1,0 +1,49 @@
+"""What commands share: the registry and the console, made when a command first asks for them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from steermoe_core.plugins import Registry
+    from steermoe_core.system.terminal import Terminal
+
+
+class Session:
+    """One call of the program.
+
+    :param arguments: parsed command line with the flags that every command takes.
+    """
+
+    def __init__(self, arguments: Namespace) -> None:
+        self._arguments = arguments
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Every plugin that the flags let in."""
+        from steermoe_core.plugins import load_registry
+
+        arguments = self._arguments
+        again = getattr(arguments, "refresh", False)
+        return load_registry(arguments.block, no_plugins=arguments.no_plugins, again=again)
+
+    @cached_property
+    def console(self) -> Terminal:
+        """The terminal; plain text of its width when piped."""
+        from steermoe_core.system.terminal import Terminal
+
+        return Terminal()
+
+    @property
+    def flags(self) -> list[str]:
+        """Flags that let the same plugins into another process."""
+        words = [word for name in self._arguments.block for word in ("--block", name)]
+        return [*words, *(["--no-plugins"] if self._arguments.no_plugins else [])]
+
+    @property
+    def traceback(self) -> bool:
+        """Whether the user wants to see where errors come from."""
+        return bool(self._arguments.traceback)

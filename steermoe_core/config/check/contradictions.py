@@ -1,0 +1,118 @@
+"""Rules between keys of an experiment, checked on tables whose keys are right by themselves."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from steermoe_core.component import Trained
+from steermoe_core.config.check.faults import Fault
+from steermoe_core.config.naming import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from steermoe_core.component import Selection
+    from steermoe_core.config.experiment import DataConfig, DeepSpeedConfig, TrainConfig, ValidateConfig
+    from steermoe_core.config.text.locate import KeyPath
+
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+
+
+def contradictions(
+    data: DataConfig | None, train: TrainConfig | None, adapter: Selection | None
+) -> Iterator[Fault]:
+    """Yield the settings that cannot be meant together; None stands for a table that has other faults."""
+    if data is not None:
+        yield from _test_splits(data)
+        yield from _evaluation_names(data)
+        yield from _seconds(data)
+        yield from _weights(data)
+    if train is not None and adapter is not None and not train.steps:
+        yield from _untrained(train, adapter)
+    if train is not None:
+        yield from _training(train)
+        yield from _validation(train.validate)
+        if train.deepspeed is not None:
+            yield from _deepspeed(train, train.deepspeed)
+    if data is not None and train is not None and train.validate.every and data.validate is None:
+        message = f"every is {train.validate.every}, but there is nothing to validate on"
+        hint = "add a table [data.validate]"
+        yield Fault("E302", message, ("train", "validate", "every"), hint=hint)
+
+
+def _test_splits(data: DataConfig) -> Iterator[Fault]:
+    sources: list[tuple[KeyPath, Selection]] = [
+        (("train", index), source) for index, source in enumerate(data.train)
+    ]
+    if data.validate is not None:
+        sources.append((("validate",), data.validate))
+    for where, source in sources:
+        for key in ("split", "part"):
+            split = getattr(source.config, key, None)
+            if isinstance(split, str) and "test" in re.findall(r"[a-z]+", split.lower()):
+                rule = "is never trained on" if where[0] == "train" else "never says which step is best"
+                message = f"[data.{where[0]}] has {key} = {shown(split)}: a test split {rule}"
+                path = ("data", *where, key)
+                yield Fault("E303", message, path, "text", "score it under [data.eval.NAME]")
+
+
+def _evaluation_names(data: DataConfig) -> Iterator[Fault]:
+    for name in data.eval:
+        if not _FOLDER_NAME.fullmatch(name):
+            message = f"the name {shown(name)} cannot be a folder name"
+            hint = "use letters, digits, dots, dashes and underscores"
+            yield Fault("E301", message, ("data", "eval", name), "key", hint)
+
+
+def _seconds(data: DataConfig) -> Iterator[Fault]:
+    if data.min_seconds > data.max_seconds:
+        message = f"min_seconds is {data.min_seconds}, max_seconds is {data.max_seconds}: no clip is left"
+        yield Fault("E302", message, ("data", "min_seconds"))
+
+
+def _weights(data: DataConfig) -> Iterator[Fault]:
+    if data.weights and len(data.weights) != len(data.train):
+        sources = "1 training source" if len(data.train) == 1 else f"{len(data.train)} training sources"
+        message = f"weights has {len(data.weights)} entries for {sources}"
+        yield Fault("E302", message, ("data", "weights"), hint="one for each [[data.train]], in their order")
+
+
+def _validation(validate: ValidateConfig) -> Iterator[Fault]:
+    for key in ("metric", "patience", "keep_best"):
+        value = getattr(validate, key)
+        if value and not validate.every:
+            message = f"{key} is {shown(value)}, but every is 0: there are no validations"
+            hint = "say every how many steps there is one, as every = 100"
+            yield Fault("E302", message, ("train", "validate", key), hint=hint)
+
+
+def _untrained(train: TrainConfig, adapter: Selection) -> Iterator[Fault]:
+    path: KeyPath = ("train", "steps")
+    if not isinstance(adapter.config, Trained):
+        message = "steps is 0, and the experiment does not start from a trained adapter"
+        yield Fault("E302", message, path, hint='say adapter = "hub:OWNER/NAME" or the path of a run')
+    elif train.validate.every:
+        message = "steps is 0, and there is nothing to validate while training goes on"
+        yield Fault("E302", message, ("train", "validate", "every"), hint="score it under [data.eval.NAME]")
+
+
+def _deepspeed(train: TrainConfig, settings: DeepSpeedConfig) -> Iterator[Fault]:
+    if settings.offload != "none" and settings.stage == 0:
+        message = f"offload is {shown(settings.offload)}, but stage 0 has nothing of its own to offload"
+        yield Fault("E302", message, ("train", "deepspeed", "offload"), hint="use stage 1, 2 or 3")
+    if train.precision == "fp16":
+        message, hint = "precision is fp16, which is not trained under DeepSpeed here", 'use "bf16" or "fp32"'
+        yield Fault("E302", message, ("train", "precision"), hint=hint)
+    if train.validate.every and settings.stage == 3:  # noqa: PLR2004 - ZeRO's number
+        message = "at stage 3 nothing can be generated while training goes on, so nothing validated"
+        yield Fault("E302", message, ("train", "validate", "every"), hint="use stage 2, or every = 0")
+
+
+def _training(train: TrainConfig) -> Iterator[Fault]:
+    if train.warmup > train.steps > 0:
+        message = f"warmup is {train.warmup} steps, but the run has only {train.steps}"
+        yield Fault("E302", message, ("train", "warmup"))
+    if train.precision == "fp16" and train.device == "cpu":
+        message, hint = "precision is fp16, but device is cpu", 'use "bf16" or "fp32"'
+        yield Fault("E302", message, ("train", "precision"), "text", hint)

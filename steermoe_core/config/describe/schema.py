@@ -1,0 +1,187 @@
+"""Experiment files as JSON Schema (draft 7), written from the settings classes of what is installed.
+
+Editors complete, explain and check a file by it (docs/how-to/editor-and-shell.md). Two forms of each table
+are told apart: a *whole* one has all that is required; an *open* one stands in a file with `extends`, or in
+one that others extend, has any part of it, and may leave `use` to the other file. Tables in a list are always
+whole, because a list replaces the inherited one.
+
+What a component's table holds depends on its `use`. The schema says so twice: `if`/`then` checks the keys of
+the component that is chosen, with one plain error a mistake; `anyOf` beside it begins with `{}`, so that it
+checks nothing, and lists the keys of all components for editors that do not look into `then` to complete.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from steermoe_core.component import KINDS
+from steermoe_core.config.check.catalogue import loaded
+from steermoe_core.config.check.structurer import HUB_SOURCE
+from steermoe_core.config.describe.documentation import parameters, summary
+from steermoe_core.config.describe.schema_values import Node, default, limit, typed
+from steermoe_core.config.experiment import Experiment
+from steermoe_core.config.fields import fields_of
+from steermoe_core.config.text.axes import SWEEP
+from steermoe_core.config.text.layers import EXTENDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from steermoe_core.config.fields import Field
+    from steermoe_core.plugins import Registry
+
+DRAFT = "http://json-schema.org/draft-07/schema#"
+#: A text in place of the table [adapter]: a place on the hub, or a path, which has a slash or begins with one
+#: of `.` and `~`.
+_SOURCE = rf"^{HUB_SOURCE.pattern}$|^(?!hub:)([.~]|[^/]*/)"
+_EXTENDS: Node = {
+    "type": "string",
+    "description": "Path of the file that this one inherits from, starting at this file's folder.",
+}
+_SWEEP: Node = {
+    "type": "object",
+    "description": "Keys of the experiment, each with a list of values: `steermoe sweep` runs all of it.",
+    "additionalProperties": {"anyOf": [{"type": "array", "minItems": 1}, {"type": "object"}]},
+    "minProperties": 1,
+}
+
+
+def schema(registry: Registry, *, base: bool = False) -> tuple[Node, list[str]]:
+    """Return the schema of this installation's experiment files, and what had to be left out of it.
+
+    :param base: of files that others extend, in which nothing is required.
+    """
+    return _Writer(registry).schema(base=base)
+
+
+class _Writer:
+    """Writes the tables; the tables of each component are definitions, in both forms."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.notes = [
+            f"{plugin.name} ({plugin.origin}) is {plugin.status} and left out: {plugin.reason}"
+            for plugin in registry.plugins
+            if plugin.status != "active"
+        ]
+        self.parts = {kind: dict(self._parts(kind)) for kind in KINDS if kind != "weights"}
+
+    def schema(self, *, base: bool) -> tuple[Node, list[str]]:
+        """Return the whole file: what a file with `extends` may hold, and what one without has to."""
+        open_file = self.table(Experiment, whole=False)
+        open_file["properties"] = {EXTENDS: _EXTENDS, **open_file["properties"]}
+        whole_file = self.table(Experiment, whole=True)
+        for file in (open_file, whole_file):
+            file["properties"] |= {SWEEP: _SWEEP}
+        definitions = {"whole": whole_file, "open": open_file}
+        for kind in self.parts:
+            definitions |= self._definitions(kind)
+        found = {
+            "$schema": DRAFT,
+            "title": "steermoe experiment",
+            "description": summary(Experiment),
+            "type": "object",
+            **_offered(_refer("open")),
+            **_if({} if base else {"required": [EXTENDS]}, _refer("open"), _refer("whole")),
+            "definitions": definitions,
+        }
+        return found, self.notes
+
+    def table(self, cls: type, whole: bool) -> Node:  # noqa: FBT001 - `typed` calls it so
+        """Return the table of a settings class."""
+        texts, fields = parameters(cls), fields_of(cls)
+        properties = {key: self._key(field, texts.get(key, ""), whole=whole) for key, field in fields.items()}
+        required = [key for key, field in fields.items() if whole and field.required]
+        node = {"type": "object", "description": summary(cls), "properties": properties}
+        return {**node, "additionalProperties": False, **({"required": required} if required else {})}
+
+    def _key(self, field: Field, text: str, *, whole: bool) -> Node:
+        if field.kind is not None:
+            return {**self._choice(field, field.kind, whole=whole), "description": text}
+        node = typed(field.type, self.table, whole=whole)
+        if field.attribute.converter is None:
+            limit(node, field.attribute.validator)
+        return {**node, **({"description": text} if text else {}), **default(field)}
+
+    def _choice(self, field: Field, kind: str, *, whole: bool) -> Node:
+        """Return the value of a key that chooses a component: a table, a list of them, or tables by name."""
+        table, offer = self._chosen(field, kind, whole=whole), _refer(f"{kind}.offer")
+        if field.many is dict:
+            return {"type": "object", "additionalProperties": table}
+        if field.many is list:
+            least = {"minItems": 1} if field.default_component is None else {}
+            items = {"items": self._chosen(field, kind, whole=True), **least}
+            offered = _offered(offer, {"items": offer})
+            return {"type": ["object", "array"], **offered, **_if({"type": "array"}, items, table)}
+        if kind == "adapter":
+            text = {"pattern": _SOURCE}
+            return {"type": ["object", "string"], **_offered(offer), **_if({"type": "string"}, text, table)}
+        return table
+
+    def _chosen(self, field: Field, kind: str, *, whole: bool) -> Node:
+        """Return one table that chooses a component, or leaves that to a default or to another file."""
+        names = list(self.parts[kind])
+        known = {"properties": {"use": {"enum": names} if names else False}}
+        rules = _if({"required": ["use"]}, known, self._without_use(field, kind, whole=whole))
+        for name in reversed(names):
+            condition = {"properties": {"use": {"enum": [name]}}, "required": ["use"]}
+            rules = _if(condition, _refer(_label(kind, name, whole=whole)), rules)
+        return {"type": "object", **_offered(_refer(f"{kind}.offer")), **rules}
+
+    def _without_use(self, field: Field, kind: str, *, whole: bool) -> Node:
+        """Return what a table without `use` may hold."""
+        if not whole:
+            return _refer(f"{kind}.any")
+        if field.many or field.default_component not in self.parts[kind]:
+            return {"required": ["use"]}
+        return _refer(_label(kind, str(field.default_component), whole=True))
+
+    def _definitions(self, kind: str) -> dict[str, Node]:
+        """Return the tables of a kind's components in both forms, what is offered, and what any may hold."""
+        found: dict[str, Node] = {}
+        keys: dict[str, list[Node]] = {}
+        for name, cls in self.parts[kind].items():
+            for whole in (True, False):
+                found[_label(kind, name, whole=whole)] = self._component(kind, name, cls, whole=whole)
+            for key, node in self.table(cls, whole=False)["properties"].items():
+                known = keys.setdefault(key, [])
+                known += [] if node in known else [node]
+        any_of = {key: nodes[0] if len(nodes) == 1 else {"anyOf": nodes} for key, nodes in keys.items()}
+        found[f"{kind}.any"] = {"properties": any_of, "additionalProperties": False}
+        offers = [_refer(_label(kind, name, whole=False)) for name in self.parts[kind]]
+        return {**found, f"{kind}.offer": {"anyOf": offers or [{}]}}
+
+    def _component(self, kind: str, name: str, cls: type, *, whole: bool) -> Node:
+        """Return the table that chooses a component, `use` included."""
+        about, origin = self.registry.get(kind, name).summary, self.registry.plugin_of(kind, name).origin
+        node = self.table(cls, whole=whole)
+        use = {"enum": [name], "description": f"{about} ({origin})"}
+        return {**node, "properties": {"use": use, **node["properties"]}}
+
+    def _parts(self, kind: str) -> Iterator[tuple[str, type]]:
+        """Yield the components of a kind with their settings classes, but for those that cannot be loaded."""
+        for name in self.registry.names(kind):
+            try:
+                yield name, loaded(self.registry.get(kind, name))
+            except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
+                origin = self.registry.plugin_of(kind, name).origin
+                self.notes.append(f'{kind} "{name}" ({origin}) is left out: {type(error).__name__}: {error}')
+
+
+def _offered(*forms: Node) -> Node:
+    """Return what editors complete from, and what checks nothing."""
+    return {"anyOf": [{}, *forms]}
+
+
+def _if(condition: Node, then: Node, other: Node) -> Node:
+    return {"if": condition, "then": then, "else": other}
+
+
+def _refer(name: str) -> Node:
+    return {"$ref": f"#/definitions/{name}"}
+
+
+def _label(kind: str, name: str, *, whole: bool) -> str:
+    """Return the name of a component's definition, in letters that a reference takes as they are."""
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else f".{ord(c):x}" for c in name)
+    return f"{kind}.{'whole' if whole else 'open'}.{plain}"

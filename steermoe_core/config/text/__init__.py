@@ -1,0 +1,1 @@
+"""TOML with positions: reading, layers (`extends`, `--set`, sweep axes), writing, quoting a line."""

@@ -1,0 +1,102 @@
+"""Texts that settings are written in: an experiment file or a `--set` flag, with the place of each key."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+
+from steermoe_core.config.text.locate import KeyPath, Span, Spot, locate
+from steermoe_core.config.text.problems import Problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: What a problem underlines: the name of a key, its whole value, or a text without its quotes.
+Part = Literal["key", "value", "text"]
+
+
+@attrs.frozen(eq=False, slots=False)
+class Source:
+    """A text that wrote settings.
+
+    :param name: how the user knows it: a path, or ``--set``.
+    :param text: the text with line feeds as line ends.
+    :param folder: where its relative paths start.
+    """
+
+    name: str
+    text: str
+    folder: Path
+
+    @cached_property
+    def spots(self) -> dict[KeyPath, Spot]:
+        """Where each key stands; scanned when first asked for."""
+        return locate(self.text)
+
+    def problem(self, code: str, message: str, path: KeyPath, part: Part = "value", **more: Any) -> Problem:
+        """Return a problem that points at a key, or at the whole text where the key is not in it."""
+        spot = self.spots.get(path)
+        if spot is None:
+            return Problem(code=code, message=message, path=path, file=self.name, **more)
+        return self.problem_at(code, message, self._span(spot, part), path=path, **more)
+
+    def problem_at(self, code: str, message: str, span: Span, **more: Any) -> Problem:
+        """Return a problem that points at a stretch of the text."""
+        line, column = self.place(span.start)
+        source = self.text.split("\n")[line - 1]
+        width = max(1, min(span.end - span.start, len(source) - column + 1))
+        return Problem(
+            code=code, message=message, file=self.name, source=source, width=width, column=column,
+            line=self._shown_line(line), **more,
+        )  # fmt: skip
+
+    def line(self, path: KeyPath) -> int | None:
+        """Return the line of a key, from 1."""
+        spot = self.spots.get(path)
+        return None if spot is None else self._shown_line(self.place(spot.key.start)[0])
+
+    def place(self, offset: int) -> tuple[int, int]:
+        """Return line and column of an offset, both from 1."""
+        return self.text.count("\n", 0, offset) + 1, offset - self.text.rfind("\n", 0, offset)
+
+    def excerpt(self) -> Excerpt:
+        """Return the same text as one whose keys count for other places."""
+        return Excerpt(self.name, self.text, self.folder)
+
+    def _shown_line(self, line: int) -> int | None:
+        return line
+
+    def _span(self, spot: Spot, part: Part) -> Span:
+        if part == "key":
+            return spot.key
+        start, end = spot.value.start, spot.value.end
+        quoted = spot.value != spot.key and self.text[start] in "'\"" and end - start > len('""')
+        return Span(start + 1, end - 1) if part == "text" and quoted else spot.value
+
+
+@attrs.frozen(eq=False, slots=False)
+class Excerpt(Source):
+    """A part of a text that sets keys which do not stand there: a flag, or the axis of a sweep.
+
+    :param known: where the keys that it sets stand.
+    """
+
+    known: dict[KeyPath, Spot] = attrs.field(factory=dict)
+
+    @cached_property
+    def spots(self) -> dict[KeyPath, Spot]:
+        """Where each key stands in the text."""
+        return self.known
+
+
+@attrs.frozen(eq=False, slots=False)
+class Flag(Excerpt):
+    """One `--set` flag; its text is the flag as it was typed."""
+
+    def excerpt(self) -> Flag:
+        return Flag(self.name, self.text, self.folder)
+
+    def _shown_line(self, line: int) -> None:  # noqa: ARG002 - a flag has no lines
+        return None

@@ -1,0 +1,1 @@
+"""How does audio become waveforms? Decoding, lengths, spans, stored features."""

@@ -1,0 +1,189 @@
+"""Recordings of any length, format and origin, decoded block by block: memory does not grow with them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+import soxr
+
+from steermoe_core.data.audio import sounds
+from steermoe_core.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    Waveform = NDArray[np.float32]
+
+
+@attrs.frozen
+class Recording:
+    """A sound file, or a stream of its bytes.
+
+    :param file: a path, which may be a pipe, or an open stream; what cannot be sought in is copied into a
+        temporary file first.
+    :param name: what errors call it.
+    """
+
+    file: Path | IO[bytes]
+    name: str
+
+    def seconds(self) -> float | None:
+        """Return its length by its header; None where nothing but decoding could tell."""
+        if not isinstance(self.file, Path) or not self.file.is_file():
+            return None
+        return sounds.seconds(self.file)
+
+    def blocks(self, rate: int) -> Iterator[Waveform]:
+        """Decode it.
+
+        :param rate: samples a second of the result; other rates are resampled.
+        :returns: blocks (samples,) float32 of the mean of all channels, which together are exactly what
+            `audio.load` returns.
+        :raises DataError: it is missing, unreadable, empty or holds values that are not finite.
+        """
+        with _seekable(self.file, self.name) as file:
+            yield from _resampled(sounds.blocks(file, self.name), rate, self.name)
+
+
+def recording(name: str) -> Recording:
+    """Return the sound that a command line names: a path, or - for what is piped in.
+
+    :raises UsageError: nothing is piped in.
+    """
+    if name != "-":
+        return Recording(Path(name), name)
+    if sys.stdin is None or sys.stdin.isatty():
+        msg = "- stands for a sound that is piped in, and nothing is: steermoe … - < speech.wav"
+        raise UsageError(msg)
+    return Recording(sys.stdin.buffer, name)
+
+
+@attrs.frozen
+class Waves:
+    """A waveform in memory.
+
+    :param values: (samples,) of any float type, one channel, full scale at ±1.
+    :param rate: its samples a second.
+    :param name: what errors call it.
+    """
+
+    values: NDArray[np.floating]
+    rate: int
+    name: str
+
+    def seconds(self) -> float:
+        """Return its length."""
+        return len(self.values) / self.rate
+
+    def blocks(self, rate: int) -> Iterator[Waveform]:
+        """Yield it at some rate, as `Recording.blocks` does.
+
+        :raises DataError: it is no single channel of finite floats.
+        """
+        wave = self.values
+        if (
+            wave.ndim != 1
+            or not len(wave)
+            or not np.issubdtype(wave.dtype, np.floating)
+            or not np.isfinite(wave).all()
+        ):
+            msg = (
+                f"{self.name} is {wave.dtype} of shape {wave.shape}; give one channel of finite floats, "
+                "full scale at ±1"
+            )
+            raise DataError(msg)
+        yield from _resampled([(wave.astype(np.float32, copy=False)[:, None], self.rate)], rate, self.name)
+
+
+#: What a trained model takes as one sound.
+Sound = str | os.PathLike[str] | np.ndarray | Recording | Waves
+
+
+def is_sound(given: object) -> bool:
+    """Tell one sound from a list of them, and from what is neither."""
+    return isinstance(given, (str, os.PathLike, np.ndarray, Recording, Waves))
+
+
+def opened(given: Sound | Iterable[Sound], rate: int) -> Iterator[Recording | Waves]:
+    """Yield a sound, or each of a list, as what can be decoded.
+
+    :param rate: samples a second of waveforms.
+    :raises UsageError: it is neither a sound nor a list of sounds.
+    """
+    several = isinstance(given, Iterable) and not is_sound(given) and not isinstance(given, (bytes, Mapping))
+    sounds: Iterable[Any] = given if several else [given]  # type: ignore[assignment] # mypy takes text for a list
+    for number, sound in enumerate(sounds, start=1):
+        if isinstance(sound, (Recording, Waves)):
+            yield sound
+        elif isinstance(sound, (str, os.PathLike)):
+            yield Recording(Path(sound), str(sound))
+        elif isinstance(sound, np.ndarray):
+            yield Waves(sound, rate, f"waveform {number}")
+        else:
+            kind = type(sound).__name__
+            msg = f"a sound is a path or a numpy array of one channel, not {kind}; give one or a list of them"
+            raise UsageError(msg)
+
+
+@contextmanager
+def _seekable(file: Path | IO[bytes], name: str) -> Iterator[Path | IO[bytes]]:
+    """Give a file that decoders can go back in, and that is not empty.
+
+    :raises DataError: there is none.
+    """
+    try:
+        with ExitStack() as stack:
+            stream = stack.enter_context(file.open("rb")) if isinstance(file, Path) else file
+            if not stream.seekable():
+                file = stream = _copied(stream, stack.enter_context(tempfile.TemporaryFile()))
+            if not stream.read(1):
+                raise sounds.empty(name)
+            stream.seek(0)
+            yield file
+    except FileNotFoundError:
+        msg = f"{name}: there is no such audio file"
+        raise DataError(msg) from None
+    except IsADirectoryError:
+        msg = f"{name} is a folder; name the sound files in it"
+        raise DataError(msg) from None
+    except OSError as error:
+        msg = f"{name}: cannot be read ({error.strerror or error})"
+        raise DataError(msg) from None
+
+
+def _copied(stream: IO[bytes], copy: IO[bytes]) -> IO[bytes]:
+    shutil.copyfileobj(stream, copy)
+    copy.seek(0)
+    return copy
+
+
+def _resampled(blocks: Iterable[tuple[Waveform, int]], rate: int, name: str) -> Iterator[Waveform]:
+    """Yield mono blocks (samples,) of one rate, of blocks (samples, channels) with theirs."""
+    stream, heard = None, 0
+    for samples, source_rate in blocks:
+        mono: Waveform = samples.mean(axis=1)
+        if not np.isfinite(mono).all():
+            msg = f"{name}: the audio holds values that are not finite; write the file again"
+            raise DataError(msg)
+        if source_rate != rate:
+            stream = stream or soxr.ResampleStream(source_rate, rate, 1, dtype="float32", quality="HQ")
+            mono = stream.resample_chunk(mono)
+        heard += len(mono)
+        yield mono
+    if stream is not None:
+        rest = stream.resample_chunk(np.zeros(0, np.float32), last=True)
+        heard += len(rest)
+        yield rest
+    if not heard:
+        raise sounds.empty(name)

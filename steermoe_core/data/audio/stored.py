@@ -1,0 +1,202 @@
+"""Audio that is not a whole sound file: a span of one, or a value in a table, read when a batch needs it.
+
+A record of these kinds only says where the audio lies: it is small, can be sent to other processes, and two
+that are equal are the same audio.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+from steermoe_core.data.audio import sounds
+from steermoe_core.data.sources import columnar as tables
+from steermoe_core.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Frames a second of stored log-mel features.
+MEL_RATE = 100
+#: Full scale of 16-bit samples.
+_FULL_SCALE = 2**15
+#: Seconds that a segment may reach beyond the end of its file: tables round.
+_OVERHANG = 0.05
+
+
+class Stored(ABC):
+    """Audio in some place; as text, that place."""
+
+    @property
+    @abstractmethod
+    def file(self) -> Path:
+        """The file that it lies in."""
+
+    @abstractmethod
+    def samples(self) -> tuple[NDArray[np.float32], int]:
+        """Return (samples, channels) with full scale at ±1, and the samples a second.
+
+        :raises DataError: it cannot be read.
+        """
+
+    @abstractmethod
+    def seconds(self) -> float:
+        """Return its length without decoding it.
+
+        :raises DataError: it is missing or damaged, as far as can be told so.
+        """
+
+
+@attrs.frozen
+class Segment(Stored):
+    """A span of a sound file.
+
+    :param path: the sound file.
+    :param start: seconds from its beginning.
+    :param length: seconds; None goes to the end of the file.
+    """
+
+    path: Path
+    start: float
+    length: float | None = None
+
+    @property
+    def file(self) -> Path:
+        return self.path
+
+    def samples(self) -> tuple[NDArray[np.float32], int]:
+        return sounds.read(self.path, str(self), self.start, self.length)
+
+    def seconds(self) -> float:
+        whole = sounds.measure(self.path, str(self))
+        end = whole if self.length is None else self.start + self.length
+        if self.start >= whole or end > whole + _OVERHANG:
+            msg = f"{self}: the file is only {whole:g} s long"
+            raise DataError(msg)
+        return end - self.start
+
+    def __str__(self) -> str:
+        """Return the file and the span."""
+        end = "the end" if self.length is None else f"{self.start + self.length:g} s"
+        return f"{self.path} from {self.start:g} s to {end}"
+
+
+@attrs.frozen
+class _Cell(Stored):
+    """A value in a table.
+
+    :param table: a parquet or Arrow file.
+    :param row: its number in the file, from 0.
+    """
+
+    table: Path
+    row: int
+    column: str
+
+    @property
+    def file(self) -> Path:
+        return self.table
+
+    def value(self) -> Any:
+        """Return the value as pyarrow has it."""
+        return tables.value(self.table, self.row, self.column)
+
+    def __str__(self) -> str:
+        """Return the table and the row."""
+        return f"{self.table} row {self.row}"
+
+
+@attrs.frozen
+class Encoded(_Cell):
+    """The content of a sound file in a table: bytes, or `datasets`' pair of bytes and path."""
+
+    def samples(self) -> tuple[NDArray[np.float32], int]:
+        return sounds.read(self._sound(), str(self))
+
+    def seconds(self) -> float:
+        return sounds.measure(self._sound(), str(self))
+
+    def _sound(self) -> Path | bytes:
+        found = self.value().as_py()
+        content, path = (found.get("bytes"), found.get("path")) if isinstance(found, dict) else (found, None)
+        if content:
+            return bytes(content)
+        if path:
+            return self.table.parent / str(path)
+        msg = f"{self}: column {self.column!r} has neither bytes nor a path"
+        raise DataError(msg)
+
+
+@attrs.frozen
+class Samples(_Cell):
+    """A list of samples in a table; whole numbers are 16-bit samples.
+
+    :param rate: samples a second.
+    """
+
+    rate: int
+
+    def samples(self) -> tuple[NDArray[np.float32], int]:
+        found = self.value().values.to_numpy(zero_copy_only=False)
+        if not np.issubdtype(found.dtype, np.integer):
+            return found.astype(np.float32)[:, None], self.rate
+        if len(found) and max(-int(found.min()), int(found.max())) > _FULL_SCALE:
+            msg = f"{self}: whole numbers in {self.column!r} must be 16-bit samples, but some are larger"
+            raise DataError(msg)
+        return (found / np.float32(_FULL_SCALE)).astype(np.float32)[:, None], self.rate
+
+    def seconds(self) -> float:
+        count = len(self.value())
+        if not count:
+            raise sounds.empty(str(self))
+        return count / self.rate
+
+
+@attrs.frozen
+class Mel(_Cell):
+    """Log-mel features of a clip in a table, 100 frames a second, perhaps padded; there is no sound.
+
+    :param length: seconds of the clip, without the padding.
+    """
+
+    length: float
+
+    def samples(self) -> tuple[NDArray[np.float32], int]:
+        msg = f"{self}: the table holds log-mel features, which cannot be played or read as sound"
+        raise DataError(msg)
+
+    def seconds(self) -> float:
+        return self.length
+
+    def features(self) -> NDArray[np.float32]:
+        """Return all stored frames (T,bins).
+
+        :raises DataError: they are not a rectangle of finite numbers, or fewer than the clip's length.
+        """
+        bins = self.value().values
+        lengths = {len(row) for row in bins}
+        if len(lengths) != 1 or not (frames := lengths.pop()):
+            msg = f"{self}: {self.column!r} must be a list of bins with equally many frames each"
+            raise DataError(msg)
+        found = bins.flatten().to_numpy(zero_copy_only=False).reshape(-1, frames).T.astype(np.float32)
+        if not np.isfinite(found).all():
+            msg = f"{self}: the features hold values that are not finite"
+            raise DataError(msg)
+        if self.frames() > len(found) + 1:
+            end = len(found) / MEL_RATE
+            msg = f"{self}: the features end after {end:g} s, the clip after {self.length:g} s"
+            raise DataError(msg)
+        return np.ascontiguousarray(found)
+
+    def frames(self) -> int:
+        """Return how many of the frames are no padding."""
+        return max(math.floor(self.length * MEL_RATE + 1e-6), 1)  # a begun frame is not counted
+
+
+#: What an example is heard from.
+Audio = Path | Stored

@@ -1,0 +1,140 @@
+"""Audio of any kind as mono waveforms of one rate."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import soxr
+
+from steermoe_core.data.audio import sounds
+from steermoe_core.data.audio.stored import MEL_RATE, Mel
+from steermoe_core.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from steermoe_core.data.audio.stored import Audio
+
+T = TypeVar("T")
+
+#: Files that are looked at together: most of the time goes to waiting for the disk.
+_THREADS = 8
+
+
+def load(audio: Audio, rate: int) -> NDArray[np.float32]:
+    """Decode a clip.
+
+    :param audio: a sound file in any format that `sounds` reads, or what stands for one.
+    :param rate: samples a second of the result; other rates are resampled.
+    :returns: (samples,) float32, the mean of all channels, full scale at ±1.
+    :raises DataError: when it is missing, unreadable, empty or holds values that are not finite.
+    """
+    mono, source_rate = _mono(audio)
+    waveform = resample(mono, source_rate, rate)
+    if not len(waveform):
+        raise sounds.empty(str(audio))
+    return waveform
+
+
+def resample(waveform: NDArray[np.float32], source_rate: int, rate: int) -> NDArray[np.float32]:
+    """Return a mono waveform at another rate: ``round(samples * rate / source_rate)`` samples.
+
+    :param waveform: (samples,) float32; returned as it is when the rates are equal.
+    """
+    if source_rate == rate or not len(waveform):
+        return waveform
+    resampled: NDArray[np.float32] = soxr.resample(waveform, source_rate, rate, quality="HQ")
+    return resampled
+
+
+def duration(audio: Audio) -> float:
+    """Return the seconds of a clip without decoding it, and find out whether its end is there.
+
+    :raises DataError: when it is missing, unreadable, cut off or empty, or its header gives no length.
+    """
+    return sounds.measure(audio, str(audio)) if isinstance(audio, Path) else audio.seconds()
+
+
+def durations(audios: Sequence[Audio]) -> list[float]:
+    """Return the seconds of many clips; nan for those that cannot be read."""
+    return list(_each(_seconds, audios))
+
+
+def decoded(audios: Iterable[Audio]) -> Iterator[float | DataError]:
+    """Yield the seconds of each clip after decoding it whole, or what is wrong with it."""
+    return _each(_decoded, audios)
+
+
+def size(audio: Audio) -> int:
+    """Return the bytes of the file that a clip lies in; -1 where there is none."""
+    file = audio if isinstance(audio, Path) else audio.file
+    return file.stat().st_size if file.is_file() else -1
+
+
+def fingerprints(audios: Iterable[Audio], beginning: float | None = None) -> Iterator[str | None]:
+    """Yield a hash of what is heard of each clip, wherever it is stored; None where it cannot be read.
+
+    :param beginning: only so many seconds of it.
+    """
+    return _each(partial(_fingerprint, beginning=beginning), audios)
+
+
+def _fingerprint(audio: Audio, beginning: float | None) -> str | None:
+    try:
+        rate, values = (
+            (MEL_RATE, audio.features()) if isinstance(audio, Mel) else _mono(audio, beginning)[::-1]
+        )
+    except DataError:
+        return None
+    heard = values if beginning is None else values[: round(beginning * rate)]
+    return hashlib.sha256(str(rate).encode() + np.ascontiguousarray(heard).tobytes()).hexdigest()
+
+
+def _mono(audio: Audio, beginning: float | None = None) -> tuple[NDArray[np.float32], int]:
+    """Return the mean of the channels (samples,) and the samples a second.
+
+    :param beginning: seconds that are enough; more may come.
+    """
+    if isinstance(audio, Path):
+        samples, rate = sounds.read(audio, str(audio), 0.0, beginning)
+    else:
+        samples, rate = audio.samples()
+    mono: NDArray[np.float32] = samples.mean(axis=1)
+    if not len(mono):
+        raise sounds.empty(str(audio))
+    if not np.isfinite(mono).all():
+        msg = f"{audio}: the audio holds values that are not finite; write the file again"
+        raise DataError(msg)
+    return mono, rate
+
+
+def _seconds(audio: Audio) -> float:
+    try:
+        return duration(audio)
+    except DataError:
+        return math.nan
+
+
+def _decoded(audio: Audio) -> float | DataError:
+    try:
+        whole = duration(audio)
+        if isinstance(audio, Mel):
+            audio.features()
+            return whole
+        mono, rate = _mono(audio)
+        return len(mono) / rate
+    except DataError as error:
+        return error
+
+
+def _each(ask: Callable[[Audio], T], audios: Iterable[Audio]) -> Iterator[T]:
+    with ThreadPoolExecutor(_THREADS) as pool:
+        yield from pool.map(ask, audios)

@@ -1,0 +1,1 @@
+"""Where do examples come from? Folders, manifests, tables, the hub."""

@@ -1,0 +1,111 @@
+"""What the type of a table's column says about the audio in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pyarrow as pa
+
+from steermoe_core.data.audio.stored import Encoded, Mel, Samples
+from steermoe_core.data.sources import columnar as tables
+from steermoe_core.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from steermoe_core.data.audio.stored import Audio
+
+
+@attrs.frozen
+class AudioColumn:
+    """The column of a table that holds the clips.
+
+    :param table: a parquet or Arrow file.
+    :param name: of the column.
+    :param kind: type of its values.
+    :param rate: column with the samples a second of lists of samples.
+    :param seconds: column with the seconds of a clip, which log-mel features need; "" for none.
+    """
+
+    table: Path
+    name: str
+    kind: pa.DataType = attrs.field(converter=tables.storage)
+    rate: str
+    seconds: str
+
+    def needs(self, present: Collection[str]) -> list[str]:
+        """Return the columns that tell where a clip is and how it is to be read."""
+        return [*([self.name] if _is_text(self.kind) else []), *({self.rate} & set(present))]
+
+    def check(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse a column of texts none of which is the path of a file.
+
+        :raises DataError: it is one.
+        """
+        if not _is_text(self.kind) or not rows:
+            return
+        if not any((self.table.parent / str(values[self.name])).is_file() for values in rows):
+            msg = (
+                f"{self.table}: column {self.name!r} holds text, and none of it is the path of a file here "
+                f"(the first is {str(rows[0][self.name])[:60]!r}, looked for in {self.table.parent}); "
+                "name the column with the audio as `audio_column`"
+            )
+            raise DataError(msg)
+
+    def clip(self, row: int, values: Mapping[str, Any]) -> Audio:
+        """Return the clip of a row.
+
+        :raises DataError: the column holds no audio, or what it takes to read it is not there.
+        """
+        place = (self.table, row, self.name)
+        if _is_text(self.kind):
+            return self.table.parent / str(values[self.name])
+        if _is_sound(self.kind):
+            return Encoded(*place)
+        if _is_list_of(_is_number, self.kind):
+            return Samples(*place, self._rate(row, values))
+        if _is_list_of(lambda inner: _is_list_of(_is_number, inner), self.kind):
+            return Mel(*place, self._length(row, values))
+        msg = (
+            f"{self.table}: column {self.name!r} is {self.kind}, which is no audio: bytes of sound files, "
+            "datasets' pair of bytes and path, paths, lists of samples and log-mel features are"
+        )
+        raise DataError(msg)
+
+    def _rate(self, row: int, values: Mapping[str, Any]) -> int:
+        rate = values.get(self.rate)
+        if not isinstance(rate, int) or rate <= 0:
+            problem = f"is {rate!r}" if self.rate in values else "is not there"
+            msg = f"{self.table} row {row}: samples need their rate, but column {self.rate!r} {problem}"
+            raise DataError(msg)
+        return rate
+
+    def _length(self, row: int, values: Mapping[str, Any]) -> float:
+        if not self.seconds:
+            msg = f"{self.table}: log-mel features need the seconds of the clips; name their `seconds_column`"
+            raise DataError(msg)
+        seconds = values[self.seconds]
+        if not isinstance(seconds, (int, float)):
+            msg = f"{self.table} row {row}: {self.seconds} must be a number of seconds, is {seconds!r}"
+            raise DataError(msg)
+        return float(seconds)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_sound(kind: pa.DataType) -> bool:
+    is_pair = pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
+    return bool(is_pair or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _is_list_of(inner: Callable[[pa.DataType], bool], kind: pa.DataType) -> bool:
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(is_list and inner(tables.storage(kind.value_type)))

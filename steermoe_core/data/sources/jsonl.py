@@ -1,0 +1,106 @@
+"""The built-in dataset `jsonl`: a manifest with a JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from steermoe_core.data.audio.stored import Segment
+from steermoe_core.data.sources.rows import Columns, Row, chosen, column, examples, missing
+from steermoe_core.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from steermoe_core.data.audio.stored import Audio
+    from steermoe_core.data.config import JsonlConfig
+    from steermoe_core.data.example import Example
+
+#: Keys that mean something without the experiment's saying so.
+STANDARD = {
+    "prompt": ("prompt",),
+    "cluster": ("cluster", "speaker"),
+    "id": ("id",),
+    "seconds": ("seconds", "duration"),
+    "references": ("references",),
+    "split": ("split",),
+    "labels": ("labels",),
+}
+AUDIO = ("audio", "audio_filepath")
+_DEFAULT_OFFSET = "offset"
+
+
+def jsonl(config: JsonlConfig) -> list[Example]:
+    """Read a manifest, in its order.
+
+    A clip that is missing or unreadable is kept with nan seconds: `data.check.usable` counts it.
+
+    :raises DataError: the manifest is missing, a line is no JSON object or lacks a key, or no clip belongs
+        to the part that was asked for.
+    """
+    lines = list(_lines(config.path))
+    present = list(dict.fromkeys(key for _, values in lines for key in values))
+    where = str(config.path)
+    columns = Columns.of(config, present, where, STANDARD)
+    audio = column(config.audio_column, AUDIO, present, where)
+    if not audio:
+        raise missing(where, AUDIO, present)
+    default = config.offset_column == _DEFAULT_OFFSET
+    offset = column("" if default else config.offset_column, (_DEFAULT_OFFSET,), present, where)
+    rows = [_row(config.path, line, values, columns, audio, offset) for line, values in lines]
+    return chosen(examples(rows, config), config, config.split)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the line number and the object of each line that is not blank; at least one."""
+    if not path.is_file():
+        msg = f"{path}: there is no such manifest"
+        raise DataError(msg)
+    number = 0
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, _object(f"{path}:{number}", line)
+    except UnicodeDecodeError as error:
+        msg = f"{path}: cannot be read as UTF-8 ({error})"
+        raise DataError(msg) from None
+    if not number:
+        msg = f"{path}: the manifest has no lines"
+        raise DataError(msg)
+
+
+def _object(place: str, line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        msg = f"{place}: the line is no JSON ({error})"
+        raise DataError(msg) from None
+    if not isinstance(found, dict):
+        msg = f"{place}: the line must be an object in braces, is {line.strip()[:40]}"
+        raise DataError(msg)
+    return found
+
+
+def _row(path: Path, line: int, values: dict[str, Any], columns: Columns, audio: str, offset: str) -> Row:
+    place, name = f"{path}:{line}", values.get(audio)
+    if not isinstance(name, str) or not name:
+        msg = f"{place}: {audio!r} must name a sound file, is {name!r}"
+        raise DataError(msg)
+    start = _number(place, values, offset)
+    length = _number(place, values, columns.seconds)
+    file: Audio = path.parent / name
+    if start is not None:
+        file, name = Segment(path.parent / name, start, length), f"{name}@{start:g}"
+    return Row(place=place, values=values, columns=columns, audio=file, name=name)
+
+
+def _number(place: str, values: dict[str, Any], key: str) -> float | None:
+    found = values.get(key) if key else None
+    if found is None:
+        return None
+    if isinstance(found, bool) or not isinstance(found, (int, float)) or not found >= 0:
+        msg = f"{place}: {key!r} must be a number of seconds, is {found!r}"
+        raise DataError(msg)
+    return float(found)

@@ -1,0 +1,257 @@
+"""From rows of any table to examples: the same columns, parts and complaints for every source."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from steermoe_core.data.audio.waveform import durations, size
+from steermoe_core.data.config import ALL
+from steermoe_core.data.example import Example, at_speeds
+from steermoe_core.data.split import part_of
+from steermoe_core.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from steermoe_core.data.audio.stored import Audio
+    from steermoe_core.data.config import SourceConfig
+
+#: Columns of the transcript where the experiment names none: the usual ones, and others that are reported.
+TEXTS, OTHER_TEXTS = ("transcription", "text"), ("sentence", "transcript")
+
+
+@attrs.frozen(kw_only=True)
+class Columns:
+    """Which columns mean what; "" stands for none."""
+
+    text: str
+    prompt: str
+    cluster: str
+    id: str
+    seconds: str
+    references: str
+    split: str
+    labels: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        config: SourceConfig,
+        present: Collection[str],
+        place: str,
+        standard: Mapping[str, Sequence[str]] | None = None,
+    ) -> Columns:
+        """Return the columns that the settings name, or where they name none, the standard ones.
+
+        :param present: the columns that there are.
+        :param standard: usual names of a format's columns, by what they mean.
+        :raises DataError: a column is missing.
+        """
+        usual = standard or {}
+        meanings = [field.name for field in attrs.fields(cls) if field.name not in {"text", "labels"}]
+        found = {
+            meaning: column(getattr(config, f"{meaning}_column"), usual.get(meaning, ()), present, place)
+            for meaning in meanings
+        }
+        named = [column(name, (), present, place) for name in config.label_columns]
+        labels = named or [name for name in usual.get("labels", ()) if name in present]
+        return cls(text=_text_column(config, present, place), **found, labels=tuple(labels))
+
+    @property
+    def all(self) -> list[str]:
+        """Return the columns to be read, each once."""
+        names = attrs.astuple(self, recurse=False)
+        return list(dict.fromkeys([*filter(None, names[:-1]), *self.labels]))
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """One row of a table, before it is an example.
+
+    :param place: where it stands, for messages (``clips.jsonl:3``).
+    :param values: its fields by column.
+    :param columns: which of them mean what.
+    :param audio: its clip.
+    :param name: its id where no column has one; rows of the same file may have the same.
+    :param part: the part it belongs to, where the source is divided already.
+    """
+
+    place: str
+    values: Mapping[str, Any]
+    columns: Columns
+    audio: Audio
+    name: str
+    part: str | None = None
+
+    def text(self, name: str) -> str:
+        """Return a field that must be text.
+
+        :raises DataError: it is not.
+        """
+        found = self.values.get(name)
+        if not isinstance(found, str):
+            kind = "empty" if found is None else repr(found)
+            msg = f"{self.place}: column {name!r} must hold text, is {kind}"
+            raise DataError(msg)
+        return found
+
+    def optional(self, name: str) -> str | None:
+        """Return a field as text, or None where it is empty or there is no such column."""
+        found = self.values.get(name) if name else None
+        return None if found is None else str(found)
+
+
+def column(named: str, usual: Sequence[str], present: Collection[str], place: str) -> str:
+    """Return a column that the settings name, or else the first usual one that is there, or else "".
+
+    :raises DataError: the named one is not there.
+    """
+    if named and named not in present:
+        raise missing(place, [named], present)
+    return named or next((name for name in usual if name in present), "")
+
+
+def _text_column(config: SourceConfig, present: Collection[str], place: str) -> str:
+    """Return the column of the transcript: the one that the settings name, or the only one of a usual name.
+
+    :raises DataError: there is none, or more than one.
+    """
+    if config.text_column:
+        return column(config.text_column, (), present, place)
+    usual = [name for name in TEXTS if name in present]
+    found = usual or [name for name in OTHER_TEXTS if name in present]
+    if not found:
+        raise missing(place, (*TEXTS, *OTHER_TEXTS), present)
+    if len(found) > 1:
+        names = " and ".join(map(repr, found))
+        msg = f"{place}: the columns {names} may each hold the text; say which with `text_column`"
+        raise DataError(msg)
+    if not usual:
+        message = f"{config.path}: the texts are taken from column {found[0]!r}; `text_column` names another"
+        warnings.warn(message, stacklevel=2)
+    return found[0]
+
+
+def missing(place: str, names: Sequence[str], present: Collection[str]) -> DataError:
+    """Return the error for a column that is not there, by any of its names."""
+    wanted = " or ".join(map(repr, names))
+    return DataError(f"{place}: there is no column {wanted}; its columns are {', '.join(present)}")
+
+
+def examples(rows: Sequence[Row], config: SourceConfig) -> list[Example]:
+    """Return an example for each row, in their order.
+
+    A clip that is missing or unreadable is kept with nan seconds: `data.check.usable` counts it.
+
+    :raises DataError: a field is missing or has the wrong type, or an id or file stands in two rows.
+    """
+    return [
+        _example(row, config, name, seconds)
+        for row, name, seconds in zip(rows, _ids(rows), _seconds(rows), strict=True)
+    ]
+
+
+def chosen(found: list[Example], config: SourceConfig, split: str) -> list[Example]:
+    """Return the examples of the parts that are asked for, at every speed.
+
+    :raises DataError: there are none.
+    """
+    kept = [example for example in found if takes(split, example.split)]
+    if not kept:
+        raise no_such_part(config, split, {example.split for example in found if example.split is not None})
+    return at_speeds(kept, config.speeds)
+
+
+def takes(split: str, part: str | None) -> bool:
+    """Tell whether `split`, a name or several joined by ``+``, takes a part."""
+    return split == ALL or part in split.split("+")
+
+
+def no_such_part(config: SourceConfig, split: str, there: Collection[str]) -> DataError:
+    """Return the error for a part that is not there."""
+    parts = f"its parts are {', '.join(there)}" if there else "it has no parts; set `parts` to divide it"
+    return DataError(f"{config.path}: no clip belongs to split {split!r}; {parts}")
+
+
+def _example(row: Row, config: SourceConfig, name: str, seconds: float) -> Example:
+    columns, text = row.columns, row.text(row.columns.text).strip()
+    alone = row.name if columns.prompt else None
+    return Example(
+        id=name,
+        audio=row.audio,
+        text=text,
+        seconds=seconds,
+        prompt=row.text(columns.prompt) if columns.prompt else None,
+        cluster=row.optional(columns.cluster) if columns.cluster else alone,
+        references=_references(row),
+        labels=dict(_labels(row)),
+        split=_part(row, text, config),
+    )
+
+
+def _part(row: Row, text: str, config: SourceConfig) -> str | None:
+    if config.parts and row.columns.split:
+        msg = f"{config.path}: its column {row.columns.split!r} divides it already; leave out `parts`"
+        raise DataError(msg)
+    if config.parts:
+        return part_of(text, config.parts, config.seed)
+    return row.optional(row.columns.split) if row.columns.split else row.part
+
+
+def _ids(rows: Sequence[Row]) -> Iterator[str]:
+    names: Counter[str] = Counter()
+    audios: set[Audio] = set()
+    for row in rows:
+        named = row.optional(row.columns.id)
+        name = named or row.name
+        names[name] += 1
+        if named and names[name] > 1:
+            msg = f"{row.place}: the id {name!r} has a row already; choose a column without repetitions"
+            raise DataError(msg)
+        if row.audio in audios and not row.columns.prompt:
+            msg = f"{row.place}: {row.name} has a row already; without a prompt column a file has one text"
+            raise DataError(msg)
+        audios.add(row.audio)
+        yield name if names[name] == 1 else f"{name}#{names[name]}"
+
+
+def _seconds(rows: Sequence[Row]) -> Iterator[float]:
+    """Yield durations: what the table says of a clip that is there, or what the clip's header says."""
+    given = [row.values.get(row.columns.seconds) if row.columns.seconds else None for row in rows]
+    unknown = [row.audio for row, seconds in zip(rows, given, strict=True) if seconds is None]
+    measured = iter(durations(unknown))
+    for row, seconds in zip(rows, given, strict=True):
+        yield next(measured) if seconds is None else _given(row, seconds)
+
+
+def _given(row: Row, seconds: object) -> float:
+    try:
+        length = float(seconds)  # type: ignore[arg-type] # csv has text, and anything else is an error
+    except (TypeError, ValueError):
+        msg = f"{row.place}: {row.columns.seconds} must be a number of seconds, is {seconds!r}"
+        raise DataError(msg) from None
+    return length if size(row.audio) > 0 else math.nan
+
+
+def _references(row: Row) -> tuple[str, ...]:
+    name = row.columns.references
+    found = row.values.get(name) if name else None
+    if found is None:
+        return ()
+    if not isinstance(found, (list, tuple)) or not all(isinstance(one, str) for one in found):
+        msg = f"{row.place}: column {name!r} must hold a list of texts, is {found!r}"
+        raise DataError(msg)
+    return tuple(found)
+
+
+def _labels(row: Row) -> Iterator[tuple[str, str]]:
+    """Yield the labels of a row; a table of labels gives all of its own."""
+    for name in row.columns.labels:
+        found = row.values.get(name)
+        entries = found.items() if isinstance(found, dict) else [(name, found)]
+        yield from ((key, str(value)) for key, value in entries if value is not None)

@@ -1,0 +1,199 @@
+"""The built-in datasets `parquet`, `disk` and `hub`: tables with the audio inside.
+
+Both forms in which training scripts keep processed speech are known by their column `input_features`:
+log-mel features with the seconds in `input_length`, and 16-bit samples with the rate in `sample_rate`. Their
+token ids are of one tokenizer and are not read: texts are tokenised by the decoder that is trained.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from glob import glob
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from steermoe_core.data.audio.stored import Mel
+from steermoe_core.data.sources import columnar as tables
+from steermoe_core.data.sources.audio_columns import AudioColumn
+from steermoe_core.data.sources.hub import prepared
+from steermoe_core.data.sources.rows import (
+    Columns,
+    Row,
+    chosen,
+    column,
+    examples,
+    missing,
+    no_such_part,
+    takes,
+)
+from steermoe_core.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from steermoe_core.data.config import DiskConfig, HubConfig, ParquetConfig, TableConfig
+    from steermoe_core.data.example import Example
+
+AUDIO, FEATURES = "audio", "input_features"
+#: What the columns of processed speech are called.
+PROCESSED = {"prompt": ("text_prompt",), "seconds": ("input_length",)}
+_SET, _DICTIONARY = "state.json", "dataset_dict.json"
+
+
+@attrs.frozen
+class File:
+    """A table, and what its rows are called.
+
+    :param name: begins the ids of its rows.
+    :param part: the part of all its rows.
+    """
+
+    path: Path
+    name: str
+    part: str | None = None
+
+
+def parquet(config: ParquetConfig) -> list[Example]:
+    """Read parquet files, in the order of the numbers in their names.
+
+    :raises DataError: there is no such file, or its columns are not what they should be.
+    """
+    if config.path.is_dir():
+        found, above = list(config.path.rglob("*.parquet")), config.path
+    else:
+        found = [Path(name) for name in glob(str(config.path), recursive=True)]  # noqa: PTH207 - an absolute pattern
+        above = config.path.parent
+    if not found:
+        msg = f"{config.path}: there is no parquet file"
+        raise DataError(msg)
+    files = [File(path, _name(path, above)) for path in sorted(found, key=natural)]
+    return chosen(_examples(files, config), config, config.split)
+
+
+def disk(config: DiskConfig) -> list[Example]:
+    """Read what `save_to_disk` wrote: a set, a dictionary of sets, or a folder of sets.
+
+    :raises DataError: there is nothing of that kind, a set is incomplete, or its columns are not what they
+        should be.
+    """
+    if not config.path.is_dir():
+        msg = f"{config.path}: there is no such folder"
+        raise DataError(msg)
+    return chosen(_examples(_saved(config.path, config), config), config, config.split)
+
+
+def hub(config: HubConfig) -> list[Example]:
+    """Read splits of a dataset of the hub; they are fetched once, and `datasets` keeps them as Arrow files.
+
+    :raises SetupError: it is not available.
+    :raises DataError: it has no such configuration or split, this copy of it is incomplete, or its columns
+        are not what they should be.
+    """
+    files = (file for split in config.split.split("+") for file in _fetched(config, split))
+    return chosen(_examples(files, config), config, config.part)
+
+
+def natural(path: Path) -> list[tuple[int, str]]:
+    """Return a key that sorts numbers in names by their value: batch_2 before batch_10."""
+    pieces = re.split(r"(\d+)", path.as_posix())
+    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces]
+
+
+def _saved(folder: Path, config: DiskConfig) -> Iterator[File]:
+    """Yield the files of what was saved in a folder."""
+    if (folder / _DICTIONARY).is_file():
+        yield from _dictionary(folder, config)
+    elif (folder / _SET).is_file():
+        yield from _set(folder, "", None)
+    else:
+        inside = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        folders = sorted(inside, key=natural)
+        if not folders:
+            msg = f"{folder}: nothing that save_to_disk wrote is there ({_SET} and {_DICTIONARY} are missing)"
+            raise DataError(msg)
+        for one in folders:
+            yield from _set(one, f"{one.name}/", None)
+
+
+def _dictionary(folder: Path, config: DiskConfig) -> Iterator[File]:
+    found = _json(folder / _DICTIONARY).get("splits", [])
+    if config.parts:
+        msg = f"{folder}: its splits {', '.join(found)} divide it already; leave out `parts`"
+        raise DataError(msg)
+    wanted = [part for part in found if takes(config.split, part)]
+    if not wanted:
+        raise no_such_part(config, config.split, found)
+    for part in wanted:
+        yield from _set(folder / part, f"{part}/", part)
+
+
+def _set(folder: Path, prefix: str, part: str | None) -> Iterator[File]:
+    """Yield the files of one set; several are numbered in the names of their rows."""
+    if not (folder / _SET).is_file():
+        msg = f"{folder}: no set that save_to_disk wrote ({_SET} is missing); write it again or move it away"
+        raise DataError(msg)
+    state = _json(folder / _SET)
+    if state.get("_indices_data_files"):
+        msg = f"{folder}: a selection saved by an old version of datasets; load it and save it again"
+        raise DataError(msg)
+    names = [entry["filename"] for entry in state["_data_files"]]
+    for number, name in enumerate(names):
+        yield File(folder / name, f"{prefix}{number}:" if len(names) > 1 else prefix, part)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError:
+        msg = f"{path}: is damaged; write the set again"
+        raise DataError(msg) from None
+
+
+def _fetched(config: HubConfig, split: str) -> Iterator[File]:
+    """Yield the cached files of a split."""
+    files = prepared(config, split)
+    for number, file in enumerate(files):
+        yield File(file, f"{split}/{number}:" if len(files) > 1 else f"{split}/", split)
+
+
+def _rows(file: File, config: TableConfig) -> Iterator[Row]:
+    """Yield the rows of a file; their audio stays where it is."""
+    schema, place = tables.schema(file.path), str(file.path)
+    name = column(config.audio_column, (AUDIO, FEATURES), schema.names, place)
+    if not name:
+        raise missing(place, (AUDIO, FEATURES), schema.names)
+    standard = PROCESSED if FEATURES in schema.names else None
+    columns = Columns.of(config, schema.names, place, standard)
+    audio = AudioColumn(file.path, name, schema.field(name).type, config.rate_column, columns.seconds)
+    wanted = [*columns.all, *audio.needs(schema.names)]
+    found = tables.rows(file.path, list(dict.fromkeys(wanted)))
+    audio.check(found)
+    for number, values in enumerate(found):
+        yield Row(
+            place=f"{place} row {number}",
+            values=values,
+            columns=columns,
+            audio=audio.clip(number, values),
+            name=f"{file.name}{number}",
+            part=file.part,
+        )
+
+
+def _examples(files: Iterable[File], config: TableConfig) -> list[Example]:
+    rows = [row for file in files for row in _rows(file, config)]
+    if not rows:
+        msg = f"{config.path}: the tables have no rows"
+        raise DataError(msg)
+    if config.speeds != [1.0] and isinstance(rows[0].audio, Mel):
+        msg = f"{config.path}: log-mel features cannot be played at other speeds; leave out `speeds`"
+        raise DataError(msg)
+    return examples(rows, config)
+
+
+def _name(path: Path, above: Path) -> str:
+    """Return what the rows of a file are called by: its path below the folder, without the suffix."""
+    below = path.relative_to(above) if path.is_relative_to(above) else Path(path.name)
+    return f"{below.with_suffix('').as_posix()}/"

@@ -1,0 +1,1 @@
+"""From an experiment to live parts: model, data, collator, metrics, callbacks."""

@@ -1,0 +1,159 @@
+"""From a resolved experiment to live parts: model, data, collator, metrics, callbacks."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from contextlib import redirect_stdout
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import torch
+
+from steermoe_core.data.audio.mels import stored_as_mels
+from steermoe_core.data.audio.waveform import size
+from steermoe_core.data.token_limit import Room
+from steermoe_core.data.usable import Report, choosable, decoded, readable, trainable, usable
+from steermoe_core.model.joined import Joined
+from steermoe_core.run.assembly.from_adapter import started
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from steermoe_core.component import Selection
+    from steermoe_core.config.experiment import Experiment, ModelConfig
+    from steermoe_core.data.example import Example
+    from steermoe_core.evaluate.metrics import Metric
+    from steermoe_core.model.decoder import Decoder
+    from steermoe_core.model.encoder import Encoder
+    from steermoe_core.model.projectors import Projector
+    from steermoe_core.plugins import Registry
+
+
+class ModelBuilder:
+    """Builds a model and its collator, with the components of this installation."""
+
+    def __init__(self, experiment: ModelConfig, registry: Registry) -> None:
+        self.experiment = experiment
+        self.registry = registry
+
+    def part(self, selection: Selection, *context: Any) -> Any:
+        """Build one component."""
+        factory, config = self.registry.factory(selection.kind, selection.name), self.located(selection)
+        with redirect_stdout(sys.stderr):  # what a part prints; stdout belongs to the command
+            return factory(config, *context)
+
+    def located(self, selection: Selection) -> Any:
+        """Return a component's settings; weights of a plugin or below `~` are replaced by their folder."""
+        config = selection.config
+        name = getattr(config, "weights", None)
+        if isinstance(name, str) and name.startswith("~"):
+            return attrs.evolve(config, weights=str(Path(name).expanduser()))
+        provided = self.registry.find("weights", name) if isinstance(name, str) else None
+        if provided and not Path(str(name)).exists():
+            config = attrs.evolve(config, weights=str(provided.build(provided.config_class()())))
+        return config
+
+    def model(self, decoder: Decoder | None = None) -> Joined:
+        """Build the whole model in eval mode; initial weights of what is trained depend on the seed alone.
+
+        The projector comes first, so that it starts alike whatever adapter it is compared with.
+
+        :param decoder: the experiment's, if it is built already.
+        """
+        encoder = self.part(self.experiment.encoder)
+        decoder = self.part(self.experiment.decoder) if decoder is None else decoder
+        torch.manual_seed(self.experiment.experiment.seed)
+        projector = self.part(self.experiment.projector, encoder.width, decoder)
+        adapter = self.part(self.experiment.adapter, encoder, self.part)
+        return Joined(encoder, adapter, projector, decoder).eval()
+
+    def collator(self, model: Joined) -> Any:
+        """Build the collator on the decoder's tokenizer and the encoder's features."""
+        return self.part(
+            self.experiment.collator,
+            model.decoder.tokenizer,
+            model.encoder.features,
+            model.encoder.sample_rate,
+            self.experiment.experiment.seed,
+            Room(model.decoder.context, partial(audio_tokens, model.encoder, model.projector)),
+        )
+
+
+class Builder(ModelBuilder):
+    """Builds all parts that an experiment selects.
+
+    :ivar experiment: the experiment; one that starts from a trained adapter has that one's tables.
+    :ivar start: the folder of the adapter that it starts from.
+    :raises SteermoeError: there is no such adapter.
+    """
+
+    experiment: Experiment
+
+    def __init__(self, experiment: Experiment, registry: Registry) -> None:
+        whole, self.start = started(experiment, registry)
+        super().__init__(whole, registry)
+
+    def train_examples(self, longest: float | None) -> tuple[list[Example], Report]:
+        """Return what is trained on, after the filters, and what was left out.
+
+        :param longest: longest clip that the encoder takes, in seconds.
+        :raises DataError: an example belongs to a test part, too many are unreadable, or none is left.
+        """
+        data = self.experiment.data
+        numbered = [
+            attrs.evolve(example, source=number)
+            for number, source in enumerate(data.train)
+            for example in self.examples(source)
+        ]
+        found = trainable(numbered)
+        seconds = min(data.max_seconds, longest or data.max_seconds)
+        stored_as_mels([example.audio for example in found])
+        return usable(found, min_seconds=data.min_seconds, max_seconds=seconds, max_bad=data.max_bad)
+
+    def validate_examples(self) -> list[Example]:
+        """Return what is scored while training goes on, nothing filtered; empty without such a source.
+
+        :raises DataError: an example belongs to a test part, or none can be read.
+        """
+        source = self.experiment.data.validate
+        return [] if source is None else list(readable(choosable(self.examples(source)), "data.validate"))
+
+    def eval_examples(self) -> dict[str, list[Example]]:
+        """Return what is scored: whole splits, nothing filtered."""
+        return {name: self.examples(source) for name, source in self.experiment.data.eval.items()}
+
+    def metrics(self) -> list[Metric]:
+        """Return the metrics of the experiment.
+
+        :raises SetupError: a package that one of them needs is not installed.
+        """
+        return [self.part(selection) for selection in self.experiment.metrics]
+
+    def examples(self, source: Selection) -> list[Example]:
+        """Return all examples of a source, decoded once where the experiment says so."""
+        found: list[Example] = list(self.part(source))
+        return decoded(found) if self.experiment.data.check == "decode" else found
+
+
+def audio_tokens(encoder: Encoder, projector: Projector, seconds: float) -> int:
+    """Return the largest number of audio tokens that a clip of so many seconds becomes."""
+    return projector.tokens(encoder.frames(round(seconds * encoder.sample_rate)))
+
+
+def data_record(examples: Sequence[Example]) -> dict[str, Any]:
+    """Return the size of a set of examples and a hash of what it consists of."""
+    digest = hashlib.sha256()
+    for example in examples:
+        known = [example.id, example.text, f"{example.seconds:.3f}", str(size(example.audio))]
+        asked = [] if example.prompt is None else [example.prompt]
+        digest.update(("\0".join([*known, *asked, *example.references]) + "\n").encode())
+    hours = sum(example.seconds for example in examples) / 3600
+    return {"examples": len(examples), "hours": round(hours, 4), "sha256": digest.hexdigest()}
+
+
+def metrics_of(experiment: Experiment, registry: Registry) -> list[Metric]:
+    """Build the metrics of an experiment."""
+    return [registry.get("metric", m.name).build(m.config) for m in experiment.metrics]

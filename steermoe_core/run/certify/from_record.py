@@ -1,0 +1,203 @@
+"""Certificates from what a run left: its evidence of training, its predictions and its data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from steermoe_core.data.usable import UNREADABLE, some
+from steermoe_core.errors import SteermoeError, UsageError
+from steermoe_core.evaluate.prediction import read
+from steermoe_core.run.assembly.builder import data_record
+from steermoe_core.run.certify.certificate import Certificate
+from steermoe_core.run.certify.evidence import evidence
+from steermoe_core.run.folder import lock
+from steermoe_core.run.folder.lock import recorded
+from steermoe_core.run.folder.scores import read_scores
+from steermoe_core.run.preview.overlap import overlap
+from steermoe_core.train.gradients import missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from steermoe_core.config.experiment import Experiment
+    from steermoe_core.data.example import Example
+    from steermoe_core.model.joined import Joined
+    from steermoe_core.run.assembly.builder import Builder
+    from steermoe_core.run.console import Console
+    from steermoe_core.run.folder.run_folder import RunFolder
+
+_OLDER = "the run has no record of it: it was trained by an earlier version, or evidence.json is lost"
+_UNTRAINED = "nothing was trained: train.steps is 0"
+_UNSCORED = "nothing is scored: [data.eval] has no split"
+_NOT_HERE = "the data is not here"
+
+
+def gradients(experiment: Experiment, folder: RunFolder, phased: int) -> Certificate:
+    """Judge what `GradientWatch` noted in training.
+
+    :param phased: steps at the beginning that train a part of the tensors on purpose.
+    """
+    facts: dict[str, Any] = {
+        "name": "every-tensor-got-gradient",
+        "claim": "Every trained tensor got a finite gradient that is not zero in the first step.",
+    }
+    record = evidence(folder).get("gradients")
+    if not record:
+        return Certificate(**facts, passed=None, why=_no_gradients(experiment))
+    norms, later, never = record["norms"], record["later"], missing(record)
+    excuse = _excuse(record, experiment, phased)
+    why = f"{len(norms) - len(later) - len(never)} of {len(norms)} tensors in the first step"
+    if later:
+        why += f", {_steps(later)} ({excuse or 'nothing explains why so late'})"
+    if never:
+        why += f"; never: {some(never)}"
+    # The steps that explain why a gradient is late may be all that there are.
+    waiting = experiment.train.steps <= max(phased, 1 if record["zeros"] else 0)
+    if never and waiting:
+        why += f", and training ended with step {experiment.train.steps}, too soon to tell"
+    return Certificate(
+        **facts,
+        passed=None if never and waiting else not never and (not later or bool(excuse)),
+        why=why,
+        measured={**record, "never": never, "excuse": excuse},
+    )
+
+
+def _no_gradients(experiment: Experiment) -> str:
+    if not experiment.train.steps:
+        return _UNTRAINED
+    if experiment.train.deepspeed is not None:
+        return "DeepSpeed keeps gradients in buffers of its own, where no tensor has one"
+    return _OLDER
+
+
+def _excuse(record: dict[str, Any], experiment: Experiment, phased: int) -> str:
+    """Return what explains that a tensor has no gradient in the first step, if anything does."""
+    if record["zeros"]:
+        return f"what they are multiplied with starts at zero: {some(record['zeros'])}"
+    if phased and all(step <= phased + 1 for step in record["later"].values()):
+        return f"the first {phased} steps train the projector by itself"
+    return "fp16: the loss scale was too large at first" if experiment.train.precision == "fp16" else ""
+
+
+def _steps(later: Mapping[str, int]) -> str:
+    counts = sorted(Counter(later.values()).items())
+    return ", ".join(f"{count} in step {step}" for step, count in counts)
+
+
+def whole_splits(
+    folder: RunFolder, splits: Mapping[str, Sequence[Example]], missing: Mapping[str, str]
+) -> Certificate:
+    """Count what was scored and what was left out, and compare both with the source.
+
+    :param splits: the examples of each split whose data is here.
+    :param missing: why the data of each other split is not.
+    """
+    here = {name: _counted(folder, name, examples, "") for name, examples in splits.items()}
+    found = {**here, **{name: _counted(folder, name, [], why) for name, why in missing.items()}}
+    faults = [f"{name}: {fault}" for name, one in found.items() for fault in one["faults"]]
+    unknown = [f"{name}: {one['unknown']}" for name, one in found.items() if one["unknown"]]
+    scored, left_out = (sum(one[what] for one in found.values()) for what in ("scored", "left_out"))
+    counted = f"{scored} clips of {len(found)} splits were scored, {left_out} left out by name"
+    return Certificate(
+        name="whole-splits",
+        claim="Every example of every split was scored, or left out with a reason.",
+        passed=False if faults else None if unknown or not found else True,
+        why="; ".join([*faults, *unknown]) or (counted if found else _UNSCORED),
+        measured={"splits": found},
+    )
+
+
+def _counted(folder: RunFolder, split: str, examples: Sequence[Example], missing: str) -> dict[str, Any]:
+    """Return how many examples a split has and had, what is wrong with its scores, and what is not known.
+
+    :param missing: why its data is not here, if it is not.
+    """
+    path = folder.evaluations / split
+    counted: dict[str, Any] = {"source": len(examples), "scored": 0, "left_out": 0, "faults": []}
+    if not path.is_dir() and folder.status.get("state") != "finished":
+        return {**counted, "unknown": "it is not scored yet; finish the run"}
+    try:
+        scores = read_scores(path / "scores.json")
+        ids = [row.id for row in read(path / "predictions.jsonl")]
+    except UsageError as error:
+        return {**counted, "faults": [f"no scores ({error})"], "unknown": ""}
+    counted |= {"scored": len(ids), "left_out": sum(map(len, scores["left_out"].values()))}
+    unread = sum(not example.seconds > 0.0 for example in examples)
+    if unread > len(scores["left_out"].get(UNREADABLE, ())):
+        missing = f"{unread} of its {len(examples)} clips cannot be read"
+    faults = [
+        *_recorded_faults(scores, len(ids), counted["left_out"]),
+        *([] if missing else _source_faults(scores, ids, examples)),
+    ]
+    return {**counted, "faults": faults, "unknown": f"{_NOT_HERE}: {missing}" if missing else ""}
+
+
+def _recorded_faults(scores: dict[str, Any], scored: int, left_out: int) -> Iterator[str]:
+    """Yield what disagrees within the record of a split."""
+    if scored + left_out != (source := scores["data"]["examples"]):
+        yield f"{scored} scored and {left_out} left out, but the source has {source}"
+    if scores["examples"] != scored:
+        yield f"scores.json counts {scores['examples']} clips, predictions.jsonl {scored}"
+
+
+def _source_faults(scores: dict[str, Any], ids: Sequence[str], examples: Sequence[Example]) -> Iterator[str]:
+    """Yield where the record of a split and its source disagree."""
+    if unknown := Counter(ids) - Counter(example.id for example in examples):
+        yield f"scored, but not so in the source: {some(list(unknown))}"
+    if scores.get("data") != data_record(examples):
+        yield "the data changed since it was scored"
+
+
+def no_overlap(
+    builder: Builder,
+    folder: RunFolder,
+    model: Joined,
+    splits: Mapping[str, Sequence[Example]],
+    missing: Mapping[str, str],
+    console: Console,
+) -> Certificate:
+    """Count what is scored and was trained on as well.
+
+    :param splits: the examples of each split whose data is here.
+    :param missing: why the data of each other split is not.
+    """
+    facts: dict[str, Any] = {
+        "name": "no-train-eval-overlap",
+        "claim": "No recording that is scored was trained on, or not with the question that is scored.",
+    }
+    if not builder.experiment.train.steps:
+        return Certificate(**facts, passed=None, why=_UNTRAINED)
+    if not splits and not missing:
+        return Certificate(**facts, passed=None, why=_UNSCORED)
+    try:
+        trained, _ = builder.train_examples(model.encoder.max_seconds)
+        trained, _ = builder.collator(model).fitting(trained)
+    except SteermoeError as error:
+        return Certificate(**facts, passed=None, why=f"the training data is not here: {error}")
+    if recorded(folder.lock, "data").get("train", data_record(trained)) != data_record(trained):
+        return Certificate(**facts, passed=None, why="the training data changed since it was trained on")
+    found = {one.pop("set"): one for one in overlap(trained, splits, console)}
+    shared = list(_shared(found, "trained", "clips were trained on"))
+    unknown = [f"{name}: {_NOT_HERE}: {why}" for name, why in missing.items()]
+    if lock.STARTING_ADAPTER in lock.frozen(folder.lock):
+        unknown.append("what the adapter that it started from was trained on is not known")
+    scored = sum(one["clips"] for one in found.values())
+    apart = f"none of {scored} scored clips is among {len(trained)} trained ones"
+    alike = [
+        *_shared(found, "audio", "recordings were trained on with other questions"),
+        *_shared(found, "texts", "texts were trained on too, of other recordings"),
+    ]
+    return Certificate(
+        **facts,
+        passed=False if shared else None if unknown else True,
+        why="; ".join([*(shared or [apart]), *unknown, *([] if shared else alike)]),
+        measured={"trained": len(trained), "splits": found},
+    )
+
+
+def _shared(found: Mapping[str, Mapping[str, Any]], key: str, what: str) -> Iterator[str]:
+    for name, one in found.items():
+        if one[key]:
+            yield f"{name}: {len(one[key])} of {one['clips']} {what}"

@@ -1,0 +1,1 @@
+"""What does a run leave behind? The only readers and writers of its files."""

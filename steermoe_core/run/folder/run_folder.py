@@ -1,0 +1,205 @@
+"""What a run leaves behind, and who may write to it.
+
+    runs/<experiment name>-<8 hex of the resolved config>/
+      experiment.toml  lock.json  status.json  metrics.jsonl
+      evidence.json  certificates.json
+      checkpoints/step-<n>/  adapter/  evaluations/<split>/  report/index.html
+      .lock            while a process writes here: its number
+
+Files are written to another name and renamed, so none is ever seen half written.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from steermoe_core.errors import RunFolderError, UsageError
+from steermoe_core.system.files import saving
+from steermoe_core.system.json_shapes import DamagedError, read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import TextIO
+
+    from steermoe_core.config.resolve import Resolved
+
+
+#: What to do about a run folder that cannot be made.
+OTHER_RUNS = "choose another --runs folder"
+#: status.json, as far as somebody reads it.
+_STATUS = {
+    "state": str, "step?": int, "started?": (None, str), "ended?": (None, str), "updated?": (None, str),
+    "error?": (None, str),
+}  # fmt: skip
+
+
+class RunFolder:
+    """The folder of one run; names of its files, its status and its lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.experiment = path / "experiment.toml"
+        self.lock = path / "lock.json"
+        self.metrics = path / "metrics.jsonl"
+        self.evidence = path / "evidence.json"
+        self.certificates = path / "certificates.json"
+        self.checkpoints = path / "checkpoints"
+        self.adapter = path / "adapter"
+        self.evaluations = path / "evaluations"
+        self.report = path / "report" / "index.html"
+
+    @classmethod
+    def of(cls, resolved: Resolved, runs: Path) -> RunFolder:
+        """Return the folder that belongs to an experiment: a changed setting is another folder."""
+        return cls(runs / f"{resolved.experiment.experiment.name}-{resolved.digest}")
+
+    @classmethod
+    def existing(cls, path: Path) -> RunFolder:
+        """Return the folder of a run that was started before.
+
+        :raises UsageError: there is none at this path.
+        """
+        folder = cls(path)
+        if not folder.experiment.is_file():
+            msg = f"{path} is not a run folder: it has no experiment.toml"
+            raise UsageError(msg)
+        return folder
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The last status written; an empty one before the first, or where it is damaged.
+
+        :raises RunFolderError: there is a folder in its place.
+        """
+        path = self.path / "status.json"
+        if path.is_dir():
+            msg = f"{path} is a folder, where a run writes how far it is; move it away"
+            raise RunFolderError(msg)
+        try:
+            return dict(read_json(path, _STATUS))
+        except (FileNotFoundError, DamagedError):
+            return {}
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a process holds it now: the lock on the file says so, not the number in it."""
+        try:
+            with (self.path / ".lock").open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return False
+        except OSError:  # held, or another user's
+            return True
+        return False
+
+    def set_status(self, state: str, **values: Any) -> None:
+        """Write the state and what changed with it; earlier values stay."""
+        status = {**self.status, "state": state, **values, "updated": now()}
+        write_json(self.path / "status.json", status)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep every other process out of this folder while the block runs.
+
+        :raises RunFolderError: another process holds it; its number is named.
+        """
+        path = self.path / ".lock"
+        with saving(self.path, OTHER_RUNS):
+            self.path.mkdir(parents=True, exist_ok=True)
+        with saving(path):
+            file = self._locked(path)
+        with file:
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # a disk that became read-only; the lock ends with the file
+                    path.unlink(missing_ok=True)
+
+    def _locked(self, path: Path) -> TextIO:
+        """Return the lock file, held by this process and with its number in it."""
+        file = path.open("a+", encoding="utf-8", errors="replace")
+        try:
+            _lock(file)
+        except OSError as error:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
+            file.close()
+            msg = f"{self.path} is in use by process {owner}; wait for it or stop it"
+            raise RunFolderError(msg) from error
+        if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            file.close()  # another process held it and deleted it while this one opened it
+            return self._locked(path)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        return file
+
+
+def _lock(file: TextIO) -> None:
+    """Take a lock, also where somebody just looked whether it is free, which holds it for a moment.
+
+    :raises OSError: another process holds it.
+    """
+    for pause in (0.02, 0.05, 0.1):
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(pause)
+    return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def now() -> str:
+    """Return the time of day as ISO 8601, UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+@contextmanager
+def whole_folder(final: Path) -> Iterator[Path]:
+    """Give a temporary folder to fill; it takes the place of the final one when it is complete.
+
+    :raises CheckpointError: the disk is full or not writable.
+    """
+    partial, old = (final.with_name(f".{final.name}.{suffix}") for suffix in ("partial", "old"))
+    with saving(final):
+        try:
+            for leftover in (partial, old):
+                shutil.rmtree(leftover, ignore_errors=True)
+            partial.mkdir(parents=True)
+            yield partial
+            if final.exists():
+                final.replace(old)
+            partial.replace(final)
+            shutil.rmtree(old, ignore_errors=True)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file that is never seen half written.
+
+    :raises CheckpointError: the disk is full or not writable.
+    """
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str, instead: str = "") -> None:
+    """Write a file that is never seen half written.
+
+    :param instead: what else the user can do if it cannot be written, such as choosing another folder.
+    :raises CheckpointError: the disk is full or not writable.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    with saving(path, instead):
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)

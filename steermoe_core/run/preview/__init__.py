@@ -1,0 +1,1 @@
+"""What would a run be? Plan, memory, data and overlap, without loading a weight."""

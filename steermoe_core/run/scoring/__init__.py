@@ -1,0 +1,1 @@
+"""How is a split scored? Evaluation, again, knockouts, routing, the encoder's own decoder."""

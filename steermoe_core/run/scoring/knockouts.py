@@ -1,0 +1,128 @@
+"""Scores of a split under each knockout, kept as they come, so that a stop costs one of them at most.
+
+knockouts.jsonl has a line for each: what was out, of what it was measured, and the edits of every clip.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from steermoe_core.errors import RunFolderError
+from steermoe_core.evaluate.bootstrap import difference
+from steermoe_core.evaluate.metrics import Edits, rate
+from steermoe_core.run.assembly.builder import data_record
+from steermoe_core.system.files import saving
+from steermoe_core.system.json_shapes import DamagedError, parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from steermoe_core.data.example import Example
+    from steermoe_core.evaluate.evaluation import Evaluator
+    from steermoe_core.evaluate.metrics import Metric
+    from steermoe_core.model.knockouts import Knockout
+
+#: The line of the model as it is, which all others are compared with.
+NOTHING = "nothing"
+
+_LINE = {"measured_on": str, "knockout": str, "edits": {"*": [int]}}
+
+
+class KnockoutScores:
+    """The scores of one metric on some clips, read from the file and added to it.
+
+    :param evaluator: scores by that metric alone, without controls.
+    :param examples: the clips.
+    :param file: knockouts.jsonl; lines of other clips or of another metric are left as they are.
+    """
+
+    def __init__(self, evaluator: Evaluator, examples: Sequence[Example], file: Path) -> None:
+        self.evaluator = evaluator
+        self.examples = examples
+        self.file = file
+        (self.metric,) = evaluator.metrics
+        self.measured_on = _measured_on(evaluator, examples)
+        self._edits = dict(self._read())
+
+    def add(self, knockout: Knockout | None) -> bool:
+        """Score the clips under a knockout, None for the model as it is; False if that is done already."""
+        key = _key(knockout)
+        if key in self._edits:
+            return False
+        if knockout is None:
+            predictions, _ = self.evaluator.evaluate(self.examples)
+        else:
+            with self.evaluator.model.adapter.rerouted(knockout):
+                predictions, _ = self.evaluator.evaluate(self.examples)
+        self._edits[key] = {one.id: self.metric.edits(one) for one in predictions[""]}
+        self._write(key)
+        return True
+
+    def baseline(self) -> dict[str, Any]:
+        """Return the score of the model as it is."""
+        edits = self._edits[_key(None)]
+        return {"metric": self.metric.name, "value": _rate(edits.values(), self.metric), "clips": len(edits)}
+
+    def rows(self, seed: int) -> list[dict[str, Any]]:
+        """Return what each knockout that was scored changes, with a paired-bootstrap interval."""
+        whole = self._edits.get(_key(None))
+        if whole is None:
+            return []
+        clusters = {e.id: e.cluster if e.cluster is not None else ("alone", e.id) for e in self.examples}
+        return [self._row(key, whole, clusters, seed) for key in self._edits if json.loads(key)[0] != NOTHING]
+
+    def _row(self, key: str, whole: dict[str, Edits], clusters: dict[str, Any], seed: int) -> dict[str, Any]:
+        what, layer, expert = json.loads(key)
+        higher, edits = self.metric.higher_is_better, self._edits[key]
+        delta = difference(whole, edits, clusters, seed=seed, higher_is_better=higher)
+        return {
+            "what": what,
+            "layer": layer,
+            "expert": expert,
+            "metric": self.metric.name,
+            "value": _rate(edits.values(), self.metric),
+            "difference": delta.value,
+            "interval": None if delta.interval is None else attrs.asdict(delta.interval),
+            "verdict": delta.verdict(higher_is_better=higher),
+        }
+
+    def _read(self) -> Iterable[tuple[str, dict[str, Edits]]]:
+        *lines, rest = self.file.read_bytes().split(b"\n") if self.file.exists() else [b""]
+        if rest:  # a kill cut it short
+            os.truncate(self.file, sum(len(line) + 1 for line in lines))
+        for line in lines:
+            try:
+                one = parsed(line.decode(errors="replace"), _LINE)
+            except DamagedError as error:
+                msg = f"{self.file} has a line that is no knockout ({error}); delete the line, or the file"
+                raise RunFolderError(msg) from None
+            if one["measured_on"] == self.measured_on:
+                yield one["knockout"], {name: Edits(*counts) for name, counts in one["edits"].items()}
+
+    def _write(self, key: str) -> None:
+        edits = {name: attrs.astuple(counts) for name, counts in self._edits[key].items()}
+        line = {"knockout": key, "measured_on": self.measured_on, "edits": edits}
+        with saving(self.file), self.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _key(knockout: Knockout | None) -> str:
+    parts = (NOTHING, None, None) if knockout is None else (knockout.what, knockout.layer, knockout.expert)
+    return json.dumps(parts)
+
+
+def _measured_on(evaluator: Evaluator, examples: Sequence[Example]) -> str:
+    """Return a hash of all that a line's numbers depend on, beside the run."""
+    limits = (evaluator.config.max_new_tokens, evaluator.config.tokens_per_second)
+    facts = (evaluator.metrics[0].name, data_record(examples)["sha256"], *limits)
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _rate(edits: Iterable[Edits], metric: Metric) -> float:
+    return rate(edits, higher_is_better=metric.higher_is_better)

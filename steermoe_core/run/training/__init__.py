@@ -1,0 +1,1 @@
+"""How is a run trained? Its processes, frames, validation and watches."""

@@ -1,0 +1,222 @@
+"""The training of a run: its examples, its trainer, the adapter that comes of it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import torch
+
+from steermoe_core.config.resolve import model_toml
+from steermoe_core.data.padded import Padded
+from steermoe_core.run.assembly.builder import data_record
+from steermoe_core.run.assembly.device import move
+from steermoe_core.run.certify.evidence import evidence, keep
+from steermoe_core.run.folder import adapter, lock
+from steermoe_core.run.folder.run_folder import write_json
+from steermoe_core.run.training.frames import FrameStore
+from steermoe_core.run.training.validation import ending
+from steermoe_core.run.training.watch import FrozenWatch, StatusWatch
+from steermoe_core.train import ranks
+from steermoe_core.train.callbacks import ProgressBar, StopOnSignal
+from steermoe_core.train.checkpoint import all_checkpoints, latest, step_of
+from steermoe_core.train.gradients import GradientWatch
+from steermoe_core.train.journal import Journal
+from steermoe_core.train.zero import trainer_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from rich.progress import Progress
+
+    from steermoe_core.config.experiment import TrainConfig
+    from steermoe_core.data.collators import Collator
+    from steermoe_core.data.example import Example
+    from steermoe_core.model.joined import Joined
+    from steermoe_core.run.assembly.builder import Builder
+    from steermoe_core.run.console import Console
+    from steermoe_core.run.folder.run_folder import RunFolder
+    from steermoe_core.run.training.validation import Validator
+    from steermoe_core.train.callbacks import Callback
+    from steermoe_core.train.trainer import SteeringTrainer
+
+
+@attrs.define(eq=False, kw_only=True, slots=False)
+class Training:
+    """Trains a model and writes its adapter into the run's folder; goes on from the newest checkpoint there.
+
+    :param frozen: SHA-256 of the model's frozen parts.
+    :param splits: what is scored afterwards; lock.json names them beside the training data.
+    """
+
+    builder: Builder
+    model: Joined
+    frozen: dict[str, str]
+    splits: Mapping[str, list[Example]]
+    validator: Validator | None
+    folder: RunFolder
+    console: Console
+
+    def run(self) -> None:
+        """Take the steps that are left, and write the adapter.
+
+        :raises KeyboardInterrupt: stopped on request, behind a checkpoint.
+        :raises CheckpointError: the checkpoints in the folder belong to other weights or data.
+        """
+        if self.builder.start:
+            adapter.load(self.builder.start, self.model, self.frozen)
+        examples = self._examples()
+        validated = {"validate": self.validator.beside(examples)} if self.validator else {}
+        ranks.decided(lambda: self._lock({"train": examples, **validated, **self.splits}))
+        if self.config.steps:
+            self._finish(self._train(examples))
+        else:
+            self._extend([])
+            move(self.model, self.config.device)
+            self._write_adapter(ending(self.builder.experiment, 0, adapter_step=0))
+
+    @property
+    def config(self) -> TrainConfig:
+        """The experiment's table [train]."""
+        return self.builder.experiment.train
+
+    @cached_property
+    def collator(self) -> Collator:
+        """What makes the batches."""
+        made: Collator = self.builder.collator(self.model)
+        return made
+
+    def _examples(self) -> list[Example]:
+        with self.console.task("reading data"):
+            examples, report = self.builder.train_examples(self.model.encoder.max_seconds)
+            examples, answers = self.collator.fitting(examples)
+        self.console.note(f"training data: {report}")
+        if answers.kept < answers.total or answers.cut:
+            self.console.note(f"training data: {answers}")
+        return list(examples)
+
+    def _lock(self, sets: Mapping[str, list[Example]]) -> None:
+        """Write lock.json, unless the checkpoints there belong to other weights or data."""
+        start = self.builder.start
+        begun = {lock.STARTING_ADAPTER: adapter.checksum(start)} if start else {}
+        record = lock.describe(
+            self.builder.registry,
+            processes=ranks.world(),
+            seed=self.builder.experiment.experiment.seed,
+            fingerprints={**self.frozen, **begun},
+            data={name: data_record(examples) for name, examples in sets.items()},
+        )
+        if all_checkpoints(self.folder.checkpoints):
+            lock.check(self.folder.lock, record)
+        write_json(self.folder.lock, record)
+
+    def _train(self, examples: Sequence[Example]) -> int:
+        """Train to the last step, and return which one that is."""
+        stop = StopOnSignal()
+        with self.console.progress() as progress:
+            trainer = self._trainer(examples, stop, progress)
+            if self.config.keep_frames:
+                self._keep_frames(trainer, progress)
+            with stop:
+                self._take_steps(trainer)
+        step = int(trainer.state.global_step)
+        if stop.stopped:
+            self.console.note(f"stopped after step {step}; the same command goes on from there")
+            raise KeyboardInterrupt
+        return step
+
+    def _trainer(
+        self, examples: Sequence[Example], stop: StopOnSignal, progress: Progress
+    ) -> SteeringTrainer:
+        callbacks = [self.builder.part(selection) for selection in self.builder.experiment.callbacks]
+        if self.validator:
+            callbacks.append(self.validator.callback(self.model, progress))
+        return trainer_class(self.config)(
+            model=self.model,
+            config=self.config,
+            seed=self.builder.experiment.experiment.seed,
+            folder=self.folder.checkpoints,
+            examples=examples,
+            weights=self.builder.experiment.data.weights,
+            collate=self.collator,
+            journal=Journal(self.folder.metrics),
+            callbacks=[*callbacks, ProgressBar(progress), *self._watches(stop)],
+        )
+
+    def _watches(self, stop: StopOnSignal) -> Iterator[Callback]:
+        """Yield what watches the training itself: it stands behind what the experiment names."""
+        if self.config.deepspeed is None:  # which has the gradients in buffers of its own
+            yield GradientWatch(evidence(self.folder).get("gradients", {}), self._keeping("gradients"))
+        yield FrozenWatch(self.frozen, self._keeping("frozen"))
+        yield stop
+        yield StatusWatch(self.folder)
+
+    def _keeping(self, name: str) -> Callable[[dict[str, Any]], None]:
+        """Return what keeps a fact as evidence; of several processes, rank 0 does."""
+        return lambda fact: keep(self.folder, **{name: fact}) if ranks.first() else None
+
+    def _keep_frames(self, trainer: SteeringTrainer, progress: Progress) -> None:
+        """Let the trainer take the encoder's frames from disk; those that are missing are computed first."""
+        if self.model.adapter.first_layer is not None:
+            self.console.note("no frames are kept: the adapter changes the encoder")
+            return
+        move(self.model.encoder, self.config.device)
+        encoder = self.builder.experiment.encoder
+        store = FrameStore(self.model.encoder, encoder, self.frozen["encoder"])
+        wanted = trainer.wanted()
+        task = progress.add_task("keeping frames", total=len(wanted), note="")
+        trainer.examples = store.keep(
+            trainer.examples, wanted, self.collator, lambda clips: progress.advance(task, clips)
+        )
+
+    def _take_steps(self, trainer: SteeringTrainer) -> None:
+        resumed = ranks.decided(lambda: latest(self.folder.checkpoints))
+        step = step_of(resumed) if resumed else 0
+        ranks.decided(lambda: Journal(self.folder.metrics).rewind(step))
+        if resumed:
+            self.console.note(f"resuming from step {step}")
+        elif self.builder.start:
+            self._extend(trainer.examples)
+        else:
+            prepare(self.model, self.collator, trainer)
+        if not (self.validator and self.validator.over(resumed)):
+            trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+
+    def _extend(self, examples: Sequence[Example]) -> None:
+        """Let a trained projector take in what is trained on now."""
+        if added := self.model.projector.extend(map(self.collator.reference, examples)):
+            self.console.note(f"projector: {added}")
+
+    def _finish(self, step: int) -> None:
+        """Write the adapter of the best step that a validation found, or of the last."""
+        if self.validator:
+            training = self.validator.finish(self.model, self.folder.checkpoints)
+        else:
+            training = ending(self.builder.experiment, step, adapter_step=step)
+        self._write_adapter(training)
+
+    def _write_adapter(self, training: dict[str, Any]) -> None:
+        ranks.decided(lambda: self._write(training))
+
+    def _write(self, training: dict[str, Any]) -> None:
+        self.folder.set_status("running", training=training)
+        experiment = self.builder.experiment
+        toml = model_toml(experiment, self.builder.registry)
+        adapter.save(self.folder.adapter, self.model, experiment, toml, self.frozen, training)
+
+
+def prepare(model: Joined, collator: Collator, trainer: SteeringTrainer) -> None:
+    """Let the projector look at the training data before the first step."""
+
+    def pairs() -> Iterator[tuple[Padded, Padded]]:
+        # The same everywhere, whoever trains on them; a short run has fewer.
+        first = islice(trainer.batches(0, 1), model.projector.begin_batches)
+        place = model.decoder.embeddings.device  # not the encoder's where weights wait to be split
+        with torch.no_grad():
+            for batch in first:
+                spoken = Padded(batch.answer.values, batch.answer.lengths - 1)
+                yield model.frames(batch.features.to(trainer.args.device)).to(place), spoken.to(place)
+
+    model.projector.begin(map(collator.reference, trainer.examples), pairs())

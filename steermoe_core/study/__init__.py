@@ -1,0 +1,1 @@
+"""Many runs: sweeps, ladders, launches, comparison, tables."""

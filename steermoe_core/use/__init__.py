@@ -1,0 +1,1 @@
+"""A trained model at work: transcribing, answering, its page for the hub."""

@@ -1,0 +1,208 @@
+"""The page of an adapter: what it is, learnt from, reached and needs. Markdown under YAML."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from steermoe_core.component import Selection
+from steermoe_core.config.check.structurer import HUB, HUB_SOURCE
+from steermoe_core.config.fields import fields_of
+from steermoe_core.config.resolve import model_toml, resolve_model
+from steermoe_core.errors import UsageError
+from steermoe_core.run.folder import lock
+from steermoe_core.run.folder.adapter import PARTS, content, read_card
+from steermoe_core.run.folder.finished import results, scores_of
+from steermoe_core.run.folder.hub import FILES
+from steermoe_core.run.folder.run_folder import RunFolder
+from steermoe_core.run.scoring.own_decoder import own_folder
+from steermoe_core.use.provenance import data_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from steermoe_core.config.experiment import ModelConfig
+    from steermoe_core.plugins import Registry
+
+PAGE = "README.md"
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+_PAGE = """\
+---
+{front}---
+
+# {name}
+
+A small trained part that lets the language model {decoder} hear through the audio encoder {encoder}:
+{trained:,} trained numbers, {step:,} steps. Both models stay as they are and are not part of it.
+Made with steermoe.
+{description}
+## Use
+
+```console
+$ pip install {distributions}
+$ steermoe transcribe {source} speech.wav
+```
+
+In an experiment, `adapter = "{source}"` starts from it.
+{data}
+## Scores
+{scores}
+## What it belongs to
+
+It fits these very weights; others are refused.
+
+| part | component | weights | SHA-256 of its tensors |
+| --- | --- | --- | --- |
+{frozen}
+
+Trained with {versions}.
+
+<details>
+<summary>experiment.toml: the model, as it is built again</summary>
+
+```toml
+{experiment}```
+
+</details>
+"""
+
+
+def repository_files(path: Path, repo: str, registry: Registry, licence: str = "") -> dict[str, bytes]:
+    """Return what a run puts into a repository of the hub: what `shared_files` returns.
+
+    :param repo: OWNER/NAME.
+    :raises UsageError: there is no such run, it has no adapter, or `repo` is no name of a repository.
+    :raises CheckpointError: the adapter is damaged.
+    """
+    found = HUB_SOURCE.fullmatch(f"{HUB}{repo}")
+    if found is None or found[2]:
+        msg = f"{repo!r} does not name a repository: write OWNER/NAME"
+        raise UsageError(msg)
+    return shared_files(path, f"{HUB}{repo}", registry, licence)
+
+
+def shared_files(
+    path: Path, source: str, registry: Registry, licence: str = "", about: str = ""
+) -> dict[str, bytes]:
+    """Return what a run shares, by name: the files of its adapter folder, and the page about them.
+
+    :param source: the name that the adapter will be taken by.
+    :param licence: of the adapter, as the hub writes it, such as `mit`; empty says nothing of one.
+    :param about: what else the page should say at its beginning.
+    :raises UsageError: there is no such run, or it has no adapter.
+    :raises CheckpointError: the adapter is damaged.
+    """
+    folder = RunFolder.existing(path)
+    if not folder.adapter.is_dir():
+        msg = f"{path} has no trained adapter yet; finish it with `steermoe run {folder.experiment}`"
+        raise UsageError(msg)
+    model = resolve_model(folder.adapter / "experiment.toml", registry)
+    files = {name: content(folder.adapter, name) for name in FILES}
+    # Written anew: a folder that was made by hand may hold the paths of somebody's data.
+    files["experiment.toml"] = model_toml(model, registry).encode()
+    return {**files, PAGE: card(folder, model, source, registry, licence, about).encode()}
+
+
+def card(
+    folder: RunFolder, model: ModelConfig, source: str, registry: Registry, licence: str, about: str
+) -> str:
+    """Return the README.md of a run's adapter.
+
+    :raises CheckpointError: the adapter is damaged.
+    """
+    facts, found = read_card(folder.adapter), results(folder)
+    then = lock.recorded(folder.lock, "plugins")
+    plugins = {
+        plugin.distribution: then.get(plugin.distribution, plugin.version)
+        for plugin in _plugins(list(_selections(model)), registry)
+    }
+    weights = {part: facts["frozen"][part]["weights"] or facts["frozen"][part]["use"] for part in PARTS}
+    on_hub = [
+        name for name in weights.values() if _HUB_ID.fullmatch(name) and not registry.find("weights", name)
+    ]
+    front = {"license": licence, "library_name": "steermoe", "tags": ["steermoe", "audio"]}
+    data = data_lines(folder, registry)
+    return _PAGE.format(
+        front=_front({**front, "base_model": on_hub}),
+        name=facts["experiment"],
+        encoder=f"`{weights['encoder']}`",
+        decoder=f"`{weights['decoder']}`",
+        trained=facts["trainable_parameters"],
+        step=facts["step"],
+        description="".join(f"\n{text}\n" for text in (model.experiment.description, about) if text),
+        distributions=" ".join(sorted({"steermoe", *plugins})),
+        source=source,
+        data="\n".join(["\n## Data\n", *data, ""]) if data else "",
+        scores=_scores(found["splits"], scores_of(own_folder(folder.path))),
+        frozen="\n".join(_frozen_row(part, facts["frozen"][part]) for part in PARTS),
+        versions=", ".join(f"{name} {version}" for name, version in sorted(plugins.items())),
+        experiment=model_toml(model, registry),
+    )
+
+
+def _front(values: dict[str, Any]) -> str:
+    """Return YAML; strings as JSON writes them are strings of YAML."""
+    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items() if value)
+
+
+def _selections(settings: object) -> Iterator[Selection]:
+    """Yield the components that settings choose, and those that these choose in turn."""
+    for field in fields_of(type(settings)).values():
+        value = getattr(settings, field.attribute.name)
+        if isinstance(value, Selection):
+            yield value
+            yield from _selections(value.config)
+
+
+def _plugins(chosen: list[Selection], registry: Registry) -> Iterator[Any]:
+    """Yield the plugins whose components and weights are used."""
+    for selection in chosen:
+        yield registry.plugin_of(selection.kind, selection.name)
+        name = getattr(selection.config, "weights", None)
+        if isinstance(name, str) and registry.find("weights", name):
+            yield registry.plugin_of("weights", name)
+
+
+def _scores(splits: dict[str, Any], own: dict[str, Any]) -> str:
+    if not splits:
+        return "\nNone yet.\n"
+    rows = [
+        f"| {split} | {name} | {_figure(score)} | {_interval(score)} "
+        f"| {_beside(scores, own.get(split), name)} | {scores['examples']} |"
+        for split, scores in splits.items()
+        for name, score in scores["metrics"].items()
+    ]
+    head = [
+        "| split | score | value | 95 % interval | beside it | clips |",
+        "| --- | --- | ---: | --- | --- | ---: |",
+    ]
+    left = [
+        f"{split}: {len(names)} clips left out, {reason}."
+        for split, scores in splits.items()
+        for reason, names in scores["left_out"].items()
+    ]
+    return "\n" + "\n".join([*head, *rows]) + "\n" + "".join(f"\n{line}\n" for line in left)
+
+
+def _beside(scores: dict[str, Any], own: dict[str, Any] | None, name: str) -> str:
+    """Return the same score of each control, and of the encoder's own decoder where that was scored."""
+    others = {control: found.get(name) for control, found in scores["controls"].items()}
+    if own is not None:
+        others["the encoder's own decoder"] = own["metrics"].get(name)
+    beside = (f"{other} {_figure(score)}" for other, score in others.items())
+    return ", ".join(beside) or "–"
+
+
+def _figure(score: dict[str, Any] | None) -> str:
+    return "–" if score is None or score["value"] is None else f"{score['value']:.3f}"
+
+
+def _interval(score: dict[str, Any]) -> str:
+    interval = score["interval"]
+    return "–" if interval is None else f"{interval['low']:.3f}–{interval['high']:.3f}"
+
+
+def _frozen_row(part: str, facts: dict[str, Any]) -> str:
+    return f"| {part} | {facts['use']} | `{facts['weights'] or '–'}` | `{facts['sha256']}` |"

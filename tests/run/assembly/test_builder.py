@@ -1,0 +1,113 @@
+"""Building a model: what is compared starts alike, and nothing is noisy until it is trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from steermoe_core.cli.main import main
+from steermoe_core.config.resolve import resolve
+from steermoe_core.data.example import Example
+from steermoe_core.plugins import load_registry
+from steermoe_core.run.assembly.builder import Builder, data_record
+from tests.rig import sentence, texts, trained
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from steermoe_core.model.joined import Joined
+    from tests.rig import Rig
+
+RIDGE = 'projector={use="linear", pool={kernel=2}, start="ridge", trained=false}'
+
+
+def build(rig: Rig, *sets: str) -> Joined:
+    """Build the model of the experiment with some changed keys."""
+    registry = load_registry()
+    return Builder(resolve(rig.file, sets, registry).experiment, registry).model()
+
+
+def test_a_projector_starts_alike_beside_every_adapter(rig: Rig) -> None:
+    """Variants that are compared differ in their adapter alone."""
+    models = [build(rig), build(rig, "adapter.experts=2"), build(rig, 'adapter={use="none"}')]
+
+    for model in models[1:]:
+        assert torch.equal(model.projector.map.weight, models[0].projector.map.weight)
+        assert torch.equal(model.projector.map.bias, models[0].projector.map.bias)
+
+
+def test_a_model_is_built_in_eval_mode(rig: Rig) -> None:
+    """Whoever only reads with it hears no noise."""
+    assert not any(module.training for module in build(rig).modules())
+
+
+def test_noise_in_training_leaves_scores_alone(rig: Rig) -> None:
+    """Scores right after training are those of the saved adapter, though the router was shaken."""
+    run = rig.run('adapter.router={use="softmax", jitter=0.9}')
+    before = texts(run)
+    assert main(["evaluate", str(run), "--again"]) == 0
+
+    assert texts(run) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"id": "b"}, {"text": "no"}, {"seconds": 2.0}, {"prompt": "why?"}, {"references": ("yes", "no")}],
+)
+def test_data_with_any_difference_has_another_hash(tmp_path: Path, change: dict[str, Any]) -> None:
+    """Whatever a clip is asked or judged by counts, beside what is heard."""
+    clip = Example(id="a", audio=tmp_path / "a.wav", text="yes", seconds=1.0)
+
+    assert data_record([clip]) == data_record([attrs.evolve(clip)])
+    assert data_record([attrs.evolve(clip, **change)])["sha256"] != data_record([clip])["sha256"]
+
+
+class TestUntrainedProjection:
+    """A projection that stays as the data made it, in a whole run."""
+
+    def test_is_saved_with_the_adapter_and_read_again(self, rig: Rig) -> None:
+        """It comes from the data, so no seed could bring it back; scores from the file are the same."""
+        run = rig.run(RIDGE)
+        tensors = load_file(run / "adapter" / "adapter.safetensors")
+        before = texts(run)
+
+        assert main(["evaluate", str(run), "--again"]) == 0
+
+        assert texts(run) == before
+        assert {"projector.map.weight", "projector.map.bias"} <= set(tensors)
+        fresh = build(rig, RIDGE).projector.map.weight
+        assert not torch.equal(tensors["projector.map.weight"], fresh)
+
+    def test_stays_as_it_started(self, rig: Rig) -> None:
+        """Other rates change the adapter and nothing of it."""
+        slow, fast = (
+            load_file(rig.run(RIDGE, f"train.learning_rate={rate}") / "adapter" / "adapter.safetensors")
+            for rate in ("{projector=1e-3, steering=1e-3}", "{projector=0.1, steering=0.1}")
+        )
+
+        assert torch.equal(slow["projector.map.weight"], fast["projector.map.weight"])
+        assert not torch.equal(slow["adapter.vectors"], fast["adapter.vectors"])
+
+    def test_alone_is_nothing_to_train(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+        """The run says so in one sentence."""
+        rig.run(RIDGE, 'adapter={use="none"}', expect=2)
+
+        assert "nothing is trained" in sentence(capsys)
+
+
+def test_a_run_that_goes_on_hears_the_same_noise(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted after three of six steps, the tensors are those of the run that was not."""
+    shaken = 'adapter.router={use="shared-mixed", jitter=0.5}'
+    monkeypatch.setenv("RIG", "interrupt@3")
+    rig.run(shaken, expect=130)
+    monkeypatch.delenv("RIG")
+    resumed = rig.run(shaken)
+    rig.runs = tmp_path / "straight"
+
+    assert trained(resumed) == trained(rig.run(shaken))

@@ -1,0 +1,189 @@
+"""Jobs are done one after the other; whatever ends one, the others are done, and its folder says why."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from steermoe_core.config.resolve import resolve
+from steermoe_core.plugins import load_registry
+from steermoe_core.run.folder.run_folder import RunFolder
+from steermoe_core.study.jobs import Job, work
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.rig import Rig
+
+#: Stands in for Python: notes the folder that it is called for, and does what the file `do` in it says.
+STAND_IN = """#!/bin/sh
+folder=$(dirname "$4")
+basename "$folder" >> "$CALLS"
+case $(cat "$folder/do") in
+    finish) echo '{"state": "finished"}' > "$folder/status.json" ;;
+    fail) echo '{"state": "failed", "error": "clip 7"}' > "$folder/status.json"; exit 1 ;;
+    die) kill -9 $$ ;;
+    refuse) echo "warning: x" >&2; echo "steermoe: no such plugin" >&2; exit 3 ;;
+    interrupt) echo '{"state": "interrupted"}' > "$folder/status.json"; exit 130 ;;
+esac
+"""
+
+
+class Bench:
+    """Jobs whose processes do what they are told.
+
+    :param place: holds their folders.
+    """
+
+    def __init__(self, rig: Rig, place: Path) -> None:
+        self.calls = place / "calls"
+        self.place = place
+        self.resolved = resolve(rig.file, [], load_registry())
+        self.ticks = 0
+
+    def jobs(self, *told: str) -> list[Job]:
+        """Return jobs `a`, `b`, … that do what is told."""
+        return [self.job("abcdef"[number], do) for number, do in enumerate(told)]
+
+    def job(self, name: str, do: str) -> Job:
+        folder = RunFolder(self.place / name)
+        folder.path.mkdir(exist_ok=True)
+        (folder.path / "do").write_text(do)
+        made = Job.run({"name": name}, self.resolved, self.place, [])
+        return attrs.evolve(
+            made, folder=folder, words=["run", str(folder.experiment)], experiment=folder.experiment
+        )
+
+    def work(self, jobs: list[Job], **how: Any) -> str:
+        """Do the jobs; return the names of those that had a process, in order."""
+        self.calls.write_text("")
+        work(jobs, self.tick, **how)
+        return self.calls.read_text().replace("\n", "")
+
+    def tick(self) -> None:
+        self.ticks += 1
+
+
+@pytest.fixture
+def bench(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Return a bench whose processes are the stand-in."""
+    python = tmp_path / "python"
+    python.write_text(STAND_IN)
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    monkeypatch.setattr("steermoe_core.study.jobs._TICK", 0.01)
+    (tmp_path / "jobs").mkdir()
+    found = Bench(rig, tmp_path / "jobs")
+    found.calls = tmp_path / "calls"
+    return found
+
+
+def states(jobs: list[Job]) -> list[str]:
+    """Return how far the jobs are."""
+    return [job.state for job in jobs]
+
+
+def test_what_is_finished_is_not_done_again(bench: Bench) -> None:
+    """In their order, each once; the second time there is nothing to do."""
+    jobs = bench.jobs("finish", "finish")
+    assert states(jobs) == ["waiting", "waiting"]
+
+    assert bench.work(jobs) == "ab"
+
+    assert states(jobs) == ["finished", "finished"]
+    assert bench.ticks > 0
+    assert bench.work(jobs) == ""
+    text = jobs[0].folder.experiment.read_text()
+    assert text == bench.resolved.to_toml()
+
+
+@pytest.mark.parametrize(
+    ("do", "reason"),
+    [
+        ("fail", "clip 7"),
+        ("die", "its process was ended by signal 9 (SIGKILL)"),
+        ("refuse", "no such plugin"),
+    ],
+)
+def test_a_job_that_fails_stops_no_other(bench: Bench, do: str, reason: str) -> None:
+    """Its reason is in its folder, and it is begun again only when that is asked for."""
+    jobs = bench.jobs("finish", do, "finish")
+
+    assert bench.work(jobs) == "abc"
+
+    assert states(jobs) == ["finished", "failed", "finished"]
+    assert [job.facts["error"] for job in jobs] == [None, reason, None]
+    assert bench.work(jobs) == ""
+    assert bench.work([bench.job("b", "finish")], retry_failed=True) == "b"
+    assert jobs[1].state == "finished"
+    assert jobs[1].facts["error"] is None
+
+
+def test_an_interrupted_job_is_gone_on_with(bench: Bench) -> None:
+    """By the next command, like one that said it was running when the machine went down."""
+    jobs = bench.jobs("interrupt", "finish")
+    assert bench.work(jobs) == "ab"
+    assert states(jobs) == ["interrupted", "finished"]
+    (jobs[0].folder.path / "status.json").write_text('{"state": "running"}')
+    assert states(jobs) == ["interrupted", "finished"]
+
+    assert bench.work([bench.job("a", "finish")]) == "a"
+
+
+def test_a_job_that_another_process_holds_is_left_to_it(bench: Bench) -> None:
+    """It comes last, and is done here only if the other leaves it undone."""
+    jobs = bench.jobs("finish", "finish")
+    with (jobs[0].folder.path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert states(jobs) == ["running", "waiting"]
+
+        def other_ends() -> None:
+            if jobs[1].state == "finished":
+                (jobs[0].folder.path / "status.json").write_text('{"state": "finished"}')
+                fcntl.flock(lock, fcntl.LOCK_UN)
+
+        bench.tick = other_ends
+        assert bench.work(jobs) == "b"
+    assert states(jobs) == ["finished", "finished"]
+
+
+def test_a_look_at_a_lock_keeps_nobody_out(bench: Bench) -> None:
+    """Who begins a run while somebody looks whether it is free waits for a moment."""
+    (job,) = bench.jobs("finish")
+    look = os.open(job.folder.path / ".lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(look, fcntl.LOCK_SH)
+
+    from threading import Timer
+
+    Timer(0.03, os.close, [look]).start()
+    with job.folder.held():
+        assert job.folder.in_use
+    assert not job.folder.in_use
+
+
+def test_facts(bench: Bench) -> None:
+    """What a table of progress shows: the last logged step and loss, and all scores."""
+    (job,) = bench.jobs("finish")
+    lines = [{"step": 3, "loss": 2.5}, {"step": 4, "validation": {}}]
+    job.folder.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    scores = job.folder.evaluations / "dev"
+    scores.mkdir(parents=True)
+    (scores / "scores.json").write_text(json.dumps({"metrics": {"wer": {"value": 0.5}}}))
+
+    assert job.facts == {
+        "settings": {"name": "a"},
+        "folder": str(job.folder.path),
+        "state": "waiting",
+        "step": 3,
+        "of": 6,
+        "loss": 2.5,
+        "scores": {"dev": {"wer": 0.5}},
+        "error": None,
+    }
