@@ -40,14 +40,15 @@ def run(args: Namespace, session: Session) -> int:
     folders = []
     for one in resolved:
         job = Run(one, session.registry, args.runs, Console(quiet=not first()))
-        if job.finished:
+        finished = job.finished
+        if finished:
             job.console.note(
                 f"{job.folder.path} is finished; change a setting for another run, or delete it to repeat it"
             )
-            folders.append(job.folder)
-            continue
-        folders.append(job.execute())
-        if first():
+        else:
+            job.execute()
+        folders.append(job.folder)
+        if first() and not (finished and job.folder.report.is_file()):
             _report(job)
     if first():
         print_results(folders, session.console, as_json=args.json)
