@@ -37,11 +37,13 @@ def run(args: Namespace, session: Session) -> int:
     from steermoe_core.config.resolve import resolve
     from steermoe_core.run.compiling import clear_locks
     from steermoe_core.run.console import Console
+    from steermoe_core.run.folder import RunFolder
     from steermoe_core.run.launch import Places, command, environment, launch
 
     places = Places.chosen(args.nproc, args.hostfile, args.include)
-    train = resolve(args.file, args.set, session.registry).experiment.train
-    words = command(places, args.master_port, ["run", *_words(args)])
+    resolved = resolve(args.file, args.set, session.registry)
+    folder, train = RunFolder.of(resolved, args.runs).path, resolved.experiment.train
+    words = command(places, args.master_port, folder, ["run", *_words(args)])
     clear_locks(Console().note)
     return launch(words, environment(places, train), local=places.hostfile is None)
 

@@ -11,7 +11,7 @@ import torch
 
 from steermoe_core.config.resolve import model_toml
 from steermoe_core.data.padded import Padded
-from steermoe_core.run import adapter, lock
+from steermoe_core.run import adapter, lock, mates
 from steermoe_core.run.build import data_record
 from steermoe_core.run.device import move
 from steermoe_core.run.evidence import evidence, keep
@@ -119,8 +119,13 @@ class Training:
             trainer = self._trainer(examples, stop, progress)
             if self.config.keep_frames:
                 self._keep_frames(trainer, progress)
-            with stop:
-                self._take_steps(trainer)
+            try:
+                with stop:
+                    self._take_steps(trainer)
+            except RuntimeError as error:
+                if stop.stopped and mates.lost(error):  # another process was asked as well, and ended at once
+                    raise KeyboardInterrupt from error
+                raise
         step = int(trainer.state.global_step)
         if stop.stopped:
             self.console.note(f"stopped after step {step}; the same command goes on from there")

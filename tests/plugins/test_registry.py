@@ -232,7 +232,8 @@ def test_heavy_imports_are_noted(site: Site) -> None:
 WEIGHTS = """
 @hookimpl
 def steermoe_weights():
-    yield Component(name="x/model", api=1, summary="", config="fake_part:Settings", factory="fake_part:folder")
+    code = {"config": "fake_part:Settings", "factory": "fake_part:folder"}
+    yield Component(name="x/model", api=1, summary="", **code)
 """
 OWN = """
 import attrs
