@@ -73,10 +73,20 @@ class Act(Callback):
     def _interrupt(self) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    def _wait(self) -> None:
+    def _wait(self, *_: Any) -> None:
         Path("waiting").touch()
         while not Path("go").exists():
             time.sleep(0.02)
+
+    def _wait_while_scoring(self) -> None:
+        from steermoe_core.evaluate.evaluation import Evaluator
+
+        Evaluator._unheard = self._wait
+
+    def _wait_while_certifying(self) -> None:
+        import steermoe_core.run.certify as module
+
+        module.model_proofs = self._wait
 
     def _kill_while_saving(self) -> None:
         torch.save = kill

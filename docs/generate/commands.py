@@ -43,8 +43,8 @@ _MEANINGS = {
     ExitCode.RUN_FAILED: "the run failed: its data, a checkpoint, a loss that is no number",
     ExitCode.USAGE: "the experiment file or the command line is wrong",
     ExitCode.PLUGIN: "a component that is needed is missing, broken or blocked",
-    ExitCode.ENVIRONMENT: "the machine lacks something: a package, weights, a writable cache",
-    ExitCode.INTERRUPTED: "stopped by Ctrl-C or SIGTERM; the same command goes on",
+    ExitCode.ENVIRONMENT: "the machine lacks a package, weights, memory, …; a launched process was killed",
+    ExitCode.INTERRUPTED: "stopped by Ctrl-C, SIGTERM or SIGHUP; the same command goes on",
 }
 
 

@@ -36,12 +36,14 @@ def run(args: Namespace, session: Session) -> int:
     """Check the experiment here, so that a mistake is told once; then start the processes."""
     from steermoe_core.config.resolve import resolve
     from steermoe_core.run.console import Console
+    from steermoe_core.run.folder.run_folder import RunFolder
     from steermoe_core.study.compiler_locks import clear_locks
     from steermoe_core.study.launch import Places, command, environment, launch
 
     places = Places.chosen(args.nproc, args.hostfile, args.include)
-    train = resolve(args.file, args.set, session.registry).experiment.train
-    words = command(places, args.master_port, ["run", *_words(args)])
+    resolved = resolve(args.file, args.set, session.registry)
+    folder, train = RunFolder.of(resolved, args.runs).path, resolved.experiment.train
+    words = command(places, args.master_port, folder, ["run", *_words(args)])
     clear_locks(Console().note)
     return launch(words, environment(places, train), local=places.hostfile is None)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from steermoe_core.cli.commands import bare_parser, command_module, command_parser, command_place, parsed
 from steermoe_core.system.printing import complain, say
+from steermoe_core.system.signals import handled, interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,8 +76,9 @@ def _without_command(words: list[str]) -> int:
 def _guarded(call: Callable[[], int], words: list[str]) -> int:
     """Run a command and turn what it raises into a message and an exit code."""
     try:
-        code = call()
-        sys.stdout.flush()
+        with handled(interrupt):
+            code = call()
+            sys.stdout.flush()
     except SystemExit as stop:  # argparse after --help
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
     except BrokenPipeError:

@@ -41,15 +41,16 @@ def run(args: Namespace, session: Session) -> int:
     folders = []
     for one in resolved:
         job = Run(one, session.registry, args.runs, Console(quiet=not first()))
-        if job.finished:
+        finished = job.finished
+        if finished:
             job.console.note(
                 f"{job.folder.path} is finished; change a setting for another run, or delete it to repeat it"
             )
         else:
             job.execute()
-            if first():
-                _report(job)
         folders.append(job.folder)
+        if first() and not (finished and job.folder.report.is_file()):
+            _report(job)
         if first() and not args.json:
             if len(folders) > 1:
                 say()

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.errors import PluginError, SteermoeError, UsageError
@@ -102,6 +103,27 @@ class Registry:
             whose = f'{kind} "{name}" ({plugin.origin})'
             msg = f"the code of {whose} cannot be used: {verdict.reason}; {verdict.hint}"
             raise PartError(msg, (kind, name)) from verdict.__cause__
+
+    def weights_folder(self, name: str) -> Path | None:
+        """Return the folder of a set of weights that a plugin provides; None if no plugin has that name.
+
+        :raises PartError: its code fails.
+        """
+        provided = self.find("weights", name)
+        if provided is None:
+            return None
+        try:
+            with redirect_stdout(sys.stderr):
+                return Path(provided.build(provided.config_class()()))
+        except SteermoeError:
+            raise  # it says itself what it lacks
+        except Exception as error:
+            plugin = self.plugin_of("weights", name)
+            msg = (
+                f'the weights "{name}" of {plugin.origin} cannot be provided: {described(error)}; '
+                f'repair the plugin "{plugin.name}", or upgrade {plugin.distribution}'
+            )
+            raise PartError(msg, ("weights", name)) from error
 
     def suggest(self, kind: str, name: str) -> str | None:
         """Return the name that was probably meant, if one is near."""

@@ -140,7 +140,7 @@ def _do(job: Job, tick: Callable[[], None]) -> bool:
             stdout=subprocess.DEVNULL,
             stderr=said,
             start_new_session=True,  # a Ctrl-C reaches it once, from here, and it can end its step and save
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - no thread runs here
+            preexec_fn=end_with_parent,  # noqa: PLW1509 - no thread runs here
         )
         with forwarded(process, local=False) as stopped:
             while process.poll() is None:
@@ -156,8 +156,8 @@ def _do(job: Job, tick: Callable[[], None]) -> bool:
     return True
 
 
-def _end_with_parent() -> None:
-    """In the new process: let it finish its step, save and end if this one is killed."""
+def end_with_parent() -> None:
+    """Run in a new process: let it finish its step, save and end if its parent is killed."""
     if _LIBC is not None:
         _LIBC.prctl(_PDEATHSIG, signal.SIGTERM)
 

@@ -11,13 +11,14 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import attrs
 
-from steermoe_core.errors import ExitCode, SetupError, SteermoeError, UsageError
+from steermoe_core.errors import ExitCode, SetupError, UsageError
+from steermoe_core.system.signals import handled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -95,15 +96,17 @@ def read_hostfile(path: Path) -> dict[str, int]:
     return found
 
 
-def command(places: Places, port: int | None, words: Sequence[str]) -> list[str]:
-    """Return DeepSpeed's command line for `steermoe WORDS…` in every process.
+def command(places: Places, port: int | None, folder: Path, words: Sequence[str]) -> list[str]:
+    """Return DeepSpeed's command line for `steermoe WORDS…` in every process, each below a `rank` that waits.
 
+    :param folder: the run's.
     :raises SetupError: DeepSpeed is not installed, or pdsh, with which it reaches other machines.
     """
     if find_spec("deepspeed") is None:
         msg = "steermoe launch needs DeepSpeed; `pip install steermoe[deepspeed]` brings it"
         raise SetupError(msg)
-    ours = ["--module", "--no_local_rank", "--log_level=critical", "steermoe_core", *words]
+    ours = ["--module", "--no_local_rank", "--log_level=critical", "steermoe_core.study.rank"]
+    ours += [str(folder), *words]
     python = [sys.executable, "-u", "-m"]
     if places.hostfile is None:
         world = base64.urlsafe_b64encode(json.dumps(places.slots).encode()).decode()
@@ -137,42 +140,41 @@ def launch(words: Sequence[str], env: Mapping[str, str], *, local: bool) -> int:
     their step and save; a second one ends them.
 
     :param local: whether all processes are on this machine.
-    :raises SteermoeError: one was killed.
+    :raises SetupError: the launcher, or what waits for a process of the run, was killed.
     """
     process = subprocess.Popen(words, env=env, start_new_session=True)  # noqa: S603 - our own command
-    with forwarded(process, local=local) as stopped:
+    with forwarded(process, local=local) as reached:
         code = process.wait()
+    if process.pid in reached and code != ExitCode.OK:
+        return ExitCode.INTERRUPTED  # the launcher says 1 where it was asked to stop
     if code in set(ExitCode):
         return code
-    if stopped:
+    if reached:
         return ExitCode.INTERRUPTED
     number = -code if code < 0 else 256 - code  # a launcher that passes -9 on gives 247
     why = f"by signal {number}" if 0 < number < signal.NSIG else f"with exit code {code}"
     msg = f"a process of the run was ended {why}; the same command goes on from the last checkpoint"
-    raise SteermoeError(msg)
+    raise SetupError(msg)
 
 
 @contextmanager
 def forwarded(process: subprocess.Popen[bytes], *, local: bool) -> Iterator[list[int]]:
-    """Pass the first Ctrl-C or SIGTERM on to every process, the second one to the launcher, which ends them.
+    """Pass the first signal to stop on to every process, the second one to the launcher, which ends them.
 
-    :returns: the signals that came.
+    :returns: the processes that a signal was passed to.
     """
-    came: list[int] = []
+    reached: list[int] = []
 
     def forward(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
-        came.append(number)
-        targets = _children(process.pid) if local and len(came) == 1 else [process.pid]
-        for target in targets:
-            os.kill(target, signal.SIGINT if len(came) == 1 else signal.SIGTERM)
+        again = bool(reached)
+        targets = _children(process.pid) if local and not again else []
+        for target in targets or [process.pid]:
+            reached.append(target)
+            with suppress(ProcessLookupError):  # it ended by itself
+                os.kill(target, signal.SIGTERM if again else signal.SIGINT)
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, forward) for number in numbers}
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with handled(forward):
+        yield reached
 
 
 def _children(parent: int) -> list[int]:

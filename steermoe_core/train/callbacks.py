@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import torch
 from transformers import TrainerCallback
 
 from steermoe_core.errors import DivergedError
+from steermoe_core.system.signals import handled
 from steermoe_core.train import ranks
 
 if TYPE_CHECKING:
@@ -162,22 +162,20 @@ class ProgressBar(Callback):
 
 
 class StopOnSignal(Callback):
-    """Turns the first Ctrl-C or SIGTERM into a checkpoint at the step's end; the second one acts at once."""
+    """Turns the first signal to stop into a checkpoint at the step's end; the second one acts at once."""
 
     def __init__(self) -> None:
         self.stopped = False
-        self._previous: dict[int, Any] = {}
+        self._handled = handled(self._stop)
 
     def __enter__(self) -> Self:
         """Take the signals over."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._stop)
+        self._handled.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Give the signals back."""
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+        self._handled.__exit__(None, None, None)
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.stopped = ranks.total(int(self.stopped)) > 0  # processes hear of it at different steps

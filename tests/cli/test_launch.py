@@ -28,7 +28,7 @@ path = "."
 LOADED = """
 import sys
 from steermoe_core.cli.main import main
-from steermoe_core.run import launch
+from steermoe_core.study import launch
 
 launch.launch = lambda words, env, local: 0
 code = main(sys.argv[1:])
@@ -52,9 +52,12 @@ def test_passes_words_and_exit_code_on(rig: Rig, monkeypatch: pytest.MonkeyPatch
     words = rig.words("train.steps=9", 'experiment.name="two"')
     assert main(["launch", "--nproc", "2", *words, "--block", "pocket", "--json", "--traceback"]) == expect
 
-    ((*_, program),) = [words[: words.index("run")] for words in seen]
+    ((*_, program, folder),) = [words[: words.index("run")] for words in seen]
     given = seen[0][seen[0].index("run") + 1 :]
-    assert program == "steermoe_core"
+    assert (program, folder) == (
+        "steermoe_core.study.rank",
+        str(rig.path("train.steps=9", 'experiment.name="two"')),
+    )
     assert given[0] == str(rig.file)
     assert given[1:5] == ["--set", "train.steps=9", "--set", 'experiment.name="two"']
     assert {"--runs", str(rig.runs), "--block", "pocket", "--json", "--traceback"} <= set(given)

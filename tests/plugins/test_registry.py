@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from steermoe_core.cli.main import main
 from steermoe_core.errors import PluginError, UsageError
-from steermoe_core.plugins import load_registry
+from steermoe_core.plugins import PartError, load_registry
 from steermoe_core.plugins.discovery import normal
 from tests.host import BROKEN, COMPONENT, HEAD, plugin
 
@@ -227,6 +227,43 @@ def test_heavy_imports_are_noted(site: Site) -> None:
 
     assert odd.heavy == ("datasets",)
     assert odd.slow == "it imports datasets"
+
+
+WEIGHTS = """
+@hookimpl
+def steermoe_weights():
+    code = {"config": "fake_part:Settings", "factory": "fake_part:folder"}
+    yield Component(name="x/model", api=1, summary="", **code)
+"""
+OWN = """
+import attrs
+def fail(): raise KeyError("no home")
+@attrs.frozen
+class Settings:
+    place: str = attrs.field(factory={factory})
+def folder(config): return "/models/x"
+"""
+
+
+def test_weights_of_a_plugin(site: Site) -> None:
+    """A name of weights is the folder that its plugin gives; code that raises is an error of that plugin."""
+    site.add("own", HEAD + WEIGHTS)
+    (site.folder / "fake_part.py").write_text(OWN.format(factory="str"))
+    registry = load_registry()
+
+    assert registry.weights_folder("x/other") is None
+    assert str(registry.weights_folder("x/model")) == "/models/x"
+
+
+def test_weights_whose_settings_raise(site: Site) -> None:
+    """The message names the plugin and what it raised."""
+    site.add("own", HEAD + WEIGHTS)
+    (site.folder / "fake_part.py").write_text(OWN.format(factory="fail"))
+
+    with pytest.raises(
+        PartError, match=r'"x/model" of steermoe-own 1.0 cannot be provided: KeyError: .no home'
+    ):
+        load_registry().weights_folder("x/model")
 
 
 def test_life_cycle_hooks(site: Site, tmp_path: Path) -> None:

@@ -7,24 +7,25 @@ import gc
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from steermoe_core.cli.main import main
 from steermoe_core.config.experiment import TrainConfig
-from steermoe_core.errors import ExitCode, SetupError, SteermoeError, UsageError
+from steermoe_core.errors import ExitCode, SetupError, UsageError
 from steermoe_core.study import launch as module
 from steermoe_core.study.launch import Places, command, environment, launch, read_hostfile
 from tests.rig import ROOT, files, metrics, sentence, status, texts, told, trained, until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.rig import Rig
 
+RUN = Path("runs/a-12345678")
 STAGE = "train.deepspeed.stage=2"
 
 
@@ -116,10 +117,10 @@ class TestCommand:
 
     def test_on_this_machine(self) -> None:
         """Its launcher starts this package as a module, with the world in it and the words behind it."""
-        words = command(Places.chosen(2, None, ""), 29511, ["run", "a.toml", "--json"])
+        words = command(Places.chosen(2, None, ""), 29511, RUN, ["run", "a.toml", "--json"])
 
         assert words[:4] == [sys.executable, "-u", "-m", "deepspeed.launcher.launch"]
-        assert words[-4:] == ["steermoe_core", "run", "a.toml", "--json"]
+        assert words[-5:] == ["steermoe_core.study.rank", str(RUN), "run", "a.toml", "--json"]
         assert "--master_port=29511" in words
         (world,) = [word.partition("=")[2] for word in words if word.startswith("--world_info")]
         assert json.loads(base64.urlsafe_b64decode(world)) == {"localhost": [0, 1]}
@@ -127,7 +128,7 @@ class TestCommand:
     def test_on_several_machines(self, hosts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Its runner reaches them; every machine's slots are spelt out."""
         monkeypatch.setattr(module.shutil, "which", lambda _: "/usr/bin/pdsh")
-        words = command(Places.chosen(1, hosts, ""), None, ["run", "a.toml"])
+        words = command(Places.chosen(1, hosts, ""), None, RUN, ["run", "a.toml"])
 
         assert words[3] == "deepspeed.launcher.runner"
         assert {f"--hostfile={hosts}", "--include=worker-1:0@worker-2:0"} <= set(words)
@@ -137,7 +138,7 @@ class TestCommand:
         monkeypatch.setattr(module, "find_spec", lambda _: None)
 
         with pytest.raises(SetupError, match=r"pip install steermoe\[deepspeed\]") as caught:
-            command(Places.chosen(2, None, ""), None, [])
+            command(Places.chosen(2, None, ""), None, RUN, [])
         assert caught.value.exit_code == ExitCode.ENVIRONMENT
 
     def test_without_pdsh(self, hosts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +146,7 @@ class TestCommand:
         monkeypatch.setattr(module.shutil, "which", lambda _: None)
 
         with pytest.raises(SetupError, match="several machines need pdsh"):
-            command(Places.chosen(None, hosts, ""), None, [])
+            command(Places.chosen(None, hosts, ""), None, RUN, [])
 
     def test_processes_share_the_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Unless the experiment or the user says how many each takes."""
@@ -172,7 +173,7 @@ class TestExitCode:
         """247 is what DeepSpeed's launcher makes of -9."""
         script = "import os; os.kill(os.getpid(), 9)" if code == "-9" else f"exit({code})"
 
-        with pytest.raises(SteermoeError, match="was ended by signal 9; the same command goes on"):
+        with pytest.raises(SetupError, match="was ended by signal 9; the same command goes on"):
             launch([sys.executable, "-c", script], os.environ, local=True)
 
 
@@ -261,6 +262,42 @@ class TestTwoProcesses:
         assert out.count(f"run folder: {run}") == 1
         assert err.count(f"resuming from step {step}\n") == 1
         assert rig.hooks[-3:] == ["run_failed", "before_run", "after_run"]
+
+    @pytest.mark.parametrize("rank", ["0", "1"])
+    def test_of_which_one_was_killed_name_it(self, rig: Rig, rank: str) -> None:
+        """Which rank, on which machine, by which signal; the exit code is 4, status.json says the same."""
+        broken = started(rig, RIG="kill@3", RIG_RANK=rank)
+        _, err = broken.communicate(timeout=240)
+        run = rig.path()
+
+        assert broken.returncode == ExitCode.ENVIRONMENT
+        assert "Traceback" not in err
+        (said,) = [line.removeprefix("steermoe: ") for line in err.splitlines() if "steermoe: " in line]
+        assert said.startswith(f"rank {rank} of 2 on {socket.gethostname()} was ended by SIGKILL (")
+        assert said.endswith("; the same command goes on from the last checkpoint")
+        assert (status(run)["state"], status(run)["error"]) == ("failed", said)
+
+    @pytest.mark.parametrize(
+        ("number", "where"),
+        [(signal.SIGTERM, "wait_while_scoring@6"), (signal.SIGHUP, "wait_while_certifying@6")],
+    )
+    def test_that_were_stopped_after_training_go_on(
+        self, rig: Rig, alone: Path, number: signal.Signals, where: str
+    ) -> None:
+        """Whatever the signal, and whatever a process does: rank 0 says so, and the same command goes on."""
+        stopped = started(rig, RIG=where)
+        until(lambda: (rig.folder / "waiting").exists() or stopped.poll() is not None, seconds=240)
+        stopped.send_signal(number)
+        _, err = stopped.communicate(timeout=240)
+        run = rig.path()
+
+        assert (stopped.returncode, told(err)) == (130, "interrupted")
+        assert status(run)["state"] == "interrupted"
+
+        ended = started(rig)
+        _, err = ended.communicate(timeout=240)
+        assert ended.returncode == 0, err
+        assert same(run, alone)
 
     def test_of_which_one_died_go_on(self, rig: Rig, alone: Path) -> None:
         """No process outlives another; what there is to say is said once."""

@@ -51,9 +51,12 @@ class ModelBuilder:
         name = getattr(config, "weights", None)
         if isinstance(name, str) and name.startswith("~"):
             return attrs.evolve(config, weights=str(Path(name).expanduser()))
-        provided = self.registry.find("weights", name) if isinstance(name, str) else None
-        if provided and not Path(str(name)).exists():
-            config = attrs.evolve(config, weights=str(provided.build(provided.config_class()())))
+        if (
+            isinstance(name, str)
+            and not Path(name).exists()
+            and (folder := self.registry.weights_folder(name))
+        ):
+            return attrs.evolve(config, weights=str(folder))
         return config
 
     def model(self, decoder: Decoder | None = None) -> Joined:

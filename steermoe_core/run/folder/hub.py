@@ -36,9 +36,8 @@ def adapter_folder(source: str | Path, registry: Registry) -> Path:
     if str(source).startswith(HUB):
         return fetched(str(source))
     folder = Path(source)
-    brought = None if folder.exists() else registry.find("weights", str(source))
-    if brought:
-        folder = Path(brought.build(brought.config_class()()))
+    if not folder.exists():
+        folder = registry.weights_folder(str(source)) or folder
     for place in (folder, folder / "adapter"):
         if (place / "adapter.json").is_file():
             return place

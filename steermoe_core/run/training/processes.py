@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from steermoe_core.errors import SteermoeError
+from steermoe_core.errors import ExitCode, SetupError
+from steermoe_core.system.signals import handled
 from steermoe_core.train import ranks
 from steermoe_core.train.deepspeed import check_installed
 
@@ -39,19 +41,23 @@ def held(train: TrainConfig, folder: RunFolder) -> Iterator[None]:
 def tells(folder: RunFolder, error: BaseException) -> bool:
     """Tell whether this process writes down an error that ended it; the others wait to be ended.
 
-    Rank 0 does, but for what it only knows of because another process is gone that told of it; a process
-    that alone has an error does, after it waited for rank 0 to have the same one.
+    Rank 0 does, but for what it only knows of because another process is gone, of which that one or its
+    parent tells; a process that alone has an error does, after it waited for rank 0 to have the same one.
 
     :raises ToldElsewhereError: another process told.
     """
     if ranks.world() == 1:
         return True
+    stopped = isinstance(error, KeyboardInterrupt)
     if ranks.first():
-        told = lost(error) and _told(folder, 0.0)
+        told = (lost(error) and _told(folder, PATIENCE)) or (stopped and _told(folder, 0.0))
     else:
         told = isinstance(error, ranks.ToldElsewhereError) or _told(folder, PATIENCE)
+    if told and stopped:
+        raise ranks.ToldElsewhereError(ExitCode.INTERRUPTED) from error
     if told:
-        time.sleep(LINGER)  # the launcher ends this process as soon as the other is gone
+        with handled(signal.SIG_DFL):
+            time.sleep(LINGER)  # the launcher ends this process as soon as the other is gone
         raise ranks.ToldElsewhereError(1) from error
     return True
 
@@ -66,7 +72,7 @@ def understood(error: BaseException) -> BaseException:
     """Return an error, or a sentence in its place where another process is gone."""
     if not lost(error):
         return error
-    return SteermoeError(
+    return SetupError(
         "another process of this run ended without a word (killed, or out of memory); "
         "the same command goes on from the last checkpoint"
     )

@@ -16,6 +16,7 @@ from steermoe_core.run.assembly.device import move
 from steermoe_core.run.certify.evidence import evidence, keep
 from steermoe_core.run.folder import adapter, lock
 from steermoe_core.run.folder.run_folder import write_json
+from steermoe_core.run.training import processes as mates
 from steermoe_core.run.training.frames import FrameStore
 from steermoe_core.run.training.validation import ending
 from steermoe_core.run.training.watch import FrozenWatch, StatusWatch
@@ -119,8 +120,13 @@ class Training:
             trainer = self._trainer(examples, stop, progress)
             if self.config.keep_frames:
                 self._keep_frames(trainer, progress)
-            with stop:
-                self._take_steps(trainer)
+            try:
+                with stop:
+                    self._take_steps(trainer)
+            except RuntimeError as error:
+                if stop.stopped and mates.lost(error):  # another process was asked as well, and ended at once
+                    raise KeyboardInterrupt from error
+                raise
         step = int(trainer.state.global_step)
         if stop.stopped:
             self.console.note(f"stopped after step {step}; the same command goes on from there")
