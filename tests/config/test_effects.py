@@ -119,7 +119,8 @@ READERS = {
     DiskConfig: TABLES,
     HubConfig: {
         **ROWS,
-        "data/table_sources.py config": "path split audio_column rate_column name revision part",
+        "data/table_sources.py config": "path split audio_column rate_column part",
+        "data/hub_sets.py config": "path name revision",
     },
     AsrConfig: {
         "data/collators.py config": """
