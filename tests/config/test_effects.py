@@ -120,7 +120,7 @@ READERS = {
     HubConfig: {
         **ROWS,
         "data/table_sources.py config": "path split audio_column rate_column part",
-        "data/hub_sets.py config": "path name revision",
+        "data/hub_sets.py config": "name revision",
     },
     AsrConfig: {
         "data/collators.py config": """
