@@ -56,7 +56,7 @@ def offers(entries: Sequence[Entry], *, again: bool = False) -> list[Plugin]:
 
 
 def _probed(entries: Sequence[Entry]) -> Iterator[Plugin]:
-    """Examine plugins, and say so if that takes long."""
+    """Examine plugins; a person at a terminal who has to wait is told for what."""
     from steermoe_core.plugins.probe import limit, probe
 
     waiting = {entry.origin for entry in entries}
@@ -67,10 +67,13 @@ def _probed(entries: Sequence[Entry]) -> Iterator[Plugin]:
 
     timer = Timer(_PATIENCE, say)
     timer.daemon = True
-    timer.start()
+    if sys.stderr.isatty():
+        timer.start()
     try:
         for plugin in probe(entries):
             waiting.discard(plugin.origin)
+            if not waiting:
+                timer.cancel()
             yield plugin
     finally:
         timer.cancel()

@@ -119,7 +119,8 @@ READERS = {
     DiskConfig: TABLES,
     HubConfig: {
         **ROWS,
-        "data/sources/tables.py config": "path split audio_column rate_column name revision part",
+        "data/sources/tables.py config": "path split audio_column rate_column part",
+        "data/sources/hub.py config": "name revision",
     },
     AsrConfig: {
         "data/collators.py config": """

@@ -106,8 +106,9 @@ def test_cache_that_cannot_be_written(imports: Path, tmp_path: Path) -> None:
 def test_long_examination_is_reported(
     imports: Path, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A user who waits is told for what, on stderr."""
+    """At a terminal, on stderr."""
     monkeypatch.setattr("steermoe_core.plugins.offers._PATIENCE", 0.05)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     site.add("slow", "import time\ntime.sleep(0.8)\n" + PART.replace('name="odd"', 'name="slow"'))
 
     load_registry()

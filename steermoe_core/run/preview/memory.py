@@ -172,7 +172,7 @@ class _Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
         given, named = tree_map_only(torch.Tensor, self.fake, (args, kwargs))
         with self._fakes:
             found = _CTC[func](*given) if func in _CTC else func(*given, **named)
-        if not tensors and not any(map(torch.is_floating_point, tree_leaves(found))):
+        if not tensors and not any(_is_float(one) for one in tree_leaves(found)):
             return func(*args, **kwargs)
         return tree_map_only(FakeTensor, self._seen, found)
 
@@ -194,6 +194,10 @@ class _Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
     def _gone(self, place: int, size: int) -> None:
         del self._storages[place]
         self.bytes -= size
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
 def _kernel(_q: Tensor, _k: Tensor, _v: Tensor, mask: Tensor | None = None, *_: Any, **__: Any) -> int:
