@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.run.folder.finished import ended
+from steermoe_core.run.folder.records import TrainingEnd
+from steermoe_core.system.records import structured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,9 +48,15 @@ def _card(run: Run) -> dict[str, Any]:
         "seconds": _seconds(status),
         "trained": run.card.get("trainable_parameters"),
         "parts": dict(_parts(run)),
-        "notes": list(ended(run.card.get("training"))),
+        "notes": _notes(run),
         "headline": _headline(run),
     }
+
+
+def _notes(run: Run) -> list[str]:
+    training = run.card.get("training")
+    sentence = structured(training, TrainingEnd).sentence() if training else None
+    return [sentence] if sentence else []
 
 
 def _parts(run: Run) -> Iterator[tuple[str, str]]:

@@ -8,36 +8,22 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.config.resolve import resolve
-from steermoe_core.errors import UsageError
-from steermoe_core.evaluate.prediction import read
-from steermoe_core.run.certify.certificate import read_certificates
-from steermoe_core.run.folder import lock
-from steermoe_core.run.folder.adapter import read_card
+from steermoe_core.run.folder.finished import FinishedRun
 from steermoe_core.run.folder.run_folder import RunFolder
-from steermoe_core.run.folder.scores import read_scores, scored_splits
 from steermoe_core.study.names import labels
-from steermoe_core.system.json_shapes import NUMBER, DamagedError, read_json
-from steermoe_core.train.journal import Journal
+from steermoe_core.system.records import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from steermoe_core.config.resolve import Resolved
-    from steermoe_core.evaluate.metrics import Edits, Metric
+    from steermoe_core.evaluate.metrics import Metric
     from steermoe_core.evaluate.prediction import Prediction
+    from steermoe_core.evaluate.scores import Edits
     from steermoe_core.plugins import Registry
 
     Judged = list[tuple[Prediction, Edits]]
-
-_LAYERS = [{"layer": (int, str), "load?": [NUMBER]}]
-#: routing.json, as far as the page reads it.
-_ROUTING = {
-    "clips?": int,
-    "layers?": (None, _LAYERS),
-    "by?": (None, {"*": {"*": {"clips": int, "layers": _LAYERS}}}),
-    "knockouts?": (None, [{"what": str, "metric": str, "difference": NUMBER, "verdict": str}]),
-}
 
 
 @attrs.frozen(eq=False)
@@ -117,46 +103,33 @@ def splits(found: Sequence[Run]) -> list[str]:
 
 def _run(name: str, folder: RunFolder, resolved: Resolved, registry: Registry) -> Run:
     metrics = [registry.get("metric", one.name).build(one.config) for one in resolved.experiment.metrics]
+    run = FinishedRun(folder.path, registry)
     scored = _scored(folder, list(resolved.experiment.data.eval))
     return Run(
         name=name,
         folder=folder,
         resolved=resolved,
         metrics=metrics,
-        status=folder.status,
-        card=read_card(folder.adapter) if folder.adapter.is_dir() else {},
-        lock=lock.read(folder.lock),
-        certificates=read_certificates(folder),
-        journal=list(Journal(folder.metrics).read()),
-        splits=[_split(path.parent, metrics) for path in scored],
+        status=plain(run.status) or {},
+        card=plain(run.adapter) if run.trained else {},
+        lock=plain(run.lock) or {},
+        certificates=plain(run.certificates),
+        journal=plain(run.metrics),
+        splits=[_split(run, split, metrics) for split in scored],
     )
 
 
-def _scored(folder: RunFolder, order: Sequence[str]) -> list[Path]:
-    """Return the scores.json of a run."""
+def _scored(folder: RunFolder, order: Sequence[str]) -> list[str]:
+    """Return the splits of a run that have scores."""
     places = {name: number for number, name in enumerate(order)}
-    return sorted(scored_splits(folder), key=lambda path: places.get(path.parent.name, len(places)))
+    return sorted(folder.scored, key=lambda split: places.get(split, len(places)))
 
 
-def _split(folder: Path, metrics: Sequence[Metric]) -> Split:
-    predictions = read(folder / "predictions.jsonl")
+def _split(run: FinishedRun, split: str, metrics: Sequence[Metric]) -> Split:
+    predictions = run.predictions(split)
     return Split(
-        name=folder.name,
-        scores=read_scores(folder / "scores.json"),
+        name=split,
+        scores=plain(run.scores[split]),
         judged=[(one, metric.edits(one)) for metric in metrics[:1] for one in predictions],
-        routing=_routing(folder / "routing.json"),
+        routing=plain(run.routing(split)) or {},
     )
-
-
-def _routing(path: Path) -> dict[str, Any]:
-    """Return a routing.json; an empty one where there is none.
-
-    :raises UsageError: it is damaged.
-    """
-    try:
-        return dict(read_json(path, _ROUTING))
-    except FileNotFoundError:
-        return {}
-    except DamagedError as error:
-        msg = f"{path} cannot be read ({error}); restore it, or move it away to report without it"
-        raise UsageError(msg) from None

@@ -13,10 +13,11 @@ import attrs
 from steermoe_core.config.flat import differing, flat
 from steermoe_core.config.naming import dotted
 from steermoe_core.errors import UsageError
-from steermoe_core.run.folder import lock
+from steermoe_core.run.folder.records import Lock
 from steermoe_core.study.names import SEED, varied
 from steermoe_core.study.seeds import Group, groups, named
 from steermoe_core.study.table import row
+from steermoe_core.system.records import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -162,9 +163,14 @@ def _lock(folder: RunFolder) -> dict[KeyPath, Any]:
         path: value[:_HASH]
         if isinstance(value, str) and (path[0] == "frozen" or path[-1] == "sha256")
         else value
-        for path, value in flat(lock.read(folder.lock))
+        for path, value in flat(_recorded(folder))
         if path != ("seed",)
     }
+
+
+def _recorded(folder: RunFolder) -> dict[str, Any]:
+    found = Lock.find(folder.lock)
+    return {} if found is None else {key: value for key, value in plain(found).items() if key != "format"}
 
 
 def _together(locks: list[dict[KeyPath, Any]]) -> dict[KeyPath, Any]:

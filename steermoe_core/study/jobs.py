@@ -81,26 +81,26 @@ class Job:
         """How far it is, as its folder says; a run that says it is running and that nobody holds is not."""
         if self.folder.in_use:
             return "running"
-        said: State = self.folder.status.get("state", "waiting")
+        said: Any = self.folder.state or "waiting"
         return "interrupted" if said == "running" else said
 
     @property
     def facts(self) -> dict[str, Any]:
         """Its state, last logged step and loss, scores and error."""
-        lines = [line for line in Journal(self.folder.metrics).read() if "loss" in line]
-        status, last = self.folder.status, lines[-1] if lines else {}
+        lines = [line for line in Journal(self.folder.metrics).read() if line.loss is not None]
+        status, last = self.folder.status, lines[-1] if lines else None
         return {
             "settings": self.settings,
             "folder": str(self.folder.path),
             "state": self.state,
-            "step": max(last.get("step", 0), status.get("step", 0)),
+            "step": max(last.step if last else 0, status.step if status else 0),
             "of": self.steps,
-            "loss": last.get("loss"),
+            "loss": last.loss if last else None,
             "scores": {
-                split: {metric: score["value"] for metric, score in scores["metrics"].items()}
+                split: {metric: score.value for metric, score in scores.metrics.items()}
                 for split, scores in scores_of(self.folder).items()
             },
-            "error": status.get("error") if status.get("state") == "failed" else None,
+            "error": status.error if status and status.state == "failed" else None,
         }
 
 
@@ -164,7 +164,7 @@ def end_with_parent() -> None:
 
 def _note_failure(job: Job, code: int, said: IO[bytes]) -> None:
     """Write into a job's folder why it failed, where it could not do so itself."""
-    if job.folder.status.get("state") in ("failed", "interrupted"):
+    if job.folder.state in ("failed", "interrupted"):
         return
     said.seek(0)
     lines = [line for line in said.read().decode(errors="replace").splitlines() if line.strip()]

@@ -9,6 +9,7 @@ from steermoe_core.run.assembly.builder import metrics_of
 from steermoe_core.run.folder.finished import scores_of
 from steermoe_core.run.scoring.own_decoder import NAME, own_folder
 from steermoe_core.study.seeds import Group
+from steermoe_core.system.records import plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ def own_group(run: Path, registry: Registry) -> Group:
         "experiment": NAME,
         "trainable_parameters": 0,
         "steps": 0,
-        "splits": scores_of(folder),
+        "splits": plain(scores_of(folder)),
     }
     seed = resolved.experiment.experiment.seed
     metrics = metrics_of(resolved.experiment, registry)

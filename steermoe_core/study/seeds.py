@@ -12,9 +12,8 @@ from steermoe_core.config.resolve import Resolved, resolve
 from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.prediction import read
 from steermoe_core.run.assembly.builder import metrics_of
-from steermoe_core.run.folder.finished import results
+from steermoe_core.run.folder.finished import FinishedRun
 from steermoe_core.run.folder.run_folder import RunFolder
-from steermoe_core.run.folder.scores import scored_splits
 from steermoe_core.study.names import SEED, labels
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ def _unscored(folder: RunFolder) -> str | None:
     """Return why a folder has no scores to show; None if it has."""
     if not folder.experiment.is_file():
         return "it is not a run folder: it has no experiment.toml"
-    if not folder.adapter.is_dir() or not scored_splits(folder):
+    if not folder.adapter.is_dir() or not folder.scored:
         return f"it has no scores yet; finish it with `steermoe run {folder.experiment}`"
     return None
 
@@ -127,7 +126,7 @@ def groups(paths: Sequence[Path], registry: Registry) -> list[Group]:
         if fault := _unscored(folder):
             msg = f"{folder.path} is not a run to show: {fault}"
             raise UsageError(msg)
-        facts = results(folder)
+        facts = FinishedRun(path, registry).summary()
         rest = {**resolved.table, "experiment": {**resolved.table["experiment"], "seed": None}}
         key = json.dumps(rest, sort_keys=True, default=str)
         entry = (resolved.experiment.experiment.seed, resolved, facts, folder)

@@ -16,7 +16,6 @@ import attrs
 from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.bootstrap import difference, interval
 from steermoe_core.evaluate.metrics import total
-from steermoe_core.evaluate.pathologies import counts
 from steermoe_core.study.seeds import groups, named
 from steermoe_core.train.journal import Journal
 
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from steermoe_core.evaluate.metrics import Edits, Metric
+    from steermoe_core.evaluate.metrics import Metric
     from steermoe_core.evaluate.prediction import Prediction
+    from steermoe_core.evaluate.scores import Edits
     from steermoe_core.plugins import Registry
     from steermoe_core.study.seeds import Group
 
@@ -82,18 +82,22 @@ def row(group: Group, split: str, base: Group | None = None) -> dict[str, Any]:
 
 def _pathologies(scores: Sequence[dict[str, Any]]) -> dict[str, int]:
     """Return how many answers of all runs together have each."""
-    return dict(sum((Counter(counts(one)) for one in scores), Counter()))
+    return dict(sum((Counter(_counts(one)) for one in scores), Counter()))
+
+
+def _counts(scores: dict[str, Any]) -> dict[str, int]:
+    return {name: one["count"] for name, one in scores["pathologies"].items()}
 
 
 def _training(group: Group) -> dict[str, Any]:
     """Return speed and loss of the training runs: the median of the speeds, means of the losses."""
-    lines = [[line for line in Journal(f.metrics).read() if "loss" in line] for f in group.folders]
-    paces = [line["seconds_per_step"] for run in lines for line in run if "seconds_per_step" in line]
+    lines = [[line for line in Journal(f.metrics).read() if line.loss is not None] for f in group.folders]
+    paces = [line.seconds_per_step for run in lines for line in run if line.seconds_per_step is not None]
     return {
         "seconds_per_step": median(paces) if paces else None,
         "loss": {
-            "start": _mean(run[0]["loss"] for run in lines if run),
-            "end": _mean(run[-1]["loss"] for run in lines if run),
+            "start": _mean(run[0].loss for run in lines if run),
+            "end": _mean(run[-1].loss for run in lines if run),
         },
     }
 
