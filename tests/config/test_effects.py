@@ -53,25 +53,25 @@ ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / "steermoe_core"
 
 #: Where every source reads what it has in common with the others.
-ROWS = {"data/rows.py config": "label_columns parts seed speeds"}
+ROWS = {"data/sources/rows.py config": "label_columns parts seed speeds"}
 #: Where tables with the audio inside read what they have in common.
-TABLES = {**ROWS, "data/table_sources.py config": "path split audio_column rate_column"}
+TABLES = {**ROWS, "data/sources/tables.py config": "path split audio_column rate_column"}
 #: Columns that are read by what they mean, see `OTHERWISE`.
 COLUMNS = ("text", "prompt", "cluster", "id", "seconds", "references", "split")
-#: Where the keys of each settings class are read: file and the expression they are attributes of.
+#: Where the keys of each settings class are read: file or folder, and the expression they are attributes of.
 READERS = {
     Experiment: {
-        "run/build.py experiment": "experiment encoder adapter projector decoder data collator metrics",
-        "run/training.py experiment": "train callbacks",
-        "run/scoring.py experiment": "evaluate",
+        "run/assembly experiment": "experiment encoder adapter projector decoder data collator metrics",
+        "run/training experiment": "train callbacks",
+        "run/scoring experiment": "evaluate",
     },
     ExperimentInfo: {
-        "run/folder.py experiment": "name",
-        "run/build.py experiment": "seed",
+        "run/folder experiment": "name",
+        "run/assembly experiment": "seed",
     },
     DataConfig: {
-        "run/build.py data": "train validate eval min_seconds max_seconds max_bad check",
-        "run/training.py data": "weights",
+        "run/assembly data": "train validate eval min_seconds max_seconds max_bad check",
+        "run/training data": "weights",
     },
     TrainConfig: {
         "train/trainer.py config": """
@@ -79,19 +79,19 @@ READERS = {
             log_every save_every keep
         """,
         "train/deepspeed.py train": "deepspeed",
-        "run/validation.py train": "validate",
+        "run/training train": "validate",
         "train/groups.py config": "learning_rate weight_decay",
         "run/execute.py train": "threads",
-        "run/training.py config": "keep_frames",
+        "run/training config": "keep_frames",
     },
     DeepSpeedConfig: {"train/deepspeed.py settings": "stage offload"},
     ValidateConfig: {
         "train/validation.py config": "every patience",
-        "run/validation.py config": "metric keep_best",
+        "run/training config": "metric keep_best",
     },
     EvaluateConfig: {
         "evaluate/evaluation.py config": "batch_size max_new_tokens tokens_per_second controls probes",
-        "run/transcriber.py evaluate": "segment",
+        "use evaluate": "segment",
     },
     NoAdapterConfig: {},
     SteeringConfig: {
@@ -111,15 +111,16 @@ READERS = {
     },
     CausalLMConfig: {"model/decoder.py config": "weights dtype attention"},
     FolderConfig: {
-        "data/sources.py config": "path split file_column",
+        "data/sources/folder.py config": "path split file_column",
         **ROWS,
     },
-    JsonlConfig: {"data/manifest.py config": "path split audio_column offset_column", **ROWS},
+    JsonlConfig: {"data/sources/jsonl.py config": "path split audio_column offset_column", **ROWS},
     ParquetConfig: TABLES,
     DiskConfig: TABLES,
     HubConfig: {
         **ROWS,
-        "data/table_sources.py config": "path split audio_column rate_column name revision part",
+        "data/sources/tables.py config": "path split audio_column rate_column part",
+        "data/sources/hub.py config": "name revision",
     },
     AsrConfig: {
         "data/collators.py config": """
@@ -187,12 +188,12 @@ def test_every_key_has_a_reader(cls):
     [(place, key) for readers in READERS.values() for place, keys in readers.items() for key in keys.split()],
 )
 def test_the_reader_reads_it(place, key):
-    """The named file has the expression."""
-    file, owner = place.split()
+    """The named file, or one of the named folder, has the expression."""
+    name, owner = place.split()
     wanted = f"{owner}.{key}"
-    assert any(found == wanted or found.endswith(f".{wanted}") for found in reads(ENGINE / file)), (
-        f"{wanted} in {file}"
-    )
+    files = [ENGINE / name] if name.endswith(".py") else (ENGINE / name).rglob("*.py")
+    found = [expression for file in files for expression in reads(file)]
+    assert any(one == wanted or one.endswith(f".{wanted}") for one in found), f"{wanted} in {name}"
 
 
 @pytest.mark.parametrize(("package", "key"), plugin_keys())
