@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from steermoe_core.config.describe.documentation import settings, summary
 from steermoe_core.config.experiment import Experiment
-from steermoe_core.config.fields import fields_of, tables, type_name
-from steermoe_core.config.naming import table_name
+from steermoe_core.config.fields import fields_of, summary, tables
+from steermoe_core.config.naming import article, table_name
 from steermoe_core.config.text.write import inline
+from steermoe_core.config.types import ComponentOf
 
 if TYPE_CHECKING:
-    from steermoe_core.config.describe.documentation import Setting
     from steermoe_core.config.fields import Field
 
 _INTRODUCTION = """\
@@ -57,27 +56,28 @@ def reference() -> str:
 def _section(path: tuple[str, ...], cls: type) -> str:
     title = f"`{table_name(path)}`" if path else "The whole file"
     about = summary(cls).partition(": ")[2] if path else summary(cls)
-    known = {setting.key: setting for setting in settings(cls)}
-    rows = [_row(field, known[key]) for key, field in fields_of(cls).items()]
+    rows = [_row(field) for field in fields_of(cls).values()]
     head = ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
     return "\n".join([f"## {title}", "", about[:1].upper() + about[1:], "", *head, *rows, ""])
 
 
-def _row(field: Field, setting: Setting) -> str:
-    cells = (f"`{field.key}`", _value(field, setting), _default(field), setting.doc)
+def _row(field: Field) -> str:
+    cells = (f"`{field.key}`", _value(field), _default(field), field.doc)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-def _value(field: Field, setting: Setting) -> str:
-    if field.kind is None:
-        return ", ".join([type_name(field.type), *setting.limits])
-    one = setting.type.removeprefix("a table: ")
-    return {None: one, list: f"a list of {field.kind}s", dict: f"{field.kind}s by name"}[field.many]
+def _value(field: Field) -> str:
+    if not isinstance(field.type, ComponentOf):
+        return ", ".join([field.type.name, *(limit.text for limit in field.limits)])
+    kind = field.type.kind
+    if field.type.many is None:
+        return article(kind)
+    return f"a list of {kind}s" if field.type.many is list else f"{kind}s by name"
 
 
 def _default(field: Field) -> str:
-    if field.kind is not None:
-        name = field.default_component
+    if isinstance(field.type, ComponentOf):
+        name = field.type.default
         return {None: "required", "": "none"}.get(name, f'`use = "{name}"`')
     if field.required:
         return "required"

@@ -11,7 +11,7 @@ import sys
 
 from steermoe_core import hookspecs
 from steermoe_core.component import API, CAPABILITIES, KINDS, OLDEST_API, Component
-from steermoe_core.config.describe.documentation import parameters, summary
+from steermoe_core.config.fields import parameters, summary
 
 _INTRODUCTION = """\
 # Hooks

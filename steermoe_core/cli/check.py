@@ -11,7 +11,7 @@ from steermoe_core.system.printing import complain, say, say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from steermoe_core.cli.shared.session import Session
     from steermoe_core.config.sweep import Cell
@@ -61,24 +61,14 @@ def _described(cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
+    from steermoe_core.config.fields import selections
+
     resolved = cell.resolved
     folder = f"{resolved.experiment.experiment.name}-{resolved.digest}"
-    return {"components": len(list(_uses(resolved.table))), "folder": folder}
+    return {"components": len(list(selections(resolved.experiment))), "folder": folder}
 
 
 def _facts(error: ConfigError | PluginError) -> list[dict[str, Any]]:
     from steermoe_core.config.text.problems import Problem
 
     return [problem.as_dict() for problem in error.problems if isinstance(problem, Problem)]
-
-
-def _uses(value: object) -> Iterator[str]:
-    """Yield the name of every component that a resolved table chooses."""
-    if isinstance(value, dict):
-        if isinstance(value.get("use"), str):
-            yield value["use"]
-        for item in value.values():
-            yield from _uses(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _uses(item)

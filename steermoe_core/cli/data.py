@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from steermoe_core.cli.shared.flags import add_set
 from steermoe_core.cli.shared.numbers import count
+from steermoe_core.config.naming import some
 from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from steermoe_core.cli.shared.session import Session
 
 #: Names of clips in a line, letters of a text in a line, and characters of the longest bar.
-_NAMES, _LETTERS, _BAR = 5, 60, 30
+_LETTERS, _BAR = 60, 30
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -69,7 +70,7 @@ def _set(one: dict[str, Any]) -> Iterator[str]:
     facts += [f"{one['share']:.0%} of an epoch"] if one["share"] else []
     yield f"{one['set']} ({one['use']}): {', '.join(facts)}"
     for reason, names in one["left_out"].items():
-        yield f"  {len(names):,} {reason}: {_some(names)}"
+        yield f"  {len(names):,} {reason}: {some(names)}"
     for unit in ("seconds", "tokens" if one["tokens"] else "words"):
         yield from _histogram(unit, one[unit])
     for example in one["examples"]:
@@ -92,18 +93,13 @@ def _histogram(unit: str, lengths: dict[str, Any] | None) -> Iterator[str]:
 
 
 def _shared(names: Sequence[str], total: int, what: str) -> str:
-    some = f" ({_some(names)})" if names else ""
-    return f"{len(names):,} of {total:,} {what}{some}"
+    examples = f" ({some(names)})" if names else ""
+    return f"{len(names):,} of {total:,} {what}{examples}"
 
 
 def _speakers(one: dict[str, Any]) -> str:
     names = one["clusters"]
-    return f"{len(names):,} speakers or groups{f' ({_some(names)})' if names else ''}"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
-    return ", ".join(names[:_NAMES]) + more
+    return f"{len(names):,} speakers or groups{f' ({some(names)})' if names else ''}"
 
 
 def _short(text: str) -> str:

@@ -96,13 +96,14 @@ def _documented(registry: Registry, kind: str, name: str) -> tuple[list[Setting]
 
     :raises PluginError: the plugin's settings class cannot be imported or is none.
     """
-    from steermoe_core.config.check.catalogue import loaded
-    from steermoe_core.config.describe.documentation import settings, summary
+    from steermoe_core.config.check.catalogue import settings_class
+    from steermoe_core.config.describe.documentation import settings
     from steermoe_core.config.describe.example import example
+    from steermoe_core.config.fields import summary
 
     component = registry.get(kind, name)
     try:
-        cls = loaded(component)
+        cls = settings_class(component)
         return settings(cls), summary(cls), example(registry, kind, name)
     except PluginError:
         raise

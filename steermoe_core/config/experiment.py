@@ -9,19 +9,19 @@ from attrs.validators import deep_iterable, ge, gt, le, matches_re
 
 from steermoe_core.component import Selection, choose
 
-#: No optimizer here gets anywhere with a higher learning rate.
+#: No experiment here trains with a higher learning rate.
 HIGHEST_RATE = 10.0
-#: Longest clip in seconds that a setting may speak of.
+#: Longest clip in seconds that a setting may name.
 A_DAY = 86_400.0
 
 
 @attrs.frozen(kw_only=True)
 class ExperimentInfo:
-    """`[experiment]`: what the run is called and what its random numbers start from.
+    """`[experiment]`: name and seed of the run.
 
     :param name: first part of the run folder's name; letters, digits, dots, dashes and underscores.
-    :param seed: start of every random number: initial weights, data order, prompts.
-    :param description: a sentence for people; kept with the run, in its experiment.toml.
+    :param seed: seed of all random numbers: initial weights, data order, prompts.
+    :param description: a sentence for readers; stored in the run's experiment.toml.
     """
 
     name: str = attrs.field(validator=matches_re(r"[A-Za-z0-9][\w.-]*"))
@@ -31,20 +31,20 @@ class ExperimentInfo:
 
 @attrs.frozen(kw_only=True)
 class DataConfig:
-    """`[data]`: what is trained on and what is scored.
+    """`[data]`: training and evaluation data.
 
-    :param train: one source (`[data.train]`) or several (`[[data.train]]`), taken together.
-    :param validate: a source to score while training goes on (`[data.validate]`), as often as
-        `train.validate` says; never a test split, since steps are chosen by it.
-    :param weights: share of the clips of an epoch that each training source has, in any unit, in their order;
-        a source is gone through to its end before a clip of it comes again; empty: every clip once an epoch.
-    :param eval: sources to score after training, by name (`[data.eval.NAME]`).
+    :param train: one source (`[data.train]`) or several (`[[data.train]]`), combined.
+    :param validate: a source to score during training (`[data.validate]`), as often as `train.validate` says;
+        never a test split, because its scores select a step.
+    :param weights: share of each training source in the clips of an epoch, in any unit and in the order of
+        the sources; all clips of a source are used before one is repeated; empty: every clip once per epoch.
+    :param eval: sources to score after training, each under a name (`[data.eval.NAME]`).
     :param min_seconds: shorter clips are left out of training.
     :param max_seconds: longer clips are left out of training; counted and reported.
-    :param max_bad: share of unreadable clips above which the run stops; below it they are left out
-        with their names.
-    :param check: what tells that a clip can be read: its `header` and last sample, or a `decode` of it all
-        before anything else, which also sets durations right that a table gives wrong.
+    :param max_bad: share of unreadable clips above which the run stops; up to it they are left out and
+        listed.
+    :param check: how clips are checked before the run: `header` reads the header and the last sample,
+        `decode` decodes every clip and also corrects wrong durations in a table.
     """
 
     train: list[Selection] = choose("dataset")
@@ -77,13 +77,13 @@ class LearningRates:
 
 @attrs.frozen(kw_only=True)
 class ValidateConfig:
-    """`[train.validate]`: scores of `[data.validate]` while training goes on, generated as in the evaluation.
+    """`[train.validate]`: scores of `[data.validate]` during training, generated as in the evaluation.
 
     :param every: steps between validations, 0 for none; the last step always has one.
-    :param metric: the score that says which step is best, such as `wer`; empty: the first of `[[metrics]]`.
+    :param metric: the score that selects the best step, such as `wer`; empty: the first of `[[metrics]]`.
     :param patience: validations in a row without a better score after which training stops; 0 never stops it.
-    :param keep_best: the adapter is that of the best validated step, not of the last step; a checkpoint of it
-        is kept beside the newest.
+    :param keep_best: the adapter is that of the best validated step, not of the last step; its checkpoint is
+        kept in addition to the newest.
     """
 
     every: int = attrs.field(default=0, validator=ge(0))
@@ -94,11 +94,11 @@ class ValidateConfig:
 
 @attrs.frozen(kw_only=True)
 class DeepSpeedConfig:
-    """`[train.deepspeed]`: what the processes of a run split among them, by DeepSpeed's ZeRO.
+    """`[train.deepspeed]`: what the processes of a run shard among themselves with DeepSpeed's ZeRO.
 
-    :param stage: 0 splits nothing, 1 the optimizer's state, 2 that and gradients, 3 that and frozen weights;
-        what is trained comes out the same.
-    :param offload: `cpu` keeps the optimizer's state, and at stage 3 weights, in the machine's own memory.
+    :param stage: 0 shards nothing, 1 the optimizer state, 2 also the gradients, 3 also the frozen weights;
+        the trained parameters are the same.
+    :param offload: `cpu` keeps the optimizer state, and at stage 3 the weights, in host memory.
     """
 
     stage: Literal[0, 1, 2, 3] = 2
@@ -110,29 +110,28 @@ class TrainConfig:
     """`[train]`: how the trainable parts are fitted.
 
     :param steps: optimizer steps; 0 only scores the trained adapter that the experiment starts from.
-    :param batch_size: clips a forward pass.
-    :param accumulation: forward passes an optimizer step; their loss is weighted by answer tokens, so
+    :param batch_size: clips per forward pass.
+    :param accumulation: forward passes per optimizer step; their loss is weighted by answer tokens, so
         accumulation k equals a batch k times as large.
-    :param bucket: clips are sorted by length within this many batches, so that a batch holds clips of
-        like length; 1 draws batches at random.
+    :param bucket: number of batches whose clips are sorted by length together, so that a batch holds clips of
+        similar length; 1 draws batches at random.
     :param learning_rate: peak rate of each parameter group.
-    :param schedule: what the rate does after the warm-up.
-    :param warmup: steps from rate zero to the peak.
+    :param schedule: shape of the learning rate after the warm-up.
+    :param warmup: steps in which the learning rate rises from zero to its peak.
     :param weight_decay: AdamW's decay; never applied to scales and biases.
-    :param clip: largest norm of each parameter group's gradient.
+    :param clip: maximum norm of each parameter group's gradient.
     :param precision: of the forward pass; trained parameters stay fp32.
-    :param recompute: frozen parts whose layers compute their activations again in the backward pass instead
-        of keeping them: less memory for more time, and the same numbers.
-    :param keep_frames: keep on disk what the frozen encoder gives for each clip, and take it from there the
-        next time, in any run; only where the adapter leaves the encoder as it is. See [kept
-        frames](../how-to/keep-frames.md).
-    :param device: `auto` takes a GPU where there is one; CUDA_VISIBLE_DEVICES says which.
-    :param threads: CPU threads; 0 takes all cores.
-    :param workers: processes that load audio; 0 loads in the training process.
+    :param recompute: frozen parts that compute their activations again in the backward pass instead of
+        keeping them: less memory, more time, the same numbers.
+    :param keep_frames: store the frozen encoder's output for each clip on disk and reuse it, in any run; only
+        if the adapter does not change the encoder. See [kept frames](../how-to/keep-frames.md).
+    :param device: `auto` uses a GPU if there is one; CUDA_VISIBLE_DEVICES selects it.
+    :param threads: CPU threads; 0 uses all cores.
+    :param workers: processes that load audio; 0 loads it in the training process.
     :param log_every: steps between lines of metrics.jsonl.
-    :param save_every: steps between checkpoints, 0 for none between; the last step always has one.
-    :param keep: checkpoints kept.
-    :param validate: scores while training goes on, and what is made of them.
+    :param save_every: steps between checkpoints, 0 for none in between; the last step always has one.
+    :param keep: number of checkpoints to keep.
+    :param validate: scores during training, and their use.
     :param deepspeed: train with DeepSpeed; see [several GPUs](../how-to/several-gpus.md).
     """
 
@@ -160,17 +159,18 @@ class TrainConfig:
 
 @attrs.frozen(kw_only=True)
 class EvaluateConfig:
-    """`[evaluate]`: greedy generation, and what is answered beside it to know what the scores mean.
+    """`[evaluate]`: greedy generation, and controls that put the scores into context.
 
     :param batch_size: clips generated together; the texts do not depend on it.
-    :param max_new_tokens: longest answer in tokens.
-    :param tokens_per_second: an answer may not be longer than this times the clip's seconds (plus 8).
-    :param segment: longest piece, in seconds, that `steermoe transcribe` cuts a recording into that is longer
-        than the encoder takes: as long as the clips of the training, for a model that knows no longer ones;
-        0: what the encoder takes.
-    :param controls: what is scored beside the real thing; `no-audio` gives the decoder no audio tokens,
-        `shuffled-audio` those of another clip of like length.
-    :param probes: a few seconds of silence, noise and a tone are answered, too; nothing was said in them.
+    :param max_new_tokens: maximum length of an answer in tokens.
+    :param tokens_per_second: maximum length of an answer per second of the clip, in tokens (plus 8).
+    :param segment: longest segment, in seconds, when `steermoe transcribe` splits a recording that is longer
+        than the encoder takes: the clip length of the training for a model that was trained on shorter clips
+        only; 0: what the encoder takes.
+    :param controls: inputs to score in addition to the real ones; `no-audio` gives the decoder no audio
+        tokens, `shuffled-audio` those of another clip of similar length.
+    :param probes: also generate answers to a few seconds of silence, noise and a tone, which contain no
+        speech.
     """
 
     batch_size: int = attrs.field(default=8, validator=[gt(0), le(100_000)])
@@ -183,13 +183,13 @@ class EvaluateConfig:
 
 @attrs.frozen(kw_only=True)
 class ModelConfig:
-    """The part of an experiment that makes the model and uses it: all that an adapter folder holds of it.
+    """The part of an experiment that defines the model and its use; adapter folders store only this part.
 
     :param experiment: name and seed.
     :param encoder: the frozen audio encoder.
-    :param adapter: what is trained inside or right after the encoder. A text in place of the table starts
-        from a trained one: the path of a run or adapter folder, with a slash in it, or `hub:OWNER/NAME`, with
-        `@REVISION` if not the newest; [projector] is then left out, or has the same `use`.
+    :param adapter: what is trained inside or right after the encoder. Text instead of a table starts from a
+        trained adapter: the path of a run or adapter folder, with a slash in it, or `hub:OWNER/NAME`, with
+        `@REVISION` unless it is the newest; then leave [projector] out or give it the same `use`.
     :param projector: what is trained between encoder and decoder.
     :param decoder: the frozen language model.
     :param collator: the layout of prompt, audio and answer.
@@ -209,10 +209,10 @@ class ModelConfig:
 class Experiment(ModelConfig):
     """A whole experiment file, resolved: every table and key that it may have.
 
-    :param data: what is trained on and scored.
+    :param data: training and evaluation data.
     :param train: how the trainable parts are fitted.
     :param metrics: scores (`[[metrics]]`).
-    :param callbacks: watchers of the training run (`[[callbacks]]`).
+    :param callbacks: parts that observe or change training (`[[callbacks]]`).
     """
 
     data: DataConfig

@@ -1,21 +1,26 @@
-"""The keys of a settings class: attrs attributes with their types resolved."""
+"""The keys of a settings class, each with its type, default, limits and documentation."""
 
 from __future__ import annotations
 
-import types
+import re
 from functools import cache
-from pathlib import Path, PurePath
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from inspect import cleandoc
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
 import attrs
 
-from steermoe_core.component import Selection
-from steermoe_core.config.naming import listed, shown
+from steermoe_core.component import Selection, Trained
+from steermoe_core.config.limits import limits_of
+from steermoe_core.config.types import ComponentOf, Type, type_of
 
-_NAMES = {
-    bool: "true or false", int: "a whole number", float: "a number", str: "text",
-    Path: "a path", Any: "any value",
-}  # fmt: skip
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from steermoe_core.config.limits import Limit
+    from steermoe_core.config.text.locate import KeyPath
+
+_PARAM = re.compile(r"^:param (\w+):\s*(.*?)(?=^:\w|^\s*$|\Z)", re.MULTILINE | re.DOTALL)
 
 
 @attrs.frozen
@@ -23,39 +28,33 @@ class Field:
     """One key of a settings class.
 
     :param key: as an experiment file writes it.
-    :param type: its annotation.
+    :param type: what it may hold.
+    :param owner: the settings class.
     :param attribute: the attrs attribute behind it.
     """
 
     key: str
-    type: Any
+    type: Type
+    owner: Any
     attribute: attrs.Attribute[Any]
-
-    @property
-    def kind(self) -> str | None:
-        """Kind of the component that it chooses; None for an ordinary setting."""
-        kind: str | None = self.attribute.metadata.get("kind")
-        return kind
-
-    @property
-    def default_component(self) -> str | None:
-        """Component of a table that is left out; empty for no component, None where it is required."""
-        name: str | None = self.attribute.metadata.get("default")
-        return name
-
-    @property
-    def many(self) -> type | None:
-        """`list` or `dict` for a field that chooses several components."""
-        origin = get_origin(self.type)
-        return origin if origin in (list, dict) else None
 
     @property
     def required(self) -> bool:
         """Whether an experiment has to set it."""
         return self.attribute.default is attrs.NOTHING
 
+    @property
+    def doc(self) -> str:
+        """What it means: the text of `:param key:`."""
+        return parameters(self.owner).get(self.key, "")
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """What a value has to satisfy."""
+        return tuple(limits_of(self.attribute.validator))
+
     def default(self) -> Any:
-        """Return the value of a key that is left out; None where only a whole instance can tell."""
+        """Return the value of a key that is left out; None if it depends on the other keys."""
         default: Any = self.attribute.default
         if not hasattr(default, "factory"):
             return default
@@ -72,23 +71,45 @@ def fields_of(cls: type) -> dict[str, Field]:
 
 @cache
 def _fields(cls: type) -> dict[str, Field]:
-    hints = get_type_hints(cls)
-    return {
-        str(attribute.alias): Field(str(attribute.alias), hints.get(attribute.name, Any), attribute)
-        for attribute in attrs.fields(cls)
-        if attribute.init
-    }
+    hints, fields = get_type_hints(cls), {}
+    for attribute in attrs.fields(cls):
+        if attribute.init:
+            key, annotation = str(attribute.alias), hints.get(attribute.name, Any)
+            fields[key] = Field(key, _type(attribute, annotation), cls, attribute)
+    return fields
+
+
+def _type(attribute: attrs.Attribute[Any], annotation: Any) -> Type:
+    kind = attribute.metadata.get("kind")
+    if kind is None:
+        return type_of(annotation)
+    origin = get_origin(annotation)
+    return ComponentOf(kind, attribute.metadata.get("default"), origin if origin in (list, dict) else None)
 
 
 @cache
 def tables(cls: type, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], type]:
-    """Return the settings classes of a tree of tables by their key paths; components are not entered."""
+    """Return the settings classes of a tree of tables by their key paths, without those of components."""
     found = {path: cls}
     for key, field in fields_of(cls).items():
-        for inner in (field.type, *get_args(field.type)):
-            if field.kind is None and attrs.has(inner):
-                found |= tables(inner, (*path, key))
+        for inner in field.type.classes:
+            found |= tables(inner, (*path, key))
     return found
+
+
+def summary(cls: type) -> str:
+    """Return the docstring of a class without its parameters."""
+    return cleandoc(cls.__doc__ or "").partition("\n:param ")[0].strip()
+
+
+@cache
+def parameters(cls: type) -> dict[str, str]:
+    """Return the text of each `:param key:` of a class and its bases, on one line each."""
+    texts: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        for key, text in _PARAM.findall(cleandoc(vars(base).get("__doc__") or "")):
+            texts[key] = " ".join(text.split())
+    return texts
 
 
 def plain(value: Any) -> Any:
@@ -101,17 +122,23 @@ def plain(value: Any) -> Any:
     return value.as_posix() if isinstance(value, PurePath) else value
 
 
-def type_name(kind: Any) -> str:
-    """Return a type in words: `a whole number`, `a list of text`, `"a" or "b"`."""
-    origin, inner = get_origin(kind), get_args(kind)
-    if kind in _NAMES:
-        return _NAMES[kind]
-    if origin in (Union, types.UnionType):
-        return " or ".join(type_name(member) for member in inner if member is not type(None))
-    if origin is Literal:
-        return listed(map(shown, inner))
-    if origin in (list, tuple):
-        return f"a list: {type_name(inner[0])}" if inner else "a list"
-    if origin is dict or attrs.has(kind):
-        return "a table"
-    return getattr(kind, "__name__", str(kind)) if kind is not Selection else "a component"
+def selections(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Selection]]:
+    """Yield every component that settings choose, outer ones first, with the key path of its table.
+
+    A trained adapter is not among them: its components are in the experiment of its own run.
+
+    :param value: settings, or lists and tables of them.
+    """
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Selection):
+        if not isinstance(value.config, Trained):
+            yield path, value
+            yield from selections(value.config, path)
+    elif attrs.has(type(value)):
+        items = [(key, getattr(value, field.attribute.name)) for key, field in fields_of(type(value)).items()]
+    elif isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, (list, tuple)):
+        items = enumerate(value)
+    for key, item in items:
+        yield from selections(item, (*path, key))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from steermoe_core.system.printing import safe_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from steermoe_core.config.text.locate import KeyPath
 
@@ -66,9 +66,15 @@ def quoted(text: str) -> str:
     return safe_json(json.dumps(text, ensure_ascii=False))
 
 
-def listed(words: Iterable[object]) -> str:
-    """Return words as a comma-separated list."""
-    return ", ".join(map(str, words))
+def some(names: Sequence[str], most: int = 5) -> str:
+    """Return the first of some names, and how many more there are: `a, b, c and 4 more`."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def first_line(text: object) -> str:
+    """Return the first line of a text, at most 200 characters; of an error without text, its type."""
+    return (str(text).strip().splitlines() or [type(text).__name__])[0][:200]
 
 
 def article(word: str) -> str:

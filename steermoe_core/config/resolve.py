@@ -126,7 +126,7 @@ def resolve_model(path: Path, registry: Registry) -> ModelConfig:
     layers.table = {key: value for key, value in layers.table.items() if key in fields_of(ModelConfig)}
     structurer = Structurer(registry, partial(_folder, layers))
     try:
-        found: ModelConfig = structurer.structure(layers.table, ModelConfig)
+        found: ModelConfig = structurer.settings(layers.table, ModelConfig)
     except InvalidError as error:
         raise problem_error([_located(layers, fault) for fault in error.faults]) from None
     return found
@@ -141,7 +141,7 @@ def model_toml(model: ModelConfig, registry: Registry) -> str:
 def _structure(layers: Layers, registry: Registry) -> Experiment:
     structurer = Structurer(registry, partial(_folder, layers))
     try:
-        experiment: Experiment = structurer.structure(layers.table, Experiment)
+        experiment: Experiment = structurer.settings(layers.table, Experiment)
     except InvalidError as error:
         more = contradictions(error.done.get("data"), error.done.get("train"), error.done.get("adapter"))
         raise InvalidError([*error.faults, *more, *mismatches(error.done, registry)]) from None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from steermoe_core.config.naming import some
 from steermoe_core.config.resolve import Resolved, complete, opened, problem_error
 from steermoe_core.config.text.overrides import lay_overrides
 from steermoe_core.config.text.write import inline
@@ -75,31 +76,33 @@ def resolve_sweep(path: Path, overrides: Sequence[str], registry: Registry) -> l
             for problem in error.problems:
                 wrong.setdefault(problem, []).append(shown_settings(settings))
     if wrong:
-        raise problem_error([_told(problem, where, len(places)) for problem, where in wrong.items()])
+        raise problem_error([_in_cells(problem, where, len(places)) for problem, where in wrong.items()])
     if same := list(_same(cells, places, axes)):
         raise problem_error(same)
     return cells
 
 
-def _told(problem: Problem, where: list[str], cells: int) -> Problem:
-    """Return a problem that says which cells it is about, unless these are all."""
-    if len(where) == cells:
+def _in_cells(problem: Problem, cells: list[str], count: int) -> Problem:
+    """Return a problem with a note about the cells that have it, unless all of them do.
+
+    :param count: cells of the sweep.
+    """
+    if len(cells) == count:
         return problem
-    more = f" and {len(where) - 1} more" if len(where) > 1 else ""
-    return attrs.evolve(problem, notes=(*problem.notes, f"in the cell {where[0]}{more}"))
+    return attrs.evolve(problem, notes=(*problem.notes, f"in the cell {some(cells, most=1)}"))
 
 
 def _same(cells: list[Cell], places: list[tuple[int, ...]], axes: list[Axis]) -> Iterator[Problem]:
     """Yield a problem for each value that makes an experiment a second time."""
     first: dict[str, int] = {}
-    told = set()
+    reported = set()
     for number, cell in enumerate(cells):
         other = first.setdefault(cell.resolved.digest, number)
         pairs = zip(axes, places[number], places[other], strict=True)
         differs = next(((axis, index) for axis, index, before in pairs if index != before), None)
-        if differs is None or differs in told:
+        if differs is None or differs in reported:
             continue
-        told.add(differs)
+        reported.add(differs)
         axis, index = differs
         message = f"the cells {cells[other]} and {cell} are the same experiment"
         yield axis.problem("E305", message, index, hint="leave one out")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from steermoe_core.config.naming import some
 from steermoe_core.data.audio import waveform as audio
 from steermoe_core.data.split import TEST
 from steermoe_core.errors import DataError
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 #: Why a clip that has no duration is left out.
 UNREADABLE = "cannot be read"
 #: So many names are enough in a sentence; the report keeps them all.
-_NAMES = 5
 
 
 @attrs.frozen(kw_only=True)
@@ -137,12 +137,6 @@ def _without_tests(examples: Sequence[Example], use: str) -> Sequence[Example]:
 def is_test(split: str | None) -> bool:
     """Tell whether a part is called a test: `test`, `test.clean`, `Test_other`."""
     return split is not None and TEST in re.findall(r"[a-z]+", split.lower())
-
-
-def some(names: Sequence[str]) -> str:
-    """Return the first names for a sentence, and how many more there are."""
-    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-    return ", ".join(names[:_NAMES]) + more
 
 
 def _complaint(example: Example) -> str:

@@ -20,7 +20,6 @@ CODES: dict[str, tuple[Level, str]] = {
     "plugin-requirement": ("error", "a plugin requires a package that is missing or of another version"),
     "plugin-slow": ("warning", "the import of a plugin is slow"),
     "plugin-blocked": ("note", "a plugin is blocked"),
-    "plugin-available": ("note", "a distribution that is known to have components is not installed"),
     "block-unknown": ("warning", "STEERMOE_BLOCK names what is not installed"),
     "python-version": ("error", "steermoe requires another Python"),
     "package-requirement": ("error", "steermoe requires a package that is missing or of another version"),

@@ -1,16 +1,14 @@
-"""Plugins that are broken, slow or blocked, and distributions that could be installed."""
+"""Plugins that are broken, slow or blocked."""
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from steermoe_core.config.check.catalogue import DISTRIBUTIONS, loaded, lost
+from steermoe_core.config.check.catalogue import import_hint, settings_class
 from steermoe_core.doctor.finding import Finding
-from steermoe_core.plugins.discovery import normal
 from steermoe_core.plugins.plugin import ENGINE
 from steermoe_core.plugins.requirements import unmet
 
@@ -24,7 +22,7 @@ _ENGINE = f"{Path(__file__).parent.parent}/"
 
 
 def plugins(registry: Registry) -> Iterator[Finding]:
-    """Yield what is wrong with the installed plugins, then what is not installed."""
+    """Yield what is wrong with the installed plugins."""
     for plugin in registry.plugins:
         yield from _one(plugin)
     for name in registry.unknown_blocks:
@@ -33,7 +31,6 @@ def plugins(registry: Registry) -> Iterator[Finding]:
             what=f"STEERMOE_BLOCK names {name}, which is not installed",
             mend="correct the name, or `unset STEERMOE_BLOCK`",
         )
-    yield from _available(registry)
 
 
 def _one(plugin: Plugin) -> Iterator[Finding]:
@@ -65,13 +62,13 @@ def _one(plugin: Plugin) -> Iterator[Finding]:
 def _settings(plugin: Plugin) -> Iterator[Finding]:
     for kind, component in plugin.components:
         try:
-            loaded(component)
+            settings_class(component)
         except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
             what = f'the settings of {kind} "{component.name}" of {_named(plugin)} cannot be loaded'
             yield Finding(
                 code="plugin-settings",
                 what=f"{what}: {type(error).__name__}: {error}",
-                mend=_mend(lost(error, component, plugin) or f"repair {component.config}", plugin),
+                mend=_mend(import_hint(error, component, plugin) or f"repair {component.config}", plugin),
                 where=plugin.location,
             )
 
@@ -85,20 +82,6 @@ def _requirements(plugin: Plugin) -> Iterator[Finding]:
                 what=f"{plugin.origin} requires {one.wanted}, and {there}",
                 mend=f"`{one.mend}`",
             )
-
-
-def _available(registry: Registry) -> Iterator[Finding]:
-    here = {normal(plugin.distribution) for plugin in registry.plugins}
-    offers: dict[str, list[str]] = defaultdict(list)
-    for (kind, name), distribution in DISTRIBUTIONS.items():
-        if normal(distribution) not in here:
-            offers[distribution].append(f"{kind} {name}")
-    for distribution, parts in sorted(offers.items()):
-        yield Finding(
-            code="plugin-available",
-            what=f"{distribution} is not installed; it has {', '.join(parts)}",
-            mend=f"`pip install {distribution}`",
-        )
 
 
 def _named(plugin: Plugin) -> str:

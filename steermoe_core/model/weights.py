@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 
+from steermoe_core.config.naming import first_line
 from steermoe_core.errors import SetupError
 from steermoe_core.system import hub
 
@@ -114,10 +115,10 @@ def load(auto_class: Any, weights: str, **options: Any) -> Any:
         try:
             return auto_class.from_pretrained(weights, **options)
         except SafetensorError as error:
-            msg = f"the weights at {weights!r} are damaged ({_first_line(error)}); fetch or copy them again"
+            msg = f"the weights at {weights!r} are damaged ({first_line(error)}); fetch or copy them again"
             raise SetupError(msg) from error
         except (OSError, ValueError) as error:  # ValueError: a folder that holds something else
-            raise absent(weights, silence or _first_line(error)) from error
+            raise absent(weights, silence or first_line(error)) from error
 
 
 def absent(weights: str, reason: str = "") -> SetupError:
@@ -172,7 +173,3 @@ def fingerprint(
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

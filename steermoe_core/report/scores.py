@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.data.usable import some
+from steermoe_core.config.naming import some
 from steermoe_core.errors import SteermoeError
 from steermoe_core.report.runs import splits
 from steermoe_core.study.seeds import groups, named

@@ -51,7 +51,7 @@ def main(folder: Path, words: Sequence[str]) -> int:
     sys.stderr.write(f"steermoe: {said}\n")
     sys.stderr.flush()
     run = RunFolder(folder)
-    if run.status.get("state") == "running":
+    if run.state == "running":
         with suppress(CheckpointError):
             run.set_status("failed", ended=now(), error=said)
     return ExitCode.ENVIRONMENT

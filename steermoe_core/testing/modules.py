@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from steermoe_core.config.naming import some
 from steermoe_core.model.weights import shapes_only
 from steermoe_core.plugins.quarantine import described
 from steermoe_core.testing.suite import Suite, needs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from steermoe_core.data.padded import Padded
 
@@ -53,10 +54,11 @@ class ModuleSuite(Suite):
                 "steermoe_core.model.weights.pretrained"
             )
             raise self.wrong(msg) from error
-        different = [name for name in real.keys() | planned.keys() if real.get(name) != planned.get(name)]
+        names = sorted(real.keys() | planned.keys())
+        different = [name for name in names if real.get(name) != planned.get(name)]
         self.expect(
             not different,
-            f"built without weights (steermoe_core.model.weights.shapes_only), {_some(different)} has "
+            f"built without weights (steermoe_core.model.weights.shapes_only), {some(different, most=3)} has "
             "another shape or type than with them, or is missing",
         )
 
@@ -119,7 +121,3 @@ def without_gradient(named: Iterable[tuple[str, nn.Parameter]]) -> list[str]:
 def _shapes(module: nn.Module) -> dict[str, tuple[Any, ...]]:
     tensors = [*module.named_parameters(), *module.named_buffers()]
     return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors}
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(sorted(names)[:3]) + (" and others" if len(names) > 3 else "")  # noqa: PLR2004

@@ -10,9 +10,9 @@ from unittest import SkipTest
 
 import attrs
 
-from steermoe_core.config.describe.documentation import parameters, settings, summary
+from steermoe_core.config.describe.documentation import settings
 from steermoe_core.config.describe.example import example
-from steermoe_core.config.fields import fields_of
+from steermoe_core.config.fields import fields_of, parameters, summary
 from steermoe_core.errors import SteermoeError
 from steermoe_core.plugins import load_registry
 from steermoe_core.testing.tables import chosen_table, structured

@@ -29,7 +29,7 @@ def structured(registry: Registry, kind: str, table: Mapping[str, Any]) -> Selec
     values = {key: _plain(value) for key, value in table.items()}
     cls = attrs.make_class("Chosen", {kind: choose(kind)}, frozen=True, kw_only=True)
     try:
-        chosen = Structurer(registry, lambda _: Path.cwd()).structure({kind: values}, cls)
+        chosen = Structurer(registry, lambda _: Path.cwd()).settings({kind: values}, cls)
     except InvalidError as error:
         raise UsageError("; ".join(fault.message for fault in error.faults)) from None
     selection: Selection = getattr(chosen, kind)

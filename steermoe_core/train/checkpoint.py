@@ -23,6 +23,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from steermoe_core.config.naming import first_line
 from steermoe_core.errors import CheckpointError
 from steermoe_core.model.weights import inflates
 from steermoe_core.system.files import saving
@@ -159,7 +160,7 @@ def restoring(checkpoint: Path | str) -> Iterator[None]:
         pickle.UnpicklingError, ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError,
         RuntimeError, TypeError, ValueError,
     ) as error:  # fmt: skip
-        reason = str(error).strip().partition("\n")[0].partition(". ")[0][:120] or type(error).__name__
+        reason = first_line(error).partition(". ")[0][:120]
         msg = (
             f"{checkpoint} is not loaded: its optimizer, schedule or random numbers are not those of a "
             f"training, or could run code ({reason}); delete it to go back to the checkpoint before it"

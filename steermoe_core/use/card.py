@@ -6,9 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.component import Selection
 from steermoe_core.config.check.structurer import HUB, HUB_SOURCE
-from steermoe_core.config.fields import fields_of
+from steermoe_core.config.fields import selections
 from steermoe_core.config.resolve import model_toml, resolve_model
 from steermoe_core.errors import UsageError
 from steermoe_core.run.folder.adapter import content
@@ -114,7 +113,7 @@ def card(run: FinishedRun, model: ModelConfig, source: str, licence: str, about:
     trained, lock, registry = run.adapter, run.lock or Lock(), run.registry
     plugins = {
         plugin.distribution: lock.plugins.get(plugin.distribution, plugin.version)
-        for plugin in _plugins(list(_selections(model)), registry)
+        for plugin in _plugins(model, registry)
     }
     weights = {name: part.label for name, part in trained.frozen.items()}
     on_hub = [
@@ -145,18 +144,9 @@ def _front(values: dict[str, Any]) -> str:
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items() if value)
 
 
-def _selections(settings: object) -> Iterator[Selection]:
-    """Yield the components that settings choose, and those that these choose in turn."""
-    for field in fields_of(type(settings)).values():
-        value = getattr(settings, field.attribute.name)
-        if isinstance(value, Selection):
-            yield value
-            yield from _selections(value.config)
-
-
-def _plugins(chosen: list[Selection], registry: Registry) -> Iterator[Any]:
+def _plugins(model: ModelConfig, registry: Registry) -> Iterator[Any]:
     """Yield the plugins whose components and weights are used."""
-    for selection in chosen:
+    for _, selection in selections(model):
         yield registry.plugin_of(selection.kind, selection.name)
         name = getattr(selection.config, "weights", None)
         if isinstance(name, str) and registry.find("weights", name):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_origin
+from typing import TYPE_CHECKING, Any
 
 from steermoe_core.config.fields import fields_of
+from steermoe_core.config.types import Choice
 from steermoe_core.errors import SteermoeError
 from steermoe_core.run.folder.records import Lock
 
@@ -47,5 +48,5 @@ def _settings(config: Any) -> Iterator[str]:
     for key, field in fields_of(type(config)).items():
         value = getattr(config, field.attribute.name)
         hidden = isinstance(value, Path) or str(value).startswith(("/", "~", "."))
-        if not hidden and (get_origin(field.type) is Literal or value != field.default()):
+        if not hidden and (isinstance(field.type, Choice) or value != field.default()):
             yield f"{key} {value if isinstance(value, str) else json.dumps(value)}"

@@ -58,20 +58,20 @@ ROWS = {"data/sources/rows.py config": "label_columns parts seed speeds"}
 TABLES = {**ROWS, "data/sources/tables.py config": "path split audio_column rate_column"}
 #: Columns that are read by what they mean, see `OTHERWISE`.
 COLUMNS = ("text", "prompt", "cluster", "id", "seconds", "references", "split")
-#: Where the keys of each settings class are read: file and the expression they are attributes of.
+#: Where the keys of each settings class are read: file or folder, and the expression they are attributes of.
 READERS = {
     Experiment: {
-        "run/assembly/builder.py experiment": "experiment encoder adapter projector decoder data collator metrics",
-        "run/training/training.py experiment": "train callbacks",
-        "run/scoring/split.py experiment": "evaluate",
+        "run/assembly experiment": "experiment encoder adapter projector decoder data collator metrics",
+        "run/training experiment": "train callbacks",
+        "run/scoring experiment": "evaluate",
     },
     ExperimentInfo: {
-        "run/folder/run_folder.py experiment": "name",
-        "run/assembly/builder.py experiment": "seed",
+        "run/folder experiment": "name",
+        "run/assembly experiment": "seed",
     },
     DataConfig: {
-        "run/assembly/builder.py data": "train validate eval min_seconds max_seconds max_bad check",
-        "run/training/training.py data": "weights",
+        "run/assembly data": "train validate eval min_seconds max_seconds max_bad check",
+        "run/training data": "weights",
     },
     TrainConfig: {
         "train/trainer.py config": """
@@ -79,19 +79,19 @@ READERS = {
             log_every save_every keep
         """,
         "train/deepspeed.py train": "deepspeed",
-        "run/training/validation.py train": "validate",
+        "run/training train": "validate",
         "train/groups.py config": "learning_rate weight_decay",
         "run/execute.py train": "threads",
-        "run/training/training.py config": "keep_frames",
+        "run/training config": "keep_frames",
     },
     DeepSpeedConfig: {"train/deepspeed.py settings": "stage offload"},
     ValidateConfig: {
         "train/validation.py config": "every patience",
-        "run/training/validation.py config": "metric keep_best",
+        "run/training config": "metric keep_best",
     },
     EvaluateConfig: {
         "evaluate/evaluation.py config": "batch_size max_new_tokens tokens_per_second controls probes",
-        "use/transcriber.py evaluate": "segment",
+        "use evaluate": "segment",
     },
     NoAdapterConfig: {},
     SteeringConfig: {
@@ -188,12 +188,12 @@ def test_every_key_has_a_reader(cls):
     [(place, key) for readers in READERS.values() for place, keys in readers.items() for key in keys.split()],
 )
 def test_the_reader_reads_it(place, key):
-    """The named file has the expression."""
-    file, owner = place.split()
+    """The named file, or one of the named folder, has the expression."""
+    name, owner = place.split()
     wanted = f"{owner}.{key}"
-    assert any(found == wanted or found.endswith(f".{wanted}") for found in reads(ENGINE / file)), (
-        f"{wanted} in {file}"
-    )
+    files = [ENGINE / name] if name.endswith(".py") else (ENGINE / name).rglob("*.py")
+    found = [expression for file in files for expression in reads(file)]
+    assert any(one == wanted or one.endswith(f".{wanted}") for one in found), f"{wanted} in {name}"
 
 
 @pytest.mark.parametrize(("package", "key"), plugin_keys())

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from docs.generate.experiment import reference
-from steermoe_core.config.describe.documentation import parameters
 from steermoe_core.config.experiment import Experiment
-from steermoe_core.config.fields import fields_of, tables
+from steermoe_core.config.fields import fields_of, parameters, tables
 from steermoe_core.config.naming import table_name
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "experiment.md"

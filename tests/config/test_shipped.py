@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from steermoe_core.config.check.catalogue import DISTRIBUTIONS
-from steermoe_core.config.describe.documentation import parameters
-from steermoe_core.config.fields import fields_of
+from steermoe_core.config.fields import fields_of, parameters
 from steermoe_core.config.resolve import resolve
 from steermoe_core.config.sweep import resolve_sweep
 from steermoe_core.plugins import load_registry
@@ -49,9 +47,3 @@ def test_every_key_of_every_component_is_documented(kind, part):
     """One `:param:` a key, none left over."""
     cls = part.config_class()
     assert set(parameters(cls)) == set(fields_of(cls)), kind
-
-
-def test_no_hint_sends_anybody_to_a_distribution_for_a_built_in():
-    """The table of distributions is about what is not in the engine."""
-    builtin = load_registry(no_plugins=True)
-    assert not [key for key in DISTRIBUTIONS if builtin.find(*key)]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from steermoe_core.config.check.catalogue import DISTRIBUTIONS
 from steermoe_core.doctor.finding import exit_code
 from steermoe_core.doctor.plugins import plugins
 from steermoe_core.plugins import load_registry
@@ -112,14 +111,3 @@ def test_blocked_plugins_are_notes(site: Site, monkeypatch: pytest.MonkeyPatch) 
     assert [finding.level for finding in of("plugin-blocked")] == ["note"]
     assert not [finding for finding in of("plugin-requirement") if "odd" in finding.what]
     assert [finding.level for finding in of("block-unknown")] == ["warning"]
-
-
-def test_known_distributions_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is a note with what it has; one that is installed, or blocked, is none."""
-    monkeypatch.setitem(DISTRIBUTIONS, ("encoder", "odd"), "steermoe-odd")
-    monkeypatch.setitem(DISTRIBUTIONS, ("router", "even"), "steermoe-odd")
-
-    (finding,) = [one for one in of("plugin-available") if "odd" in one.what]
-
-    assert finding.what == "steermoe-odd is not installed; it has encoder odd, router even"
-    assert (finding.mend, finding.level) == ("`pip install steermoe-odd`", "note")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from steermoe_clothoaqa.answers import MAJORITY, NONE, UNANIMOUS, agreement, kind_of
 from steermoe_clothoaqa.config import QUESTION_SLOT
 from steermoe_clothoaqa.tables import ANNOTATORS, SPLITS, questions, table_of
+from steermoe_core.config.naming import some
 from steermoe_core.data.audio.waveform import duration
 from steermoe_core.data.example import Example
-from steermoe_core.data.usable import some
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from steermoe_core.cli.commands import COMMANDS, bare_parser, command_parser, command_place
 from steermoe_core.component import KINDS
+from steermoe_core.config.naming import first_line
 
 if TYPE_CHECKING:
     from argparse import Action, ArgumentParser
@@ -210,7 +211,7 @@ def _settings(asked: Asked, word: str) -> Iterable[Offer]:
     if equals:
         return [(_FILES, "")] if key.path else [(f"{written}={value}", "") for value in key.values]
     start = "".join(f"{name}." for name in path)
-    return [(f"{start}{name}{'.' if one.below else '='}", one.about) for name, one in key.below.items()]
+    return [(f"{start}{name}{'.' if one.below else '='}", one.doc) for name, one in key.below.items()]
 
 
 def _keys(asked: Asked) -> dict[str, Key]:
@@ -266,5 +267,5 @@ _OF = {
 
 def _short(text: str) -> str:
     """Return the first line of a text, as long as a menu has room for."""
-    line = text.partition("\n")[0]
+    line = first_line(text)
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"

@@ -6,7 +6,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.cli.shared.cells import heading, new_table, pathologies_line, plain, with_interval
-from steermoe_core.data.usable import some
+from steermoe_core.config.naming import some
 from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from steermoe_core.component import Selection
 from steermoe_core.config.check.faults import Fault
-from steermoe_core.config.fields import fields_of
-from steermoe_core.config.naming import article, listed
+from steermoe_core.config.fields import selections
+from steermoe_core.config.naming import article
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from steermoe_core.component import Component
     from steermoe_core.config.text.locate import KeyPath
@@ -66,7 +64,7 @@ def mismatches(settings: Any, registry: Registry) -> Iterator[Fault]:
 
     :param settings: an experiment, or its tables by name where some have other faults.
     """
-    chosen = list(_selections(settings, ()))
+    chosen = list(selections(settings))
     for path, selection in chosen:
         part = registry.find(selection.kind, selection.name)
         for kind in (part.needs or {}) if part else ():
@@ -81,25 +79,11 @@ def _fault(
 ) -> Fault:
     kind, origin = other.kind, registry.plugin_of(other.kind, other.name).origin
     message = (
-        f'{selection.kind} "{selection.name}" needs {article(kind)} with {listed(words)}, '
+        f'{selection.kind} "{selection.name}" needs {article(kind)} with {", ".join(words)}, '
         f'which {kind} "{other.name}" ({origin}) does not have'
     )
     names = givers(registry, kind, words)
-    hint = f"{kind}s with {listed(words)}: {listed(names)}" if names else f"no installed {kind} has it"
+    hint = f"{kind}s with {', '.join(words)}: {', '.join(names)}" if names else f"no installed {kind} has it"
     if selection.kind in ("metric", "callback"):
         hint += f"; or leave the {selection.kind} out"
     return Fault("E304", message, (*path, "use"), "text", hint)
-
-
-def _selections(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Selection]]:
-    """Yield every chosen component below a value, with the key path of its table."""
-    if isinstance(value, Selection):
-        yield path, value
-        yield from _selections(value.config, path)
-    elif attrs.has(type(value)):
-        for key, field in fields_of(type(value)).items():
-            yield from _selections(getattr(value, field.attribute.name), (*path, key))
-    elif isinstance(value, (dict, list)):
-        items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
-        for name, item in items:
-            yield from _selections(item, (*path, name))

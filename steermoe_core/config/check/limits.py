@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.config.fields import fields_of
-from steermoe_core.config.naming import listed, shown
+from steermoe_core.config.naming import shown
 from steermoe_core.errors import SteermoeError
 from steermoe_core.suggest import closest
 
@@ -71,7 +71,7 @@ def _not_in(path: KeyPath, key: str, wrong: object, error: Exception) -> Broken:
     options = list(error.args[2])
     near = closest(str(wrong), map(str, options))
     hint = f'did you mean "{near}"?' if near else ""
-    return path, f"{key} must be one of {listed(map(shown, options))}, is {shown(wrong)}", hint
+    return path, f"{key} must be one of {', '.join(map(shown, options))}, is {shown(wrong)}", hint
 
 
 def _culprit(check: Callable[[Any], object], key: str, value: Any, error: Exception) -> tuple[KeyPath, Any]:

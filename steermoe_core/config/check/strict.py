@@ -1,25 +1,19 @@
-"""cattrs without coercion: a value has the type that the settings class names, or it is a fault.
+"""Values that become what their types name, without coercion: anything else is a fault.
 
-Left to itself cattrs turns ``"false"`` into True, 3.7 into 3 and 5 into ``"5"``. Here every hook compares
-types first; only a whole number where a float is wanted is accepted. `inf` and `nan` are no settings. All
-faults of a value are gathered, each with the path of its key.
+`"false"` is not `false`, 3.7 is not a whole number, and 5 is not text. The only conversion is that of a whole
+number to a float. `inf` and `nan` are refused. All faults of a value are collected, each with its key path.
 """
 
 from __future__ import annotations
 
 import math
-import types
-from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
-
-import attrs
-import cattrs
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from steermoe_core.config.check.faults import Fault, InvalidError
-from steermoe_core.config.fields import type_name
-from steermoe_core.config.naming import described, listed, shown, table_name
+from steermoe_core.config.naming import described, shown, table_name
+from steermoe_core.config.types import Choice, FilePath, Inexpressible, ListOf, OneOf, Row, Scalar, TableOf
 from steermoe_core.suggest import closest
 
 if TYPE_CHECKING:
@@ -27,76 +21,93 @@ if TYPE_CHECKING:
 
     from steermoe_core.config.text.locate import KeyPath
     from steermoe_core.config.text.source import Part
+    from steermoe_core.config.types import Type
 
-_SCALARS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+T = TypeVar("T")
 
 
 class Strict:
-    """Turns plain values, lists and tables into what an annotation names.
+    """Turns plain values, lists and tables into what a type names.
 
-    :param folder: gives the folder that a relative path at a key path starts from.
+    :param folder: returns the folder at which a relative path at a key path starts.
     """
 
     def __init__(self, folder: Callable[[KeyPath], Path]) -> None:
         self.folder = folder
         self._path: list[str | int] = []
-        self._converter = cattrs.Converter(detailed_validation=False)
-        self._converter.register_structure_hook(Path, self._file_path)
-        for cls in _SCALARS:
-            self._converter.register_structure_hook(cls, self._scalar)
-        for matches, hook in self.hooks():
-            self._converter.register_structure_hook_func(matches, hook)
 
-    def structure(self, value: object, kind: Any) -> Any:
+    def structure(self, value: object, wanted: Type) -> Any:  # noqa: PLR0911 - one return a type
         """Return a value as its type.
 
         :raises InvalidError: with every fault in it.
         """
-        try:
-            return self._converter.structure(value, kind)
-        except cattrs.StructureHandlerNotFoundError:
-            message = f"{self.key()} has a type that an experiment file cannot express: {type_name(kind)}"
-            raise self.fault("E204", message) from None
+        match wanted:
+            case Scalar():
+                return self._scalar(value, wanted)
+            case FilePath():
+                if not isinstance(value, str):
+                    raise self.fault("E101", f"{self.key()} must be a path as text, is {described(value)}")
+                return self.located(value)
+            case Choice():
+                return self._choice(value, wanted)
+            case ListOf():
+                values = self._list(value)
+                return wanted.cls(self._entries(values, [wanted.item] * len(values)))
+            case Row():
+                return self._row(self._list(value), wanted)
+            case TableOf():
+                return self.every(self.table(value).items(), lambda item: self.structure(item, wanted.item))
+            case OneOf():
+                return self._union(value, wanted)
+            case Inexpressible():
+                message = f"{self.key()} has a type that an experiment file cannot express: {wanted.name}"
+                raise self.fault("E204", message)
+        return self._anything(value)
 
     def key(self) -> str:
-        """Return the name of the key that is looked at."""
+        """Return the name of the current key, for messages."""
         names = ["the file", *(part for part in self._path if isinstance(part, str))]
         last = self._path[-1] if self._path else ""
         return f"entry {last + 1} of {names[-1]}" if isinstance(last, int) else names[-1]
 
     def path(self) -> KeyPath:
-        """Return the key path that is looked at."""
+        """Return the current key path."""
         return tuple(self._path)
 
     def fault(
         self, code: str, message: str, part: Part = "value", hint: str = "", **more: Any
     ) -> InvalidError:
-        """Return the error for the value that is looked at."""
+        """Return the error for the current value."""
         return InvalidError([Fault(code, message, self.path(), part, hint, **more)])
 
     @contextmanager
     def at(self, *keys: str | int) -> Iterator[None]:
-        """Look at a key of the present table."""
+        """Enter a key of the current table."""
         self._path += keys
         try:
             yield
         finally:
             del self._path[len(self._path) - len(keys) :]
 
-    def each(self, values: Iterable[tuple[Any, Callable[[], Any]]]) -> tuple[dict[Any, Any], list[Fault]]:
-        """Structure the values of some keys; return those that are right, and the faults of the others."""
+    def each(
+        self, items: Iterable[tuple[Any, T]], read: Callable[[T], Any]
+    ) -> tuple[dict[Any, Any], list[Fault]]:
+        """Read the items at some keys; return those without faults, and the faults of the others."""
         done, faults = {}, []
-        for key, structure in values:
+        for key, item in items:
             try:
                 with self.at(key):
-                    done[key] = structure()
+                    done[key] = read(item)
             except InvalidError as error:
                 faults += error.faults
         return done, faults
 
-    def every(self, values: Iterable[tuple[Any, Callable[[], Any]]]) -> dict[Any, Any]:
-        """Structure the values of some keys; one fault fails all."""
-        done, faults = self.each(values)
+    def every(self, items: Iterable[tuple[Any, T]], read: Callable[[T], Any]) -> dict[Any, Any]:
+        """Read the items at some keys.
+
+        :raises InvalidError: with the faults of all of them.
+        """
+        done, faults = self.each(items, read)
         if faults:
             raise InvalidError(faults)
         return done
@@ -108,43 +119,8 @@ class Strict:
             raise self.fault("E101", f"{self.key()} must be a table, is {described(value)}", hint=hint)
         return value
 
-    def hooks(self) -> list[tuple[Callable[[Any], bool], Callable[[Any, Any], Any]]]:
-        """Return which function structures which types; the last that matches counts."""
-        return [
-            (lambda kind: kind is Any or kind is object, self._anything),
-            (lambda kind: get_origin(kind) is Literal, self._choice),
-            (lambda kind: get_origin(kind) in (list, Sequence) or kind is list, self._list),
-            (lambda kind: get_origin(kind) is tuple, self._tuple),
-            (lambda kind: get_origin(kind) in (dict, Mapping) or kind is dict, self._mapping),
-            (lambda kind: get_origin(kind) in (Union, types.UnionType), self._union),
-        ]
-
-    def _scalar(self, value: object, kind: type) -> Any:
-        if kind is float and type(value) is int and float(value) == value:
-            return float(value)
-        if type(value) is kind:
-            return self._finite(value)
-        hint = f'text needs quotes: "{value}"' if kind is str and isinstance(value, (int, float)) else ""
-        raise self.fault("E101", f"{self.key()} must be {_SCALARS[kind]}, is {described(value)}", hint=hint)
-
-    def _finite(self, value: Any) -> Any:
-        if isinstance(value, float) and not math.isfinite(value):
-            raise self.fault("E301", f"{self.key()} must be a finite number, is {shown(value)}")
-        return value
-
-    def _anything(self, value: object, _: object) -> Any:
-        """Return a value of any type; numbers in it are finite all the same."""
-        if isinstance(value, list):
-            return self._list(value, list)
-        return self._mapping(value, dict) if isinstance(value, dict) else self._finite(value)
-
-    def _file_path(self, value: object, _: object) -> Path:
-        if not isinstance(value, str):
-            raise self.fault("E101", f"{self.key()} must be a path as text, is {described(value)}")
-        return self.located(value)
-
     def located(self, path: str) -> Path:
-        """Return a path as it is written, starting at the folder of who wrote it."""
+        """Return a path, starting at the folder of the file or flag that sets it."""
         if "\0" in path:
             raise self.fault("E301", f"{self.key()} has a NUL character, which no path has", "text")
         try:
@@ -153,67 +129,63 @@ class Strict:
             message = f"{self.key()} starts at the home folder of a user who does not exist: {shown(path)}"
             raise self.fault("E301", message, "text") from None
 
-    def _choice(self, value: object, kind: Any) -> Any:
-        choices = get_args(kind)
-        if any(type(value) is type(choice) and value == choice for choice in choices):
+    def _scalar(self, value: object, wanted: Scalar) -> Any:
+        if wanted.cls is float and type(value) is int and float(value) == value:
+            return float(value)
+        if type(value) is wanted.cls:
+            return self._finite(value)
+        quotes = wanted.cls is str and isinstance(value, (int, float))
+        hint = f'text needs quotes: "{value}"' if quotes else ""
+        raise self.fault("E101", f"{self.key()} must be {wanted.name}, is {described(value)}", hint=hint)
+
+    def _finite(self, value: object) -> object:
+        if isinstance(value, float) and not math.isfinite(value):
+            raise self.fault("E301", f"{self.key()} must be a finite number, is {shown(value)}")
+        return value
+
+    def _anything(self, value: object) -> Any:
+        """Return a value of any type; numbers in it have to be finite."""
+        if not isinstance(value, (list, dict)):
+            return self._finite(value)
+        items = enumerate(value) if isinstance(value, list) else value.items()
+        done = self.every(items, self._anything)
+        return list(done.values()) if isinstance(value, list) else done
+
+    def _choice(self, value: object, wanted: Choice) -> Any:
+        if any(type(value) is type(choice) and value == choice for choice in wanted.choices):
             return value
-        near = closest(str(value), map(str, choices))
-        words = {str(choice): choice for choice in choices}
-        hint = f"did you mean {shown(words[near])}?" if near else ""
-        known = listed(map(shown, choices))
-        raise self.fault("E104", f"{self.key()} must be one of {known}, is {shown(value)}", "text", hint)
+        near = closest(str(value), map(str, wanted.choices))
+        by_text = {str(choice): choice for choice in wanted.choices}
+        hint = f"did you mean {shown(by_text[near])}?" if near else ""
+        raise self.fault(
+            "E104", f"{self.key()} must be one of {wanted.name}, is {shown(value)}", "text", hint
+        )
 
-    def _list(self, value: object, kind: Any) -> list[Any]:
-        (item,) = get_args(kind) or (Any,)
-        values = self._as_list(value)
-        return list(self.every(self._items(values, [item] * len(values))).values())
-
-    def _tuple(self, value: object, kind: Any) -> tuple[Any, ...]:
-        values, items = self._as_list(value), get_args(kind)
-        if items[-1:] == (...,):
-            items = items[:1] * len(values)
-        if len(items) != len(values):
-            raise self.fault("E101", f"{self.key()} must have {len(items)} entries, has {len(values)}")
-        return tuple(self.every(self._items(values, items)).values())
-
-    def _items(self, values: list[Any], kinds: Sequence[Any]) -> Iterator[tuple[int, Callable[[], Any]]]:
-        for index, (value, kind) in enumerate(zip(values, kinds, strict=True)):
-            yield index, lambda value=value, kind=kind: self.structure(value, kind)  # type: ignore[misc]
-
-    def _as_list(self, value: object) -> list[Any]:
+    def _list(self, value: object) -> list[Any]:
         if not isinstance(value, list):
-            hint = "one entry is a list too: put it in [ ]" if isinstance(value, (str, int, float)) else ""
+            hint = "write a list, even for one entry: [ ]" if isinstance(value, (str, int, float)) else ""
             raise self.fault("E101", f"{self.key()} must be a list, is {described(value)}", hint=hint)
         return value
 
-    def _mapping(self, value: object, kind: Any) -> dict[str, Any]:
-        _, item = get_args(kind) or (str, Any)
-        table = self.table(value)
-        return self.every((key, lambda v=v: self.structure(v, item)) for key, v in table.items())  # type: ignore[misc]
+    def _row(self, values: list[Any], wanted: Row) -> tuple[Any, ...]:
+        if len(wanted.members) != len(values):
+            message = f"{self.key()} must have {len(wanted.members)} entries, has {len(values)}"
+            raise self.fault("E101", message)
+        return tuple(self._entries(values, wanted.members))
 
-    def _union(self, value: object, kind: Any) -> Any:
-        """Structure as the member that the value is meant for: by its shape, then by the fewest faults."""
-        members = [member for member in get_args(kind) if member is not type(None)]
-        fitting = [member for member in members if _shape(member, value)] or members
+    def _entries(self, values: Iterable[Any], wanted: Iterable[Type]) -> Iterable[Any]:
+        pairs = enumerate(zip(values, wanted, strict=True))
+        return self.every(pairs, lambda pair: self.structure(*pair)).values()
+
+    def _union(self, value: object, wanted: OneOf) -> Any:
+        """Structure as the type that the value is meant for: by its outer form, then by the fewest faults."""
+        fitting = [member for member in wanted.members if member.fits(value)]
         failures = []
         for member in fitting:
             try:
                 return self.structure(value, member)
             except InvalidError as error:
                 failures.append(error)
-        if len(members) == 1 or any(_shape(member, value) for member in members):
+        if failures:
             raise min(failures, key=lambda failure: len(failure.faults))
-        wanted = " or ".join(type_name(member) for member in members)
-        raise self.fault("E101", f"{self.key()} must be {wanted}, is {described(value)}")
-
-
-def _shape(member: Any, value: object) -> bool:
-    """Return whether a value has the outward form of a type: table, list or scalar of that type."""
-    origin = get_origin(member) or member
-    if isinstance(value, dict):
-        return attrs.has(origin) or origin in (dict, Mapping, Any)
-    if isinstance(value, list):
-        return origin in (list, tuple, Sequence, Any)
-    if origin is Literal:
-        return any(type(value) is type(choice) for choice in get_args(member))
-    return origin is type(value) or (origin, type(value)) in ((float, int), (Path, str)) or origin is Any
+        raise self.fault("E101", f"{self.key()} must be {wanted.name}, is {described(value)}")

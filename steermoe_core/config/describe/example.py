@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
-import attrs
-
-from steermoe_core.config.check.catalogue import loaded
+from steermoe_core.config.check.catalogue import settings_class
 from steermoe_core.config.fields import fields_of, plain
 from steermoe_core.config.text.write import dumps
+from steermoe_core.config.types import ComponentOf, Settings
 
 if TYPE_CHECKING:
     from steermoe_core.config.fields import Field
     from steermoe_core.plugins import Registry
 
-#: Values tried for a required key, the first one within its limits is shown.
-_NUMBERS = (1, 2, 4, 8, 16, 64, 0)
-
 
 def example(registry: Registry, kind: str, name: str) -> str:
-    """Return TOML that chooses the component; keys with a default have it, required ones a stand-in.
+    """Return TOML that chooses the component, with the default or an example value of every key.
 
     :raises PluginError: no active plugin has the component.
     """
     if kind == "weights":
         return f'# in [encoder] or [decoder]\nweights = "{name}"\n'
-    chosen = _chosen(registry, kind, name)
+    table = _component(registry, kind, name)
     if kind == "router":
-        return dumps({"adapter": {"use": "steering", "router": chosen}})
+        return dumps({"adapter": {"use": "steering", "router": table}})
     if kind == "dataset":
-        return dumps({"data": {"train": chosen}})
-    return dumps({f"{kind}s": [chosen]} if kind in ("metric", "callback") else {kind: chosen})
+        return dumps({"data": {"train": table}})
+    return dumps({f"{kind}s": [table]} if kind in ("metric", "callback") else {kind: table})
 
 
-def _chosen(registry: Registry, kind: str, name: str) -> dict[str, Any]:
-    return {"use": name, **_table(registry, loaded(registry.get(kind, name)))}
+def _component(registry: Registry, kind: str, name: str) -> dict[str, Any]:
+    return {"use": name, **_table(registry, settings_class(registry.get(kind, name)))}
 
 
 def _table(registry: Registry, cls: type) -> dict[str, Any]:
@@ -44,48 +39,31 @@ def _table(registry: Registry, cls: type) -> dict[str, Any]:
 
 
 def _value(registry: Registry, key: str, field: Field) -> Any:
-    if field.kind:
-        return _selection(registry, field, field.kind)
+    """Return the default of a key, or the first example of its type that its limits allow."""
+    if isinstance(field.type, ComponentOf):
+        return _nested(registry, field.type)
     if not field.required:
         return plain(field.default())
-    return _table(registry, field.type) if attrs.has(field.type) else _stand_in(key, field)
+    if isinstance(field.type, Settings):
+        return _table(registry, field.type.table)
+    values = field.type.examples(key)
+    return next((value for value in values if _allowed(field, value)), values[0])
 
 
-def _selection(registry: Registry, field: Field, kind: str) -> Any:
-    """Return the default component's table, or where one is required that of the first that can be used."""
-    name = field.default_component
-    if name == "":
+def _nested(registry: Registry, chosen: ComponentOf) -> Any:
+    """Return the table of the default component; if there is none, of the first that can be used."""
+    if chosen.default == "":
         return None
-    table = {"use": name or f"some-{kind}"}
-    for one in [name] if name else registry.names(kind):
+    table = {"use": chosen.default or f"some-{chosen.kind}"}
+    for name in [chosen.default] if chosen.default else registry.names(chosen.kind):
         try:
-            table = _chosen(registry, kind, one)
+            table = _component(registry, chosen.kind, name)
         except Exception:  # noqa: BLE001, S112 - another plugin's code may raise anything
             continue
         break
-    if field.many is list:
+    if chosen.many is list:
         return [table]
-    return {"name": table} if field.many is dict else table
-
-
-def _stand_in(key: str, field: Field) -> Any:
-    """Return a value of the key's type that its limits allow, as far as trying can tell."""
-    candidates = _candidates(key, field.type)
-    return next((value for value in candidates if _allowed(field, value)), candidates[0])
-
-
-def _candidates(key: str, annotation: Any) -> tuple[Any, ...]:
-    if get_origin(annotation) is Literal:
-        return get_args(annotation)
-    if get_origin(annotation) in (list, tuple):
-        return ([], [_candidates(key, get_args(annotation)[0])[0]])
-    if get_origin(annotation) is dict:
-        return ({},)
-    if annotation is float:
-        return tuple(float(number) for number in (*_NUMBERS, 0.5))
-    return {bool: (True, False), int: _NUMBERS, Path: (f"path/to/{key}",)}.get(
-        annotation, (f"my-{key}", "a", "1")
-    )
+    return {"name": table} if chosen.many is dict else table
 
 
 def _allowed(field: Field, value: Any) -> bool:

@@ -1,17 +1,15 @@
-"""The keys that an experiment may have, from the top down: what a shell offers behind `--set`."""
+"""The keys that an experiment may have, from the top down, for shell completion of `--set`."""
 
 from __future__ import annotations
 
-import types
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.config.check.catalogue import loaded
-from steermoe_core.config.describe.documentation import parameters
+from steermoe_core.config.check.catalogue import settings_class
 from steermoe_core.config.experiment import Experiment
 from steermoe_core.config.fields import fields_of
+from steermoe_core.config.types import ComponentOf, FilePath
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,28 +22,28 @@ if TYPE_CHECKING:
 class Key:
     """One key of a table, as a flag would set it.
 
-    :param about: what it means.
-    :param values: what it may be, where these are few.
+    :param doc: what it means.
+    :param values: what it may be, if there are only a few values.
     :param path: it is the path of a file or folder.
-    :param below: the keys of the table that it is; empty where it is a value.
+    :param below: the keys of the table that it is; empty if it is a value.
     """
 
-    about: str = ""
+    doc: str = ""
     values: tuple[str, ...] = ()
     path: bool = False
     below: dict[str, Key] = attrs.field(factory=dict, repr=False)
 
 
 def keys(registry: Registry, table: Mapping[str, Any]) -> dict[str, Key]:
-    """Return all keys of an experiment; which ones a component has depends on what the file chooses.
+    """Return all keys of an experiment; those of a component depend on what the file chooses.
 
-    :param table: the file, with what it extends; wrong values in it count as absent.
+    :param table: the file, with what it extends; wrong values in it are ignored.
     """
     return _table(registry, Experiment, table)
 
 
 def find(known: Mapping[str, Key], path: Sequence[str]) -> Key:
-    """Return the key at a path; one without anything where there is none."""
+    """Return the key at a path, or an empty one."""
     key = Key(below=dict(known))
     for name in path:
         key = key.below.get(name, Key())
@@ -53,55 +51,38 @@ def find(known: Mapping[str, Key], path: Sequence[str]) -> Key:
 
 
 def _table(registry: Registry, cls: type, raw: object) -> dict[str, Key]:
-    texts, values = parameters(cls), raw if isinstance(raw, dict) else {}
-    return {
-        key: _key(registry, field, values.get(key), texts.get(key, ""))
-        for key, field in fields_of(cls).items()
-    }
+    values = raw if isinstance(raw, dict) else {}
+    return {key: _key(registry, field, values.get(key)) for key, field in fields_of(cls).items()}
 
 
-def _key(registry: Registry, field: Field, raw: object, about: str) -> Key:
-    if field.kind is not None:
-        return Key(about=about, below=_chosen(registry, field, field.kind, raw))
-    for annotation in (field.type, *_members(field.type)):
-        if attrs.has(annotation):
-            return Key(about=about, below=_table(registry, annotation, raw))
-    values = registry.names("weights") if field.key == "weights" else _values(field.type)
-    return Key(about=about, values=tuple(values), path=field.type is Path)
+def _key(registry: Registry, field: Field, raw: object) -> Key:
+    if isinstance(field.type, ComponentOf):
+        return Key(doc=field.doc, below=_chosen(registry, field.type, raw))
+    if field.type.table:
+        return Key(doc=field.doc, below=_table(registry, field.type.table, raw))
+    values = tuple(registry.names("weights")) if field.key == "weights" else field.type.flag_values
+    return Key(doc=field.doc, values=values, path=isinstance(field.type, FilePath))
 
 
-def _chosen(registry: Registry, field: Field, kind: str, raw: object) -> dict[str, Key]:
+def _chosen(registry: Registry, chosen: ComponentOf, raw: object) -> dict[str, Key]:
     """Return the keys of one component, or of several by number or name."""
-    if field.many is dict:
+    if chosen.many is dict:
         named = raw if isinstance(raw, dict) else {}
-        return {name: Key(below=_component(registry, field, kind, item)) for name, item in named.items()}
-    if field.many is list:
+        return {name: Key(below=_component(registry, chosen, item)) for name, item in named.items()}
+    if chosen.many is list:
         items = [*raw, None] if isinstance(raw, list) else [raw]
-        return {str(i): Key(below=_component(registry, field, kind, item)) for i, item in enumerate(items)}
-    return _component(registry, field, kind, raw)
+        return {str(i): Key(below=_component(registry, chosen, item)) for i, item in enumerate(items)}
+    return _component(registry, chosen, raw)
 
 
-def _component(registry: Registry, field: Field, kind: str, raw: object) -> dict[str, Key]:
+def _component(registry: Registry, chosen: ComponentOf, raw: object) -> dict[str, Key]:
     name = raw.get("use") if isinstance(raw, dict) else None
-    part = registry.find(kind, str(name or field.default_component))
+    component = registry.find(chosen.kind, str(name or chosen.default))
     below = {}
-    if part:
+    if component:
         try:
-            below = _table(registry, loaded(part), raw)
+            below = _table(registry, settings_class(component), raw)
         except Exception:  # noqa: BLE001 - a plugin's code may raise anything
             below = {}
-    use = Key(about=f"which {kind}", values=tuple(registry.names(kind)))
+    use = Key(doc=f"which {chosen.kind}", values=tuple(registry.names(chosen.kind)))
     return {"use": use, **below}
-
-
-def _members(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else ()
-
-
-def _values(annotation: Any) -> list[str]:
-    """Return the values of a choice, as a flag writes them."""
-    if annotation is bool:
-        return ["true", "false"]
-    if get_origin(annotation) is Literal:
-        return [str(choice) for choice in get_args(annotation)]
-    return [value for member in _members(annotation) for value in _values(member)]

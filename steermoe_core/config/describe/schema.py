@@ -15,14 +15,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from steermoe_core.component import KINDS
-from steermoe_core.config.check.catalogue import loaded
+from steermoe_core.config.check.catalogue import settings_class
 from steermoe_core.config.check.structurer import HUB_SOURCE
-from steermoe_core.config.describe.documentation import parameters, summary
-from steermoe_core.config.describe.schema_values import Node, default, limit, typed
 from steermoe_core.config.experiment import Experiment
-from steermoe_core.config.fields import fields_of
+from steermoe_core.config.fields import fields_of, plain, summary
+from steermoe_core.config.limits import in_json
 from steermoe_core.config.text.axes import SWEEP
 from steermoe_core.config.text.layers import EXTENDS
+from steermoe_core.config.types import ComponentOf, Node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,11 +51,11 @@ def schema(registry: Registry, *, base: bool = False) -> tuple[Node, list[str]]:
 
     :param base: of files that others extend, in which nothing is required.
     """
-    return _Writer(registry).schema(base=base)
+    return SchemaWriter(registry).schema(base=base)
 
 
-class _Writer:
-    """Writes the tables; the tables of each component are definitions, in both forms."""
+class SchemaWriter:
+    """Writes the schema of every table; those of components are definitions, in both forms."""
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
@@ -87,30 +87,35 @@ class _Writer:
         }
         return found, self.notes
 
-    def table(self, cls: type, whole: bool) -> Node:  # noqa: FBT001 - `typed` calls it so
+    def table(self, cls: type, whole: bool) -> Node:  # noqa: FBT001 - `Type.schema` calls it so
         """Return the table of a settings class."""
-        texts, fields = parameters(cls), fields_of(cls)
-        properties = {key: self._key(field, texts.get(key, ""), whole=whole) for key, field in fields.items()}
+        fields = fields_of(cls)
+        properties = {key: self.key(field, whole=whole) for key, field in fields.items()}
         required = [key for key, field in fields.items() if whole and field.required]
         node = {"type": "object", "description": summary(cls), "properties": properties}
         return {**node, "additionalProperties": False, **({"required": required} if required else {})}
 
-    def _key(self, field: Field, text: str, *, whole: bool) -> Node:
-        if field.kind is not None:
-            return {**self._choice(field, field.kind, whole=whole), "description": text}
-        node = typed(field.type, self.table, whole=whole)
-        if field.attribute.converter is None:
-            limit(node, field.attribute.validator)
-        return {**node, **({"description": text} if text else {}), **default(field)}
+    def key(self, field: Field, *, whole: bool) -> Node:
+        """Return the value of a key."""
+        if isinstance(field.type, ComponentOf):
+            return {**self._choice(field.type, whole=whole), "description": field.doc}
+        node = field.type.schema(self.table, whole=whole)
+        for limit in field.limits if field.attribute.converter is None else ():
+            limit.restrict(node)
+        if field.doc:
+            node["description"] = field.doc
+        default = None if field.required else plain(field.default())
+        return node if default is None else node | in_json("default", default)
 
-    def _choice(self, field: Field, kind: str, *, whole: bool) -> Node:
+    def _choice(self, chosen: ComponentOf, *, whole: bool) -> Node:
         """Return the value of a key that chooses a component: a table, a list of them, or tables by name."""
-        table, offer = self._chosen(field, kind, whole=whole), _refer(f"{kind}.offer")
-        if field.many is dict:
+        kind = chosen.kind
+        table, offer = self._chosen(chosen, whole=whole), _refer(f"{kind}.offer")
+        if chosen.many is dict:
             return {"type": "object", "additionalProperties": table}
-        if field.many is list:
-            least = {"minItems": 1} if field.default_component is None else {}
-            items = {"items": self._chosen(field, kind, whole=True), **least}
+        if chosen.many is list:
+            least = {"minItems": 1} if chosen.default is None else {}
+            items = {"items": self._chosen(chosen, whole=True), **least}
             offered = _offered(offer, {"items": offer})
             return {"type": ["object", "array"], **offered, **_if({"type": "array"}, items, table)}
         if kind == "adapter":
@@ -118,23 +123,23 @@ class _Writer:
             return {"type": ["object", "string"], **_offered(offer), **_if({"type": "string"}, text, table)}
         return table
 
-    def _chosen(self, field: Field, kind: str, *, whole: bool) -> Node:
-        """Return one table that chooses a component, or leaves that to a default or to another file."""
-        names = list(self.parts[kind])
+    def _chosen(self, chosen: ComponentOf, *, whole: bool) -> Node:
+        """Return one table that chooses a component, or leaves the choice to a default or another file."""
+        kind, names = chosen.kind, list(self.parts[chosen.kind])
         known = {"properties": {"use": {"enum": names} if names else False}}
-        rules = _if({"required": ["use"]}, known, self._without_use(field, kind, whole=whole))
+        rules = _if({"required": ["use"]}, known, self._without_use(chosen, whole=whole))
         for name in reversed(names):
             condition = {"properties": {"use": {"enum": [name]}}, "required": ["use"]}
             rules = _if(condition, _refer(_label(kind, name, whole=whole)), rules)
         return {"type": "object", **_offered(_refer(f"{kind}.offer")), **rules}
 
-    def _without_use(self, field: Field, kind: str, *, whole: bool) -> Node:
+    def _without_use(self, chosen: ComponentOf, *, whole: bool) -> Node:
         """Return what a table without `use` may hold."""
         if not whole:
-            return _refer(f"{kind}.any")
-        if field.many or field.default_component not in self.parts[kind]:
+            return _refer(f"{chosen.kind}.any")
+        if chosen.many or chosen.default not in self.parts[chosen.kind]:
             return {"required": ["use"]}
-        return _refer(_label(kind, str(field.default_component), whole=True))
+        return _refer(_label(chosen.kind, str(chosen.default), whole=True))
 
     def _definitions(self, kind: str) -> dict[str, Node]:
         """Return the tables of a kind's components in both forms, what is offered, and what any may hold."""
@@ -162,7 +167,7 @@ class _Writer:
         """Yield the components of a kind with their settings classes, but for those that cannot be loaded."""
         for name in self.registry.names(kind):
             try:
-                yield name, loaded(self.registry.get(kind, name))
+                yield name, settings_class(self.registry.get(kind, name))
             except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
                 origin = self.registry.plugin_of(kind, name).origin
                 self.notes.append(f'{kind} "{name}" ({origin}) is left out: {type(error).__name__}: {error}')

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
-
-import attrs
+from typing import TYPE_CHECKING, Any
 
 from steermoe_core.config.experiment import Experiment
 from steermoe_core.config.fields import fields_of, tables
@@ -148,9 +146,8 @@ def _lists_for_tables(source: Source, table: dict[str, Any]) -> Iterator[Problem
         for part in path:
             holder = holder.get(part) if isinstance(holder, dict) else None
         for key, field in fields_of(cls).items():
-            holds = field.kind or any(map(attrs.has, (field.type, *get_args(field.type))))
-            several = isinstance(holder, dict) and isinstance(holder.get(key), list)
-            if holds and several and field.many is not list:
+            is_list = isinstance(holder, dict) and isinstance(holder.get(key), list)
+            if is_list and field.type.fits({}) and not field.type.fits([]):
                 where = (*path, key)
                 message, hint = f"{key} must be a table, is a list", f"write {table_name(where)}"
                 yield source.problem("E101", message, where, hint=hint)

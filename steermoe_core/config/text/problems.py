@@ -26,7 +26,7 @@ CODES = {
     "E103": "a key or table is missing",
     "E104": "a value is not one of the choices",
     "E201": "no installed plugin offers the component",
-    "E202": "a table does not say which component it wants",
+    "E202": "a table does not choose a component",
     "E203": "the plugin that should offer the component is broken or blocked",
     "E204": "the component's own settings cannot be used",
     "E301": "a value is outside its limits",

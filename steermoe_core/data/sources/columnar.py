@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from steermoe_core.config.naming import first_line
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _value(path: Path, row: int, column: str) -> pa.Scalar:
         group = bisect_right(starts, row) - 1
         return _group(path, group, column)[row - starts[group]]
     except (IndexError, KeyError, pa.ArrowException) as error:
-        msg = f"{path} row {row}: cannot be read ({str(error).splitlines()[0]}); the file is damaged"
+        msg = f"{path} row {row}: cannot be read ({first_line(error)}); the file is damaged"
         raise DataError(msg) from None
 
 

@@ -6,8 +6,8 @@ import csv
 import warnings
 from typing import TYPE_CHECKING
 
+from steermoe_core.config.naming import some
 from steermoe_core.data.sources.rows import TEXTS, Columns, Row, chosen, column, examples, no_such_part, takes
-from steermoe_core.data.usable import some
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:

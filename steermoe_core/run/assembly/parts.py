@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import attrs
-
-from steermoe_core.component import Selection, Trained
+from steermoe_core.config.fields import selections
 from steermoe_core.errors import PluginError
 from steermoe_core.plugins import PartError
 
@@ -54,20 +52,3 @@ def placed(
         place = next((origin for path in paths if (origin := (origins or {}).get((*path, "use")))), file)
         msg = f"{place}: {error}"
         raise PluginError(msg) from error.__cause__
-
-
-def selections(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Selection]]:
-    """Yield every choice of a component below some settings, with its key path; not of trained adapters."""
-    if isinstance(value, Selection):
-        if not isinstance(value.config, Trained):
-            yield path, value
-            yield from selections(value.config, path)
-    elif attrs.has(type(value)):
-        for field in attrs.fields(type(value)):
-            yield from selections(getattr(value, field.name), (*path, field.name))
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from selections(item, (*path, key))
-    elif isinstance(value, (list, tuple)):
-        for number, item in enumerate(value):
-            yield from selections(item, (*path, number))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.data.usable import UNREADABLE, some
+from steermoe_core.config.naming import some
+from steermoe_core.data.usable import UNREADABLE
 from steermoe_core.errors import SteermoeError, UsageError
 from steermoe_core.evaluate.prediction import read
 from steermoe_core.evaluate.scores import Scores

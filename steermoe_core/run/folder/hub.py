@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steermoe_core.config.check.structurer import HUB, HUB_SOURCE
+from steermoe_core.config.naming import first_line
 from steermoe_core.errors import CheckpointError, SetupError, SteermoeError, UsageError
 from steermoe_core.suggest import did_you_mean
 from steermoe_core.system.hub import asking
@@ -124,7 +125,7 @@ def _answering(source: str, silence: str) -> Iterator[None]:
         msg = f"the hub needs a token for {source}; {_LOG_IN}"
         raise SetupError(msg) from error
     except Exception as error:  # OSError, and the kinds of a transport that differs between versions
-        msg = f"{source}: the hub could not be reached ({silence or _first_line(error)}); check the network"
+        msg = f"{source}: the hub could not be reached ({silence or first_line(error)}); check the network"
         raise SetupError(msg) from error
 
 
@@ -132,8 +133,4 @@ def _refused(source: str, error: object) -> str:
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403):
         return f"the hub does not let this user do that with {source} ({status}); {_LOG_IN} of one who may"
-    return f"the hub refused {source} ({_first_line(error)})"
-
-
-def _first_line(error: object) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return f"the hub refused {source} ({first_line(error)})"

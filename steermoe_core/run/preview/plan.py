@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.config.fields import selections
 from steermoe_core.errors import SteermoeError
 from steermoe_core.model.projectors import Projector
 from steermoe_core.model.weights import at_hand, shapes_only
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from steermoe_core.component import Selection
-    from steermoe_core.config.experiment import Experiment, ValidateConfig
+    from steermoe_core.config.experiment import ValidateConfig
     from steermoe_core.config.resolve import Resolved
     from steermoe_core.data.example import Example
     from steermoe_core.model.joined import Joined
@@ -49,7 +50,7 @@ def _plan(resolved: Resolved, registry: Registry, runs: Path, seconds: float) ->
     data, trained = _data(builder, model, collator)
     return {
         "run_folder": str(RunFolder.of(resolved, runs).path),
-        "parts": [_origin(selection, registry) for selection in _selections(experiment)],
+        "parts": [_origin(one, registry) for _, one in selections(experiment) if one.kind != "router"],
         "shapes": way,
         "parameters": parameters(model),
         "memory_bytes": memory(model, experiment.train, way, _answers(model, collator, trained)),
@@ -92,13 +93,6 @@ def parameters(model: Joined) -> list[dict[str, Any]]:
 def _counts(module: nn.Module) -> dict[str, int]:
     trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
     return {"trainable": trainable, "frozen": sum(p.numel() for p in module.parameters()) - trainable}
-
-
-def _selections(experiment: Experiment) -> list[Selection]:
-    validated = [] if experiment.data.validate is None else [experiment.data.validate]
-    data = [*experiment.data.train, *validated, *experiment.data.eval.values()]
-    model = [experiment.encoder, experiment.adapter, experiment.projector, experiment.decoder]
-    return [*model, experiment.collator, *data, *experiment.metrics, *experiment.callbacks]
 
 
 def _origin(selection: Selection, registry: Registry) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from steermoe_core.data.usable import some
+from steermoe_core.config.naming import some
 from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.evaluation import Evaluator
 from steermoe_core.run.folder.records import Best, TrainingEnd

@@ -13,6 +13,7 @@ from steermoe_core.config.check.structurer import Structurer
 from steermoe_core.config.experiment import Experiment
 from steermoe_core.config.fields import fields_of, tables
 from steermoe_core.config.resolve import resolve
+from steermoe_core.config.types import type_of
 from steermoe_core.errors import ConfigError
 from steermoe_core.plugins import load_registry
 
@@ -23,11 +24,14 @@ CLASSES = {cls.__name__: cls for cls in tables(Experiment).values()} | {
     for kind, part in plugin.components
     for inner in tables(part.config_class()).values()
 }
+#: How each type is written with one number in it.
+FLOATS = {
+    type_of(float): lambda value: value,
+    type_of(list[float]): lambda value: [1.0, value],
+    type_of(dict[str, float]): lambda value: {"dev": value},
+}
 NUMBERS = [
-    (cls, key)
-    for cls in CLASSES.values()
-    for key, field in fields_of(cls).items()
-    if field.type in (float, list[float], dict[str, float])
+    (cls, key) for cls in CLASSES.values() for key, field in fields_of(cls).items() if field.type in FLOATS
 ]
 
 
@@ -35,11 +39,10 @@ NUMBERS = [
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
 def test_no_number_of_any_component_is_infinite(cls, key, value):
     """Nor not a number; those of plugins included, whatever their own limits are."""
-    kind = fields_of(cls)[key].type
-    written = {float: value, list[float]: [1.0, value]}.get(kind, {"dev": value})
+    written = FLOATS[fields_of(cls)[key].type](value)
     structurer = Structurer(REGISTRY, lambda _: Path())
     with pytest.raises(InvalidError) as caught:
-        structurer.structure({key: written}, cls)
+        structurer.settings({key: written}, cls)
     assert f"must be a finite number, is {value}" in "".join(fault.message for fault in caught.value.faults)
 
 
@@ -88,7 +91,7 @@ class Free:
 def test_numbers_in_free_settings_are_finite_too(value):
     """However deep."""
     with pytest.raises(InvalidError, match="must be a finite number"):
-        Structurer(REGISTRY, lambda _: Path()).structure({"options": value}, Free)
+        Structurer(REGISTRY, lambda _: Path()).settings({"options": value}, Free)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from steermoe_core.config.check.faults import InvalidError
 from steermoe_core.config.check.strict import Strict
 from steermoe_core.config.check.structurer import Structurer
+from steermoe_core.config.types import type_of
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ VALUES = st.one_of(
 def test_a_value_is_taken_as_it_is_or_not_at_all(value, kind):
     """Only a whole number where a number is wanted changes its type."""
     try:
-        result = Strict(lambda _: Path()).structure(value, kind)
+        result = Strict(lambda _: Path()).structure(value, type_of(kind))
     except InvalidError:
         assert type(value) is not kind
         assert (type(value), kind) != (int, float)
@@ -71,9 +72,9 @@ def test_a_value_is_taken_as_it_is_or_not_at_all(value, kind):
     ],
 )
 def test_nothing_is_converted(strict, value, kind):
-    """What cattrs alone would bend into shape is a fault."""
+    """A value that could be converted is a fault."""
     with pytest.raises(InvalidError):
-        strict.structure(value, kind)
+        strict.structure(value, type_of(kind))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_nothing_is_converted(strict, value, kind):
 )
 def test_what_fits_is_taken(strict, value, kind, result):
     """Lists, tuples, tables, optional values, unions, choices, paths."""
-    assert strict.structure(value, kind) == result
+    assert strict.structure(value, type_of(kind)) == result
 
 
 @attrs.frozen
@@ -121,14 +122,14 @@ class Box:
 def test_a_union_of_tables_takes_the_one_that_fits(registry):
     """The faults of the nearest form are told."""
     structurer = Structurer(registry, lambda _: Path())
-    assert structurer.structure({"width": 1, "height": 2}, Circle | Box) == Box(1.0, 2.0)
+    assert structurer.structure({"width": 1, "height": 2}, type_of(Circle | Box)) == Box(1.0, 2.0)
     with structurer.at("shape"), pytest.raises(InvalidError) as caught:
-        structurer.structure({"width": 1, "hight": 2}, Circle | Box)
+        structurer.structure({"width": 1, "hight": 2}, type_of(Circle | Box))
     assert [fault.path for fault in caught.value.faults] == [("shape", "hight")]
 
 
 def test_all_faults_of_a_value_come_together(strict):
     """One wrong entry does not hide the next."""
     with strict.at("names"), pytest.raises(InvalidError) as caught:
-        strict.structure(["a", 1, "b", False], list[str])
+        strict.structure(["a", 1, "b", False], type_of(list[str]))
     assert [fault.path for fault in caught.value.faults] == [("names", 1), ("names", 3)]

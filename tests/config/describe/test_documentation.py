@@ -10,9 +10,9 @@ import pytest
 from attrs.validators import and_, deep_iterable, ge, in_, le, matches_re, max_len, min_len, optional
 
 from steermoe_core.component import Selection, choose
-from steermoe_core.config.describe.documentation import parameters, settings, summary
+from steermoe_core.config.describe.documentation import settings
 from steermoe_core.config.experiment import Experiment
-from steermoe_core.config.fields import plain
+from steermoe_core.config.fields import parameters, plain, summary
 
 
 def _even(_instance: object, _field: object, value: int) -> None:

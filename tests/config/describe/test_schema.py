@@ -23,9 +23,9 @@ from steermoe_core.plugins import load_registry
 from tests.config.conftest import FakeRegistry
 from tests.config.test_robust import spoilt
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "experiments").rglob("*.toml"))
-GOLDENS = Path(__file__).parent / "goldens"
+GOLDENS = Path(__file__).parents[1] / "goldens"
 REGISTRY = load_registry()
 #: Wrong files that the schema takes, and why it cannot know better.
 BEYOND = {

@@ -9,8 +9,8 @@ import pytest
 
 from steermoe_core.config.text.problems import CODES, Problem
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
-GOLDENS = Path(__file__).parent / "goldens"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "errors.md"
+GOLDENS = Path(__file__).parents[1] / "goldens"
 SECTIONS = dict(
     re.findall(r"^## (E\d+): .*\n((?:(?!^## ).*\n)*)", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 )

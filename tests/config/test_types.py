@@ -1,4 +1,4 @@
-"""Types and validators of settings classes, one by one, as JSON Schema."""
+"""Annotations, validators and defaults of settings classes, one by one, as JSON Schema."""
 
 from __future__ import annotations
 
@@ -27,8 +27,12 @@ from attrs.validators import (
     or_,
 )
 
-from steermoe_core.config.describe.schema_values import default, limit, typed
+from steermoe_core.config.describe.schema import SchemaWriter
 from steermoe_core.config.fields import fields_of
+from steermoe_core.config.types import type_of
+from steermoe_core.plugins import load_registry
+
+WRITER = SchemaWriter(load_registry(no_plugins=True))
 
 
 @attrs.frozen(kw_only=True)
@@ -68,8 +72,8 @@ def table(cls: type, whole: bool) -> dict:  # noqa: FBT001
                 "maxItems": 2,
             },
         ),
-        (list, {"type": "array"}),
-        (dict, {"type": "object"}),
+        (list, {"type": "array", "items": {}}),
+        (dict, {"type": "object", "additionalProperties": {}}),
         (dict[str, float], {"type": "object", "additionalProperties": {"type": "number"}}),
         (Mapping[str, Inner], {"type": "object", "additionalProperties": {"$ref": "Inner open"}}),
         (complex, {"not": {}}),
@@ -77,7 +81,7 @@ def table(cls: type, whole: bool) -> dict:  # noqa: FBT001
 )
 def test_types(annotation: Any, node: dict) -> None:
     """A table in a list is whole wherever the list stands; what TOML cannot say is refused."""
-    assert typed(annotation, table, whole=False) == node
+    assert type_of(annotation).schema(table, whole=False) == node
 
 
 @pytest.mark.parametrize(
@@ -108,13 +112,9 @@ def test_types(annotation: Any, node: dict) -> None:
 )  # fmt: skip
 def test_limits(annotation: Any, validator: Any, added: dict) -> None:
     """What a validator means is added; one without such a meaning adds nothing, and loosens nothing."""
-    field = fields_of(attrs.make_class("Made", {"key": attrs.field(type=annotation, validator=validator)}))[
-        "key"
-    ]
-    node = typed(annotation, table, whole=False)
-    plain = dict(node)
-    limit(node, field.attribute.validator)
-    assert node == {**plain, **added}
+    cls = attrs.make_class("Made", {"key": attrs.field(type=annotation, validator=validator)})
+    node = type_of(annotation).schema(table, whole=False)
+    assert WRITER.key(fields_of(cls)["key"], whole=False) == {**node, **added}
 
 
 @pytest.mark.parametrize(
@@ -131,5 +131,5 @@ def test_limits(annotation: Any, validator: Any, added: dict) -> None:
 )
 def test_defaults(value: Any, node: dict) -> None:
     """As JSON has it, or not at all."""
-    field = fields_of(attrs.make_class("Made", {"key": attrs.field(type=object, default=value)}))["key"]
-    assert default(field) == node
+    cls = attrs.make_class("Made", {"key": attrs.field(type=object, default=value)})
+    assert WRITER.key(fields_of(cls)["key"], whole=False) == node
