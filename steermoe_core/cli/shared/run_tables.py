@@ -1,11 +1,12 @@
-"""The table of a run: what was reached on each split, what the controls reach, what the routers do."""
+"""The tables of a run: the scores of each split and of its controls, and the routing statistics."""
 
 from __future__ import annotations
 
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.cli.shared.cells import heading, new_table, pathologies_line, plain, with_interval
+from steermoe_core.cli.shared.scores import heading, pathologies_line, plain, with_interval
+from steermoe_core.cli.shared.table import Column, Table, figures, tags, words
 from steermoe_core.data.usable import some
 from steermoe_core.evaluate.pathologies import counts
 from steermoe_core.run.folder.finished import ended, results
@@ -14,16 +15,14 @@ from steermoe_core.system.printing import say_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from rich.table import Table
-
     from steermoe_core.run.folder.run_folder import RunFolder
     from steermoe_core.system.terminal import Terminal
 
-#: Letters of a name or an answer on one line of a cell.
+#: Characters of a name or an answer on one line of a cell.
 _NAME = 16
-#: Error rates that have room side by side in 80 columns.
+#: Error rates that fit side by side in 80 columns.
 _COLUMNS = 2
-#: What is shown of a layer; a plugin's adapter may have other statistics.
+#: Statistics of a layer that the table shows; the adapter of a plugin may have others.
 _LAYER = {"layer", "entropy", "effective", "dead", "scale", "relative_norm", "load"}
 
 
@@ -48,7 +47,7 @@ def print_results(folders: Sequence[RunFolder], console: Terminal, *, as_json: b
 
 
 def _print_end(one: dict[str, Any], console: Terminal) -> None:
-    """Print what is to be known of a run beside its figures, and where it is."""
+    """Print the sentences about the end of a run, its failed certificates, and its folder."""
     for sentence in ended(one["training"]):
         console.print(f"{one['experiment']}: {sentence}", soft_wrap=True)
     for sentence in _failed(one["certificates"]):
@@ -73,8 +72,8 @@ def _pathologies(found: Sequence[dict[str, Any]]) -> Iterator[str]:
 def _failed(certificates: Sequence[dict[str, Any]]) -> Iterator[str]:
     for one in certificates:
         if one["passed"] is False:
-            again = f" (`{one['command']}` measures it again)" if one.get("command") else ""
-            yield f"CERTIFICATE FAILED: {one['name']}: {one.get('why', 'no reason is given')}{again}"
+            repeat = f" (`{one['command']}` measures it again)" if one.get("command") else ""
+            yield f"CERTIFICATE FAILED: {one['name']}: {one.get('why', 'no reason is given')}{repeat}"
 
 
 def _error_rates(found: Sequence[dict[str, Any]]) -> list[str]:
@@ -89,7 +88,7 @@ def _error_rates(found: Sequence[dict[str, Any]]) -> list[str]:
 
 def _not_shown(found: Sequence[dict[str, Any]]) -> Iterator[str]:
     if more := _error_rates(found)[_COLUMNS:]:
-        yield f"beside these: {', '.join(more)} (`steermoe score RUN` shows all)"
+        yield f"not shown: {', '.join(more)} (`steermoe evaluate RUN --from-predictions` shows all)"
 
 
 def _scores_table(found: Sequence[dict[str, Any]]) -> Table:
@@ -97,36 +96,25 @@ def _scores_table(found: Sequence[dict[str, Any]]) -> Table:
     controls = _ordered(
         name for one in found for split in one["splits"].values() for name in split["controls"]
     )
-    table = new_table("scores, with 95 % intervals")
-    # Where the terminal is narrow, names are folded and no figure is cut.
-    table.add_column("experiment", overflow="fold")
-    for name in ("trained", "split", "clips"):
-        table.add_column(name, justify="left" if name == "split" else "right", no_wrap=True)
-    for name in metrics:
-        table.add_column(heading(name), justify="right", no_wrap=True)
-    for control in controls if metrics else ():
-        table.add_column(f"{control}\n{heading(metrics[0])}", justify="right", no_wrap=True)
+    columns = [*words("experiment"), *figures("trained"), *tags("split"), *figures("clips")]
+    columns += figures(*map(heading, metrics))
+    columns += figures(*(f"{control}\n{heading(metrics[0])}" for control in controls if metrics))
+    rows = []
     for one in found:
         for split, scores in one["splits"].items():
             cells = [with_interval(scores["metrics"].get(name)) for name in metrics]
-            beside = [
+            cells += [
                 plain(scores["controls"].get(control, {}).get(name))
                 for control in controls
                 for name in metrics[:1]
             ]
-            table.add_row(
-                one["experiment"],
-                f"{one['trainable_parameters']:,}",
-                split,
-                str(scores["examples"]),
-                *cells,
-                *beside,
-            )
-    return table
+            trained = f"{one['trainable_parameters']:,}"
+            rows.append([one["experiment"], trained, split, str(scores["examples"]), *cells])
+    return Table(title="scores, with 95 % intervals", columns=columns, rows=rows)
 
 
 def _accuracy_tables(found: Sequence[dict[str, Any]]) -> Iterator[Table]:
-    """Yield the accuracies of each split, beside what needs no ear and the best that can be reached."""
+    """Yield the accuracies of each split, with their controls, the best constant answer and the ceiling."""
     for one in found:
         for split, scores in one["splits"].items():
             rows = {name: score for name, score in scores["metrics"].items() if _is_accuracy(score)}
@@ -134,26 +122,27 @@ def _accuracy_tables(found: Sequence[dict[str, Any]]) -> Iterator[Table]:
                 yield _accuracy_table(f"{one['experiment']}: accuracies on {split}", rows, scores["controls"])
 
 
-def _accuracy_table(title: str, rows: dict[str, Any], controls: dict[str, Any]) -> Table:
-    table = new_table(f"{title}, with 95 % intervals")
-    for name in ("accuracy", "judged", "unparsed", "score", *controls, "constant", "ceiling"):
-        table.add_column(name, justify="left" if name == "accuracy" else "right", no_wrap=True)
-    for name, score in rows.items():
+def _accuracy_table(title: str, scores: dict[str, Any], controls: dict[str, Any]) -> Table:
+    rows = []
+    for name, score in scores.items():
         details = score["details"]
-        table.add_row(
-            "\n".join(wrap(name, _NAME)),
-            str(details.get("judged", score["examples"])),
-            str(details.get("unparsed", "–")),
-            with_interval(score),
-            *(plain(control.get(name)) for control in controls.values()),
-            _constant(details.get("constant")),
-            "–" if details.get("ceiling") is None else f"{details['ceiling']:.3f}",
+        rows.append(
+            [
+                "\n".join(wrap(name, _NAME)),
+                str(details.get("judged", score["examples"])),
+                str(details.get("unparsed", "–")),
+                with_interval(score),
+                *(plain(control.get(name)) for control in controls.values()),
+                _constant(details.get("constant")),
+                "–" if details.get("ceiling") is None else f"{details['ceiling']:.3f}",
+            ]
         )
-    return table
+    numbers = figures("judged", "unparsed", "score", *controls, "constant", "ceiling")
+    return Table(title=f"{title}, with 95 % intervals", columns=[*tags("accuracy"), *numbers], rows=rows)
 
 
 def _is_accuracy(score: dict[str, Any]) -> bool:
-    """Tell whether higher is better; scores of earlier versions are all error rates."""
+    """Return whether higher is better."""
     return bool(score.get("higher_is_better"))
 
 
@@ -166,12 +155,9 @@ def _steering_table(one: dict[str, Any]) -> Table | None:
     split, scores = next(known, (None, None))
     if scores is None or not all(layer.keys() >= _LAYER for layer in scores["steering"]):
         return None
-    table = new_table(f"{one['experiment']}: steering on {split}")
-    for name in ("layer", "gate entropy (nats)", "experts in use", "dead", "scale", "shift / frame"):
-        table.add_column(name, justify="right")
-    table.add_column("load of each expert (%)", overflow="fold")
-    for layer in scores["steering"]:
-        table.add_row(
+    names = ("layer", "gate entropy (nats)", "experts in use", "dead", "scale", "shift / frame")
+    rows = [
+        [
             str(layer["layer"]),
             f"{layer['entropy']:.2f}",
             f"{layer['effective']:.1f}",
@@ -179,8 +165,14 @@ def _steering_table(one: dict[str, Any]) -> Table | None:
             f"{layer['scale']:.3f}",
             f"{layer['relative_norm']:.3f}",
             " ".join(f"{100 * share:.0f}" for share in layer["load"]),
-        )
-    return table
+        ]
+        for layer in scores["steering"]
+    ]
+    return Table(
+        title=f"{one['experiment']}: steering on {split}",
+        columns=[*(Column(name, "right") for name in names), *words("load of each expert (%)")],
+        rows=rows,
+    )
 
 
 def _ordered(names: Iterable[str]) -> list[str]:
