@@ -109,7 +109,6 @@ CALLS = {
     "check": Command("tiny.toml --json", "odd.toml"),
     "config": Command("tiny.toml --json", "odd.toml"),
     "evaluate": Command("{run} --json", "{odd} {again}", builds=True),
-    "score": Command("{run} --json", "{odd}"),
     "certify": Command("{run}", "{odd}", builds=True, writes=True),
     "routing": Command("{run} --json", "{odd}", builds=True, writes=True),
     "results": Command("{run} --json", "{odd}"),

@@ -1,6 +1,6 @@
-"""The reference of the command line, written from the commands' own parsers.
+"""The reference of the command line, generated from the parsers of the commands.
 
-``python -m docs.generate.commands > docs/reference/commands.md`` renews the page.
+``python -m docs.generate.commands > docs/reference/commands.md`` updates the page.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from steermoe_core.cli.commands import COMMANDS, command_parser
+from steermoe_core.cli.commands import GROUPS, command_parser
 from steermoe_core.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -20,15 +20,15 @@ _INTRODUCTION = """\
 
 This page is generated: `python -m docs.generate.commands > docs/reference/commands.md`.
 
-Results go to stdout, notes and progress to stderr. `steermoe COMMAND --help` prints what stands here about a
+Results are printed to stdout, notes and progress to stderr. `steermoe COMMAND --help` prints the section of a
 command.
 """
 
 _SHARED = """\
 ## Every command
 
-These flags stand before or after the command. `STEERMOE_BLOCK=NAME,NAME` in the environment does what
-`--block` does. `steermoe --version` (or `-V`) prints the version.
+These flags may precede or follow the command. The environment variable `STEERMOE_BLOCK=NAME,NAME` has the
+same effect as `--block`. `steermoe --version` (or `-V`) prints the version.
 """
 
 _CODES = """\
@@ -40,17 +40,20 @@ _CODES = """\
 
 _MEANINGS = {
     ExitCode.OK: "done",
-    ExitCode.RUN_FAILED: "the run failed: its data, a checkpoint, a loss that is no number",
-    ExitCode.USAGE: "the experiment file or the command line is wrong",
-    ExitCode.PLUGIN: "a component that is needed is missing, broken or blocked",
+    ExitCode.RUN_FAILED: "the run failed: its data, a checkpoint, a loss that is not finite",
+    ExitCode.USAGE: "the experiment file or the command line is invalid",
+    ExitCode.PLUGIN: "a required component is missing, broken or blocked",
     ExitCode.ENVIRONMENT: "the machine lacks a package, weights, memory, …; a launched process was killed",
-    ExitCode.INTERRUPTED: "stopped by Ctrl-C, SIGTERM or SIGHUP; the same command goes on",
+    ExitCode.INTERRUPTED: "interrupted by Ctrl-C, SIGTERM or SIGHUP; the same command resumes",
 }
 
 
 def reference() -> str:
     """Return the page as Markdown."""
-    sections = [_section(name, command_parser(name)) for name in COMMANDS]
+    sections = []
+    for title, group in GROUPS.items():
+        sections.append(f"## {title.capitalize()}\n")
+        sections += [_section(name, command_parser(name)) for name in group]
     shared = "".join(_table(_shared(command_parser("run"))))
     codes = "".join(f"| {int(code)} | {_MEANINGS[code]} |\n" for code in ExitCode)
     return "\n".join([_INTRODUCTION, *sections, _SHARED, shared, _CODES + codes])
@@ -60,11 +63,11 @@ def _section(name: str, parser: argparse.ArgumentParser) -> str:
     own = [action for action in _actions(parser) if action not in _shared(parser)]
     usage = " ".join(["steermoe", name, *map(_usage, own)])
     table = "".join(_table(own))
-    return f"## `{name}`\n\n{parser.description}\n\n```text\n{usage}\n```\n\n{table}"
+    return f"### `{name}`\n\n{parser.description}\n\n```text\n{usage}\n```\n\n{table}"
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Yield the arguments, those that stand without a flag first."""
+    """Yield the arguments, positional ones first."""
     actions = [action for action in parser._actions if action.dest != "help"]  # noqa: SLF001 - argparse has no other way
     yield from (action for action in actions if not action.option_strings)
     yield from (action for action in actions if action.option_strings)
@@ -91,7 +94,7 @@ def _spelled(action: argparse.Action) -> str:
 
 
 def _value(action: argparse.Action) -> str:
-    """Return what `--help` calls the value of an argument: its metavar, its choices or its name."""
+    """Return the name of an argument's value in `--help`: its metavar, its choices or its dest."""
     if action.metavar is not None:
         return str(action.metavar)
     return action.dest.upper() if action.choices is None else f"{{{','.join(map(str, action.choices))}}}"

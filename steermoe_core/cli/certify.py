@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from steermoe_core.cli.shared.table import Cell, Table, tags, words
 from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-
-    from rich.table import Table
 
     from steermoe_core.cli.shared.session import Session
     from steermoe_core.run.folder.records import Certificate
@@ -37,15 +36,8 @@ def run(args: Namespace, session: Session) -> int:
 
 
 def _table(certificates: list[Certificate]) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("certificate", no_wrap=True)
-    table.add_column("holds", no_wrap=True)
-    table.add_column("measured", overflow="fold")
-    for one in certificates:
-        word, style = {True: ("yes", "green"), False: ("NO", "bold red"), None: ("–", "dim")}[one.passed]
-        table.add_row(one.name, Text(word, style), Text(one.why))
-    return table
+    cells = {True: Cell("yes", "green"), False: Cell("NO", "bold red"), None: Cell("–", "dim")}
+    return Table(
+        columns=[*tags("certificate", "holds"), *words("measured")],
+        rows=[[one.name, cells[one.passed], one.why] for one in certificates],
+    )

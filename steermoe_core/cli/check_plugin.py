@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from steermoe_core.cli.shared.table import Cell, Table, tags, words
 from steermoe_core.component import KINDS
 from steermoe_core.config.fields import fields_of
 from steermoe_core.config.text.syntax import NotTomlError, loads
@@ -22,9 +23,7 @@ from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator, Sequence
-
-    from rich.table import Table
+    from collections.abc import Sequence
 
     from steermoe_core.cli.shared.session import Session
     from steermoe_core.component import Component
@@ -169,19 +168,8 @@ def _print_facts(plugins: Sequence[Plugin], found: Sequence[Result], *, ok: bool
 
 
 def _table(results: Sequence[Result]) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    kind, name = results[0].kind, results[0].name
-    for column, fixed in ((f"{kind} {name}", False), ("result", True), ("what is wrong", False)):
-        table.add_column(column, no_wrap=fixed, overflow="fold")
-    for cells in _cells(results):
-        table.add_row(Text(cells[0]), Text(cells[1], _STYLES[cells[1]]), Text(cells[2]))
-    return table
-
-
-def _cells(results: Sequence[Result]) -> Iterator[tuple[str, str, str]]:
-    for result in results:
-        yield result.check, result.status, result.sentence
+    return Table(
+        columns=[*words(f"{results[0].kind} {results[0].name}"), *tags("result"), *words("what is wrong")],
+        rows=[[one.check, Cell(one.status, _STYLES[one.status]), one.sentence] for one in results],
+        look="wide",
+    )

@@ -1,4 +1,4 @@
-"""The commands of `steermoe`: finds one's module and imports only that; parsers of command lines."""
+"""The commands of `steermoe` and their parsers; only the module of the given command is imported."""
 
 from __future__ import annotations
 
@@ -9,35 +9,46 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
-#: Every command and its line of help; the module is `steermoe_core.cli.<name with underscores>`.
-COMMANDS = {
-    "run": "train and score experiments; go on with interrupted ones",
-    "sweep": "run all combinations of the axes of a file, go on with them, print their table",
-    "ladder": "run the baselines of a steering experiment, and print what each rung adds",
-    "launch": "run an experiment in several processes, on several GPUs or machines",
-    "data": "what an experiment trains on and scores: counts, lengths, examples, overlap; no model is loaded",
-    "plan": "what a run would be: parts, shapes, parameters, memory, data; no weight is loaded",
-    "check": "find every mistake in experiment files, without running them",
-    "config": "print an experiment with every default, and where each value came from",
-    "evaluate": "score a trained run again",
-    "score": "score a run again from its answers alone, by its own rules or by others; no model is loaded",
-    "certify": "measure on a trained run what its numbers rest on",
-    "routing": "what the routers of a trained run do, by layer and by label, and what depends on them",
-    "results": "one table over finished runs, seeds merged, differences with their intervals",
-    "report": "one page about runs: scores, curves, the worst clips to listen to, routing, settings",
-    "compare": "what differs between runs: settings, packages and scores, clip by clip",
-    "transcribe": "write down what is said in recordings: text, JSON or subtitles",
-    "ask": "ask questions about sounds",
-    "push": "put a run's adapter on the Hugging Face hub, with a page made from the run",
-    "list-plugins": "show what is installed, from where, healthy or broken",
-    "doctor": "find what is wrong on this machine, with the command that mends it",
-    "describe": "show the components of a kind, or every key of one component",
-    "matrix": "show which parts of two kinds work together",
-    "schema": "write a JSON Schema, with which an editor completes and checks experiment files",
-    "completion": "print a script with which a shell completes commands, flags, components and keys",
-    "new-plugin": "write a plugin that works, with tests, to be made your own",
-    "check-plugin": "find out whether the parts of a plugin keep the contract",
+#: The commands by what they are for, each with its line of `steermoe --help`. The module of a command is
+#: `steermoe_core.cli.<name with underscores>`.
+GROUPS = {
+    "train": {
+        "run": "train and score experiments; resume interrupted runs",
+        "sweep": "run every combination of a file's axes and print one table",
+        "launch": "run an experiment in several processes, on GPUs or machines",
+        "ladder": "run the baselines of a steering experiment and compare them",
+    },
+    "results": {
+        "evaluate": "score a trained run again, or rescore its saved predictions",
+        "results": "print one table of finished runs, with seeds merged",
+        "compare": "show what differs between runs: settings, packages, scores",
+        "report": "write an HTML page about runs: scores, curves, audio, routing",
+        "certify": "measure what supports a run's results and report what fails",
+        "routing": "show what the routers of a run do, by layer and by label",
+    },
+    "use": {
+        "transcribe": "transcribe recordings to text, JSON or subtitles",
+        "ask": "ask questions about recordings",
+        "push": "upload the adapter of a run to the Hugging Face Hub",
+    },
+    "plugins": {
+        "list-plugins": "list what is installed, from where, healthy or broken",
+        "describe": "list the components of a kind, or the keys of a component",
+        "matrix": "show which components of two kinds work together",
+        "doctor": "diagnose this machine and print the commands that fix it",
+        "new-plugin": "create a working plugin with tests, ready to adapt",
+        "check-plugin": "check that the components of a plugin keep the contract",
+    },
+    "files and editor": {
+        "check": "report every error in experiment files without running them",
+        "config": "print an experiment with every default and its origin",
+        "plan": "preview a run: parts, shapes, parameters, memory, data",
+        "data": "summarise the data: counts, lengths, examples, overlap",
+        "schema": "write a JSON Schema with which editors check experiments",
+        "completion": "print a script for completion in your shell",
+    },
 }
+COMMANDS = {name: text for group in GROUPS.values() for name, text in group.items()}
 
 
 def command_place(words: Sequence[str]) -> int | None:
@@ -54,8 +65,11 @@ def bare_parser() -> ArgumentParser:
     """Return the parser of a line without a command."""
     parser = _parser("steermoe", "One TOML file is one experiment; every part is a plugin.")
     parser.usage = "steermoe COMMAND …"
-    lines = "\n".join(f"  {name:<14}{text}" for name, text in COMMANDS.items())
-    parser.epilog = f"commands:\n{lines}\n\nsteermoe COMMAND --help tells more about one."
+    groups = (
+        "\n".join((f"{title}:", *(f"  {name:<14}{text}" for name, text in group.items())))
+        for title, group in GROUPS.items()
+    )
+    parser.epilog = "\n\n".join((*groups, "Run `steermoe COMMAND --help` for the flags of a command."))
     parser.add_argument("-V", "--version", action="store_true", help="print the version")
     return parser
 
@@ -97,7 +111,7 @@ def _parser(program: str, description: str) -> ArgumentParser:
         def error(self, message: str) -> None:  # type: ignore[override]
             from steermoe_core.errors import UsageError
 
-            raise UsageError(f"{message} ({self.prog} --help tells more)")  # noqa: EM102, TRY003
+            raise UsageError(f"{message} (see {self.prog} --help)")  # noqa: EM102, TRY003
 
     parser = Parser(
         prog=program, description=description, allow_abbrev=False, formatter_class=RawDescriptionHelpFormatter
@@ -108,18 +122,18 @@ def _parser(program: str, description: str) -> ArgumentParser:
         action="append",
         default=[],
         metavar="NAME",
-        help="do not import this plugin or distribution",
+        help="do not import this plugin or distribution (repeatable)",
     )
-    common.add_argument("--no-plugins", action="store_true", help="import nothing but the built-in parts")
-    common.add_argument("--traceback", action="store_true", help="show where an error comes from")
-    common.add_argument("--pdb", action="store_true", help="open the debugger where an error happens")
+    common.add_argument("--no-plugins", action="store_true", help="import only the built-in components")
+    common.add_argument("--traceback", action="store_true", help="print the traceback of an error")
+    common.add_argument("--pdb", action="store_true", help="start the debugger at an error")
     return parser
 
 
 def parsed(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
     """Return the arguments of a line.
 
-    :raises UsageError: an argument does not exist, told with the flag that was meant, or has no place.
+    :raises UsageError: an argument does not exist; the message suggests a similar flag.
     """
     arguments, rest = parser.parse_known_intermixed_args(words)
     if rest:
@@ -131,6 +145,6 @@ def parsed(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
         flags = set(re.findall(r"--[\w-]+", parser.format_help()))
         near = did_you_mean(rest[0].partition("=")[0], flags) if rest[0].startswith("-") else ""
         command = parser.prog.removeprefix("steermoe ")
-        msg = f"{command} has no argument {rest[0]}{near} ({parser.prog} --help tells more)"
+        msg = f"{command} has no argument {rest[0]}{near} (see {parser.prog} --help)"
         raise UsageError(msg)
     return arguments

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.cli.shared.scores import add_choice, chosen, difference, number, score
-from steermoe_core.cli.shared.table_formats import Sheet, add_formats, print_sheets
-from steermoe_core.system.printing import say_json
+from steermoe_core.cli.shared.table import Table, add_formats, figures, print_tables, words
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -43,17 +42,14 @@ def run(args: Namespace, session: Session) -> int:
 
     found = compare(scored_runs(args.runs, Console().note), session.registry)
     found = attrs.evolve(found, rows=chosen(found.rows, args))
-    if args.json:
-        facts = {**attrs.asdict(found), "sentences": list(_verdicts(found)), "notes": list(_notes(found))}
-        say_json(facts)
-        return 0
+    facts = {**attrs.asdict(found), "sentences": list(_verdicts(found)), "notes": list(_notes(found))}
     warnings = [f"warning: {warning}" for warning in found.warnings]
     said = [*warnings, *_verdicts(found), *_notes(found)]
-    print_sheets(list(_sheets(found)), said, args, session.console)
+    print_tables(list(_tables(found)), args, session.console, facts=facts, sentences=said)
     return 0
 
 
-def _sheets(found: Comparison) -> Iterator[Sheet]:
+def _tables(found: Comparison) -> Iterator[Table]:
     facts = {
         "seeds": [", ".join(map(str, group["seeds"])) for group in found.groups],
         "trained": [f"{group['trainable_parameters']:,}" for group in found.groups],
@@ -66,18 +62,19 @@ def _sheets(found: Comparison) -> Iterator[Sheet]:
             for key, values in found.surroundings.items()
         }
         yield _side_by_side("packages, weights and data that differ", found, around)
-    columns = ["run", "split", "score", "value\n(95 % interval)", f"difference to\n{found.labels[0]}"]
+    values = figures("value\n(95 % interval)", f"difference to\n{found.labels[0]}")
+    values += figures("probability of\nimprovement")
     lines = [
         [row["label"], row["split"], metric.upper(), score(one), difference(one), _odds(one)]
         for row in found.rows
         for metric, one in row["metrics"].items()
     ]
-    yield Sheet(title="scores", columns=[*columns, "probability of\nimprovement"], lines=lines, words=3)
+    yield Table(title="scores", columns=[*words("run", "split", "score"), *values], rows=lines)
 
 
-def _side_by_side(title: str, found: Comparison, values: dict[str, list[str]]) -> Sheet:
+def _side_by_side(title: str, found: Comparison, values: dict[str, list[str]]) -> Table:
     lines = [[key, *row] for key, row in values.items()]
-    return Sheet(title=title, columns=["", *found.labels], lines=lines, words=1 + len(found.labels))
+    return Table(title=title, columns=words("", *found.labels), rows=lines)
 
 
 def _setting(value: Any) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.cli.shared.flags import add_set
-from steermoe_core.cli.shared.numbers import count
+from steermoe_core.cli.shared.flags import add_set, count
 from steermoe_core.config.naming import some
 from steermoe_core.system.printing import say_json
 

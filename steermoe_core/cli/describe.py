@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.cli.shared.table import Table, words
 from steermoe_core.component import KINDS
 from steermoe_core.config.naming import article
 from steermoe_core.errors import PluginError, UsageError
@@ -14,8 +15,6 @@ from steermoe_core.system.printing import say_json
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator
-
-    from rich.table import Table
 
     from steermoe_core.cli.shared.session import Session
     from steermoe_core.component import Component
@@ -64,10 +63,8 @@ def _origin(registry: Registry, kind: str, name: str) -> dict[str, Any]:
 
 
 def _components(facts: list[dict[str, Any]], kind: str) -> Table:
-    table = _empty(kind, "from", "summary")
-    for fact in facts:
-        _add(table, fact["name"], f"{fact['distribution']} {fact['version']}", fact["summary"])
-    return table
+    rows = [[fact["name"], f"{fact['distribution']} {fact['version']}", fact["summary"]] for fact in facts]
+    return Table(columns=words(kind, "from", "summary"), rows=rows, look="wide")
 
 
 def _one(args: Namespace, session: Session) -> int:
@@ -117,38 +114,22 @@ def _together(component: Component) -> Iterator[str]:
     """Yield what parts of other kinds may build on, and what it needs of them."""
     if component.gives:
         yield f"It gives {', '.join(component.gives)}."
-    for kind, words in (component.needs or {}).items():
-        yield f"It needs {article(kind)} with {', '.join(words)}."
+    for kind, capabilities in (component.needs or {}).items():
+        yield f"It needs {article(kind)} with {', '.join(capabilities)}."
     if component.silent:
         yield "It does not say what it gives and needs."
     yield ""
 
 
 def _keys(keys: list[Setting]) -> Table:
-    table = _empty("key", "type", "default", "meaning")
-    for key in keys:
-        default = "required" if key.required else "" if key.default is None else _shown(key)
-        _add(table, key.key, "; ".join((key.type, *key.limits)), default, key.doc)
-    return table
+    rows = [[key.key, "; ".join((key.type, *key.limits)), _shown(key), key.doc] for key in keys]
+    return Table(columns=words("key", "type", "default", "meaning"), rows=rows, look="wide")
 
 
 def _shown(key: Setting) -> str:
-    return (
-        "see below" if isinstance(key.default, dict) and key.default else json.dumps(key.default, default=str)
-    )
-
-
-def _empty(*columns: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _add(table: Table, *cells: str) -> None:
-    from rich.text import Text
-
-    table.add_row(*map(Text, cells))
+    """Return the default of a key as a cell shows it."""
+    if key.required:
+        return "required"
+    if isinstance(key.default, dict) and key.default:
+        return "see below"
+    return "" if key.default is None else json.dumps(key.default, default=str)

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steermoe_core.cli.shared.batch import add_batch, finish, print_plan, work_off
-from steermoe_core.cli.shared.flags import add_set
-from steermoe_core.cli.shared.numbers import seed
+from steermoe_core.cli.shared.flags import add_set, seed
 from steermoe_core.cli.shared.scores import chosen, difference, metrics_of, number, score
-from steermoe_core.cli.shared.table_formats import Sheet
+from steermoe_core.cli.shared.table import Table, figures, words
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -49,10 +48,10 @@ def run(args: Namespace, session: Session) -> int:
     facts = work_off(str(args.file), jobs, names, args)
     rows = ladder.rows(jobs)
     rows = chosen(rows, args) if rows else rows
-    return finish(facts, rows, sheet(rows, BASE), args, session.console, list(_sentences(rows, BASE)))
+    return finish(facts, rows, table(rows, BASE), args, session.console, list(_sentences(rows, BASE)))
 
 
-def sheet(rows: Rows, base: str) -> Sheet:
+def table(rows: Rows, base: str) -> Table:
     """Return the table: a line for each rung, split and score."""
     lines = [
         [
@@ -69,11 +68,10 @@ def sheet(rows: Rows, base: str) -> Sheet:
         for row in rows
         if metric in row["metrics"]
     ]
-    columns = ["rung", "split", "score", "seeds", "trained", "value\n(95 % interval)"]
-    columns += [f"difference to\n{base}", "probability of\nimprovement"]
-    return Sheet(
-        title="ladder: (95 % interval), [lowest–highest seed]", columns=columns, lines=lines, words=4
-    )
+    columns = words("rung", "split", "score", "seeds")
+    columns += figures("trained", "value\n(95 % interval)", f"difference to\n{base}")
+    columns += figures("probability of\nimprovement")
+    return Table(title="ladder: (95 % interval), [lowest–highest seed]", columns=columns, rows=lines)
 
 
 def _sentences(rows: Rows, base: str) -> Iterator[str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steermoe_core.cli.shared.flags import add_runs, add_set
-from steermoe_core.cli.shared.numbers import count
+from steermoe_core.cli.shared.flags import add_runs, add_set, count
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.cli.shared.table import Cell, Table, figures, tags, words
 from steermoe_core.component import API, KINDS
 from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-
-    from rich.table import Table
-    from rich.text import Text
 
     from steermoe_core.cli.shared.session import Session
     from steermoe_core.component import Component
@@ -90,45 +88,33 @@ def _component(kind: str, part: Component) -> dict[str, Any]:
 
 
 def _table(plugins: list[Plugin], kind: str | None, *, timings: bool, wide: bool) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("plugin", overflow="fold")
-    table.add_column("distribution", overflow="fold")
-    table.add_column("status", no_wrap=True)
-    if timings:
-        table.add_column("ms", justify="right", no_wrap=True)
-    table.add_column("components", overflow="fold", ratio=1)
-    if wide:
-        table.add_column("from", overflow="fold")
+    columns = [*words("plugin", "distribution"), *tags("status"), *(figures("ms") if timings else ())]
+    columns += words("components", "from") if wide else words("components")
+    rows = []
     for plugin in plugins:
-        cells = [Text(plugin.name), Text(plugin.origin), Text(plugin.status, _STYLES[plugin.status])]
-        if timings:
-            cells.append(Text(f"{plugin.seconds * 1000:.1f}"))
         offer, place = _offer(plugin, kind), _place(plugin)
-        if wide:
-            table.add_row(*cells, Text("\n").join(offer), place)
-        else:
-            table.add_row(*cells, Text("\n").join([*offer, Text("from ", "dim") + place]))
-    return table
+        rows.append(
+            [
+                plugin.name,
+                plugin.origin,
+                Cell(plugin.status, _STYLES[plugin.status]),
+                *([f"{plugin.seconds * 1000:.1f}"] if timings else []),
+                *([offer, Cell(place, "dim")] if wide else [[*offer, Cell(f"from {place}", "dim")]]),
+            ]
+        )
+    return Table(columns=columns, rows=rows, look="wide")
 
 
-def _place(plugin: Plugin) -> Text:
-    """Return the folder that a plugin is imported from, as short as it can be said from here."""
+def _place(plugin: Plugin) -> str:
+    """Return the folder that a plugin is imported from, relative to here or home if possible."""
     from pathlib import Path
 
-    from rich.text import Text
-
     place = Path(plugin.location or "unknown")
-    for root, shown in ((Path.cwd(), ""), (Path.home(), "~/")):
+    name = str(place)
+    for root, shown in ((Path.home(), "~/"), (Path.cwd(), "")):
         if place.is_relative_to(root):
             name = f"{shown}{place.relative_to(root)}"
-            break
-    else:
-        name = str(place)
-    return Text(f"{name} (editable)" if plugin.editable else name, "dim")
+    return f"{name} (editable)" if plugin.editable else name
 
 
 def _print_reason(plugin: Plugin, console: Terminal) -> None:
@@ -146,11 +132,7 @@ def _print_reason(plugin: Plugin, console: Terminal) -> None:
         console.print(f"  hint: {plugin.hint}", soft_wrap=True)
 
 
-def _offer(plugin: Plugin, kind: str | None) -> list[Text]:
-    """Return what a plugin has, a line a kind, and what is slow about it."""
-    from rich.text import Text
-
-    lines = [Text(f"{one}: {', '.join(names)}") for one, names in _by_kind(plugin, kind).items()]
-    if plugin.slow:
-        lines.append(Text(f"slow: {plugin.slow}", "yellow"))
-    return lines
+def _offer(plugin: Plugin, kind: str | None) -> list[Cell]:
+    """Return a line for each kind of component, and one if the plugin is slow to import."""
+    lines = [Cell(f"{one}: {', '.join(names)}") for one, names in _by_kind(plugin, kind).items()]
+    return [*lines, Cell(f"slow: {plugin.slow}", "yellow")] if plugin.slow else lines

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.cli.shared.table import Cell, Table, words
 from steermoe_core.component import KINDS
 from steermoe_core.errors import UsageError
 from steermoe_core.suggest import did_you_mean
@@ -17,12 +18,10 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Sequence
 
-    from rich.table import Table
-
     from steermoe_core.cli.shared.session import Session
     from steermoe_core.plugins import Registry
 
-_WORDS = {True: ("yes", "green"), False: ("no", "bold red"), None: ("?", "yellow")}
+_ANSWERS = {True: Cell("yes", "green"), False: Cell("no", "bold red"), None: Cell("?", "yellow")}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -76,15 +75,10 @@ def _cells(registry: Registry, rows: str, columns: str) -> list[dict[str, Any]]:
 
 
 def _table(registry: Registry, rows: str, columns: str, cells: Sequence[dict[str, Any]]) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     works = {(cell[rows], cell[columns]): cell["works"] for cell in cells}
-    for title in (f"{rows} \\ {columns}", *registry.names(columns)):
-        table.add_column(Text(title), overflow="fold")
-    for row in registry.names(rows):
-        words = (_WORDS[works[row, column]] for column in registry.names(columns))
-        table.add_row(Text(row), *(Text(word, style) for word, style in words))
-    return table
+    names = registry.names(columns)
+    return Table(
+        columns=words(f"{rows} \\ {columns}", *names),
+        rows=[[row, *(_ANSWERS[works[row, name]] for name in names)] for row in registry.names(rows)],
+        look="wide",
+    )

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.cli.shared.flags import add_runs, add_set
-from steermoe_core.cli.shared.numbers import seconds
+from steermoe_core.cli.shared.flags import add_runs, add_set, seconds
+from steermoe_core.cli.shared.table import Table, words
 from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterable
-
-    from rich.table import Table
+    from collections.abc import Iterable, Sequence
 
     from steermoe_core.cli.shared.session import Session
 
@@ -89,12 +87,5 @@ def _amount(row: dict[str, Any]) -> tuple[str, str]:
     return f"{row['clips']:,}", f"{row['seconds'] / 60:.1f} min"
 
 
-def _table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    return table
+def _table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
+    return Table(title=title, columns=words(*columns), rows=list(rows), look="boxed")

@@ -14,8 +14,7 @@ from steermoe_core.cli.shared.scores import (
     number,
     score,
 )
-from steermoe_core.cli.shared.table_formats import Sheet, add_formats, empty_grid, print_sheets
-from steermoe_core.system.printing import say_json
+from steermoe_core.cli.shared.table import Column, Table, add_formats, figures, print_tables, words
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -49,17 +48,23 @@ def run(args: Namespace, session: Session) -> int:
 
     runs, against = (scored_runs(paths, Console().note) for paths in (args.runs, args.against))
     rows = chosen(table(runs, session.registry, against), args)
-    if args.json:
-        say_json(rows)
-        return 0
-    sheet = Sheet(
-        title="results: (95 % interval), [lowest–highest seed]",
-        columns=_columns(rows),
-        lines=[list(_cells(row, rows)) for row in rows],
-        words=3,
-    )
-    print_sheets([sheet], [*_base(rows), *_pathologies(rows)], args, session.console, _grid)
+    sentences = [*_base(rows), *_pathologies(rows)]
+    print_tables([_table(rows)], args, session.console, facts=rows, sentences=sentences)
     return 0
+
+
+def _table(rows: Rows) -> Table:
+    """Return the table; on a terminal names, costs and training are one cell each."""
+    title, names = "results: (95 % interval), [lowest–highest seed]", _columns(rows)
+    cells = [list(_cells(row, rows)) for row in rows]
+    first, *others = _stacked(names)
+    stacked = Table(
+        title=title,
+        columns=[Column(first, least=12), *figures(*others)],
+        rows=[line for row in cells for line in (_stacked(row), [])][:-1],
+    )
+    columns = [*words(*names[:3]), *figures(*names[3:])]
+    return Table(title=title, columns=columns, rows=cells, on_terminal=stacked)
 
 
 def _base(rows: Rows) -> Iterator[str]:
@@ -70,7 +75,7 @@ def _base(rows: Rows) -> Iterator[str]:
 
 
 def _pathologies(rows: Rows) -> Iterator[str]:
-    from steermoe_core.cli.shared.cells import pathologies_line
+    from steermoe_core.cli.shared.scores import pathologies_line
 
     for row in rows:
         if line := pathologies_line(row["pathologies"], row["clips"] * len(row["runs"])):
@@ -109,20 +114,6 @@ def _cells(row: dict[str, Any], rows: Rows) -> Iterator[str]:
             yield difference(found, "\n")
         for control in _controls(rows, metric):
             yield number((found or {}).get("controls", {}).get(control))
-
-
-def _grid(sheet: Sheet) -> Any:
-    """Return the table for a terminal: names one under the other, and no figure is cut."""
-    from rich.text import Text
-
-    table = empty_grid(sheet.title)
-    names, *others = _stacked(sheet.columns)
-    table.add_column(names, overflow="fold", min_width=12)
-    for column in others:
-        table.add_column(column, no_wrap=True, justify="right")
-    for line in sheet.lines:
-        table.add_row(*map(Text, _stacked(line)), end_section=True)
-    return table
 
 
 def _stacked(cells: Sequence[str]) -> list[str]:

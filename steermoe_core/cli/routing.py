@@ -1,7 +1,7 @@
-"""`steermoe routing RUN`: what its routers do over a split's clips, by label, and what depends on them.
+"""`steermoe routing RUN`: show what its routers do on a split, by layer and by label.
 
-Of each steered layer: how the experts share the frames, how sure the gates are, how large the shift is.
-With --knockout each expert and each layer is taken out and the clips are scored again.
+For each steered layer: the share of each expert, the entropy of the gates, the norm of the shift.
+With --knockout, disable each expert and each layer in turn and score the clips again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steermoe_core.cli.shared.numbers import count
+from steermoe_core.cli.shared.flags import count
 from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
@@ -26,23 +26,21 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--by",
         action="append",
         metavar="LABEL",
-        help="show clips apart: duration, split, speaker or any label that they have (repeatable)",
+        help="show clips separately by duration, split, speaker or another label that they have (repeatable)",
     )
     parser.add_argument(
         "--knockout",
         action="store_true",
-        help="take out each expert, each layer and the routing; a stopped one goes on where it was",
+        help="disable each expert, each layer and the routing in turn; resumes where it was interrupted",
     )
-    parser.add_argument(
-        "--limit", type=count, metavar="N", help="so many clips, spread evenly over the split"
-    )
-    parser.add_argument("--batch-size", type=count, metavar="N", help="clips that are computed together")
+    parser.add_argument("--limit", type=count, metavar="N", help="use N clips, spread evenly over the split")
+    parser.add_argument("--batch-size", type=count, metavar="N", help="clips computed together")
     parser.add_argument("--json", action="store_true", help="print routing.json")
 
 
 def run(args: Namespace, session: Session) -> int:
     """Observe and print the tables."""
-    from steermoe_core.cli.shared.routing_tables import tables
+    from steermoe_core.cli.shared.routing_tables import sentences, tables
     from steermoe_core.run.console import Console
     from steermoe_core.run.scoring.routing import Request, routing
     from steermoe_core.system.records import plain
@@ -58,8 +56,12 @@ def run(args: Namespace, session: Session) -> int:
     if args.json:
         say_json(plain(found))
         return 0
-    for number, part in enumerate(tables(found, args.by or [])):
+    for number, table in enumerate(tables(found, args.by or [])):
         if number:
             session.console.print()
-        session.console.print(part)
+        session.console.print(table)
+    if found.knockouts:
+        session.console.print()
+    for sentence in sentences(found):
+        session.console.print(sentence)
     return 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from steermoe_core.cli.shared.batch import add_batch, finish, print_plan, work_off
 from steermoe_core.cli.shared.flags import add_set
 from steermoe_core.cli.shared.scores import chosen, metrics_of, score
-from steermoe_core.cli.shared.table_formats import Sheet
+from steermoe_core.cli.shared.table import Table, figures, words
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -42,10 +42,10 @@ def run(args: Namespace, session: Session) -> int:
     facts = work_off(str(args.file), jobs, names, args)
     rows = sweep_rows(jobs, session.registry)
     rows = chosen(rows, args) if rows else rows
-    return finish(facts, rows, sheet(rows), args, session.console)
+    return finish(facts, rows, table(rows), args, session.console)
 
 
-def sheet(rows: Rows) -> Sheet:
+def table(rows: Rows) -> Table:
     """Return the table: a line for each combination of the axes but the seed, and split."""
     axes = list(dict.fromkeys(name for row in rows for name in row["settings"]))
     lines = [
@@ -58,11 +58,11 @@ def sheet(rows: Rows) -> Sheet:
         ]
         for row in rows
     ]
-    return Sheet(
+    scores = (metric.upper() for metric in metrics_of(rows))
+    return Table(
         title="sweep: (95 % interval), [lowest–highest seed]",
-        columns=[*axes, "split", "seeds", "trained", *(metric.upper() for metric in metrics_of(rows))],
-        lines=lines,
-        words=len(axes) + 2,
+        columns=[*words(*axes, "split", "seeds"), *figures("trained", *scores)],
+        rows=lines,
     )
 
 

@@ -10,8 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steermoe_core.cli.shared.flags import add_model
-from steermoe_core.cli.shared.numbers import seconds
+from steermoe_core.cli.shared.flags import add_model, seconds
 from steermoe_core.errors import DataError, UsageError
 from steermoe_core.system.printing import complain, safe_json, say
 

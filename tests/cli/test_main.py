@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from steermoe_core.cli.commands import COMMANDS, command_module
+from steermoe_core.cli.commands import COMMANDS, GROUPS, command_module
 from steermoe_core.cli.main import main
 from steermoe_core.errors import ConfigError, DataError, PluginError, SetupError, UsageError
 
@@ -53,12 +53,15 @@ def test_help_of_every_command(name: str, capsys: pytest.CaptureFixture[str]) ->
     assert "--no-plugins" in after
 
 
-def test_help_lists_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    """`--help` alone names every command with its line."""
+def test_help_lists_commands_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` alone lists every command below the title of its group, in lines that fit in 80 columns."""
     assert main(["--help"]) == 0
 
     text = capsys.readouterr().out
-    assert all(name in text and line in text for name, line in COMMANDS.items())
+    blocks = {title: lines for title, _, lines in (block.partition(":\n") for block in text.split("\n\n"))}
+    for title, group in GROUPS.items():
+        assert blocks[title].splitlines() == [f"  {name:<14}{line}" for name, line in group.items()]
+    assert max(map(len, text.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("words", [["--version"], ["-V"], ["--no-plugins", "--version"]])

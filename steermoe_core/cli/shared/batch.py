@@ -1,4 +1,4 @@
-"""What commands that do many runs share: their flags, their progress, and how they end."""
+"""What commands that execute many runs share: their flags, their progress, their output and exit code."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from steermoe_core.cli.shared.flags import add_runs
 from steermoe_core.cli.shared.progress import Progress, result, step
 from steermoe_core.cli.shared.scores import add_choice
-from steermoe_core.cli.shared.table_formats import Sheet, add_formats, print_sheets
+from steermoe_core.cli.shared.table import Table, add_formats, figures, print_tables, words
 from steermoe_core.errors import ExitCode
-from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -23,18 +22,18 @@ if TYPE_CHECKING:
 
 
 def add_batch(parser: ArgumentParser) -> None:
-    """Declare the flags of running many and of printing what came of it."""
+    """Declare the flags for the runs and for the table of their scores."""
     add_runs(parser)
     flag = parser.add_argument
-    flag("--retry-failed", action="store_true", help="begin failed runs again, from their last checkpoint")
-    flag("--dry-run", action="store_true", help="list the runs and how far they are; run nothing")
-    flag("--table", action="store_true", help="print the table of what is finished; run nothing")
+    flag("--retry-failed", action="store_true", help="resume failed runs from their last checkpoint")
+    flag("--dry-run", action="store_true", help="list the runs and their progress; run nothing")
+    flag("--table", action="store_true", help="print the table of the finished runs; run nothing")
     add_choice(parser)
     add_formats(parser)
 
 
 def work_off(title: str, jobs: Sequence[Job], names: Sequence[str], args: Namespace) -> Facts:
-    """Do all jobs, unless only their table is asked for; return what their folders say then.
+    """Execute all jobs, unless the flags ask for their table only; return the facts of their folders.
 
     :raises KeyboardInterrupt: stopped on request.
     """
@@ -51,30 +50,28 @@ def work_off(title: str, jobs: Sequence[Job], names: Sequence[str], args: Namesp
         if one["state"] != "finished":
             console.note(f"{one['name']}: {one['state']}{': ' if result(one) else ''}{result(one)}")
     if any(one["state"] == "failed" for one in facts):
-        console.note("failed runs are left alone; --retry-failed goes on with them")
+        console.note("failed runs are not repeated; --retry-failed resumes them")
     return facts
 
 
 def print_plan(jobs: Sequence[Job], names: Sequence[str], args: Namespace, console: Terminal) -> int:
-    """Print the jobs and how far they are."""
+    """Print the jobs and their progress."""
     facts = [{"name": name, **job.facts} for name, job in zip(names, jobs, strict=True)]
-    if args.json:
-        say_json({"runs": facts})
-        return 0
-    lines = [[one["name"], one["state"], one["folder"], step(one)] for one in facts]
-    sheet = Sheet(title=f"{len(jobs)} runs", columns=["run", "state", "folder", "step"], lines=lines, words=3)
-    print_sheets([sheet], [], args, console)
+    table = Table(
+        title=f"{len(jobs)} runs",
+        columns=[*words("run", "state", "folder"), *figures("step")],
+        rows=[[one["name"], one["state"], one["folder"], step(one)] for one in facts],
+    )
+    print_tables([table], args, console, facts={"runs": facts})
     return 0
 
 
 def finish(
-    facts: Facts, rows: Rows, sheet: Sheet, args: Namespace, console: Terminal, sentences: Sequence[str] = ()
+    facts: Facts, rows: Rows, table: Table, args: Namespace, console: Terminal, sentences: Sequence[str] = ()
 ) -> int:
-    """Print the table and sentences below it, and return the exit code: 1 where a run failed."""
-    if args.json:
+    """Print the table and the sentences below it, and return the exit code: 1 if a run failed."""
+    if rows or args.json:
         found = {"runs": facts, "rows": rows, **({"sentences": sentences} if sentences else {})}
-        say_json(found)
-    elif rows:
-        print_sheets([sheet], sentences, args, console)
+        print_tables([table], args, console, facts=found, sentences=sentences)
     failed = any(one["state"] == "failed" for one in facts)
     return ExitCode.RUN_FAILED if failed and not args.table else ExitCode.OK

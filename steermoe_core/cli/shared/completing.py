@@ -256,7 +256,6 @@ _OF = {
     ("report", "out"): _shell(_FILES),
     ("schema", "output"): _shell(_FILES),
     ("evaluate", "split"): _splits,
-    ("score", "split"): _splits,
     ("routing", "split"): _splits,
     ("results", "split"): _splits,
     ("compare", "split"): _splits,

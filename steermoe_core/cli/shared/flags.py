@@ -1,11 +1,10 @@
-"""Flags that several commands have."""
+"""Flags that several commands share, and the types of their values."""
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from steermoe_core.cli.shared.numbers import count
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -32,3 +31,40 @@ def add_model(parser: ArgumentParser) -> None:
     )
     text = "sounds answered together; texts stay the same"
     parser.add_argument("--batch-size", type=count, metavar="N", help=text)
+
+
+def count(text: str) -> int:
+    """Return a whole number of at least 1.
+
+    :raises ArgumentTypeError: it is none.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        msg = f"{text!r} is not a whole number of at least 1"
+        raise ArgumentTypeError(msg)
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """Return a whole number of at least 0.
+
+    :raises ArgumentTypeError: it is none.
+    """
+    if not text.isdecimal():
+        msg = f"{text!r} is not a whole number of at least 0"
+        raise ArgumentTypeError(msg)
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Return a number above 0.
+
+    :raises ArgumentTypeError: it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        msg = f"{text!r} is not a number above 0"
+        raise ArgumentTypeError(msg)
+    return value

@@ -1,11 +1,11 @@
-"""How runs go on, for people: a live table on a terminal, else a line whenever one begins or ends."""
+"""The progress of several runs: a live table on a terminal, else a line whenever a run changes its state."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.cli.shared.table_formats import empty_grid
+from steermoe_core.cli.shared.table import Cell, Column, Table, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +17,9 @@ _COLOURS = {"running": "cyan", "finished": "green", "failed": "red", "interrupte
 
 
 class Progress:
-    """What was last seen of some jobs.
+    """The state of some jobs as last read from their folders.
 
-    :param names: how each is called.
+    :param names: the name that each is shown with.
     """
 
     def __init__(self, title: str, jobs: Sequence[Job], names: Sequence[str], console: Console) -> None:
@@ -28,55 +28,55 @@ class Progress:
 
     @property
     def facts(self) -> list[dict[str, Any]]:
-        """Facts of each job, looked up now unless it is at its end."""
+        """Facts of each job, read again unless it is finished."""
         pairs = zip(self._jobs, self._facts, strict=True)
         self._facts = [old if old["state"] == "finished" else job.facts for job, old in pairs]
         return self._facts
 
     @contextmanager
     def shown(self) -> Iterator[Callable[[], None]]:
-        """Show the jobs inside the block; give what shows them anew."""
+        """Show the jobs inside the block; give a function that updates what is shown."""
         if not self._console.rich.is_terminal:
             yield self._lines()
             return
         from rich.live import Live
 
-        with Live(self.grid(), console=self._console.rich, auto_refresh=False) as live:
-            yield lambda: live.update(self.grid(), refresh=True)
+        with Live(self.table(), console=self._console.rich, auto_refresh=False) as live:
+            yield lambda: live.update(self.table(), refresh=True)
 
-    def grid(self) -> Any:
+    def table(self) -> Table:
         """Return the table of all jobs."""
-        from rich.text import Text
-
         facts = self.facts
         done = sum(one["state"] == "finished" for one in facts)
-        table = empty_grid(f"{self._title}: {done} of {len(facts)} finished")
-        for name, justify in (("run", "left"), ("state", "left"), ("step", "right"), ("loss", "right")):
-            table.add_column(name, justify=justify, overflow="fold")
-        table.add_column("score", overflow="fold")
-        for name, one in zip(self._names, facts, strict=True):
-            colour = _COLOURS.get(one["state"], "")
-            cells = (name, step(one), loss(one), result(one))
-            first, *others = map(Text, cells)
-            table.add_row(first, Text(one["state"], style=colour), *others)
-        return table
+        return Table(
+            title=f"{self._title}: {done} of {len(facts)} finished",
+            columns=[
+                *words("run", "state"),
+                *(Column(name, "right") for name in ("step", "loss")),
+                *words("score"),
+            ],
+            rows=[
+                [name, Cell(one["state"], _COLOURS.get(one["state"], "")), step(one), loss(one), result(one)]
+                for name, one in zip(self._names, facts, strict=True)
+            ],
+        )
 
     def _lines(self) -> Callable[[], None]:
-        """Return what says which jobs have another state than when it was last called."""
+        """Return a function that prints the jobs whose state has changed since its last call."""
         before = [one["state"] for one in self._facts]
 
-        def tell() -> None:
+        def update() -> None:
             for number, (name, one) in enumerate(zip(self._names, self.facts, strict=True)):
                 if one["state"] != before[number]:
                     before[number] = one["state"]
                     text = f"{number + 1} of {len(before)}, {name}: {one['state']}"
                     self._console.note(f"{text}, {result(one)}" if result(one) else text)
 
-        return tell
+        return update
 
 
 def step(facts: dict[str, Any]) -> str:
-    """Return how many steps of how many were taken."""
+    """Return the steps taken, of all."""
     if not facts["of"]:
         return "–"
     return f"{facts['step']}/{facts['of']}"

@@ -1,36 +1,29 @@
-"""routing.json as tables for a terminal of 80 columns: the fuller an expert, the darker its cell."""
+"""The tables of routing.json for a terminal of 80 columns; larger shares have darker cells."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Group
-from rich.style import Style
-from rich.table import Table
-from rich.text import Text
-
+from steermoe_core.cli.shared.table import Cell, Column, Table, figures, tags
 from steermoe_core.model.knockouts import ALL_LAYERS, EXPERT, LAYER, MEAN_GATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rich.console import RenderableType
-
     from steermoe_core.evaluate.scores import LayerStatistics
     from steermoe_core.run.folder.records import Information, KnockoutScore, LabelValue, Routing
 
-#: Experts beside one another in a table; more of them go into further tables.
-_BESIDE = 8
-#: Cells darker than this, from 0 to 1, have white letters.
+#: Experts in a table; further experts are in further tables.
+_EXPERTS = 8
+#: Cells darker than this, from 0 to 1, have white text.
 _DARK = 0.55
-#: Letters of a label's value.
-_VALUE = 18
+#: Characters of a label and of its values.
+_LABEL = 18
 
 
-def tables(found: Routing, by: Sequence[str]) -> Iterator[RenderableType]:
-    """Yield the layers, what the labels tell, the labels that were asked for, and the knockouts."""
+def tables(found: Routing, by: Sequence[str]) -> Iterator[Table]:
+    """Yield the layers, the information in the labels, the layers by each of `by`, and the knockouts."""
     yield from _layers(found)
     if found.information:
         yield _information(found.information)
@@ -40,87 +33,92 @@ def tables(found: Routing, by: Sequence[str]) -> Iterator[RenderableType]:
         yield from _knockouts(found)
 
 
-def _layers(found: Routing) -> Iterator[RenderableType]:
+def sentences(found: Routing) -> Iterator[str]:
+    """Yield what the knockouts of the whole model changed."""
+    rows, base = found.knockouts, found.baseline
+    if base is None:
+        return
+    yield f"{base.metric} of the model as it is: {base.value:.3f} on {base.clips} clips"
+    for what, name in ((ALL_LAYERS, "unsteered"), (MEAN_GATES, "with mean gates")):
+        for row in (row for row in rows if row.what == what):
+            yield f"{name}: {row.value:.3f} ({row.difference:+.3f}{_interval(row)}), {row.verdict}"
+    sure = sum(row.distinguishable for row in rows)
+    chance = f"about {0.05 * len(rows):.0f} would by chance"
+    yield f"*: its 95 % interval excludes 0: {sure} of {len(rows)} knockouts; {chance}"
+
+
+def _layers(found: Routing) -> Iterator[Table]:
     layers = found.layers
-    for start in range(0, len(layers[0].load), _BESIDE):
-        table, experts = _table(), _experts(layers, start)
-        for name in ("layer", *experts, *(() if start else ("nats", "in use", "dead", "shift", "scale"))):
-            table.add_column(name, justify="right", no_wrap=True)
+    for start in range(0, len(layers[0].load), _EXPERTS):
+        further = () if start else ("nats", "in use", "dead", "shift", "scale")
+        rows: list[Sequence[str | Cell]] = []
         for layer in layers:
-            figures = [
+            statistics = [
                 f"{layer.entropy:.2f}",
                 f"{layer.effective:.1f}",
                 str(layer.dead),
                 f"{layer.relative_norm:.3f}",
                 f"{layer.scale:.3f}",
             ]
-            table.add_row(str(layer.layer), *_shares(layer, start), *([] if start else figures))
-        yield _titled(f"{found.split}, {found.clips} clips: share of each expert (%)", table)
+            rows.append([str(layer.layer), *_shares(layer, start), *statistics[: len(further)]])
+        yield Table(
+            title=f"{found.split}, {found.clips} clips: share of each expert (%)",
+            columns=figures("layer", *_experts(layers, start), *further),
+            rows=rows,
+        )
 
 
-def _information(information: dict[str, list[Information]]) -> RenderableType:
-    """Return for each label the layer in which it tells most of the expert."""
-    table = _table()
-    for name in ("label", "layer", "tells", "95 % of chance", "layers above chance"):
-        table.add_column(name, justify="left" if name == "label" else "right", no_wrap=True)
+def _information(information: dict[str, list[Information]]) -> Table:
+    """Return for each label the layer whose experts have the most information about it."""
+    rows = []
     for label, layers in information.items():
         most = max(layers, key=lambda one: one.nats - one.chance)
         above = sum(one.nats > one.chance for one in layers)
-        figures = f"{most.nats:.4f}", f"{most.chance:.4f}"
-        table.add_row(label[:_VALUE], str(most.layer), *figures, f"{above} of {len(layers)}")
-    return _titled("what a label tells of the expert, in nats", table)
+        numbers = f"{most.nats:.4f}", f"{most.chance:.4f}", f"{above} of {len(layers)}"
+        rows.append([label[:_LABEL], str(most.layer), *numbers])
+    return Table(
+        title="what a label tells of the expert, in nats",
+        columns=[*tags("label"), *figures("layer", "tells", "95 % of chance", "layers above chance")],
+        rows=rows,
+    )
 
 
-def _by(label: str, values: dict[str, LabelValue]) -> Iterator[RenderableType]:
+def _by(label: str, values: dict[str, LabelValue]) -> Iterator[Table]:
     first = next(iter(values.values())).layers
-    for start in range(0, len(first[0].load), _BESIDE):
-        table = _table()
-        table.add_column("layer", justify="right")
-        table.add_column(label[:_VALUE], no_wrap=True)
-        for name in ("clips", *_experts(first, start), "nats"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for row, layer in enumerate(first):
-            for number, (value, one) in enumerate(values.items()):
-                shown = one.layers[row]
-                table.add_row(
-                    "" if number else str(layer.layer),
-                    value[:_VALUE],
-                    str(one.clips),
-                    *_shares(shown, start),
-                    f"{shown.entropy:.2f}",
-                    end_section=number == len(values) - 1,
-                )
-        yield _titled(f"by {label}: share of each expert (%)", table)
+    for start in range(0, len(first[0].load), _EXPERTS):
+        rows: list[Sequence[str | Cell]] = []
+        for number, layer in enumerate(first):
+            rows += [[]] * bool(number)
+            names = [str(layer.layer), *[""] * (len(values) - 1)]
+            for name, (value, one) in zip(names, values.items(), strict=True):
+                shown = one.layers[number]
+                entropy = f"{shown.entropy:.2f}"
+                rows.append([name, value[:_LABEL], str(one.clips), *_shares(shown, start), entropy])
+        numbers = figures("clips", *_experts(first, start), "nats")
+        yield Table(
+            title=f"by {label}: share of each expert (%)",
+            columns=[Column("layer", "right"), *tags(label[:_LABEL]), *numbers],
+            rows=rows,
+        )
 
 
-def _knockouts(found: Routing) -> Iterator[RenderableType]:
-    rows = found.knockouts
-    by_place = {(row.what, row.layer, row.expert): row for row in rows}
+def _knockouts(found: Routing) -> Iterator[Table]:
+    by_place = {(row.what, row.layer, row.expert): row for row in found.knockouts}
     layers = [record.layer for record in found.layers]
     experts = len(found.layers[0].load)
-    for start in range(0, experts, _BESIDE):
-        numbers = range(start, min(start + _BESIDE, experts))
-        table = _table()
-        for name in ("layer", *(f"-e{number}" for number in numbers), *(() if start else ("-layer",))):
-            table.add_column(name, justify="right", no_wrap=True)
+    for start in range(0, experts, _EXPERTS):
+        numbers = range(start, min(start + _EXPERTS, experts))
+        rows: list[Sequence[str | Cell]] = []
         for layer in layers:
             places: list[Any] = [(EXPERT, layer, number) for number in numbers]
             places += [] if start else [(LAYER, layer, None)]
-            table.add_row(str(layer), *(_change(by_place.get(place)) for place in places))
-        yield _titled(f"{rows[0].metric}: what changes without an expert, or without a whole layer", table)
-    yield Text("\n".join(_sentences(found, by_place)))
-
-
-def _sentences(found: Routing, by_place: dict[Any, KnockoutScore]) -> Iterator[str]:
-    rows, base = found.knockouts, found.baseline
-    if base:
-        yield f"{base.metric} without a knockout: {base.value:.3f} on {base.clips} clips"
-    for what, name in ((ALL_LAYERS, "unsteered"), (MEAN_GATES, "with mean gates")):
-        if row := by_place.get((what, None, None)):
-            yield f"{name}: {row.value:.3f} ({row.difference:+.3f}{_interval(row)}), {row.verdict}"
-    sure = sum(row.distinguishable for row in rows)
-    chance = f"about {0.05 * len(rows):.0f} would by chance"
-    yield f"*: its 95 % interval excludes 0: {sure} of {len(rows)} knockouts; {chance}"
+            rows.append([str(layer), *(_change(by_place.get(place)) for place in places)])
+        metric = found.knockouts[0].metric
+        yield Table(
+            title=f"{metric}: what changes without an expert, or without a whole layer",
+            columns=figures("layer", *(f"-e{number}" for number in numbers), *(() if start else ("-layer",))),
+            rows=rows,
+        )
 
 
 def _interval(row: KnockoutScore) -> str:
@@ -128,37 +126,29 @@ def _interval(row: KnockoutScore) -> str:
     return "" if found is None else f", {found.low:+.3f} to {found.high:+.3f}"
 
 
-def _change(row: KnockoutScore | None) -> Text:
+def _change(row: KnockoutScore | None) -> Cell:
     if row is None:
-        return Text("–", "dim")
+        return Cell("–", "dim")
+    sure = row.distinguishable
     style = {"better": "green", "worse": "red"}.get(row.verdict, "dim")
     figure = re.sub(r"(?<=[+-])0(?=\.)", "", f"{row.difference:+.3f}")  # no room for +0.123
-    return Text(figure + ("*" if row.distinguishable else " "), style)
+    return Cell(figure + ("*" if sure else " "), style)
 
 
-def _shares(layer: LayerStatistics, start: int) -> list[Text]:
-    """Return cells of a heat map: the share in per cent, on grey that is as dark as the share is large."""
-    shares = layer.load[start : start + _BESIDE]
+def _shares(layer: LayerStatistics, start: int) -> list[Cell]:
+    """Return the cells of a heat map: shares in per cent, on a darker grey where they are larger."""
+    shares = layer.load[start : start + _EXPERTS]
     top = max(*layer.load, 1e-9)
-    return [Text(f"{100 * share:3.0f}", _shade(share / top)) for share in shares]
+    return [Cell(f"{100 * share:3.0f}", _shade(share / top)) for share in shares]
 
 
-def _shade(level: float) -> Style:
+def _shade(level: float) -> str:
     """Return the style of a cell, from light (0) to dark (1)."""
     grey = round(235 - 150 * level)
     text = "white" if level > _DARK else "black"
-    return Style(color=text, bgcolor=f"rgb({grey},{grey},{min(grey + 20, 255)})")
+    return f"{text} on rgb({grey},{grey},{min(grey + 20, 255)})"
 
 
 def _experts(layers: Sequence[LayerStatistics], start: int) -> list[str]:
     count = len(layers[0].load)
-    return [f"e{number}" for number in range(start, min(start + _BESIDE, count))]
-
-
-def _table() -> Table:
-    return Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-
-
-def _titled(title: str, table: Table) -> Group:
-    """Put a title above a table that may be narrower."""
-    return Group(Text(title, "italic"), table)
+    return [f"e{number}" for number in range(start, min(start + _EXPERTS, count))]

@@ -1,11 +1,14 @@
-"""What commands that print scores share: which splits and metrics, and how a score reads in a cell."""
+"""What commands that print scores share: the flags that select them, and their text in a cell."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Mapping
+
+    from steermoe_core.evaluate.scores import Score
 
     #: What `steermoe_core.study.table.row` returns.
     Rows = list[dict[str, Any]]
@@ -85,3 +88,34 @@ def _interval(found: dict[str, float] | None, gap: str, sign: str = "") -> str:
     if found is None:
         return ""
     return f"\n({found['low']:{sign}.3f} …{gap}{found['high']:{sign}.3f})"
+
+
+def heading(metric: str) -> str:
+    """Return the heading of a metric's column: its name, and the text rule, if any, on a second line."""
+    from steermoe_core.evaluate.config import RuleName
+
+    name, _, rule = metric.partition("-")
+    return f"{name.upper()}\n{rule}" if rule in get_args(RuleName) else metric.upper()
+
+
+def with_interval(score: Score | None) -> str:
+    """Return a score's value, and its interval on a second line."""
+    if score is None or score.interval is None:
+        return plain(score)
+    return f"{plain(score)}\n({score.interval.low:.3f}–{score.interval.high:.3f})"
+
+
+def plain(score: Score | None) -> str:
+    """Return a score's value; a dash where there is none."""
+    return "–" if score is None or score.value is None else f"{score.value:.3f}"
+
+
+def pathologies_line(counts: Mapping[str, int], of: int) -> str | None:
+    """Return a sentence that counts answers by pathology; None if there are none.
+
+    :param of: the number of all answers.
+    """
+    found = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    if not found:
+        return None
+    return f"{found} among {of} answers (`steermoe evaluate RUN --from-predictions --pathologies` shows them)"

@@ -48,7 +48,8 @@ def test_answers_that_are_worse_than_wrong_have_a_line(
     """Below the table of a run, and below that of several; both say where to look."""
     found = json.loads((answered / "evaluations" / "dev" / "scores.json").read_text())["pathologies"]
     there = ", ".join(f"{one['count']} {name}" for name, one in found.items() if one["count"])
-    line = f"tiny, dev: {there} among 4 answers (`steermoe score RUN --pathologies` shows them)\n"
+    shows = "`steermoe evaluate RUN --from-predictions --pathologies` shows them"
+    line = f"tiny, dev: {there} among 4 answers ({shows})\n"
     assert "too-long" in there
     assert line in capsys.readouterr().out
 
@@ -101,5 +102,5 @@ def test_figures_have_room_in_80_columns(
     rig.run(f"metrics=[{rules}]")
 
     out = capsys.readouterr().out
-    assert "beside these: wer-zh (`steermoe score RUN` shows all)" in out
+    assert "not shown: wer-zh (`steermoe evaluate RUN --from-predictions` shows all)" in out
     assert "…" not in out.partition("beside these")[0]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steermoe_core.cli.main import main
-from steermoe_core.cli.shared.numbers import count, seconds
+from steermoe_core.cli.shared.flags import count, seconds
 
 
 @given(st.integers(1, 10**9))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from argparse import ArgumentParser
 
@@ -9,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steermoe_core.cli.shared.table_formats import Sheet, add_formats, escaped, latex, markdown, print_sheets
+from steermoe_core.cli.shared.table import Cell, Table, add_formats, escaped, figures, print_tables, words
 from steermoe_core.system.terminal import Terminal
 
-SHEET = Sheet(
+TABLE = Table(
     title="scores of a_b",
-    columns=["run", "WER\n(95 %)"],
-    lines=[["a_b|c", "0.318\n(0.234 … 0.410)"], ["x & y", "–"]],
+    columns=[*words("run"), *figures("WER\n(95 %)")],
+    rows=[["a_b|c", "0.318\n(0.234 … 0.410)"], [], [[Cell("x &", "bold"), Cell("y")], Cell("–", "dim")]],
 )
 
 
@@ -27,8 +28,8 @@ def flags(*words: str):
 
 
 def test_markdown() -> None:
-    """A cell stays one cell; figures stand right."""
-    assert markdown(SHEET).splitlines() == [
+    """A cell stays one cell, styles and sections vanish; figures are aligned right."""
+    assert TABLE.markdown().splitlines() == [
         "| run | WER (95 %) |",
         "| --- | ---: |",
         "| a_b\\|c | 0.318 (0.234 … 0.410) |",
@@ -38,7 +39,7 @@ def test_markdown() -> None:
 
 def test_latex() -> None:
     """Rules of booktabs, and every special character escaped."""
-    assert latex(SHEET).splitlines() == [
+    assert TABLE.latex().splitlines() == [
         "% scores of a_b; needs \\usepackage{booktabs}",
         "\\begin{tabular}{lr}",
         "\\toprule",
@@ -69,7 +70,7 @@ def test_latex_has_no_bare_special_character(text: str) -> None:
 )
 def test_several_tables_and_sentences(form: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Titles where there are several; sentences as a list, or as comments."""
-    print_sheets([SHEET, SHEET], ["one seed"], flags(form), Terminal())
+    print_tables([TABLE, TABLE], flags(form), Terminal(), facts=None, sentences=["one seed"])
 
     out = capsys.readouterr().out
     assert shown in out
@@ -78,8 +79,33 @@ def test_several_tables_and_sentences(form: str, shown: str, capsys: pytest.Capt
 
 def test_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Brackets are text, not colours."""
-    sheet = Sheet(title="[red]t", columns=["a", "b"], lines=[["[bold]x", "[1–2]"]])
-    print_sheets([sheet], ["[done]"], flags(), Terminal())
+    table = Table(title="[red]t", columns=words("a", "b"), rows=[["[bold]x", "[1–2]"]])
+    print_tables([table], flags(), Terminal(), facts=None, sentences=["[done]"])
 
     out = capsys.readouterr().out
     assert all(word in out for word in ("[red]t", "[bold]x", "[1–2]", "[done]"))
+
+
+def test_terminal_without_room(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words are folded and sections separated by a blank line; figures and the title stay whole."""
+    monkeypatch.setenv("COLUMNS", "24")
+    table = Table(
+        title="a title wider than this",
+        columns=[*words("run"), *figures("WER")],
+        rows=[["a-very-long-name-of-a-run", "0.123456789"], [], ["b", "–"]],
+    )
+
+    Terminal().print(table)
+
+    title, *lines = (line.rstrip() for line in capsys.readouterr().out.splitlines())
+    assert title == "a title wider than this"
+    assert [line.split() for line in lines] == [
+        ["run", "WER"], ["─" * 24], ["a-very-lon", "0.123456789"], ["g-name-of-"], ["a-run"], [], ["b", "–"],
+    ]  # fmt: skip
+
+
+def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """The facts alone, not their wording."""
+    print_tables([TABLE], flags("--json"), Terminal(), facts={"wer": 0.318}, sentences=["one seed"])
+
+    assert json.loads(capsys.readouterr().out) == {"wer": 0.318}

@@ -1,4 +1,4 @@
-"""`steermoe score`: scores from the answers alone, exactly those of the evaluation."""
+"""`steermoe evaluate --from-predictions`: scores from saved answers, exactly those of the evaluation."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def answers(run: Path) -> list[dict[str, Any]]:
 
 def printed(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     """Return what a command prints as JSON."""
-    assert main(["score", *words, "--json"]) == 0
+    assert main(["evaluate", "--from-predictions", *words, "--json"]) == 0
     return json.loads(capsys.readouterr().out)
 
 
@@ -72,10 +72,10 @@ def test_a_changed_rule_is_written(
     before = scores(finished)
     with monkeypatch.context() as patch:
         patch.setattr(rules, "normalise_text", lambda text: text.replace("two", "one"))
-        assert main(["score", str(finished)]) == 0
+        assert main(["evaluate", "--from-predictions", str(finished)]) == 0
 
     said = capsys.readouterr().out
-    assert f"{finished}, dev: renewed wer, cer, no-audio wer, no-audio cer\n" in said
+    assert f"{finished}, dev: updated wer, cer, no-audio wer, no-audio cer\n" in said
     after = scores(finished)
     assert after["metrics"]["wer"]["rule"]["sha256"] != before["metrics"]["wer"]["rule"]["sha256"]
     for key in set(before) - {"metrics", "controls"}:
@@ -83,7 +83,7 @@ def test_a_changed_rule_is_written(
     sums = [sum(counts) for counts in zip(*(row["edits"]["wer"] for row in answers(finished)), strict=True)]
     assert sums == list(after["metrics"]["wer"]["edits"].values())
 
-    assert main(["score", str(finished)]) == 0
+    assert main(["evaluate", "--from-predictions", str(finished)]) == 0
     assert scores(finished) == before
 
 
@@ -134,20 +134,23 @@ def test_the_table(
     """A row a metric with its counts; what was found beside the scores; where answers can be seen."""
     monkeypatch.setenv("COLUMNS", "120")
 
-    assert main(["score", str(finished), "--split", "dev"]) == 0
+    assert main(["evaluate", "--from-predictions", str(finished), "--split", "dev"]) == 0
 
     said = capsys.readouterr().out
     head, wer = (line.split() for line in said.splitlines()[1:4:2])
     assert head == ["experiment", "split", "metric", "score", "wrong", "missing", "more", "units", "no-audio"]
     counts = [str(count) for count in scores(finished)["metrics"]["wer"]["edits"].values()]
     assert (wer[:3], wer[4:8]) == (["tiny", "dev", "wer"], counts)
-    assert f"{finished}, dev: as it was\n" in said
-    assert "4 too-long among 4 answers (`steermoe score RUN --pathologies` shows them)\n" in said
+    assert f"{finished}, dev: unchanged\n" in said
+    assert (
+        "4 too-long among 4 answers (`steermoe evaluate RUN --from-predictions --pathologies` shows them)\n"
+        in said
+    )
 
 
 def test_pathologies_are_shown(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Reference beside hypothesis, and what was written down when there was nothing to hear."""
-    assert main(["score", str(finished), "--split", "dev", "--pathologies"]) == 0
+    assert main(["evaluate", "--from-predictions", str(finished), "--split", "dev", "--pathologies"]) == 0
 
     said = capsys.readouterr().out
     rows = answers(finished)
@@ -167,7 +170,7 @@ def test_nothing_heavy_is_imported(rig: Rig, finished: Path) -> None:
     file.write_text(known)
     code = (
         "import sys; from steermoe_core.cli.main import main; "
-        f"assert main(['score', {str(finished)!r}, '--rule', 'open-asr']) == 0; "
+        f"assert main(['evaluate', '--from-predictions', {str(finished)!r}, '--rule', 'open-asr']) == 0; "
         "assert not {'torch', 'transformers'} & set(sys.modules)"
     )
 
@@ -181,17 +184,34 @@ class TestRefusals:
 
     def test_unknown_split(self, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """With those that there are."""
-        assert main(["score", str(finished), "--split", "test"]) == 2
+        assert main(["evaluate", "--from-predictions", str(finished), "--split", "test"]) == 2
         assert sentence(capsys) == f"{finished} has no scores of split 'test'; there are dev, other"
 
     def test_unknown_rule(self, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """With the rules that there are."""
-        assert main(["score", str(finished), "--rule", "none"]) == 2
+        assert main(["evaluate", "--from-predictions", str(finished), "--rule", "none"]) == 2
         assert "invalid choice: 'none'" in sentence(capsys)
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["--from-predictions", "--again"], "--again needs a model, and --from-predictions loads none"),
+            (["--from-predictions", "--batch-size", "2"], "--batch-size needs a model, and --from-predict"),
+            (["--rule", "raw"], "--rule only with --from-predictions"),
+            (["--pathologies"], "--pathologies only with --from-predictions"),
+            (["another-run"], "several runs only with --from-predictions"),
+        ],
+    )
+    def test_contradicting_flags(
+        self, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Before the run is looked at."""
+        assert main(["evaluate", "a-run", *words]) == 2
+        assert sentence(capsys).startswith(message)
 
     def test_no_run_folder(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
         """As for every command."""
-        assert main(["score", str(rig.folder)]) == 2
+        assert main(["evaluate", "--from-predictions", str(rig.folder)]) == 2
         assert sentence(capsys) == f"{rig.folder} is not a run folder: it has no experiment.toml"
 
     def test_run_without_scores(
@@ -201,7 +221,7 @@ class TestRefusals:
         monkeypatch.setenv("RIG", "interrupt@3")
         run = rig.run(expect=130)
 
-        assert main(["score", str(run)]) == 2
+        assert main(["evaluate", "--from-predictions", str(run)]) == 2
         assert sentence(capsys).startswith(f"{run} has no scores yet; finish it with `steermoe run ")
 
     def test_no_metric_has_a_rule(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,7 +229,7 @@ class TestRefusals:
         run = rig.run('metrics=[{use="token-accuracy"}]')
         capsys.readouterr()
 
-        assert main(["score", str(run), "--rule", "zh"]) == 2
+        assert main(["evaluate", "--from-predictions", str(run), "--rule", "zh"]) == 2
         assert (
             sentence(capsys) == f"no metric of {run} compares texts by a rule (its metrics: token-accuracy)"
         )
@@ -218,7 +238,7 @@ class TestRefusals:
         """The file is named, with the command that writes it anew."""
         (finished / "evaluations" / "dev" / "scores.json").write_text("{")
 
-        assert main(["score", str(finished)]) == 2
+        assert main(["evaluate", "--from-predictions", str(finished)]) == 2
         said = sentence(capsys)
         assert "dev/scores.json is damaged" in said
         assert said.endswith("score the run again with `steermoe evaluate --again`")
@@ -227,7 +247,7 @@ class TestRefusals:
         """The file is named."""
         (finished / "evaluations" / "dev" / "predictions.jsonl").unlink()
 
-        assert main(["score", str(finished)]) == 2
+        assert main(["evaluate", "--from-predictions", str(finished)]) == 2
         assert "predictions.jsonl cannot be read" in sentence(capsys)
 
     def test_a_missing_package(
@@ -236,5 +256,5 @@ class TestRefusals:
         """Exit code 4 and the command that installs it."""
         monkeypatch.setitem(sys.modules, "whisper_normalizer.english", None)
 
-        assert main(["score", str(finished), "--rule", "whisper-en"]) == 4
+        assert main(["evaluate", "--from-predictions", str(finished), "--rule", "whisper-en"]) == 4
         assert "pip install whisper-normalizer" in sentence(capsys)
