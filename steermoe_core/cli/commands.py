@@ -21,7 +21,7 @@ COMMANDS = {
     "config": "print an experiment with every default, and where each value came from",
     "evaluate": "score a trained run again",
     "score": "score a run again from its answers alone, by its own rules or by others; no model is loaded",
-    "certify": "measure on a trained run what its numbers rest on",
+    "certify": "measure on a trained run what supports its results",
     "routing": "what the routers of a trained run do, by layer and by label, and what depends on them",
     "results": "one table over finished runs, seeds merged, differences with their intervals",
     "report": "one page about runs: scores, curves, the worst clips to listen to, routing, settings",

@@ -1,4 +1,4 @@
-"""`steermoe evaluate RUN`: score a trained run's splits again; goes on where it was stopped."""
+"""`steermoe evaluate RUN`: score a trained run's splits again; resumes where it was stopped."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--own-decoder",
         action="store_true",
-        help="score what the encoder's own decoder writes down, in place of the run's model",
+        help="score the encoder's own decoder in place of the run's model",
     )
-    parser.add_argument("--again", action="store_true", help="score anew what has scores already")
+    parser.add_argument("--again", action="store_true", help="score again what has scores already")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
 
 
@@ -39,7 +39,7 @@ def run(args: Namespace, session: Session) -> int:
     from steermoe_core.cli.shared.run_tables import print_results
     from steermoe_core.run.console import Console
     from steermoe_core.run.folder.finished import FinishedRun
-    from steermoe_core.run.scoring.again import evaluate_run
+    from steermoe_core.run.scoring.evaluate import evaluate_run
 
     if args.own_decoder:
         return _own_decoder(args, session)

@@ -31,10 +31,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--knockout",
         action="store_true",
-        help="take out each expert, each layer and the routing; a stopped one goes on where it was",
+        help="take out each expert, each layer and the routing; a stopped one resumes",
     )
     parser.add_argument(
-        "--limit", type=count, metavar="N", help="so many clips, spread evenly over the split"
+        "--limit", type=count, metavar="N", help="number of clips, spread evenly over the split"
     )
     parser.add_argument("--batch-size", type=count, metavar="N", help="clips that are computed together")
     parser.add_argument("--json", action="store_true", help="print routing.json")
