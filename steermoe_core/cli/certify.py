@@ -1,4 +1,4 @@
-"""`steermoe certify RUN`: measure on a trained run what its numbers rest on, and say what does not hold."""
+"""`steermoe certify RUN`: measure on a trained run what supports its results, and what does not hold."""
 
 from __future__ import annotations
 

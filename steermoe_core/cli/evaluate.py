@@ -54,7 +54,7 @@ def run(args: Namespace, session: Session) -> int:
     from steermoe_core.cli.shared.run_tables import print_results
     from steermoe_core.run.console import Console
     from steermoe_core.run.folder.finished import FinishedRun
-    from steermoe_core.run.scoring.again import evaluate_run
+    from steermoe_core.run.scoring.evaluate import evaluate_run
 
     folder = evaluate_run(
         args.runs[0],

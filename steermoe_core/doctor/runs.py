@@ -1,4 +1,4 @@
-"""Runs that stopped without a word, and locks that they left."""
+"""Runs that stopped without an error, and locks that they left."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _left(run: Path, status: Status | None) -> Iterator[Finding]:
         yield Finding(
             code="run-abandoned",
             what=f"{run} says that it is running (step {status.step}), and no process is",
-            mend=f"`{_again(run)}` goes on from its last checkpoint",
+            mend=f"`{_again(run)}` resumes from its last checkpoint",
             where=str(run),
         )
     elif (run / ".lock").exists():
@@ -52,7 +52,7 @@ def _left(run: Path, status: Status | None) -> Iterator[Finding]:
 
 
 def _again(run: Path) -> str:
-    """Return the command that goes on with a run."""
+    """Return the command that resumes a run."""
     processes = (Lock.find(run / "lock.json") or Lock()).processes
     command = "run" if processes == 1 else f"launch --nproc {processes}"
     place = "" if str(run.parent) == "runs" else f" --runs {quote(str(run.parent))}"

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: notes, a word for each long step, progress bars; all on stderr.
+"""What a person sees during a run: notes, a message for each long step, progress bars; all on stderr.
 
 Where stderr is no terminal, each long step is a plain line and progress is one now and then.
 """
@@ -39,12 +39,12 @@ class Console:
         self.rich = Terminal(stderr=True, quiet=quiet)
 
     def note(self, text: str) -> None:
-        """Say one sentence."""
+        """Print one sentence."""
         self.rich.print(text, soft_wrap=True)
 
     @contextmanager
     def task(self, text: str) -> Iterator[None]:
-        """Show a spinner while something of unknown length goes on."""
+        """Show a spinner while something of unknown length runs."""
         if not self.rich.is_terminal:
             self.note(text)
             yield

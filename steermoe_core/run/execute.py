@@ -1,4 +1,4 @@
-"""Run an experiment: train, keep the adapter, score every split; or go on where an earlier start stopped."""
+"""Run an experiment: train, keep the adapter, score every split; or resume an interrupted run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from steermoe_core.run.certify.certify import certify
 from steermoe_core.run.folder import adapter
 from steermoe_core.run.folder.run_folder import RunFolder, now, write_text
 from steermoe_core.run.scoring.split import score
-from steermoe_core.run.training import processes as mates
+from steermoe_core.run.training import processes
 from steermoe_core.run.training.training import Training
 from steermoe_core.run.training.validation import Validator
 from steermoe_core.train import ranks
@@ -59,7 +59,7 @@ class Run:
         :raises KeyboardInterrupt: stopped on request; the folder can be resumed.
         """
         if not self.finished:
-            with mates.held(self.experiment.train, self.folder), self.console.warnings():
+            with processes.held(self.experiment.train, self.folder), self.console.warnings():
                 if not ranks.decided(lambda: self.finished):  # another run may have done it in between
                     self._execute()
         return self.folder
@@ -71,12 +71,12 @@ class Run:
             self._train_and_score()
             ranks.decided(lambda: certify(self.folder, self.registry, self.console))
         except BaseException as error:
-            told = mates.understood(error)
-            if mates.tells(self.folder, error):
-                self._fail(told)
-            if told is error:
+            explained = processes.explained(error)
+            if processes.is_reporter(self.folder, error):
+                self._fail(explained)
+            if explained is error:
                 raise
-            raise told from error
+            raise explained from error
         ranks.decided(self._end)
 
     @property
@@ -95,7 +95,7 @@ class Run:
         self.registry.fire("steermoe_after_run", folder=self.folder.path)
 
     def _fail(self, error: BaseException) -> None:
-        """Tell status.json and the plugins; what goes wrong with that does not hide the error itself."""
+        """Write the error to status.json and call the plugins; a failure of either never hides it."""
         stopped = isinstance(error, KeyboardInterrupt)
         state, reason = ("interrupted", None) if stopped else ("failed", str(error) or type(error).__name__)
         try:
@@ -109,7 +109,7 @@ class Run:
 
     def _train_and_score(self) -> None:
         trained = ranks.decided(self.folder.adapter.is_dir)
-        splits = self.builder.eval_examples()  # a missing split is told before hours of training
+        splits = self.builder.eval_examples()  # a missing split is reported before hours of training
         if not trained:
             for name, examples in splits.items():
                 readable(examples, f"data.eval.{name}")

@@ -153,7 +153,7 @@ def launch(words: Sequence[str], env: Mapping[str, str], *, local: bool) -> int:
         return ExitCode.INTERRUPTED
     number = -code if code < 0 else 256 - code  # a launcher that passes -9 on gives 247
     why = f"by signal {number}" if 0 < number < signal.NSIG else f"with exit code {code}"
-    msg = f"a process of the run was ended {why}; the same command goes on from the last checkpoint"
+    msg = f"a process of the run was ended {why}; the same command resumes from the last checkpoint"
     raise SetupError(msg)
 
 

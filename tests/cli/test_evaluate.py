@@ -23,7 +23,7 @@ def test_scored_run_is_left_alone(finished: Path, capsys: pytest.CaptureFixture[
     assert main(["evaluate", str(finished)]) == 0
 
     shown = capsys.readouterr()
-    assert shown.err == f"{finished} has these scores already; --again scores them anew\n"
+    assert shown.err == f"{finished} has these scores already; --again scores them again\n"
     assert shown.out.startswith("scores, ")
     assert files(finished) == before
 

@@ -58,7 +58,7 @@ def test_a_run_that_was_killed(run: Path, lock: str | None) -> None:
     assert findings() == [
         (
             "run-abandoned",
-            "`steermoe run runs/one-12345678/experiment.toml` goes on from its last checkpoint",
+            "`steermoe run runs/one-12345678/experiment.toml` resumes from its last checkpoint",
         )
     ]
 

@@ -99,7 +99,7 @@ class TestInterrupt:
         monkeypatch.setenv("RIG", "interrupt@3")
         run = rig.run(expect=130)
 
-        assert "stopped after step 3; the same command goes on from there\n" in capsys.readouterr().err
+        assert "stopped after step 3; the same command resumes from there\n" in capsys.readouterr().err
         assert (status(run)["state"], status(run)["step"]) == ("interrupted", 3)
         assert rig.hooks[-1] == "run_failed"
 
@@ -339,7 +339,7 @@ class TestChangedSurroundings:
         rig.run(expect=1)
 
         said = sentence(capsys)
-        assert said.startswith(f"{stopped} cannot go on: its training data changed since it began")
+        assert said.startswith(f"{stopped} cannot resume: its training data changed since it began")
         table.write_text(before)
         rig.run()
 
@@ -357,4 +357,4 @@ class TestChangedSurroundings:
             patch.setattr(decoder, "CausalLM", Other)
             rig.run(expect=1)
 
-        assert f"{stopped} cannot go on: its decoder changed since it began" in sentence(capsys)
+        assert f"{stopped} cannot resume: its decoder changed since it began" in sentence(capsys)

@@ -118,7 +118,7 @@ class Builder(ModelBuilder):
         return usable(found, min_seconds=data.min_seconds, max_seconds=seconds, max_bad=data.max_bad)
 
     def validate_examples(self) -> list[Example]:
-        """Return what is scored while training goes on, nothing filtered; empty without such a source.
+        """Return what is scored during training, nothing filtered; empty without such a source.
 
         :raises DataError: an example belongs to a test part, or none can be read.
         """

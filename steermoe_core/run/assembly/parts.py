@@ -1,4 +1,4 @@
-"""The parts of an experiment whose code cannot be imported: told early, and where they are asked for."""
+"""The parts of an experiment whose code cannot be imported, reported early and with their place."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Certificates that need the model: it is built anew, and the adapter is loaded as anybody would."""
+"""Certificates that need the model: it is built again, and the adapter is loaded as for any use."""
 
 from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import torch
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from steermoe_core.run.assembly.builder import Builder
     from steermoe_core.run.folder.run_folder import RunFolder
 
-#: Read by the language model alone, beside references of the run's own clips.
+#: Read by the language model alone, with references of the run's own clips.
 _TEXTS = ("The quick brown fox jumps over the lazy dog.", "1 + 1 =")
 #: Bytes of a number in fp64.
 _FP64 = 8
@@ -104,23 +104,23 @@ def _text_only(texts: Sequence[str], before: list[torch.Tensor], after: list[tor
 def _batch_invariance(
     builder: Builder, model: Joined, splits: Mapping[str, Sequence[Example]]
 ) -> Certificate:
-    facts: dict[str, Any] = {
-        "name": "batch-invariance",
-        "claim": "Loss, logits and greedy text of a clip do not depend on the clips it is batched with.",
-    }
+    certificate = partial(
+        Certificate,
+        name="batch-invariance",
+        claim="Loss, logits and greedy text of a clip do not depend on the clips it is batched with.",
+    )
     collator = builder.collator(model)
     evaluator = Evaluator(model, collator, builder.experiment.evaluate, metrics=[], seed=0)
     found = next(_mixtures(model, collator, splits), None)
     if found is None:
-        return Certificate(**facts, passed=None, why="no split has two clips whose references fit")
+        return certificate(passed=None, why="no split has two clips whose references fit")
     split, clips = found
     measure = partial(invariance, model, collator, clips, evaluator.limit)
     measured = measure()
     exact = None if measured.exact else _in_fp64(model, measure)
     bound = EXACT if measured.exact or exact else rounding(model)
     why = f"{len(clips)} clips alone and together: {_apart(measured)}"
-    return Certificate(
-        **facts,
+    return certificate(
         passed=exact.exact if exact else measured.exact or measured.within(bound),
         why=f"{why}; in fp64 {_apart(exact)} (bound {bound:g})" if exact else f"{why} (bound {bound:g})",
         measured={

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
+
+import attrs
 
 from steermoe_core.config.naming import some
 from steermoe_core.data.usable import UNREADABLE
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from steermoe_core.run.assembly.builder import Builder
     from steermoe_core.run.console import Console
     from steermoe_core.run.folder.run_folder import RunFolder
+    from steermoe_core.run.preview.overlap import Overlap
     from steermoe_core.train.first_gradients import FirstGradients
 
 _LOST = "the run has no record of it: evidence.json is lost"
@@ -38,13 +42,14 @@ def gradients(experiment: Experiment, folder: RunFolder, phased: int) -> Certifi
 
     :param phased: steps at the beginning that train a part of the tensors on purpose.
     """
-    facts: dict[str, Any] = {
-        "name": "every-tensor-got-gradient",
-        "claim": "Every trained tensor got a finite gradient that is not zero in the first step.",
-    }
+    certificate = partial(
+        Certificate,
+        name="every-tensor-got-gradient",
+        claim="Every trained tensor got a finite gradient that is not zero in the first step.",
+    )
     record = folder.read_evidence().gradients
     if record is None:
-        return Certificate(**facts, passed=None, why=_no_gradients(experiment))
+        return certificate(passed=None, why=_no_gradients(experiment))
     norms, later, never = record.norms, record.later, record.missing
     excuse = _excuse(record, experiment, phased)
     why = f"{len(norms) - len(later) - len(never)} of {len(norms)} tensors in the first step"
@@ -56,8 +61,7 @@ def gradients(experiment: Experiment, folder: RunFolder, phased: int) -> Certifi
     waiting = experiment.train.steps <= max(phased, 1 if record.zeros else 0)
     if never and waiting:
         why += f", and training ended with step {experiment.train.steps}, too soon to tell"
-    return Certificate(
-        **facts,
+    return certificate(
         passed=None if never and waiting else not never and (not later or bool(excuse)),
         why=why,
         measured={**plain(record), "never": never, "excuse": excuse},
@@ -96,42 +100,58 @@ def whole_splits(
     """
     here = {name: _counted(folder, name, examples, "") for name, examples in splits.items()}
     found = {**here, **{name: _counted(folder, name, [], why) for name, why in missing.items()}}
-    faults = [f"{name}: {fault}" for name, one in found.items() for fault in one["faults"]]
-    unknown = [f"{name}: {one['unknown']}" for name, one in found.items() if one["unknown"]]
-    scored, left_out = (sum(one[what] for one in found.values()) for what in ("scored", "left_out"))
+    faults = [f"{name}: {fault}" for name, one in found.items() for fault in one.faults]
+    unknown = [f"{name}: {one.unknown}" for name, one in found.items() if one.unknown]
+    scored, left_out = sum(one.scored for one in found.values()), sum(one.left_out for one in found.values())
     counted = f"{scored} clips of {len(found)} splits were scored, {left_out} left out by name"
     return Certificate(
         name="whole-splits",
         claim="Every example of every split was scored, or left out with a reason.",
         passed=False if faults else None if unknown or not found else True,
         why="; ".join([*faults, *unknown]) or (counted if found else _UNSCORED),
-        measured={"splits": found},
+        measured={"splits": plain(found)},
     )
 
 
-def _counted(folder: RunFolder, split: str, examples: Sequence[Example], missing: str) -> dict[str, Any]:
-    """Return how many examples a split has and had, what is wrong with its scores, and what is not known.
+@attrs.frozen(kw_only=True)
+class _Counts:
+    """How many examples a split has and had, what is wrong with its scores, and what is not known."""
+
+    source: int
+    scored: int = 0
+    left_out: int = 0
+    faults: list[str] = attrs.field(factory=list)
+    unknown: str = ""
+
+
+def _counted(folder: RunFolder, split: str, examples: Sequence[Example], missing: str) -> _Counts:
+    """Compare the scores of a split with its source.
 
     :param missing: why its data is not here, if it is not.
     """
     path = folder.evaluations / split
-    counted: dict[str, Any] = {"source": len(examples), "scored": 0, "left_out": 0, "faults": []}
     if not path.is_dir() and folder.state != "finished":
-        return {**counted, "unknown": "it is not scored yet; finish the run"}
+        return _Counts(source=len(examples), unknown="it is not scored yet; finish the run")
     try:
         scores = Scores.read(path / "scores.json")
         ids = [row.id for row in read(path / "predictions.jsonl")]
     except UsageError as error:
-        return {**counted, "faults": [f"no scores ({error})"], "unknown": ""}
-    counted |= {"scored": len(ids), "left_out": sum(map(len, scores.left_out.values()))}
+        return _Counts(source=len(examples), faults=[f"no scores ({error})"])
+    left_out = sum(map(len, scores.left_out.values()))
     unread = sum(not example.seconds > 0.0 for example in examples)
     if unread > len(scores.left_out.get(UNREADABLE, ())):
         missing = f"{unread} of its {len(examples)} clips cannot be read"
     faults = [
-        *_recorded_faults(scores, len(ids), counted["left_out"]),
+        *_recorded_faults(scores, len(ids), left_out),
         *([] if missing else _source_faults(scores, ids, examples)),
     ]
-    return {**counted, "faults": faults, "unknown": f"{_NOT_HERE}: {missing}" if missing else ""}
+    return _Counts(
+        source=len(examples),
+        scored=len(ids),
+        left_out=left_out,
+        faults=faults,
+        unknown=f"{_NOT_HERE}: {missing}" if missing else "",
+    )
 
 
 def _recorded_faults(scores: Scores, scored: int, left_out: int) -> Iterator[str]:
@@ -163,42 +183,42 @@ def no_overlap(
     :param splits: the examples of each split whose data is here.
     :param missing: why the data of each other split is not.
     """
-    facts: dict[str, Any] = {
-        "name": "no-train-eval-overlap",
-        "claim": "No recording that is scored was trained on, or not with the question that is scored.",
-    }
+    certificate = partial(
+        Certificate,
+        name="no-train-eval-overlap",
+        claim="No recording that is scored was trained on, or not with the question that is scored.",
+    )
     if not builder.experiment.train.steps:
-        return Certificate(**facts, passed=None, why=_UNTRAINED)
+        return certificate(passed=None, why=_UNTRAINED)
     if not splits and not missing:
-        return Certificate(**facts, passed=None, why=_UNSCORED)
+        return certificate(passed=None, why=_UNSCORED)
     try:
         trained, _ = builder.train_examples(model.encoder.max_seconds)
         trained, _ = builder.collator(model).fitting(trained)
     except SteermoeError as error:
-        return Certificate(**facts, passed=None, why=f"the training data is not here: {error}")
+        return certificate(passed=None, why=f"the training data is not here: {error}")
     lock = Lock.find(folder.lock) or Lock()
     if lock.data.get("train", data_record(trained)) != data_record(trained):
-        return Certificate(**facts, passed=None, why="the training data changed since it was trained on")
-    found = {one.pop("set"): one for one in overlap(trained, splits, console)}
+        return certificate(passed=None, why="the training data changed since it was trained on")
+    found = overlap(trained, splits, console)
     shared = list(_shared(found, "trained", "clips were trained on"))
     unknown = [f"{name}: {_NOT_HERE}: {why}" for name, why in missing.items()]
     if STARTING_ADAPTER in lock.frozen:
         unknown.append("what the adapter that it started from was trained on is not known")
-    scored = sum(one["clips"] for one in found.values())
+    scored = sum(one.clips for one in found.values())
     apart = f"none of {scored} scored clips is among {len(trained)} trained ones"
     alike = [
         *_shared(found, "audio", "recordings were trained on with other questions"),
         *_shared(found, "texts", "texts were trained on too, of other recordings"),
     ]
-    return Certificate(
-        **facts,
+    return certificate(
         passed=False if shared else None if unknown else True,
         why="; ".join([*(shared or [apart]), *unknown, *([] if shared else alike)]),
-        measured={"trained": len(trained), "splits": found},
+        measured={"trained": len(trained), "splits": plain(found)},
     )
 
 
-def _shared(found: Mapping[str, Mapping[str, Any]], key: str, what: str) -> Iterator[str]:
+def _shared(found: Mapping[str, Overlap], key: str, what: str) -> Iterator[str]:
     for name, one in found.items():
-        if one[key]:
-            yield f"{name}: {len(one[key])} of {one['clips']} {what}"
+        if ids := getattr(one, key):
+            yield f"{name}: {len(ids)} of {one.clips} {what}"

@@ -14,6 +14,7 @@ from steermoe_core.model.decoder import load_tokenizer
 from steermoe_core.model.weights import shapes_only
 from steermoe_core.run.assembly.builder import Builder
 from steermoe_core.run.preview.overlap import overlap
+from steermoe_core.system.records import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -71,7 +72,8 @@ def overview(
             scored[one.name] = kept
         problems += [f"{one.name}: {fault}" for fault in faults]
         sets.append(_facts(one, read, report, collator, examples))
-    return {"sets": sets, "overlap": overlap(trained, scored, console), "problems": problems}
+    shared = [{"set": name, **plain(one)} for name, one in overlap(trained, scored, console).items()]
+    return {"sets": sets, "overlap": shared, "problems": problems}
 
 
 def histogram(values: Sequence[float]) -> list[dict[str, float]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import attrs
 
 from steermoe_core.data.audio.waveform import fingerprints
 from steermoe_core.data.split import normalise_text
@@ -20,17 +22,29 @@ _TOLERANCE = 0.05
 _BEGINNING = 0.5
 
 
+@attrs.frozen(kw_only=True)
+class Overlap:
+    """What of a set that is scored is trained on too, as ids of its clips.
+
+    :param clips: how many there are.
+    :param trained: their recording was trained on with their question; one without a question of its own, in
+        either set, is its recording.
+    :param audio: their recording was trained on, with any question.
+    :param texts: their text was trained on, with their question, on any recording.
+    :param clusters: speakers or groups (not ids) of both sets.
+    """
+
+    clips: int
+    trained: list[str]
+    audio: list[str]
+    texts: list[str]
+    clusters: list[str]
+
+
 def overlap(
     trained: Sequence[Example], scored: Mapping[str, Sequence[Example]], console: Console
-) -> list[dict[str, Any]]:
-    """Return for each set that is scored what of it is trained on too, as ids of its clips.
-
-    ``clips``     how many there are
-    ``trained``   their recording was trained on with their question; one without a question of its own, in
-                  either set, is its recording
-    ``audio``     their recording was trained on, with any question
-    ``texts``     their text was trained on, with their question, on any recording
-    ``clusters``  speakers or groups (not ids) of both sets
+) -> dict[str, Overlap]:
+    """Return for each set that is scored what of it is trained on too.
 
     Recordings are the same where their samples are, whatever they are stored in. Texts and questions are
     compared without regard to case and punctuation.
@@ -42,19 +56,16 @@ def overlap(
     for example in trained:
         if example.audio in prints:
             asked.setdefault(prints[example.audio], set()).add(_question(example))
-    found = []
+    found = {}
     for name, examples in scored.items():
         same = sorted({e.cluster for e in examples if e.cluster is not None and e.cluster in speakers})
         heard = [(e.id, _question(e), asked[prints[e.audio]]) for e in examples if e.audio in prints]
-        found.append(
-            {
-                "set": name,
-                "clips": len(examples),
-                "trained": [i for i, own, others in heard if not own or others & {own, ""}],
-                "audio": [i for i, *_ in heard],
-                "texts": [example.id for example in examples if _text(example) in texts],
-                "clusters": same,
-            }
+        found[name] = Overlap(
+            clips=len(examples),
+            trained=[i for i, own, others in heard if not own or others & {own, ""}],
+            audio=[i for i, *_ in heard],
+            texts=[example.id for example in examples if _text(example) in texts],
+            clusters=same,
         )
     return found
 

@@ -132,7 +132,7 @@ def _key(knockout: Knockout | None) -> str:
 
 
 def _measured_on(evaluator: Evaluator, examples: Sequence[Example]) -> str:
-    """Return a hash of all that a line's numbers depend on, beside the run."""
+    """Return a hash of all that a line's numbers depend on, except the run."""
     limits = (evaluator.config.max_new_tokens, evaluator.config.tokens_per_second)
     facts = (evaluator.metrics[0].name, data_record(examples).sha256, *limits)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

@@ -1,6 +1,6 @@
 """The encoder's own decoder on the splits of a run: what is reached without a language model or any training.
 
-It stands in the run's folder, as a small run folder of its own: `own-decoder/evaluations/<split>/`.
+It is in the run's folder, as a small run folder of its own: `own-decoder/evaluations/<split>/`.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ def score_own_decoder(
     batch_size: int | None = None,
     again: bool = False,
 ) -> RunFolder:
-    """Score what the encoder's own decoder writes down of the splits that have no such scores yet, or of all.
+    """Score the encoder's own decoder on the splits that have no such scores yet, or on all.
 
     :param path: a run folder; the run itself need not be finished.
-    :param batch_size: clips that are written down together; the experiment's own by default.
+    :param batch_size: clips that are decoded together; the experiment's own by default.
     :raises UsageError: there is no such run or split, or the encoder has no decoder of its own.
     :raises CheckpointError: the encoder's weights are not those that the run was trained on.
     """
@@ -78,7 +78,7 @@ def score_own_decoder(
     wanted = list(splits or experiment.data.eval)
     todo = [name for name in wanted if again or not (own.evaluations / name / "scores.json").is_file()]
     if not todo:
-        console.note(f"{own.path} has these scores already; --again scores them anew")
+        console.note(f"{own.path} has these scores already; --again scores them again")
         return own
     with placed(experiment, resolved.path, resolved.origins), own.held(), console.warnings():
         own.set_status("running", started=now(), ended=None, error=None)
@@ -115,7 +115,7 @@ def _score(
         kept, report = usable(examples, min_seconds=0.0, max_seconds=longest, max_bad=1.0)
         with console.progress() as progress:
             task = progress.add_task(f"{NAME} on {name}", total=len(examples), note="")
-            rows = _written(encoder, kept, size, partial(progress.advance, task))
+            rows = _transcribed(encoder, kept, size, partial(progress.advance, task))
             progress.update(task, completed=len(examples))  # with the clips that were left out
         scores = Scores.of(
             judged(metrics, {"": rows}, seed=experiment.experiment.seed),
@@ -131,10 +131,10 @@ def _score(
         write_scores(own_folder(run.path).evaluations / name, {"": marked(metrics, rows)}, scores)
 
 
-def _written(
+def _transcribed(
     encoder: Any, examples: Sequence[Example], size: int, progressed: Callable[[int], None]
 ) -> list[Prediction]:
-    """Return what is written down of each clip, in the order of the clips."""
+    """Return a prediction for each clip, in the order of the clips."""
     batches, places = length_sorted([example.seconds for example in examples], size)
     rows: list[Prediction] = []
     for numbers in batches:

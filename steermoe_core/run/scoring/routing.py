@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Request:
-    """What is to be looked at.
+    """What to observe.
 
     :param split: its name; None takes the first that the experiment scores.
-    :param by: labels to look at apart; None takes those of few values.
+    :param by: labels to observe separately; None takes those of few values.
     :param knockout: whether experts, layers and routing are taken out one by one.
-    :param limit: so many clips, evenly spread over the split; None takes all.
+    :param limit: number of clips, evenly spread over the split; None takes all.
     :param batch_size: clips that go through the model together; None takes the experiment's.
     """
 
@@ -85,14 +85,14 @@ class _Observatory:
     def look(self, request: Request) -> Routing:
         """Observe, write routing.json, and again after each knockout."""
         every = self.builder.examples(self.builder.experiment.data.eval[self.split])
-        groups(every, request.by)  # a label that is not there is told before minutes of loading
+        groups(every, request.by)  # a label that is missing is reported before minutes of loading
         with self.console.task("loading models"):
             model = trained_model(self.folder, self.builder)
         _check_gates(model, self.folder)
         heard, _ = sorted_out(every, 0.0, model.encoder.max_seconds or math.inf)
         clips = _spread(heard, request.limit or len(heard))
         if not clips:
-            msg = f"{self.folder.path}: no clip of {self.split} can be read, so there is nothing to look at"
+            msg = f"{self.folder.path}: no clip of {self.split} can be read, so there is nothing to observe"
             raise DataError(msg)
         seen = self._observe(model, clips, request)
         scores = self._scores(model, clips)
@@ -163,7 +163,7 @@ class _Observatory:
 
 
 def _spread(examples: Sequence[Example], count: int) -> list[Example]:
-    """Return so many examples at even distances, in their order."""
+    """Return `count` examples at even distances, in their order."""
     count = min(count, len(examples))
     return [examples[number * len(examples) // count] for number in range(count)]
 
@@ -172,5 +172,5 @@ def _check_gates(model: Joined, folder: RunFolder) -> None:
     model.adapter.watch()
     if not model.adapter.statistics():
         kind = type(model.adapter).__name__
-        msg = f"{folder.path} has no routers to look at: its adapter ({kind}) tells of no gates"
+        msg = f"{folder.path} has no routers to observe: its adapter ({kind}) reports no gates"
         raise UsageError(msg)

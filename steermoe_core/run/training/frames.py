@@ -51,7 +51,7 @@ class FrameStore:
             _settings(selection.config),
             platform.machine(),
             torch.__version__,
-            _heard(encoder),
+            _noise_hash(encoder),
         ]
         digest = hashlib.sha256(json.dumps(known_by).encode()).hexdigest()
         self.folder = cache_folder() / "frames" / f"{selection.name}-{digest[:16]}"
@@ -61,13 +61,13 @@ class FrameStore:
         examples: Sequence[Example],
         wanted: Iterable[int],
         collator: Collator,
-        told: Callable[[int], None] = lambda _: None,
+        progressed: Callable[[int], None] = lambda _: None,
     ) -> list[Example]:
         """Return the examples, those that are wanted with their frames on disk.
 
         :param wanted: numbers of examples.
         :param collator: makes the encoder's input of one example.
-        :param told: of each wanted example when it is there.
+        :param progressed: called with 1 after each example.
         :raises DataError: a clip cannot be read.
         :raises CheckpointError: the disk is full or not writable.
         """
@@ -78,10 +78,10 @@ class FrameStore:
             example = examples[number]
             path = self.folder / f"{name}-{example.speed:g}.safetensors"
             if name is None or not path.exists():
-                frames = self._encoded(example, collator)  # tells what is wrong with a clip that has no name
+                frames = self._encoded(example, collator)  # raises for a clip that has no fingerprint
                 _write(path, frames)
             found[number] = attrs.evolve(example, audio=Kept(path, example.audio))
-            told(1)
+            progressed(1)
         return found
 
     @torch.no_grad()
@@ -98,7 +98,7 @@ def _settings(config: Any) -> str:
 
 
 @torch.no_grad()
-def _heard(encoder: Encoder) -> str:
+def _noise_hash(encoder: Encoder) -> str:
     """Return a hash of what an encoder makes of noise, in which a change of its code or libraries shows."""
     random = np.random.default_rng(0)
     digest = hashlib.sha256()

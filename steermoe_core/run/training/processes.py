@@ -1,4 +1,4 @@
-"""A run in several processes: one group, one holder of the folder, one that tells what went wrong."""
+"""A run in several processes: one group, one holder of the folder, one that reports an error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from steermoe_core.config.experiment import TrainConfig
     from steermoe_core.run.folder.run_folder import RunFolder
 
-#: Seconds that a process which fails waits for another to tell of the same, and then for its end.
+#: Seconds that a failing process waits for another to report the same error, and then for its own end.
 PATIENCE, LINGER = 10.0, 60.0
 
 
@@ -26,36 +26,36 @@ PATIENCE, LINGER = 10.0, 60.0
 def held(train: TrainConfig, folder: RunFolder) -> Iterator[None]:
     """Join the processes of a run; rank 0 keeps everybody else out of the folder while the block runs.
 
-    :raises SetupError: DeepSpeed is wanted and not there, or there are fewer GPUs than processes.
+    :raises SetupError: DeepSpeed is configured and not installed, or there are fewer GPUs than processes.
     :raises RunFolderError: another run holds the folder.
     """
-    wanted = train.deepspeed is not None
-    if wanted:
+    deepspeed = train.deepspeed is not None
+    if deepspeed:
         check_installed()
     with ExitStack() as stack:
-        stack.enter_context(ranks.together(train.device, alone_too=wanted))
+        stack.enter_context(ranks.together(train.device, alone_too=deepspeed))
         ranks.decided(lambda: stack.enter_context(folder.held()))
         yield
 
 
-def tells(folder: RunFolder, error: BaseException) -> bool:
-    """Tell whether this process writes down an error that ended it; the others wait to be ended.
+def is_reporter(folder: RunFolder, error: BaseException) -> bool:
+    """Tell whether this process reports an error that ended it; the others wait to be ended.
 
-    Rank 0 does, but for what it only knows of because another process is gone, of which that one or its
-    parent tells; a process that alone has an error does, after it waited for rank 0 to have the same one.
+    Rank 0 does, unless the error only follows from the end of another process, which that one or its parent
+    reports; any other process does if rank 0 has not reported the same error in the meantime.
 
-    :raises ToldElsewhereError: another process told.
+    :raises ToldElsewhereError: another process reports it.
     """
     if ranks.world() == 1:
         return True
     stopped = isinstance(error, KeyboardInterrupt)
     if ranks.first():
-        told = (lost(error) and _told(folder, PATIENCE)) or (stopped and _told(folder, 0.0))
+        reported = (lost(error) and _reported(folder, PATIENCE)) or (stopped and _reported(folder, 0.0))
     else:
-        told = isinstance(error, ranks.ToldElsewhereError) or _told(folder, PATIENCE)
-    if told and stopped:
+        reported = isinstance(error, ranks.ToldElsewhereError) or _reported(folder, PATIENCE)
+    if reported and stopped:
         raise ranks.ToldElsewhereError(ExitCode.INTERRUPTED) from error
-    if told:
+    if reported:
         with handled(signal.SIG_DFL):
             time.sleep(LINGER)  # the launcher ends this process as soon as the other is gone
         raise ranks.ToldElsewhereError(1) from error
@@ -68,17 +68,17 @@ def lost(error: BaseException) -> bool:
     return ranks.world() > 1 and isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
-def understood(error: BaseException) -> BaseException:
+def explained(error: BaseException) -> BaseException:
     """Return an error, or a sentence in its place where another process is gone."""
     if not lost(error):
         return error
     return SetupError(
-        "another process of this run ended without a word (killed, or out of memory); "
-        "the same command goes on from the last checkpoint"
+        "another process of this run ended without an error (killed, or out of memory); "
+        "the same command resumes from the last checkpoint"
     )
 
 
-def _told(folder: RunFolder, patience: float) -> bool:
+def _reported(folder: RunFolder, patience: float) -> bool:
     end = time.monotonic() + patience
     while folder.state == "running":
         if time.monotonic() >= end:

@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False, kw_only=True, slots=False)
 class Training:
-    """Trains a model and writes its adapter into the run's folder; goes on from the newest checkpoint there.
+    """Trains a model and writes its adapter into the run's folder; resumes from the newest checkpoint there.
 
     :param frozen: SHA-256 of the model's frozen parts.
-    :param splits: what is scored afterwards; lock.json names them beside the training data.
+    :param splits: what is scored afterwards; lock.json names them with the training data.
     """
 
     builder: Builder
@@ -69,7 +69,7 @@ class Training:
         if self.builder.start:
             adapter.load(self.builder.start, self.model, self.frozen)
         examples = self._examples()
-        validated = {"validate": self.validator.beside(examples)} if self.validator else {}
+        validated = {"validate": self.validator.unseen(examples)} if self.validator else {}
         ranks.decided(lambda: self._lock({"train": examples, **validated, **self.splits}))
         if self.config.steps:
             self._finish(self._train(examples))
@@ -86,8 +86,8 @@ class Training:
     @cached_property
     def collator(self) -> Collator:
         """What makes the batches."""
-        made: Collator = self.builder.collator(self.model)
-        return made
+        collator: Collator = self.builder.collator(self.model)
+        return collator
 
     def _examples(self) -> list[Example]:
         with self.console.task("reading data"):
@@ -129,7 +129,7 @@ class Training:
                 raise
         step = int(trainer.state.global_step)
         if stop.stopped:
-            self.console.note(f"stopped after step {step}; the same command goes on from there")
+            self.console.note(f"stopped after step {step}; the same command resumes from there")
             raise KeyboardInterrupt
         return step
 
@@ -152,7 +152,7 @@ class Training:
         )
 
     def _watches(self, stop: StopOnSignal) -> Iterator[Callback]:
-        """Yield what watches the training itself: it stands behind what the experiment names."""
+        """Yield what observes the training itself, after the callbacks of the experiment."""
         if self.config.deepspeed is None:  # which has the gradients in buffers of its own
             yield GradientWatch(self.folder.read_evidence().gradients, self._keeping("gradients"))
         yield FrozenWatch(self.frozen, self._keeping("frozen"))

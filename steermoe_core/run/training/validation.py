@@ -57,8 +57,8 @@ class Validator:
             console.note("[data.validate] is not used: train.validate.every is 0")
         return None
 
-    def beside(self, trained: Sequence[Example]) -> list[Example]:
-        """Return the validation data, after telling which of its clips are trained on with the same text."""
+    def unseen(self, trained: Sequence[Example]) -> list[Example]:
+        """Return the validation data; clips that are trained on with the same text are reported."""
         seen = {(example.audio, example.text) for example in trained}
         if known := [one.id for one in self.examples if (one.audio, one.text) in seen]:
             count = f"{len(known)} of {len(self.examples)} validation clips"
@@ -76,7 +76,7 @@ class Validator:
         )
 
     def over(self, checkpoint: Path | None) -> bool:
-        """Tell whether training stopped for good at a checkpoint, so that there is nothing to go on with."""
+        """Tell whether training stopped for good at a checkpoint, so that there is nothing to resume."""
         if checkpoint is None:
             return False
         state = history(checkpoint)

@@ -23,7 +23,7 @@ class FrozenWatch(Callback):
     What stops training for good stands before it in the list of callbacks.
 
     :param frozen: their `adapter.identity` from before.
-    :param keep: told their identity of then, if it is the same.
+    :param keep: called with their identity, if it is the same.
     """
 
     def __init__(self, frozen: dict[str, str], keep: Callable[[dict[str, str]], None]) -> None:

@@ -59,7 +59,7 @@ def write_new(rig: Rig, *texts: str) -> None:
 def certificates(run: Path) -> dict[str, dict[str, Any]]:
     """Return certificates.json by name."""
     found = json.loads((run / "certificates.json").read_text())
-    assert found.keys() == {"certificates", "made", "seconds"}
+    assert found.keys() == {"format", "certificates", "made", "seconds"}
     return {one["name"]: one for one in found["certificates"]}
 
 

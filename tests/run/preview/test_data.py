@@ -156,8 +156,8 @@ def clip(audio: Any, text: str = "one", seconds: float = 0.5, **more: Any) -> Ex
 
 def shared(train: list[Example], test: list[Example]) -> dict[str, Any]:
     """Return the overlap of two sets."""
-    (found,) = overlap(train, {"test": test}, Console(quiet=True))
-    return {key: len(found[key]) for key in ("trained", "audio", "texts", "clusters")}
+    found = overlap(train, {"test": test}, Console(quiet=True))["test"]
+    return {key: len(getattr(found, key)) for key in ("trained", "audio", "texts", "clusters")}
 
 
 def test_the_same_text(tmp_path: Path) -> None:

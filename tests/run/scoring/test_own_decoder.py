@@ -68,7 +68,7 @@ def test_again_only_on_request(run: Path, capsys: pytest.CaptureFixture[str]) ->
     assert [row["split"] for row in json.loads(capsys.readouterr().out)] == ["dev", "other"]
     assert path.stat().st_mtime_ns == changed
     assert main(words) == 0
-    assert "has these scores already; --again scores them anew" in capsys.readouterr().err
+    assert "has these scores already; --again scores them again" in capsys.readouterr().err
     assert main([*words, "--split", "dev", "--again"]) == 0
     assert path.stat().st_mtime_ns > changed
 

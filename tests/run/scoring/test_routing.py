@@ -135,7 +135,7 @@ def test_what_cannot_be_looked_at(rig: Rig, finished: Path) -> None:
         look(finished, split="test")
     with pytest.raises(UsageError, match="no clip has the label 'sex'"):
         look(finished, by=["sex"])
-    with pytest.raises(UsageError, match=r"has no routers to look at: its adapter \(NoAdapter\) tells of no"):
+    with pytest.raises(UsageError, match=r"has no routers to observe: its adapter \(NoAdapter\) reports no"):
         look(rig.run('adapter={use="none"}'))
     for sound in (rig.folder / "other").glob("*.wav"):
         sound.write_bytes(b"")

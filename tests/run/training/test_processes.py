@@ -8,7 +8,7 @@ import pytest
 
 from steermoe_core.errors import DataError, SteermoeError
 from steermoe_core.run.folder.run_folder import RunFolder
-from steermoe_core.run.training import processes as mates
+from steermoe_core.run.training import processes
 from steermoe_core.train.ranks import ToldElsewhereError
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ OWN = DataError("clip 7 fell apart")
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mates, "PATIENCE", 0.0)
-    monkeypatch.setattr(mates, "LINGER", 0.0)
+    monkeypatch.setattr(processes, "PATIENCE", 0.0)
+    monkeypatch.setattr(processes, "LINGER", 0.0)
 
 
 def folder(path: Path, state: str) -> RunFolder:
@@ -53,7 +53,7 @@ def test_tells_what_nobody_told(
     """Rank 0 tells its own errors whatever an earlier start left; another rank tells what it alone has."""
     be(monkeypatch, rank)
 
-    assert mates.tells(folder(tmp_path, state), error)
+    assert processes.is_reporter(folder(tmp_path, state), error)
 
 
 @pytest.mark.parametrize(
@@ -72,22 +72,22 @@ def test_is_silent_about_what_another_told(
     be(monkeypatch, rank)
 
     with pytest.raises(ToldElsewhereError):
-        mates.tells(folder(tmp_path, state), error)
+        processes.is_reporter(folder(tmp_path, state), error)
 
 
 def test_a_process_by_itself_always_tells(tmp_path: Path) -> None:
     """There is nobody else."""
-    assert mates.tells(folder(tmp_path, "failed"), GONE)
-    assert mates.understood(GONE) is GONE
+    assert processes.is_reporter(folder(tmp_path, "failed"), GONE)
+    assert processes.explained(GONE) is GONE
 
 
 def test_what_the_network_says_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody has to know what gloo is; other errors stay what they are."""
     be(monkeypatch, 0)
 
-    found = mates.understood(GONE)
+    found = processes.explained(GONE)
 
     assert isinstance(found, SteermoeError)
-    assert str(found).startswith("another process of this run ended without a word")
-    assert mates.understood(OWN) is OWN
-    assert mates.understood(RuntimeError("shapes differ")).args == ("shapes differ",)
+    assert str(found).startswith("another process of this run ended without an error")
+    assert processes.explained(OWN) is OWN
+    assert processes.explained(RuntimeError("shapes differ")).args == ("shapes differ",)

@@ -248,5 +248,5 @@ class TestRefusals:
 
         rig.run(*VALIDATE, expect=1)
 
-        assert "cannot go on: its validation data changed since it began" in sentence(capsys)
+        assert "cannot resume: its validation data changed since it began" in sentence(capsys)
         assert list((rig.path(*VALIDATE) / "checkpoints").iterdir())

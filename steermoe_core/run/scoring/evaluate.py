@@ -1,4 +1,4 @@
-"""Score a run that was trained before."""
+"""Score the splits of a trained run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def evaluate_run(
     wanted = splits or list(experiment.data.eval)
     missing = [name for name in wanted if again or not (folder.evaluations / name / "scores.json").is_file()]
     if not missing:
-        console.note(f"{folder.path} has these scores already; --again scores them anew")
+        console.note(f"{folder.path} has these scores already; --again scores them again")
         return folder
     with placed(experiment, resolved.path, resolved.origins), folder.held(), console.warnings():
         builder = trained_builder(folder, experiment, registry)
