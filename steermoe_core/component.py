@@ -1,7 +1,7 @@
 """The record that a plugin yields for each part it offers, and the choice of a part in an experiment.
 
-Nothing here imports a plugin's code: a `Component` names its classes as ``"module:attribute"`` and
-they are imported when somebody needs them.
+A `Component` names its classes as ``"module:attribute"``. Importing a plugin's record therefore imports none
+of them; they are imported on first use.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-#: The hook contract that this engine speaks; a component says which one it was written for.
+#: Version of the hook contract; a component names the version that it was written for.
 API = 1
-#: The oldest contract that still loads.
+#: The oldest version that still loads.
 OLDEST_API = 1
 
 KINDS = (
@@ -35,57 +35,55 @@ KINDS = (
     "weights",
 )
 
-#: What a part may build on in another, by the word that says so. Plugins may have words of their own.
+#: What components can require of each other, by capability. Plugins may define more capabilities.
 CAPABILITIES = {
-    "layer-taps": "encoder: it calls its tap after each of its layers, and goes on with what comes back",
-    "linear-maps": "encoder: its layers stand in one `ModuleList`, with `nn.Linear` modules in them",
-    "own-decoder": "encoder: its `own_transcripts` are those of the decoder that it was trained with",
-    "gates": "adapter: its `statistics` tell of each steered place how the experts are mixed",
+    "layer-taps": "encoder: calls its tap after each layer and continues with what the tap returns",
+    "linear-maps": "encoder: its layers are in one `ModuleList` and contain `nn.Linear` modules",
+    "own-decoder": "encoder: its `own_transcripts` come from the decoder that it was trained with",
+    "gates": "adapter: its `statistics` contain the expert weights of each steered layer",
 }
-_WORD = re.compile(r"[a-z][a-z0-9-]*")
+_CAPABILITY = re.compile(r"[a-z][a-z0-9-]*")
 
 
-def _words(words: Iterable[str] | None) -> tuple[str, ...] | None:
-    """Return words sorted, each once; None stays None.
+def _capabilities(names: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Return capabilities sorted, each once; None stays None.
 
-    :raises TypeError: it is one text, not several words.
-    :raises ValueError: one of them is no word.
+    :raises TypeError: it is one text instead of several.
+    :raises ValueError: one of them is not a valid name.
     """
-    if words is None:
+    if names is None:
         return None
-    if isinstance(words, str):
-        msg = f"one word is a tuple too: ({words!r},)"
+    if isinstance(names, str):
+        msg = f"one capability is a tuple too: ({names!r},)"
         raise TypeError(msg)
-    wrong = [word for word in words if not _WORD.fullmatch(word)]
-    if wrong:
-        msg = f"{wrong[0]!r} is no word for what a part gives: use small letters, digits and dashes"
+    if wrong := [name for name in names if not _CAPABILITY.fullmatch(name)]:
+        msg = f"{wrong[0]!r} is not a valid capability: use lower-case letters, digits and dashes"
         raise ValueError(msg)
-    return tuple(sorted(set(words)))
+    return tuple(sorted(set(names)))
 
 
-def _words_by_kind(needs: Mapping[str, Iterable[str]] | None) -> dict[str, tuple[str, ...]] | None:
+def _needs(needs: Mapping[str, Iterable[str]] | None) -> dict[str, tuple[str, ...]] | None:
     if needs is None:
         return None
-    wrong = [kind for kind in needs if kind not in KINDS]
-    if wrong:
+    if wrong := [kind for kind in needs if kind not in KINDS]:
         msg = f"{wrong[0]!r} is not a kind of component"
         raise ValueError(msg)
-    return {kind: _words(words) or () for kind, words in needs.items()}
+    return {kind: _capabilities(names) or () for kind, names in needs.items()}
 
 
 @attrs.frozen(kw_only=True)
 class Component:
-    """One part that a plugin offers.
+    """One component that a plugin offers.
 
     :param name: what `use = "…"` says in an experiment.
-    :param api: the hook contract it was written for (`steermoe_core.component.API`).
+    :param api: version of the hook contract that it was written for (`steermoe_core.component.API`).
     :param summary: one line for lists.
-    :param config: ``"module:Class"`` of its attrs class of settings; cheap to import.
+    :param config: ``"module:Class"`` of its attrs class of settings; must be cheap to import.
     :param factory: ``"module:attribute"`` that builds it; imported when a run needs it.
-    :param gives: what parts of other kinds may build on, such as ``("layer-taps",)`` of an encoder.
-    :param needs: what it builds on itself, by kind: ``{"encoder": ("layer-taps",)}``. An experiment with a
-        part that does not give it is refused. A part that has neither `gives` nor `needs` says nothing, and
-        nothing is refused for what it does not say.
+    :param gives: its capabilities, such as ``("layer-taps",)`` of an encoder.
+    :param needs: the capabilities that it requires of other kinds: ``{"encoder": ("layer-taps",)}``. An
+        experiment whose component lacks one is refused. If `gives` and `needs` are both left out, nothing
+        is known about the component and it is never refused.
     """
 
     name: str = attrs.field(validator=attrs.validators.matches_re(r"[A-Za-z0-9][\w./-]*"))
@@ -93,12 +91,12 @@ class Component:
     summary: str = attrs.field(validator=attrs.validators.instance_of(str))
     config: str = attrs.field(validator=attrs.validators.matches_re(r"[\w.]+:\w+"))
     factory: str = attrs.field(validator=attrs.validators.matches_re(r"[\w.]+:\w+"))
-    gives: tuple[str, ...] | None = attrs.field(default=None, converter=_words)
-    needs: dict[str, tuple[str, ...]] | None = attrs.field(default=None, converter=_words_by_kind, hash=False)
+    gives: tuple[str, ...] | None = attrs.field(default=None, converter=_capabilities)
+    needs: dict[str, tuple[str, ...]] | None = attrs.field(default=None, converter=_needs, hash=False)
 
     @property
-    def silent(self) -> bool:
-        """Whether it says nothing of what it gives and needs."""
+    def undeclared(self) -> bool:
+        """Whether it declares neither what it gives nor what it needs."""
         return self.gives is None and self.needs is None
 
     def config_class(self) -> type:
@@ -107,13 +105,13 @@ class Component:
         return cls
 
     def build(self, config: object, *context: Any, **named: Any) -> Any:
-        """Import the factory and call it with the settings and what its kind is given."""
+        """Import the factory and call it with the settings and the arguments of its kind."""
         return load(self.factory)(config, *context, **named)
 
 
 @attrs.frozen
 class Selection:
-    """A component chosen by an experiment, with its settings: what a table with a `use` key becomes."""
+    """A component that an experiment chooses, with its settings: a table with a `use` key, resolved."""
 
     kind: str
     name: str
@@ -122,9 +120,9 @@ class Selection:
 
 @attrs.frozen
 class Trained:
-    """The settings of a `Selection` that takes a part as it was trained, with the tables it was trained by.
+    """The settings of a `Selection` that starts from a trained adapter, with the tables of its run.
 
-    :param source: a run or adapter folder, or ``hub:OWNER/NAME``, with ``@REVISION`` if not the newest.
+    :param source: a run or adapter folder, or ``hub:OWNER/NAME``, with ``@REVISION`` unless it is the newest.
     """
 
     source: str
@@ -133,8 +131,8 @@ class Trained:
 def choose(kind: str, default: str | None = None) -> Any:
     """Return an attrs field that holds a `Selection` of one kind.
 
-    :param default: name of the component to take when the experiment has no such table; without it
-        the table is required.
+    :param default: component of an experiment without such a table; empty for none. Without a default the
+        table is required.
     """
     if kind not in KINDS:
         msg = f"{kind!r} is not a kind of component"
@@ -146,9 +144,9 @@ def choose(kind: str, default: str | None = None) -> Any:
 def load(path: str) -> Any:
     """Return the object that ``"module:attribute"`` names.
 
-    What its import prints goes to stderr: stdout belongs to the command.
+    Whatever its import prints goes to stderr, because stdout belongs to the command.
 
-    :raises ImportError: the module asked Python to exit; any other exception is the module's own.
+    :raises ImportError: the module called `sys.exit`. Any other exception is the module's own.
     """
     module, _, attribute = path.partition(":")
     with redirect_stdout(sys.stderr):

@@ -101,21 +101,21 @@ def test_what_it_gives_and_needs_is_kept_in_order() -> None:
 
 def test_a_component_may_be_silent() -> None:
     """One word about itself, be it that it gives nothing, and it is not."""
-    assert Component(**FACTS).silent
-    assert not Component(**FACTS, gives=()).silent
-    assert not Component(**FACTS, needs={}).silent
+    assert Component(**FACTS).undeclared
+    assert not Component(**FACTS, gives=()).undeclared
+    assert not Component(**FACTS, needs={}).undeclared
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("declared", "message"),
     [
-        ({"gives": "layer-taps"}, "one word is a tuple too"),
-        ({"gives": ("Layer Taps",)}, "'Layer Taps' is no word"),
+        ({"gives": "layer-taps"}, "one capability is a tuple too"),
+        ({"gives": ("Layer Taps",)}, "'Layer Taps' is not a valid capability"),
         ({"needs": {"encodr": ()}}, "'encodr' is not a kind"),
-        ({"needs": {"encoder": "layer-taps"}}, "one word is a tuple too"),
+        ({"needs": {"encoder": "layer-taps"}}, "one capability is a tuple too"),
     ],
 )
-def test_wrong_words_are_refused(said: dict, message: str) -> None:
+def test_wrong_capabilities_are_refused(declared: dict, message: str) -> None:
     """Where the plugin's author wrote them."""
     with pytest.raises((TypeError, ValueError), match=message):
-        Component(**FACTS, **said)
+        Component(**FACTS, **declared)

@@ -29,22 +29,21 @@ One TOML file is one experiment. `steermoe config FILE` prints it with every def
 
 * **Components.** A table with a `use` key chooses a component; its other keys are settings of that
   component (`steermoe describe KIND NAME` lists them). Where a default component exists, `use` may be left
-  out. A list of components is written `[[metrics]]`; where there is one, `[metrics]` does too.
+  out. A list of components is written `[[metrics]]`; for a single one, `[metrics]` is enough.
 * **Types.** Nothing is converted: `"false"` is not `false` and `3.7` is not a whole number. A whole number
-  is fine where a number is asked for. `inf` and `nan` are fine nowhere.
+  is accepted as a number. `inf` and `nan` are refused.
 * **Base files.** `extends = "base/asr.toml"` at the top of a file, relative to that file, inherits from
   another. Tables merge key by key, lists and plain values replace. A table whose `use` names another
-  component than the inherited table inherits none of its keys: they were settings of the other component.
-* **Flags.** `--set train.steps=100` changes one key. The value is TOML; what is not TOML is text, so
-  `--set encoder.weights=openai/whisper-tiny` needs no quotes. A number picks an entry of a list:
-  `--set metrics.0.use=cer` changes the first, and the number behind the last entry adds one. Flags lie over
-  the file as an extending file would, those with `use` first.
-* **Sweeps.** A table `[sweep]` has keys as `--set` flags have, each with a list of values; the file then
-  stands for all combinations, and `steermoe sweep` runs them. A flag with the key of an axis takes the axis's
-  place.
-* **Paths.** A setting that is a path starts at the folder of the file that wrote it, in a `--set` flag
-  at the working directory. A resolved experiment holds absolute paths. Paths that are plain text
-  (such as `weights`, which may also be a hub name) are left as they are.
+  component than the inherited table inherits none of its keys: they are settings of the other component.
+* **Flags.** `--set train.steps=100` changes one key. The value is TOML; anything else is text, so
+  `--set encoder.weights=openai/whisper-tiny` needs no quotes. A number selects an entry of a list:
+  `--set metrics.0.use=cer` changes the first, and the number after the last entry adds one. Flags are merged
+  into the file as an extending file would be, those with `use` first.
+* **Sweeps.** A table `[sweep]` has keys like those of `--set` flags, each with a list of values. `steermoe
+  sweep` runs all combinations. A flag with the key of an axis replaces the axis.
+* **Paths.** A setting that is a path starts at the folder of the file that sets it, or for a `--set` flag
+  at the working directory. A resolved experiment has absolute paths. Paths that are plain text
+  (such as `weights`, which may also be a hub name) are not changed.
 """
 
 

@@ -38,12 +38,12 @@ from steermoe_core import Component
 {rows}
 The contract of this version is `api = {api}`; the oldest that still loads is `api = {oldest}`.
 
-`gives` and `needs` hold words. A plugin may have its own; these are the engine's:
+`gives` and `needs` hold capabilities. A plugin may define its own; these are the engine's:
 
-| word | what who gives it promises |
+| capability | what a component that gives it promises |
 | --- | --- |
-{words}
-`steermoe matrix adapter encoder` shows which installed parts go together by what they say.
+{capabilities}
+`steermoe matrix adapter encoder` shows which installed components work together.
 """
 
 _FACTORIES = """\
@@ -81,8 +81,10 @@ def hook_names() -> list[str]:
 
 def _component() -> str:
     rows = "".join(f"| `{name}` | {text} |\n" for name, text in parameters(Component).items())
-    words = "".join(f"| `{word}` | {text} |\n" for word, text in CAPABILITIES.items())
-    return _COMPONENT.format(about=summary(Component), rows=rows, words=words, api=API, oldest=OLDEST_API)
+    capabilities = "".join(f"| `{name}` | {text} |\n" for name, text in CAPABILITIES.items())
+    return _COMPONENT.format(
+        about=summary(Component), rows=rows, capabilities=capabilities, api=API, oldest=OLDEST_API
+    )
 
 
 def _factories() -> str:

@@ -1,4 +1,4 @@
-"""`steermoe check FILE…`: find every mistake in experiment files, without running them or loading torch."""
+"""`steermoe check FILE…`: find every mistake in experiment files, without running them or importing torch."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="experiment files")
     add_set(parser)
-    parser.add_argument("--json", action="store_true", help="print the facts as JSON, a line a file")
+    parser.add_argument("--json", action="store_true", help="print the facts as JSON, one line per file")
 
 
 def run(args: Namespace, session: Session) -> int:
-    """Print of each file that it is right, or all that is wrong with it; return the highest exit code."""
+    """Print for each file that it is valid, or all its problems; return the highest exit code."""
     return max(_check(file, args, session) for file in args.files)
 
 
@@ -43,7 +43,7 @@ def _check(file: Path, args: Namespace, session: Session) -> int:
             complain(error)
         return int(error.exit_code)
     if args.json:
-        say_json({"file": str(file), "ok": True, **_described(cells)}, indent=None)
+        say_json({"file": str(file), "ok": True, **_sweep_facts(cells)}, indent=None)
     elif cells[0].settings:
         say(f"{file}: ok, a sweep of {len(cells)} experiment{'' if len(cells) == 1 else 's'}")
     else:
@@ -53,7 +53,7 @@ def _check(file: Path, args: Namespace, session: Session) -> int:
     return 0
 
 
-def _described(cells: Sequence[Cell]) -> dict[str, Any]:
+def _sweep_facts(cells: Sequence[Cell]) -> dict[str, Any]:
     """Return the facts of an experiment, or of each cell of a sweep."""
     if not cells[0].settings:
         return _cell(cells[0])

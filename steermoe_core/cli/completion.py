@@ -1,7 +1,7 @@
-"""`steermoe completion SHELL`: a script with which a shell completes commands, flags, components and keys.
+"""`steermoe completion SHELL`: a script that lets a shell complete commands, flags, components and keys.
 
 For bash write eval "$(steermoe completion bash)" into ~/.bashrc; for zsh the same with zsh into ~/.zshrc,
-below compinit; for fish put what is printed into ~/.config/fish/completions/steermoe.fish.
+below compinit; for fish write the output to ~/.config/fish/completions/steermoe.fish.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from steermoe_core.cli.shared.session import Session
 
-#: Bash takes `=` and `:` for ends of words. So the program gets the whole line, and what it answers is cut
-#: down to the part behind the last such end.
+#: Bash splits words at `=` and `:`. Therefore the program gets the whole line, and its answer is cut to the
+#: part after the last such character.
 BASH = r"""
 _steermoe() {
     local current="${COMP_WORDS[COMP_CWORD]}" line="${COMP_LINE:0:COMP_POINT}" answer word IFS=$'\n'

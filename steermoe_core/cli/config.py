@@ -1,4 +1,4 @@
-"""`steermoe config FILE`: the resolved experiment, and where each value came from."""
+"""`steermoe config FILE`: the resolved experiment, and the origin of each value."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     flag = parser.add_argument
     flag("file", type=Path, metavar="FILE", help="an experiment file")
     add_set(parser)
-    flag("--blame", action="store_true", help="say for each value where it came from")
-    flag("--json", action="store_true", help="print JSON; problems of the file too")
+    flag("--blame", action="store_true", help="print the origin of each value")
+    flag("--json", action="store_true", help="print JSON, also for problems of the file")
 
 
 def run(args: Namespace, session: Session) -> int:

@@ -81,7 +81,7 @@ def _one(args: Namespace, session: Session) -> int:
     show(f"{kind} {name}: {component.summary}")
     show(f"from {origin['distribution']} {origin['version']}, settings {component.config}\n")
     show(f"{about}\n")
-    for line in _together(component):
+    for line in _capabilities(component):
         show(line)
     show(_keys(keys) if keys else "It has no settings.")
     show(f"\n{snippet}", soft_wrap=True, end="")
@@ -89,9 +89,9 @@ def _one(args: Namespace, session: Session) -> int:
 
 
 def _documented(registry: Registry, kind: str, name: str) -> tuple[list[Setting], str, str]:
-    """Return the keys, the class's own words and an example.
+    """Return the keys, the description and an example of a component.
 
-    :raises PluginError: the plugin's settings class cannot be imported or is none.
+    :raises PluginError: the settings class cannot be imported or is not an attrs class.
     """
     from steermoe_core.config.check.catalogue import settings_class
     from steermoe_core.config.describe.documentation import settings
@@ -110,14 +110,14 @@ def _documented(registry: Registry, kind: str, name: str) -> tuple[list[Setting]
         raise PluginError(msg) from error
 
 
-def _together(component: Component) -> Iterator[str]:
-    """Yield what parts of other kinds may build on, and what it needs of them."""
+def _capabilities(component: Component) -> Iterator[str]:
+    """Yield what a component gives to other kinds and needs of them."""
     if component.gives:
         yield f"It gives {', '.join(component.gives)}."
-    for kind, capabilities in (component.needs or {}).items():
-        yield f"It needs {article(kind)} with {', '.join(capabilities)}."
-    if component.silent:
-        yield "It does not say what it gives and needs."
+    for kind, needed in (component.needs or {}).items():
+        yield f"It needs {article(kind)} with {', '.join(needed)}."
+    if component.undeclared:
+        yield "It does not declare what it gives and needs."
     yield ""
 
 

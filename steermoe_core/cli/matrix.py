@@ -1,7 +1,7 @@
-"""`steermoe matrix KIND KIND`: which parts of two kinds work together, and what the others lack.
+"""`steermoe matrix KIND KIND`: which components of two kinds work together, and what the others lack.
 
-`yes` and `no` are what the parts say of themselves; `?` stands where one of them says nothing.
-`steermoe check` refuses what is a `no` here.
+`yes` and `no` follow from what the components declare; `?` means that one of them declares nothing.
+`steermoe check` refuses every combination that is a `no`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from steermoe_core.cli.shared.table import Cell, Table, words
 from steermoe_core.component import KINDS
+from steermoe_core.config.naming import article
 from steermoe_core.errors import UsageError
 from steermoe_core.suggest import did_you_mean
 from steermoe_core.system.printing import say_json
@@ -26,13 +27,13 @@ _ANSWERS = {True: Cell("yes", "green"), False: Cell("no", "bold red"), None: Cel
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument("rows", metavar="KIND", help="a kind, a row for each part of it")
-    parser.add_argument("columns", metavar="KIND", help="a second kind, a column for each part of it")
+    parser.add_argument("rows", metavar="KIND", help="a kind; each of its components is a row")
+    parser.add_argument("columns", metavar="KIND", help="a second kind; each of its components is a column")
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
 
 
 def run(args: Namespace, session: Session) -> int:
-    """Print a row for each part of the first kind, a column for each of the second."""
+    """Print the components of the first kind as rows and those of the second as columns."""
     rows, columns = args.rows, args.columns
     _check(rows, columns, session.registry)
     cells = _cells(session.registry, rows, columns)
@@ -48,27 +49,27 @@ def run(args: Namespace, session: Session) -> int:
 
 
 def _check(rows: str, columns: str, registry: Registry) -> None:
-    """Refuse kinds that do not exist, and two of which neither needs anything of the other."""
-    from steermoe_core.config.check.capabilities import related
+    """Refuse kinds that do not exist, and kinds that need nothing of each other."""
+    from steermoe_core.config.check.capabilities import dependent_kinds
 
     for kind in (rows, columns):
         if kind not in KINDS:
             msg = f'there is no kind "{kind}"{did_you_mean(kind, KINDS)} (known: {", ".join(KINDS)})'
             raise UsageError(msg)
-    pairs = related(registry)
+    pairs = dependent_kinds(registry)
     if not {(rows, columns), (columns, rows)} & set(pairs):
         known = ", ".join(map(" ".join, pairs)) or "none"
-        msg = f"no {rows} needs anything of a {columns}, nor the other way round (pairs that do: {known})"
+        msg = f"no {rows} needs anything of {article(columns)}, or vice versa (pairs that do: {known})"
         raise UsageError(msg)
 
 
 def _cells(registry: Registry, rows: str, columns: str) -> list[dict[str, Any]]:
-    from steermoe_core.config.check.capabilities import between
+    from steermoe_core.config.check.capabilities import lacking_mutually
 
     found = []
     for row in registry.names(rows):
         for column in registry.names(columns):
-            lacks = between(rows, registry.get(rows, row), columns, registry.get(columns, column))
+            lacks = lacking_mutually(rows, registry.get(rows, row), columns, registry.get(columns, column))
             works = None if lacks is None else not lacks
             found.append({rows: row, columns: column, "works": works, "lacks": list(lacks or ())})
     return found

@@ -1,7 +1,7 @@
 """`steermoe schema`: a JSON Schema of experiment files, with which an editor completes and checks them.
 
-It holds the components of this installation: write it anew when a plugin comes or goes. A plugin that is
-broken is left out, with a note.
+It contains the components of this installation: write it again after installing or removing a plugin. A
+broken plugin is left out, with a note.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    text = "write it there, and make the folders above it; without it, print it"
+    text = "write the schema to this file and create its folders; without it, print the schema"
     parser.add_argument("--output", type=Path, metavar="FILE", help=text)
-    text = "for files that others extend, in which nothing is required"
+    text = "schema of files that others extend, in which nothing is required"
     parser.add_argument("--base", action="store_true", help=text)
 
 

@@ -1,4 +1,4 @@
-"""Nested tables by the key paths of their plain values, and where several tables differ."""
+"""Nested tables as flat ones, by key path, and the differences between several."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def flat(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
 def differing(
     tables: Sequence[Mapping[KeyPath, Any]], apart: Sequence[KeyPath] = ()
 ) -> dict[KeyPath, list[Any]]:
-    """Return the key paths in which flat tables differ, with the value of each table; None where it has none.
+    """Return the key paths in which flat tables differ, with the value of each table; None if it has none.
 
-    :param apart: paths that are not looked at.
+    :param apart: paths to ignore.
     """
     paths = dict.fromkeys(path for table in tables for path in table if path not in apart)
     values = {path: [table.get(path) for table in tables] for path in paths}

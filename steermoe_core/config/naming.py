@@ -19,7 +19,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def shown(value: object) -> str:
-    """Return a value as TOML would write it, shortened where it is long."""
+    """Return a value as TOML would write it, shortened if it is long."""
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, (list, tuple)):
@@ -30,7 +30,7 @@ def shown(value: object) -> str:
 
 
 def shorter(text: str, end: str = "") -> str:
-    """Return a text as it is, or the beginning of a long one."""
+    """Return a text, or the beginning of a long one."""
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…{end}"
 
 
@@ -57,7 +57,7 @@ def dotted(path: KeyPath) -> str:
 
 
 def key_name(name: str) -> str:
-    """Return a key as TOML writes it: bare where it can be, else quoted."""
+    """Return a key as TOML writes it: bare if possible, else quoted."""
     return name if _BARE.fullmatch(name) else quoted(name)
 
 

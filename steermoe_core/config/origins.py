@@ -1,4 +1,4 @@
-"""The plain table of a resolved experiment with all defaults filled, and where each value came from."""
+"""The plain table of a resolved experiment with all defaults, and the origin of each value."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ ENGINE = "steermoe"
 
 @attrs.frozen(eq=False)
 class Origin:
-    """Where one value came from; `str` is what `--blame` prints.
+    """The origin of one value; `str` is what `--blame` prints.
 
-    :param source: the file or flag that wrote it; None for a default.
+    :param source: the file or flag that sets it; None for a default.
     :param path: its key path in that source.
     :param owner: distribution (with its version) whose settings class gives the default.
     """
@@ -39,14 +39,14 @@ class Origin:
         return None if self.source is None else self.source.line(self.path)
 
     def __str__(self) -> str:
-        """Return the file with its line, the flag, or whose default it is."""
+        """Return the file with the line, the flag, or the distribution whose default it is."""
         if self.source is None:
             return f"default of {self.owner}"
         return self.source.name if self.line is None else f"{self.source.name}:{self.line}"
 
 
 class Filler:
-    """Writes an experiment out as a plain table, noting the owner of every value's default."""
+    """Writes an experiment as a plain table and records the owner of every value's default."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -83,12 +83,12 @@ class Filler:
 
 
 def _comes_along(value: object) -> bool:
-    """Tell whether this is the projector of a trained adapter, which no key names."""
+    """Return whether a value is the projector of a trained adapter, which no key sets."""
     return isinstance(value, Selection) and value.kind == "projector" and isinstance(value.config, Trained)
 
 
 def origins(layers: Layers, owners: Mapping[KeyPath, str]) -> dict[KeyPath, Origin]:
-    """Return the origin of every value; lines are looked up when they are asked for."""
+    """Return the origin of every value; lines are looked up on use."""
     found = {}
     for path, owner in owners.items():
         raw = layers.raw_path(path)

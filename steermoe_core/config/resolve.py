@@ -1,4 +1,4 @@
-"""An experiment file, with all that it extends and all flags, as one checked and complete experiment."""
+"""From an experiment file, the files that it extends and the flags to one checked, complete experiment."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Resolved:
 
     @property
     def digest(self) -> str:
-        """8 hex digits that name the settings: equal tables have equal digests, whatever wrote them."""
+        """8 hex digits of a hash of the settings: equal tables have equal digests, whatever set them."""
         text = json.dumps(_canonical(self.table), sort_keys=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -62,7 +62,7 @@ class Resolved:
         return dumps(self.table)
 
     def blame(self) -> str:
-        """Return the same file with a comment behind each value: where it came from."""
+        """Return the same file with a comment after each value that names its origin."""
         return dumps(self.table, comment=self._origin)
 
     def _origin(self, path: KeyPath) -> str:
@@ -76,7 +76,7 @@ def resolve(path: Path, overrides: Sequence[str], registry: Registry) -> Resolve
     :param overrides: ``KEY=VALUE`` texts of `--set` flags.
     :param registry: where components are looked up.
     :raises ConfigError: with every problem of the file, its base files and the flags.
-    :raises PluginError: when nothing but missing or broken components is wrong.
+    :raises PluginError: when only missing or broken components are wrong.
     """
     layers, axes, problems = opened(path, overrides)
     if axes:
@@ -85,7 +85,7 @@ def resolve(path: Path, overrides: Sequence[str], registry: Registry) -> Resolve
 
 
 def opened(path: Path, overrides: Sequence[str]) -> tuple[Layers, list[Axis], list[Problem]]:
-    """Return a file with all that it extends and all flags, the axes that are left open, and what is wrong.
+    """Return a file merged with what it extends and with flags, its open axes, and its problems.
 
     :raises ConfigError: for a file that cannot be read.
     """
@@ -102,7 +102,7 @@ def complete(layers: Layers, path: Path, problems: list[Problem], registry: Regi
 
     :param problems: that were found already.
     :raises ConfigError: with these and all others.
-    :raises PluginError: when nothing but missing or broken components is wrong.
+    :raises PluginError: when only missing or broken components are wrong.
     """
     experiment = None
     try:
@@ -117,10 +117,10 @@ def complete(layers: Layers, path: Path, problems: list[Problem], registry: Regi
 
 
 def resolve_model(path: Path, registry: Registry) -> ModelConfig:
-    """Read the model's part of an experiment; all else in the file is passed over.
+    """Read the model's part of an experiment and ignore the rest of the file.
 
     :raises ConfigError: with every problem of that part.
-    :raises PluginError: when nothing but missing or broken components is wrong.
+    :raises PluginError: when only missing or broken components are wrong.
     """
     layers = open_layers(path)
     layers.table = {key: value for key, value in layers.table.items() if key in fields_of(ModelConfig)}
@@ -160,7 +160,7 @@ def _folder(layers: Layers, path: KeyPath) -> Path:
 
 
 def _located(layers: Layers, fault: Fault) -> Problem:
-    """Point at the key, or for a missing one at the table that should hold it."""
+    """Return a fault with its place: the key or, if it is missing, the table that should hold it."""
     raw = layers.raw_path(fault.path) or fault.path
     source, written = layers.written(raw)
     part = fault.part if written == raw else "key"
@@ -169,7 +169,7 @@ def _located(layers: Layers, fault: Fault) -> Problem:
 
 
 def problem_error(problems: list[Problem]) -> ConfigError | PluginError:
-    """Return the error that tells problems in the order of their places, each once."""
+    """Return the error that reports problems in the order of their places, each once."""
     ordered = sorted(dict.fromkeys(problems), key=_place)
     if all(problem.code in _PLUGIN_CODES for problem in ordered):
         return PluginError(problems=ordered)
@@ -177,7 +177,7 @@ def problem_error(problems: list[Problem]) -> ConfigError | PluginError:
 
 
 def _place(problem: Problem) -> tuple[str, int, int]:
-    """Return where a problem is listed; flags stay in the order in which they were found wrong."""
+    """Return the sort key of a problem; flags stay in the order in which they were checked."""
     return (problem.file, problem.line, problem.column or 0) if problem.line else (problem.file, 0, 0)
 
 

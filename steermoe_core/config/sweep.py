@@ -1,4 +1,4 @@
-"""The experiments of a sweep file: one for each combination of values of its axes, all checked at once."""
+"""The experiments of a sweep: one for each combination of values of its axes, all checked together."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from steermoe_core.plugins import Registry
 
 
-#: Experiments of one sweep; each is checked, and run, on its own.
+#: Maximum number of experiments in a sweep; each is checked and run separately.
 MOST = 10_000
 
 
@@ -39,21 +39,21 @@ class Cell:
     resolved: Resolved = attrs.field(repr=False)
 
     def __str__(self) -> str:
-        """Return the settings in a few words."""
+        """Return the settings on one line."""
         return shown_settings(self.settings)
 
 
 def shown_settings(settings: dict[str, Any]) -> str:
-    """Return settings in a few words."""
+    """Return settings on one line."""
     return ", ".join(f"{name} = {inline(value)}" for name, value in settings.items())
 
 
 def resolve_sweep(path: Path, overrides: Sequence[str], registry: Registry) -> list[Cell]:
-    """Return the experiments of a file: of a sweep its cells, the last axis changing first; else the one.
+    """Return the cells of a sweep, with the last axis changing fastest, or the one experiment of a file.
 
-    :param overrides: ``KEY=VALUE`` texts of `--set` flags; one with the key of an axis takes its place.
+    :param overrides: ``KEY=VALUE`` texts of `--set` flags; one with the key of an axis replaces it.
     :raises ConfigError: with every problem of every cell, and where two cells are the same experiment.
-    :raises PluginError: when nothing but missing or broken components is wrong.
+    :raises PluginError: when only missing or broken components are wrong.
     """
     layers, axes, problems = opened(path, overrides)
     if problems:
@@ -61,7 +61,7 @@ def resolve_sweep(path: Path, overrides: Sequence[str], registry: Registry) -> l
     count = prod(len(axis.values) for axis in axes)
     if count > MOST:
         longest = max(axes, key=lambda axis: len(axis.values))
-        message = f"the sweep has {count} experiments, {MOST} are the most"
+        message = f"the sweep has {count} experiments; the maximum is {MOST}"
         raise problem_error([longest.problem("E301", message, hint="this is its longest axis")])
     cells: list[Cell] = []
     wrong: dict[Problem, list[str]] = {}
@@ -93,7 +93,7 @@ def _in_cells(problem: Problem, cells: list[str], count: int) -> Problem:
 
 
 def _same(cells: list[Cell], places: list[tuple[int, ...]], axes: list[Axis]) -> Iterator[Problem]:
-    """Yield a problem for each value that makes an experiment a second time."""
+    """Yield a problem for each value that produces an experiment a second time."""
     first: dict[str, int] = {}
     reported = set()
     for number, cell in enumerate(cells):
@@ -105,4 +105,4 @@ def _same(cells: list[Cell], places: list[tuple[int, ...]], axes: list[Axis]) ->
         reported.add(differs)
         axis, index = differs
         message = f"the cells {cells[other]} and {cell} are the same experiment"
-        yield axis.problem("E305", message, index, hint="leave one out")
+        yield axis.problem("E305", message, index, hint="remove one")

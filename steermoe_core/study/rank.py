@@ -62,7 +62,7 @@ def _sentence(ended: signal.Signals) -> str:
     why = " (the kernel sends it when memory runs out)" if ended == signal.SIGKILL else ""
     return (
         f"rank {rank} of {world} on {socket.gethostname()} was ended by {ended.name}{why}; "
-        "the same command goes on from the last checkpoint"
+        "the same command resumes from the last checkpoint"
     )
 
 

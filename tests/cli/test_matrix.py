@@ -1,4 +1,4 @@
-"""`steermoe matrix`: who works with whom, as the parts say of themselves."""
+"""`steermoe matrix`: which components work together, as they declare it."""
 
 from __future__ import annotations
 

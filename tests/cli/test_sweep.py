@@ -136,7 +136,8 @@ def test_other_commands_say_what_the_file_is(sweep: Rig, capsys: pytest.CaptureF
     err = capsys.readouterr().err
     assert "error[E007] the file is a sweep over experiment.seed and adapter.experts" in err
     assert (
-        "steermoe sweep tiny.toml runs all of it; --set experiment.seed=17 --set adapter.experts=4 is" in err
+        "steermoe sweep tiny.toml runs every experiment; --set experiment.seed=17 --set adapter.experts=4 sel"
+        in err
     )
 
     assert main(["check", str(sweep.file)]) == 0

@@ -59,10 +59,10 @@ def test_it_takes_the_place_of_an_inherited_table(minimal, registry, tmp_path):
 def test_no_steps_need_a_start(minimal, registry):
     """Scoring what was never trained would be a mistake; with a start it is what is asked for."""
     with pytest.raises(
-        ConfigError, match="steps is 0, and the experiment does not start from a trained adapter"
+        ConfigError, match="steps is 0, but the experiment does not start from a trained adapter"
     ):
         resolve(minimal, ["train.steps=0"], registry)
-    with pytest.raises(ConfigError, match="nothing to validate"):
+    with pytest.raises(ConfigError, match="no training to validate"):
         resolve(minimal, ["train.steps=0", f'adapter="{HUB}"', "train.validate.every=1"], registry)
     assert resolve(minimal, ["train.steps=0", f'adapter="{HUB}"'], registry).experiment.train.steps == 0
 

@@ -274,7 +274,7 @@ class TestTwoProcesses:
         assert "Traceback" not in err
         (said,) = [line.removeprefix("steermoe: ") for line in err.splitlines() if "steermoe: " in line]
         assert said.startswith(f"rank {rank} of 2 on {socket.gethostname()} was ended by SIGKILL (")
-        assert said.endswith("; the same command goes on from the last checkpoint")
+        assert said.endswith("; the same command resumes from the last checkpoint")
         assert (status(run)["state"], status(run)["error"]) == ("failed", said)
 
     @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""What may stand at the end of a command line: asked by the shell at every Tab, so it imports little.
+"""Completion of a command line. The shell calls it at every Tab, so it imports little.
 
-An answer is a line ``WORD<tab>MEANING`` for each word, or one of these for what the shell itself knows best:
-``@files .toml`` (files that end so), ``@files`` (any) and ``@folders``.
+An answer is a line ``WORD<tab>MEANING`` per word, or one of these, which the shell itself completes:
+``@files .toml`` (files with this ending), ``@files`` (any) and ``@folders``.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _LONGEST = 72
 
 
 def split(line: str) -> list[str]:
-    """Return the words of a line that ends at the cursor; the last is what is being typed, maybe empty."""
+    """Return the words of a line that ends at the cursor; the last one is incomplete and may be empty."""
     import shlex
 
     if (len(line) - len(line.rstrip("\\"))) % 2:
-        line = line[:-1]  # it was to quote what comes next
+        line = line[:-1]  # it would quote the next character
     for closing in ("", "'", '"'):
         try:
             words = shlex.split(line + closing)
@@ -46,18 +46,18 @@ def split(line: str) -> list[str]:
 
 
 def answer(words: Sequence[str]) -> Iterator[str]:
-    """Yield what may stand in the place of the last word, the words before it being as they are.
+    """Yield the completions of the last of some words.
 
-    :param words: those behind the program's name, up to the cursor.
+    :param words: those after the program's name, up to the cursor.
     """
     *before, word = words or [""]
     place = command_place(before)
     if place is None:
-        asked = Asked("", bare_parser(), before, word)
-        offers = COMMANDS.items() if asked.action is None and not word.startswith("-") else asked.offers()
+        line = CommandLine("", bare_parser(), before, word)
+        offers = COMMANDS.items() if line.action is None and not word.startswith("-") else line.offers()
     elif before[place] in COMMANDS:
         parser = command_parser(before[place])
-        offers = Asked(before[place], parser, before[:place] + before[place + 1 :], word).offers()
+        offers = CommandLine(before[place], parser, before[:place] + before[place + 1 :], word).offers()
     else:
         return
     for text, about in offers:
@@ -67,11 +67,11 @@ def answer(words: Sequence[str]) -> Iterator[str]:
             yield f"{text}\t{_short(about)}" if about else text
 
 
-class Asked:
+class CommandLine:
     """A command line with a cursor at its end.
 
-    :ivar action: the flag whose value is asked for.
-    :ivar given: the values of arguments that stand there already, by the argument's name.
+    :ivar action: the flag whose value is completed.
+    :ivar given: the values of arguments before the cursor, by the argument's name.
     """
 
     def __init__(self, command: str, parser: ArgumentParser, before: Sequence[str], word: str) -> None:
@@ -83,7 +83,7 @@ class Asked:
             self._take(one)
 
     def _take(self, word: str) -> None:
-        """Note what a word is: a value of the flag before it, a flag, or an argument without a flag."""
+        """Record a word: a value of the flag before it, a flag, or a positional argument."""
         if self.action and not word.startswith("-"):
             self._give(self.action, word)
             self._room -= 1
@@ -103,12 +103,12 @@ class Asked:
 
     @property
     def positional(self) -> Action | None:
-        """The argument without a flag whose turn it is."""
+        """The positional argument at the cursor."""
         bare = (action for action in self.parser._actions if not action.option_strings)  # noqa: SLF001
         return next((one for one in bare if len(self.given.get(one.dest, ())) < _room(one)), None)
 
     def offers(self) -> Iterator[Offer]:
-        """Yield what may stand at the cursor."""
+        """Yield the completions at the cursor."""
         flag, equals, value = self.word.partition("=")
         named = self.parser._option_string_actions.get(flag)  # noqa: SLF001
         if self.action and not self.word.startswith("-"):
@@ -122,7 +122,7 @@ class Asked:
             yield from self.values(positional, self.word)
 
     def _flags(self) -> Iterator[Offer]:
-        """Yield the long flags that do not stand there yet, or may stand there again."""
+        """Yield the long flags that are not given yet or may be repeated."""
         for action in self.parser._actions:  # noqa: SLF001
             again = isinstance(action, argparse._AppendAction)  # noqa: SLF001
             for flag in action.option_strings:
@@ -130,7 +130,7 @@ class Asked:
                     yield flag, action.help or ""
 
     def values(self, action: Action, word: str) -> Iterable[Offer]:
-        """Return what a value of an argument may be."""
+        """Return the values that an argument may have."""
         if action.choices is not None:
             return [(str(choice), "") for choice in action.choices]
         metavar = action.metavar
@@ -141,7 +141,7 @@ class Asked:
 
     @cached_property
     def registry(self) -> Registry:
-        """What is installed, but for what the line blocks."""
+        """The installed plugins, except those that the line blocks."""
         from steermoe_core.cli.shared.session import Session
 
         block, none = self.given.get("block", []), "no_plugins" in self.given
@@ -155,86 +155,86 @@ def _room(action: Action) -> float:
     return math.inf if action.nargs in ("+", "*") else 1
 
 
-def _nothing(asked: Asked, word: str) -> Iterable[Offer]:  # noqa: ARG001 - all of these are asked alike
+def _nothing(line: CommandLine, word: str) -> Iterable[Offer]:  # noqa: ARG001 - one signature for all
     return ()
 
 
-def _kinds(asked: Asked, word: str) -> Iterable[Offer]:  # noqa: ARG001
+def _kinds(line: CommandLine, word: str) -> Iterable[Offer]:  # noqa: ARG001
     return [(kind, "") for kind in KINDS]
 
 
-def _names(asked: Asked, word: str) -> Iterable[Offer]:  # noqa: ARG001
+def _names(line: CommandLine, word: str) -> Iterable[Offer]:  # noqa: ARG001
     """Return the components of the kind that the line names."""
-    (kind,) = asked.given["kind"]
-    return [(name, asked.registry.get(kind, name).summary) for name in asked.registry.names(kind)]
+    (kind,) = line.given["kind"]
+    return [(name, line.registry.get(kind, name).summary) for name in line.registry.names(kind)]
 
 
-def _only(asked: Asked, word: str) -> Iterable[Offer]:
-    """Return the kinds, then the components of the one that was named."""
-    kind = asked.given.get("only", [])
-    asked.given["kind"] = kind
-    return _names(asked, word) if kind else _kinds(asked, word)
+def _only(line: CommandLine, word: str) -> Iterable[Offer]:
+    """Return the kinds, then the components of the chosen one."""
+    kind = line.given.get("only", [])
+    line.given["kind"] = kind
+    return _names(line, word) if kind else _kinds(line, word)
 
 
-def _plugins(asked: Asked, word: str) -> Iterable[Offer]:  # noqa: ARG001
+def _plugins(line: CommandLine, word: str) -> Iterable[Offer]:  # noqa: ARG001
     from steermoe_core.plugins.discovery import installed
 
     return [(entry.name, entry.origin) for entry in installed()]
 
 
-def _distributions(asked: Asked, word: str) -> Iterable[Offer]:  # noqa: ARG001
+def _distributions(line: CommandLine, word: str) -> Iterable[Offer]:  # noqa: ARG001
     from steermoe_core.plugins.discovery import installed
 
     return [("steermoe", ""), *((entry.distribution, entry.version) for entry in installed())]
 
 
-def _runs(asked: Asked, word: str) -> Iterable[Offer]:  # noqa: ARG001
-    """Return the runs in the folder where runs go; where none is meant, any folder."""
+def _runs(line: CommandLine, word: str) -> Iterable[Offer]:  # noqa: ARG001
+    """Return the runs in the default folder; if none matches, any folder."""
     found = sorted(path.parent.as_posix() for path in Path("runs").glob("*/status.json"))
     return [(path, "") for path in found if path.startswith(word)] or [(_FOLDERS, "")]
 
 
-def _splits(asked: Asked, word: str) -> Iterable[Offer]:  # noqa: ARG001
-    """Return the splits that the runs on the line were scored on."""
-    runs = [*asked.given.get("folder", ()), *asked.given.get("runs", ())]
+def _splits(line: CommandLine, word: str) -> Iterable[Offer]:  # noqa: ARG001
+    """Return the splits on which the runs on the line were scored."""
+    runs = [*line.given.get("folder", ()), *line.given.get("runs", ())]
     folders = (path for run in runs for path in Path(run).glob("evaluations/*") if path.is_dir())
     return dict.fromkeys((path.name, "") for path in sorted(folders))
 
 
-def _settings(asked: Asked, word: str) -> Iterable[Offer]:
-    """Return the keys and values of the experiment on the line, one part of a key after the other."""
+def _settings(line: CommandLine, word: str) -> Iterable[Offer]:
+    """Return the keys and values of the experiment on the line, one part of a key at a time."""
     from steermoe_core.config.describe.keys import find
 
     written, equals, _ = word.partition("=")
     *path, _ = [*written.split("."), ""] if equals else written.split(".")
-    key = find(_keys(asked), path)
+    key = find(_keys(line), path)
     if equals:
         return [(_FILES, "")] if key.path else [(f"{written}={value}", "") for value in key.values]
     start = "".join(f"{name}." for name in path)
     return [(f"{start}{name}{'.' if one.below else '='}", one.doc) for name, one in key.below.items()]
 
 
-def _keys(asked: Asked) -> dict[str, Key]:
-    """Return the keys of the first experiment on the line with its other `--set` flags, or of none."""
+def _keys(line: CommandLine) -> dict[str, Key]:
+    """Return the keys of the first experiment on the line with its other `--set` flags."""
     from steermoe_core.config.describe.keys import keys
     from steermoe_core.config.text.layers import open_layers
     from steermoe_core.config.text.overrides import apply_overrides
     from steermoe_core.errors import ConfigError
 
-    files = [Path(name).expanduser() for dest in ("files", "file") for name in asked.given.get(dest, ())]
+    files = [Path(name).expanduser() for dest in ("files", "file") for name in line.given.get(dest, ())]
     try:
         layers = open_layers(files[0])
     except (IndexError, ConfigError):
-        return keys(asked.registry, {})
-    apply_overrides(layers, asked.given.get("set", ()))
-    return keys(asked.registry, layers.table)
+        return keys(line.registry, {})
+    apply_overrides(layers, line.given.get("set", ()))
+    return keys(line.registry, layers.table)
 
 
-def _shell(text: str) -> Callable[[Asked, str], Iterable[Offer]]:
-    return lambda asked, word: [(text, "")]  # noqa: ARG005
+def _shell(text: str) -> Callable[[CommandLine, str], Iterable[Offer]]:
+    return lambda line, word: [(text, "")]  # noqa: ARG005
 
 
-#: What values are, by the name that the help gives them.
+#: Completions of values, by metavar.
 _NAMED = {
     "FILE": _shell(_EXPERIMENTS),
     "HOSTS": _shell(_FILES),
@@ -245,7 +245,7 @@ _NAMED = {
     "DIST": _distributions,
     "KEY=VALUE": _settings,
 }
-#: The same for single arguments, of one command or of any.
+#: The same for single arguments, of one command or of all.
 _OF = {
     ("", "block"): _plugins,
     ("describe", "name"): _names,
@@ -265,6 +265,6 @@ _OF = {
 
 
 def _short(text: str) -> str:
-    """Return the first line of a text, as long as a menu has room for."""
+    """Return the first line of a text, shortened to fit a menu."""
     line = first_line(text)
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"

@@ -11,6 +11,7 @@ import attrs
 
 from steermoe_core.config.check.faults import Fault, InvalidError
 from steermoe_core.config.fields import fields_of, tables
+from steermoe_core.config.naming import dotted
 from steermoe_core.plugins.quarantine import described as located
 from steermoe_core.plugins.quarantine import import_failure
 
@@ -106,6 +107,6 @@ def settings_class(component: Component) -> type:
                 with redirect_stdout(sys.stderr):
                     field.default()
             except (Exception, SystemExit) as error:
-                message = f"the default of {'.'.join((*path, key))} raises {located(error)}"
+                message = f"the default of {dotted((*path, key))} raises {located(error)}"
                 raise TypeError(message) from error
     return cls

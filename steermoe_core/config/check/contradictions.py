@@ -1,4 +1,4 @@
-"""Rules between keys of an experiment, checked on tables whose keys are right by themselves."""
+"""Rules between keys of an experiment, checked on tables whose keys have no faults of their own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 def contradictions(
     data: DataConfig | None, train: TrainConfig | None, adapter: Selection | None
 ) -> Iterator[Fault]:
-    """Yield the settings that cannot be meant together; None stands for a table that has other faults."""
+    """Yield settings that contradict each other. A table with other faults is None."""
     if data is not None:
         yield from _test_splits(data)
         yield from _evaluation_names(data)
@@ -51,7 +51,7 @@ def _test_splits(data: DataConfig) -> Iterator[Fault]:
         for key in ("split", "part"):
             split = getattr(source.config, key, None)
             if isinstance(split, str) and "test" in re.findall(r"[a-z]+", split.lower()):
-                rule = "is never trained on" if where[0] == "train" else "never says which step is best"
+                rule = "must not be trained on" if where[0] == "train" else "must not select the best step"
                 message = f"[data.{where[0]}] has {key} = {shown(split)}: a test split {rule}"
                 path = ("data", *where, key)
                 yield Fault("E303", message, path, "text", "score it under [data.eval.NAME]")
@@ -75,7 +75,9 @@ def _weights(data: DataConfig) -> Iterator[Fault]:
     if data.weights and len(data.weights) != len(data.train):
         sources = "1 training source" if len(data.train) == 1 else f"{len(data.train)} training sources"
         message = f"weights has {len(data.weights)} entries for {sources}"
-        yield Fault("E302", message, ("data", "weights"), hint="one for each [[data.train]], in their order")
+        yield Fault(
+            "E302", message, ("data", "weights"), hint="give one for each [[data.train]], in the same order"
+        )
 
 
 def _validation(validate: ValidateConfig) -> Iterator[Fault]:
@@ -83,29 +85,29 @@ def _validation(validate: ValidateConfig) -> Iterator[Fault]:
         value = getattr(validate, key)
         if value and not validate.every:
             message = f"{key} is {shown(value)}, but every is 0: there are no validations"
-            hint = "say every how many steps there is one, as every = 100"
+            hint = "set the number of steps between validations, such as every = 100"
             yield Fault("E302", message, ("train", "validate", key), hint=hint)
 
 
 def _untrained(train: TrainConfig, adapter: Selection) -> Iterator[Fault]:
     path: KeyPath = ("train", "steps")
     if not isinstance(adapter.config, Trained):
-        message = "steps is 0, and the experiment does not start from a trained adapter"
-        yield Fault("E302", message, path, hint='say adapter = "hub:OWNER/NAME" or the path of a run')
+        message = "steps is 0, but the experiment does not start from a trained adapter"
+        yield Fault("E302", message, path, hint='set adapter = "hub:OWNER/NAME" or the path of a run')
     elif train.validate.every:
-        message = "steps is 0, and there is nothing to validate while training goes on"
+        message = f"every is {train.validate.every}, but steps is 0: there is no training to validate"
         yield Fault("E302", message, ("train", "validate", "every"), hint="score it under [data.eval.NAME]")
 
 
 def _deepspeed(train: TrainConfig, settings: DeepSpeedConfig) -> Iterator[Fault]:
     if settings.offload != "none" and settings.stage == 0:
-        message = f"offload is {shown(settings.offload)}, but stage 0 has nothing of its own to offload"
+        message = f"offload is {shown(settings.offload)}, but stage 0 shards nothing to offload"
         yield Fault("E302", message, ("train", "deepspeed", "offload"), hint="use stage 1, 2 or 3")
     if train.precision == "fp16":
-        message, hint = "precision is fp16, which is not trained under DeepSpeed here", 'use "bf16" or "fp32"'
+        message, hint = "precision is fp16, which is not supported with DeepSpeed", 'use "bf16" or "fp32"'
         yield Fault("E302", message, ("train", "precision"), hint=hint)
     if train.validate.every and settings.stage == 3:  # noqa: PLR2004 - ZeRO's number
-        message = "at stage 3 nothing can be generated while training goes on, so nothing validated"
+        message = "validation during training is not supported at stage 3"
         yield Fault("E302", message, ("train", "validate", "every"), hint="use stage 2, or every = 0")
 
 

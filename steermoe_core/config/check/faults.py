@@ -1,4 +1,4 @@
-"""What is wrong with a value, before anybody asked where in a file it stands."""
+"""What is wrong with a value, before its place in a file is known."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Fault:
-    """Something wrong at a key path; the place in a file is found later.
+    """Something wrong at a key path.
 
-    :param part: what of the key is wrong: its name, its value, or its text.
+    :param part: the part of the key to underline: its name, its value, or its text.
     """
 
     code: str
@@ -29,9 +29,9 @@ class Fault:
 
 
 class InvalidError(Exception):
-    """A value has faults; raised inside this package only.
+    """A value has faults. Raised only inside this package.
 
-    :param done: the keys of a settings class that have none.
+    :param done: the values of the keys without faults.
     """
 
     def __init__(self, faults: Iterable[Fault], done: Mapping[str, Any] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Limits of settings: attrs validators, run one by one so that every broken limit is told, in plain words."""
+"""Broken limits of settings: attrs validators, run key by key so that each is reported in plain English."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 _BOUND = re.compile(r"'\w+' must be ([<>]=?) (.+?): ")
 _LENGTH = re.compile(r"Length of '\w+' must be ([<>]=?) (\d+): (\d+)")
 
-#: Path below the table, sentence, hint.
+#: Path below the table, message, hint.
 Broken = tuple["KeyPath", str, str]
 
 
 def broken_limits(cls: type, values: Mapping[str, Any]) -> Iterator[Broken]:
     """Yield the limits that values of a settings class break.
 
-    Keys with another fault are not in `values`; a validator that looks at one of them is passed over, as is
-    one that raises what is no limit: making the whole settings brings that to light.
+    Keys with another fault are not in `values`. A validator that reads one of them is skipped, and so is one
+    that raises an unexpected error: creating the settings reports that.
     """
     settings = _unfinished(cls, values)
     for key, field in fields_of(cls).items():
@@ -38,13 +38,13 @@ def broken_limits(cls: type, values: Mapping[str, Any]) -> Iterator[Broken]:
         try:
             check(values[key])
         except (ValueError, TypeError, SteermoeError) as error:
-            yield _in_words(key, *_culprit(check, key, values[key], error), error)
+            yield _message(key, *_culprit(check, key, values[key], error), error)
         except Exception:  # noqa: BLE001, S112
             continue
 
 
 def _unfinished(cls: type, values: Mapping[str, Any]) -> object:
-    """Return an instance with some of its attributes, made without its validators."""
+    """Return an instance with some of its attributes, created without validators."""
     settings: object = object.__new__(cls)
     for key, field in fields_of(cls).items():
         if key in values:
@@ -54,7 +54,7 @@ def _unfinished(cls: type, values: Mapping[str, Any]) -> object:
     return settings
 
 
-def _in_words(key: str, path: KeyPath, wrong: object, error: Exception) -> Broken:
+def _message(key: str, path: KeyPath, wrong: object, error: Exception) -> Broken:
     text = str(error.args[0]) if error.args else type(error).__name__
     if bound := _BOUND.match(text):
         return path, f"{key} must be {bound[1]} {bound[2]}, is {shown(wrong)}", ""
@@ -75,7 +75,7 @@ def _not_in(path: KeyPath, key: str, wrong: object, error: Exception) -> Broken:
 
 
 def _culprit(check: Callable[[Any], object], key: str, value: Any, error: Exception) -> tuple[KeyPath, Any]:
-    """Return the path and value that broke a limit: an entry of a list where the limit is one on entries."""
+    """Return the path and value that break a limit: an entry of a list if the limit is one on entries."""
     for index, entry in enumerate(value if isinstance(value, list) else ()):
         try:
             check([entry])

@@ -122,11 +122,11 @@ class Strict:
     def located(self, path: str) -> Path:
         """Return a path, starting at the folder of the file or flag that sets it."""
         if "\0" in path:
-            raise self.fault("E301", f"{self.key()} has a NUL character, which no path has", "text")
+            raise self.fault("E301", f"{self.key()} contains a NUL character, which a path cannot", "text")
         try:
             return self.folder(self.path()) / Path(path).expanduser()
         except RuntimeError:
-            message = f"{self.key()} starts at the home folder of a user who does not exist: {shown(path)}"
+            message = f"{self.key()} starts at the home folder of an unknown user: {shown(path)}"
             raise self.fault("E301", message, "text") from None
 
     def _scalar(self, value: object, wanted: Scalar) -> Any:

@@ -1,13 +1,13 @@
-"""Experiment files as JSON Schema (draft 7), written from the settings classes of what is installed.
+"""Experiment files as JSON Schema (draft 7), written from the settings classes of the installed components.
 
-Editors complete, explain and check a file by it (docs/how-to/editor-and-shell.md). Two forms of each table
-are told apart: a *whole* one has all that is required; an *open* one stands in a file with `extends`, or in
-one that others extend, has any part of it, and may leave `use` to the other file. Tables in a list are always
+Editors use it to complete, explain and check a file (docs/how-to/editor-and-shell.md). Each table has two
+forms. A *whole* table has all required keys. An *open* table is in a file with `extends`, or in a file that
+others extend; it has any of the keys and may leave `use` to the other file. Tables in a list are always
 whole, because a list replaces the inherited one.
 
-What a component's table holds depends on its `use`. The schema says so twice: `if`/`then` checks the keys of
-the component that is chosen, with one plain error a mistake; `anyOf` beside it begins with `{}`, so that it
-checks nothing, and lists the keys of all components for editors that do not look into `then` to complete.
+The keys of a component's table depend on its `use`, which the schema expresses twice. `if`/`then` checks the
+keys of the chosen component, with one clear error per mistake. The `anyOf` next to it begins with `{}`, so it
+checks nothing; it lists the keys of all components for editors that do not complete from `then`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from steermoe_core.plugins import Registry
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
-#: A text in place of the table [adapter]: a place on the hub, or a path, which has a slash or begins with one
-#: of `.` and `~`.
+#: Text instead of the table [adapter]: a name on the hub, or a path, which contains a slash or begins with
+#: `.` or `~`.
 _SOURCE = rf"^{HUB_SOURCE.pattern}$|^(?!hub:)([.~]|[^/]*/)"
 _EXTENDS: Node = {
     "type": "string",
@@ -40,16 +40,16 @@ _EXTENDS: Node = {
 }
 _SWEEP: Node = {
     "type": "object",
-    "description": "Keys of the experiment, each with a list of values: `steermoe sweep` runs all of it.",
+    "description": "Keys, each with a list of values: `steermoe sweep` runs every combination.",
     "additionalProperties": {"anyOf": [{"type": "array", "minItems": 1}, {"type": "object"}]},
     "minProperties": 1,
 }
 
 
 def schema(registry: Registry, *, base: bool = False) -> tuple[Node, list[str]]:
-    """Return the schema of this installation's experiment files, and what had to be left out of it.
+    """Return the schema of this installation's experiment files, and a note for each part left out.
 
-    :param base: of files that others extend, in which nothing is required.
+    :param base: for files that others extend, in which nothing is required.
     """
     return SchemaWriter(registry).schema(base=base)
 
@@ -67,7 +67,7 @@ class SchemaWriter:
         self.parts = {kind: dict(self._parts(kind)) for kind in KINDS if kind != "weights"}
 
     def schema(self, *, base: bool) -> tuple[Node, list[str]]:
-        """Return the whole file: what a file with `extends` may hold, and what one without has to."""
+        """Return the schema of a file: open with `extends`, else whole."""
         open_file = self.table(Experiment, whole=False)
         open_file["properties"] = {EXTENDS: _EXTENDS, **open_file["properties"]}
         whole_file = self.table(Experiment, whole=True)
@@ -142,7 +142,7 @@ class SchemaWriter:
         return _refer(_label(chosen.kind, str(chosen.default), whole=True))
 
     def _definitions(self, kind: str) -> dict[str, Node]:
-        """Return the tables of a kind's components in both forms, what is offered, and what any may hold."""
+        """Return the tables of a kind's components in both forms, and what any of them may hold."""
         found: dict[str, Node] = {}
         keys: dict[str, list[Node]] = {}
         for name, cls in self.parts[kind].items():
@@ -164,7 +164,7 @@ class SchemaWriter:
         return {**node, "properties": {"use": use, **node["properties"]}}
 
     def _parts(self, kind: str) -> Iterator[tuple[str, type]]:
-        """Yield the components of a kind with their settings classes, but for those that cannot be loaded."""
+        """Yield the components of a kind with their settings classes, except those that cannot be loaded."""
         for name in self.registry.names(kind):
             try:
                 yield name, settings_class(self.registry.get(kind, name))
@@ -174,7 +174,7 @@ class SchemaWriter:
 
 
 def _offered(*forms: Node) -> Node:
-    """Return what editors complete from, and what checks nothing."""
+    """Return forms to complete from, which check nothing."""
     return {"anyOf": [{}, *forms]}
 
 
@@ -187,6 +187,6 @@ def _refer(name: str) -> Node:
 
 
 def _label(kind: str, name: str, *, whole: bool) -> str:
-    """Return the name of a component's definition, in letters that a reference takes as they are."""
+    """Return the name of a component's definition, in characters that need no escape in a reference."""
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else f".{ord(c):x}" for c in name)
     return f"{kind}.{'whole' if whole else 'open'}.{plain}"

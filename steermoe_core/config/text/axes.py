@@ -1,12 +1,12 @@
-"""`[sweep]`: the axes of a file that stands for many experiments.
+"""`[sweep]`: the axes of a file that describes many experiments.
 
     [sweep]
     "adapter.experts" = [1, 2, 4, 8]
     "experiment.seed" = [17, 18]
 
-A key is one of an experiment, as in a `--set` flag, and each of its values is laid over the file as that flag
-would be; only paths start at the file's own folder. A flag with the key of an axis takes the axis's place.
-The table itself is part of no experiment.
+A key is one of an experiment, as in a `--set` flag, and each of its values is applied like that flag, except
+that paths start at the file's own folder. A flag with the key of an axis replaces the axis. The table itself
+is part of no experiment.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _NOWHERE = Spot(Span(0, 0), Span(0, 0))
 
 @attrs.frozen(eq=False)
 class Axis:
-    """A key and the values that it goes through.
+    """A key and its values.
 
     :param keys: the parts of the key.
     :param values: at least one.
@@ -56,7 +56,7 @@ class Axis:
         return dotted(self.keys)
 
     def override(self, index: int) -> Override:
-        """Return one of the values, to be laid over the file."""
+        """Return one of the values as an override."""
         key, item = self._spot(self.path).key, (*self.path, index)
         inner = {
             path[len(item) :]: spot
@@ -76,7 +76,7 @@ class Axis:
 
 
 def take_axes(layers: Layers, pinned: Collection[tuple[str, ...]]) -> tuple[list[Axis], list[Problem]]:
-    """Take the table out of the layers.
+    """Remove the table from the layers.
 
     :param pinned: keys that flags set; an axis of such a key is left out.
     :returns: the axes, and what is wrong with the table.
@@ -106,10 +106,10 @@ def take_axes(layers: Layers, pinned: Collection[tuple[str, ...]]) -> tuple[list
 
 
 def unpinned(axes: list[Axis], file: str) -> Problem:
-    """Return the problem of a sweep in the place of one experiment."""
+    """Return the problem of a sweep in a place that needs one experiment."""
     names = " and ".join(axis.name for axis in axes)
     flags = " ".join(f"--set {quote(f'{axis.name}={inline(axis.values[0])}')}" for axis in axes)
-    hint = f"steermoe sweep {file} runs all of it; {flags} is one of its experiments"
+    hint = f"steermoe sweep {file} runs every experiment; {flags} selects one"
     return axes[0].problem("E007", f"the file is a sweep over {names}", hint=hint)
 
 
@@ -122,7 +122,7 @@ def _leaves(table: dict[str, Any], path: KeyPath) -> Iterator[tuple[KeyPath, Any
 
 
 def _parts(path: KeyPath) -> tuple[str, ...] | None:
-    """Return the parts of an axis's key, or None where it is none: a quoted key may hold several."""
+    """Return the parts of an axis's key, of which a quoted key may hold several; None if it is not a key."""
     try:
         found = [parse_key(f"{key}=") for key in path[1:]]
     except BeyondError:
@@ -139,4 +139,4 @@ def _faults(axis: Axis, others: list[Axis]) -> Iterator[Problem]:
     elif not axis.values:
         yield axis.problem("E301", f"the axis {axis.name} has no values")
     if any(axis.keys == other.keys for other in others):
-        yield axis.problem("E302", f"the axis {axis.name} is written twice")
+        yield axis.problem("E302", f"the axis {axis.name} occurs twice")

@@ -1,7 +1,7 @@
-"""Files and flags laid over each other: `extends`, then the file, then `--set`.
+"""Files and flags merged: `extends`, then the file, then `--set`.
 
 Tables merge key by key; every other value, lists included, replaces the inherited one. A table whose
-`use` names another component than the inherited table does inherits nothing: the old keys were settings
+`use` names another component than the inherited table inherits nothing, because the old keys were settings
 of the other component.
 """
 
@@ -29,10 +29,10 @@ EXTENDS = "extends"
 
 
 class Layers:
-    """The merged tables, and who wrote each of their values.
+    """The merged tables, and the source of each value.
 
     :param top: the experiment file itself; errors about the whole point at it.
-    :ivar problems: what is wrong with single files and may be covered by others.
+    :ivar problems: what is wrong with single files, even if other files override it.
     """
 
     def __init__(self, top: Source) -> None:
@@ -42,17 +42,17 @@ class Layers:
         self._written: dict[KeyPath, Source] = {}
 
     def copy(self) -> Layers:
-        """Return the same layers, to lay other things over them."""
+        """Return a copy, to merge other values into it."""
         other = Layers(self.top)
         other.table, other._written = copy.deepcopy(self.table), dict(self._written)
         return other
 
     def lay(self, table: dict[str, Any], source: Source) -> None:
-        """Lay the tables of a source over what is there."""
+        """Merge the tables of a source into the layers."""
         self._merge(self.table, table, (), source)
 
     def put(self, path: KeyPath, value: Any, source: Source) -> None:
-        """Lay one value over what is at its path; a list that the path passes is indexed, or begun."""
+        """Set one value; a list on its path is indexed, or created."""
         depth = max((i for i, part in enumerate(path, start=1) if isinstance(part, int)), default=0)
         for part in reversed(path[depth:]):
             value = {part: value}
@@ -71,15 +71,15 @@ class Layers:
         return value
 
     def written(self, path: KeyPath) -> tuple[Source, KeyPath]:
-        """Return who wrote a value, and the longest part of its path that was written at all."""
+        """Return the source of a value, and the longest part of its path that a source sets."""
         while path and path not in self._written:
             path = path[:-1]
         return self._written.get(path, self.top), path
 
     def raw_path(self, path: KeyPath) -> KeyPath | None:
-        """Return where a resolved value stands in the files; None for a default.
+        """Return the path of a resolved value in the files; None for a default.
 
-        One table where a list may stand counts as a list of one.
+        One table in place of a list counts as a list of one.
         """
         value: Any = self.table
         raw: KeyPath = ()
@@ -109,7 +109,7 @@ class Layers:
             self._own(here, value, source)
 
     def _own(self, path: KeyPath, value: object, source: Source) -> None:
-        """Note that one source wrote a value with all that is in it."""
+        """Record the source of a value and of everything in it."""
         for old in [old for old in self._written if old[: len(path)] == path]:
             del self._written[old]
         self._mark(path, value, source)
@@ -140,7 +140,7 @@ def open_layers(path: Path) -> Layers:
 
 
 def _lists_for_tables(source: Source, table: dict[str, Any]) -> Iterator[Problem]:
-    """Yield the lists where tables belong, such as `[[train]]`; another file's table would hide them."""
+    """Yield the lists in place of tables, such as `[[train]]`; a table of another file would hide them."""
     for path, cls in tables(Experiment).items():
         holder: Any = table
         for part in path:
@@ -171,7 +171,7 @@ def _extended(source: Source, name: object, opened: list[Path]) -> Path:
         raise ConfigError([source.problem("E101", message, (EXTENDS,))])
     if why := _unreadable(source.folder, name):
         message = f"cannot read the extended file {shown_path(source.folder / name)}: {why}"
-        hint = "paths are relative to the file that extends" if not Path(name).is_absolute() else ""
+        hint = "the path is relative to the file with `extends`" if not Path(name).is_absolute() else ""
         raise ConfigError([source.problem("E004", message, (EXTENDS,), "text", hint=hint)])
     path = source.folder / Path(name).expanduser()
     if path.resolve() in opened:
@@ -180,9 +180,9 @@ def _extended(source: Source, name: object, opened: list[Path]) -> Path:
 
 
 def _unreadable(folder: Path, name: str) -> str:
-    """Return why an extended file cannot be read; nothing where it can."""
+    """Return why an extended file cannot be read; empty if it can."""
     if "\0" in name:
-        return "a path has no NUL character"
+        return "a path cannot contain a NUL character"
     try:
         path = folder / Path(name).expanduser()
     except RuntimeError:
@@ -198,5 +198,5 @@ def _unreadable(folder: Path, name: str) -> str:
 
 def _cycle(source: Source, opened: list[Path]) -> Problem:
     names = [shown_path(path) for path in opened[opened.index(opened[-1]) :]]
-    message = f"extends goes round in a circle: {' → '.join(names)}"
+    message = f"extends forms a cycle: {' → '.join(names)}"
     return source.problem("E005", message, (EXTENDS,), "text")

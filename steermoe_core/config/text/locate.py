@@ -1,8 +1,8 @@
-"""Where each key of a TOML text stands.
+"""The place of each key in a TOML text.
 
-tomli keeps no positions. This scanner only ever reads text that tomli has accepted, so it looks for no
-mistakes: it splits the text into keys and values and counts the tables of arrays. It stops at what is nested
-deeper than any experiment, so that no later reader of the tables has to be prepared for that.
+tomli keeps no positions. This scanner reads only text that tomli has accepted, so it does not check for
+mistakes: it splits the text into keys and values and counts the tables of arrays. It stops at tables that are
+nested deeper than in any experiment, so that no later reader has to handle them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Span:
     """A stretch of text.
 
     :param start: offset of its first character.
-    :param end: offset behind its last character.
+    :param end: offset after its last character.
     """
 
     start: int
@@ -40,7 +40,7 @@ class Span:
 
 @attrs.frozen
 class Spot:
-    """Where one key stands.
+    """The place of one key.
 
     :param key: its name; for an item of an array, the item.
     :param value: its value; for a table with a header, the last name in the header.

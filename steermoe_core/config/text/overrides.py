@@ -1,10 +1,10 @@
-"""`--set KEY=VALUE`: settings from the command line, laid over the file.
+"""`--set KEY=VALUE`: settings from the command line, merged into those of the file.
 
 KEY is a dotted path as TOML writes it; a number picks a table of an array (``metrics.0.use``), counted
-from 0, and the number behind the last one adds a table. VALUE is a TOML value; what is not TOML is text,
+from 0, and the number after the last one adds a table. VALUE is a TOML value; anything else is text,
 so ``--set encoder.weights=openai/whisper-tiny`` needs no quotes. A flag that names another component
 drops the old component's keys, as in an extending file; flags with `use` act first, so their order
-does not matter. The axes of a sweep (`config.axes`) are laid over the file in the same way.
+does not matter. The axes of a sweep (`config.text.axes`) are applied in the same way.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _FLAG = "--set "
 
 @attrs.frozen
 class Override:
-    """A value for one key, laid over the file.
+    """A value for one key.
 
-    :param source: where it is written; is told which keys it set.
+    :param source: where it is written; records which keys it set.
     :param keys: the parts of the key, each with its place.
     :param inner: places of the keys and items inside the value.
     """
@@ -56,18 +56,18 @@ class Override:
         return (not chooses, len(self.keys) if chooses else 0)
 
     def problem(self, message: str, span: Span, hint: str = "") -> ConfigError:
-        """Return the error of one that cannot be understood or has no place to go."""
+        """Return the error of one that cannot be parsed or applied."""
         return ConfigError([self.source.problem_at("E006", message, span, hint=hint)])
 
 
 def apply_overrides(layers: Layers, flags: Iterable[str]) -> list[Problem]:
-    """Lay every flag over the file; return the problems of those that have no place."""
+    """Apply every flag; return the problems of those that cannot be applied."""
     overrides, problems = parse_flags(flags)
     return problems + lay_overrides(layers, overrides)
 
 
 def parse_flags(flags: Iterable[str]) -> tuple[list[Override], list[Problem]]:
-    """Return the overrides that flags are, and the problems of those that are none."""
+    """Return the overrides in some flags, and the problems of flags that are not valid."""
     overrides: list[Override] = []
     problems: list[Problem] = []
     for text in flags:
@@ -79,7 +79,7 @@ def parse_flags(flags: Iterable[str]) -> tuple[list[Override], list[Problem]]:
 
 
 def lay_overrides(layers: Layers, overrides: Iterable[Override]) -> list[Problem]:
-    """Lay values over the file; return the problems of those that have no place."""
+    """Apply overrides; return the problems of those that cannot be applied."""
     problems: list[Problem] = []
     for override in sorted(overrides, key=lambda override: override.order):
         try:
@@ -112,7 +112,7 @@ def _parse(text: str) -> Override:
 
 
 def parse_key(text: str) -> tuple[tuple[str, Span], ...] | None:
-    """Return the parts of the key before an equals sign with their places, or None where there is no key.
+    """Return the parts of the key before an equals sign with their places, or None if there is no key.
 
     :raises BeyondError: it has more parts than tables are nested.
     """
@@ -152,7 +152,7 @@ def _value(override: Override, text: str) -> object:
 
 
 def _apply(layers: Layers, override: Override) -> None:
-    """Find the place that a key names, and lay the value over what is there."""
+    """Find the place that a key names, and set the value there."""
     path: KeyPath = ()
     value: Any = layers.table
     for name, span in override.keys:
@@ -167,7 +167,7 @@ def _apply(layers: Layers, override: Override) -> None:
 
 
 def _part(override: Override, value: object, name: str, span: Span, path: KeyPath) -> str | int | None:
-    """Return a name as key or index of the value so far; None for index 0 of a table that stands alone."""
+    """Return a name as a key or index of the current value; None for index 0 of a single table."""
     if isinstance(value, list):
         return _index(override, value, name, span, path)
     if isinstance(value, dict) and name == "0" and "use" in value:
@@ -183,9 +183,9 @@ def _part(override: Override, value: object, name: str, span: Span, path: KeyPat
 def _index(override: Override, items: list[Any], name: str, span: Span, path: KeyPath) -> int:
     if not (name.isascii() and name.isdigit()):
         message = f"{table_name((*path, 0))} is a list of {len(items)}"
-        raise override.problem(message, span, hint=f"say which one: {dotted((*path, 0))}.{name}")
+        raise override.problem(message, span, hint=f"choose one: {dotted((*path, 0))}.{name}")
     if len(name) > len(str(len(items))) or int(name) > len(items):
-        message = f"{dotted(path)} has {len(items)} entries, the next number is {len(items)}"
+        message = f"{dotted(path)} has {len(items)} entries; the next index is {len(items)}"
         raise override.problem(message, span)
     return int(name)
 
@@ -197,7 +197,7 @@ def _child(value: object, part: str | int) -> object:
 
 
 def _inner_spots(text: str, depth: int, value: object) -> dict[KeyPath, Spot]:
-    """Return where the keys of an inline table or list stand in the flag.
+    """Return the places of the keys of an inline table or list in the flag.
 
     :param depth: parts of the flag's own key.
     """

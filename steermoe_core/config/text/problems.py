@@ -1,4 +1,4 @@
-"""What can be wrong with an experiment file: the codes, and the record of one problem."""
+"""The error codes of experiment files, and the record of one problem."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CODES = {
     "E003": "the file is not valid TOML",
     "E004": "`extends` names a file that cannot be read",
     "E005": "`extends` leads back to a file that is already open",
-    "E006": "a `--set` flag or an axis of a sweep cannot be understood or has no place to go",
+    "E006": "a `--set` flag or an axis of a sweep cannot be parsed or applied",
     "E007": "the file is a sweep, not one experiment",
     "E101": "a value has the wrong type",
     "E102": "a key does not exist",
@@ -31,8 +31,8 @@ CODES = {
     "E204": "the component's own settings cannot be used",
     "E301": "a value is outside its limits",
     "E302": "settings contradict each other",
-    "E303": "a test split would be trained on",
-    "E304": "two parts do not go together",
+    "E303": "a test split is used in training",
+    "E304": "two components do not work together",
     "E305": "two cells of a sweep are the same experiment",
 }
 
@@ -47,9 +47,9 @@ class Problem:
     :param file: the file as it is shown to the user, or ``--set``.
     :param line: line number from 1; None for a whole file or a flag.
     :param column: character column from 1; None for a whole file.
-    :param source: the line of text that the problem stands in.
+    :param source: the line of text that contains the problem.
     :param width: characters that the caret line underlines.
-    :param hint: what to write instead; empty where there is nothing to say.
+    :param hint: what to write instead; may be empty.
     :param notes: further facts, one line each.
     """
 
@@ -65,7 +65,7 @@ class Problem:
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Return the problem as a terminal shows it: place, sentence, the line, a caret under the exact span.
+        """Return the problem as a terminal shows it: place, message, the line, a caret under the exact span.
 
         ::
 

@@ -1,4 +1,4 @@
-"""A line of a file as a terminal shows it, with a caret under the exact span.
+"""A line of a file as a terminal shows it, with carets under the exact span.
 
 ::
 
@@ -12,15 +12,15 @@ from unicodedata import category, east_asian_width
 
 #: Characters before the bar.
 GUTTER = 5
-#: Characters shown before, in and behind the marked part.
+#: Characters shown before, in and after the marked part.
 _LONGEST = 100
 
 
 def snippet(source: str, line: int | None, column: int, width: int, hint: str) -> list[str]:
-    """Return the line and, under it, the carets with a hint behind them.
+    """Return the line and, below it, the carets followed by a hint.
 
     :param source: the line of text.
-    :param line: its number; None where it has none.
+    :param line: its number; None if it has none.
     :param column: character column of the first caret, from 1.
     :param width: characters to underline.
     """
@@ -35,7 +35,7 @@ def snippet(source: str, line: int | None, column: int, width: int, hint: str) -
 
 
 def escaped(text: str) -> str:
-    r"""Return a text in which every character that a terminal does not show, or obeys, is an escape: `\x1b`.
+    r"""Return a text with escapes (`\x1b`) for characters that a terminal does not show or that control it.
 
     Tabs stay tabs.
     """

@@ -1,4 +1,4 @@
-"""Texts that settings are written in: an experiment file or a `--set` flag, with the place of each key."""
+"""The sources of settings: experiment files and `--set` flags, with the place of each key."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Part = Literal["key", "value", "text"]
 
 @attrs.frozen(eq=False, slots=False)
 class Source:
-    """A text that wrote settings.
+    """A text that sets keys.
 
-    :param name: how the user knows it: a path, or ``--set``.
+    :param name: shown to the user: a path, or ``--set``.
     :param text: the text with line feeds as line ends.
     :param folder: where its relative paths start.
     """
@@ -32,11 +32,11 @@ class Source:
 
     @cached_property
     def spots(self) -> dict[KeyPath, Spot]:
-        """Where each key stands; scanned when first asked for."""
+        """The place of each key; scanned on first use."""
         return locate(self.text)
 
     def problem(self, code: str, message: str, path: KeyPath, part: Part = "value", **more: Any) -> Problem:
-        """Return a problem that points at a key, or at the whole text where the key is not in it."""
+        """Return a problem that points at a key, or at the whole text if the key is not in it."""
         spot = self.spots.get(path)
         if spot is None:
             return Problem(code=code, message=message, path=path, file=self.name, **more)
@@ -62,7 +62,7 @@ class Source:
         return self.text.count("\n", 0, offset) + 1, offset - self.text.rfind("\n", 0, offset)
 
     def excerpt(self) -> Excerpt:
-        """Return the same text as one whose keys count for other places."""
+        """Return the same text as one whose keys are elsewhere."""
         return Excerpt(self.name, self.text, self.folder)
 
     def _shown_line(self, line: int) -> int | None:
@@ -78,16 +78,16 @@ class Source:
 
 @attrs.frozen(eq=False, slots=False)
 class Excerpt(Source):
-    """A part of a text that sets keys which do not stand there: a flag, or the axis of a sweep.
+    """A part of a text that sets keys in other tables: a flag, or the axis of a sweep.
 
-    :param known: where the keys that it sets stand.
+    :param known: places of the keys that it sets.
     """
 
     known: dict[KeyPath, Spot] = attrs.field(factory=dict)
 
     @cached_property
     def spots(self) -> dict[KeyPath, Spot]:
-        """Where each key stands in the text."""
+        """The place of each key in the text."""
         return self.known
 
 

@@ -1,4 +1,4 @@
-"""Reading an experiment file, and its syntax errors in plain words."""
+"""Reading an experiment file, with syntax errors in plain English."""
 
 from __future__ import annotations
 
@@ -21,18 +21,21 @@ if TYPE_CHECKING:
 _TWICE = re.compile(r"Cannot (overwrite|declare|redefine|mutate)")
 _PLAIN = (
     (re.compile(r"Invalid value"), "there is no TOML value here"),
-    (re.compile(r"Cannot overwrite a value"), "this key is written twice"),
-    (re.compile(r"Cannot declare .* twice"), "this table is written twice"),
+    (re.compile(r"Cannot overwrite a value"), "this key is set twice"),
+    (re.compile(r"Cannot declare .* twice"), "this table is defined twice"),
     (re.compile(r"Cannot (declare|redefine|mutate).*"), "this table is already defined in another way"),
     (re.compile(r"Expected '=' after a key.*"), 'a key needs "=" and a value'),
     (re.compile(r"Expected newline or end of document after a statement"), "the line should end here"),
     (re.compile(r"Unclosed array"), 'the list is never closed with "]"'),
-    (re.compile(r"Unterminated string|Expected [\"']|Illegal character '\\n'"), "this text has no end quote"),
-    (re.compile(r"(Illegal|Found invalid) character"), "TOML has no such character here"),
+    (
+        re.compile(r"Unterminated string|Expected [\"']|Illegal character '\\n'"),
+        "this text has no closing quote",
+    ),
+    (re.compile(r"(Illegal|Found invalid) character"), "TOML does not allow this character here"),
 )
 _WORDS = {"True": "true", "False": "false", "yes": "true", "no": "false", "on": "true", "off": "false"}
 _NO_VALUE = {"None", "null", "nil", "none"}
-#: What ends a line for other programs; TOML has line feeds, with or without a carriage return.
+#: Characters that end a line for other programs, but not in TOML.
 _LINE_ENDS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _ENCODINGS = {"utf-16": "UTF-16", "utf-32": "UTF-32"}
 #: The whole numbers of TOML have 64 bits.
@@ -46,7 +49,7 @@ class NotTomlError(Exception):
     """A text is not TOML.
 
     :param message: one sentence.
-    :param span: where.
+    :param span: place of the error.
     :param hint: what to write instead.
     """
 
@@ -56,11 +59,11 @@ class NotTomlError(Exception):
 
 
 class BeyondError(NotTomlError):
-    """A text is TOML, but is nested deeper or has larger numbers than TOML asks readers to take."""
+    """A text is TOML, but is nested deeper or has larger numbers than TOML requires readers to accept."""
 
 
 def shown_path(path: Path) -> str:
-    """Return a path as the user would type it: relative where it lies in the working directory."""
+    """Return a path as the user would type it: relative if it is inside the working directory."""
     absolute, here = os.path.abspath(path), os.getcwd()  # noqa: PTH100, PTH109 - no links resolved
     inside = absolute.startswith(here.rstrip(os.sep) + os.sep)
     return os.path.relpath(absolute, here) if inside else absolute
@@ -96,7 +99,7 @@ def loads(text: str) -> dict[str, Any]:
     :raises NotTomlError: it is not TOML.
     """
     try:
-        table = tomli.loads(text.replace("\r", "\0"))  # as wrong, but tomli would read \r\r\n as \r\n
+        table = tomli.loads(text.replace("\r", "\0"))  # equally invalid, but tomli would read \r\r\n as \r\n
         for path, spot in locate(text).items():
             _check_number(_at(table, path), spot.value)
     except tomli.TOMLDecodeError as error:
@@ -109,7 +112,7 @@ def loads(text: str) -> dict[str, Any]:
 
 
 def reason(error: OSError) -> str:
-    """Return what the system says, in lower case: `no such file or directory`."""
+    """Return the message of the operating system in lower case: `no such file or directory`."""
     return (error.strerror or str(error)).lower()
 
 
@@ -119,7 +122,7 @@ def unreadable(code: str, path: Path, error: OSError) -> Problem:
 
 
 def _undecodable(raw: bytes) -> tuple[str, str, Span] | None:
-    """Return why bytes are not UTF-8: the text as far as it can be shown, a sentence, and the place."""
+    """Return why bytes are not UTF-8: as much of the text as can be shown, a message, and the place."""
     encoding = json.detect_encoding(raw)
     marked = encoding in _ENCODINGS
     if marked or (
@@ -180,9 +183,9 @@ def _plain(message: str) -> str:
 
 def _hint(message: str, word: str) -> str:
     if word[:1] and word[0] in _LINE_ENDS:
-        return f"U+{ord(word[0]):04X} ends no line in TOML: save the file with line feeds"
+        return f"U+{ord(word[0]):04X} does not end a line in TOML: save the file with line feeds"
     if word[:1] and not word[0].isprintable() and word[0] not in "\n\t":
-        return f"take out U+{ord(word[0]):04X}"
+        return f"remove U+{ord(word[0]):04X}"
     if message != "Invalid value":
         return ""
     if word in _WORDS:

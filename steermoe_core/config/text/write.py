@@ -1,4 +1,4 @@
-"""Writing TOML: plain tables as an experiment file that people like to read."""
+"""Writing TOML: plain tables as a readable experiment file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime as dt
 import math
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.config.naming import key_name, quoted
+from steermoe_core.config.naming import key_name, quoted, table_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ _COMMENT_COLUMN = 44
 def dumps(table: dict[str, Any], comment: Callable[[KeyPath], str] | None = None) -> str:
     """Return a table as TOML text.
 
-    :param comment: gives the comment behind the value at a key path; empty for none.
+    :param comment: returns the comment after the value at a key path; empty for none.
     :raises TypeError: for a value that TOML cannot express.
     """
     blocks = ("\n".join(block) for block in _blocks(table, (), "", comment or _nothing))
@@ -44,16 +44,15 @@ def _blocks(
         if key in plain:
             continue
         here = (*path, key)
-        name = ".".join(key_name(part) for part in here if isinstance(part, str))
         if isinstance(value, dict):
-            yield from _blocks(value, here, f"[{name}]", comment)
+            yield from _blocks(value, here, table_name(here), comment)
         else:
             for index, item in enumerate(value):
-                yield from _blocks(item, (*here, index), f"[[{name}]]", comment)
+                yield from _blocks(item, (*here, index), table_name((*here, index)), comment)
 
 
 def _is_table(value: object) -> bool:
-    """Return whether a value gets headers of its own: a table, or a list of nothing but tables."""
+    """Return whether a value has its own headers: a table, or a list of tables only."""
     return isinstance(value, dict) or (
         isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
     )

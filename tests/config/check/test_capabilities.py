@@ -1,4 +1,4 @@
-"""What parts say of themselves decides who works with whom; what they do not say decides nothing."""
+"""What components declare decides which of them work together; what they do not declare decides nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from steermoe_core.component import CAPABILITIES, KINDS, Component
-from steermoe_core.config.check.capabilities import between, givers, lacking, related
+from steermoe_core.config.check.capabilities import dependent_kinds, lacking, lacking_mutually, providers
 from steermoe_core.config.resolve import resolve
 from steermoe_core.errors import ConfigError
 from steermoe_core.plugins import load_registry
@@ -17,8 +17,8 @@ ENCODER = {"name": "e", "api": 1, "summary": "", "config": "a:b", "factory": "a:
 TAPS = {"encoder": ("layer-taps",)}
 
 
-def part(**said) -> Component:
-    return Component(**ENCODER, **said)
+def part(**declared) -> Component:
+    return Component(**ENCODER, **declared)
 
 
 @pytest.mark.parametrize(
@@ -35,17 +35,17 @@ def part(**said) -> Component:
     ],
 )
 def test_lacking(needs, gives, lacks):
-    """A part that says one thing of itself has said all; a silent one is not known."""
+    """A component that declares one thing has declared everything; otherwise nothing is known."""
     assert lacking(part(**needs), "encoder", part(**gives)) == lacks
 
 
-def test_between_looks_both_ways():
-    """Who is asked first does not matter; one thing that is known to lack settles it."""
-    adapter, encoder, silent = part(needs=TAPS, gives=()), part(gives=()), part()
-    assert between("adapter", adapter, "encoder", encoder) == ("layer-taps",)
-    assert between("encoder", encoder, "adapter", adapter) == ("layer-taps",)
-    assert between("encoder", silent, "adapter", adapter) is None
-    assert between("encoder", encoder, "adapter", part(gives=())) == ()
+def test_lacking_mutually_looks_both_ways():
+    """The order does not matter; one capability that is known to be missing decides."""
+    adapter, encoder, unknown = part(needs=TAPS, gives=()), part(gives=()), part()
+    assert lacking_mutually("adapter", adapter, "encoder", encoder) == ("layer-taps",)
+    assert lacking_mutually("encoder", encoder, "adapter", adapter) == ("layer-taps",)
+    assert lacking_mutually("encoder", unknown, "adapter", adapter) is None
+    assert lacking_mutually("encoder", encoder, "adapter", part(gives=())) == ()
 
 
 def test_a_mistake_elsewhere_does_not_hide_it(minimal, registry):
@@ -56,43 +56,43 @@ def test_a_mistake_elsewhere_does_not_hide_it(minimal, registry):
     assert {problem.code for problem in caught.value.problems} == {"E102", "E304"}
 
 
-def test_a_silent_part_is_never_refused(minimal, registry):
-    """The encoder of these tests was written before there were such words."""
+def test_a_part_that_declares_nothing_is_never_refused(minimal, registry):
+    """Like the encoder of these tests."""
     assert resolve(minimal, ["adapter.use=steering", "callbacks.0.use=gate-log"], registry)
 
 
-def test_givers_have_all_of_the_words(registry):
+def test_providers_have_all_of_the_words(registry):
     """Not only one of them."""
-    assert givers(registry, "adapter", ("gates",)) == ["steering"]
-    assert givers(registry, "adapter", ("gates", "more")) == []
+    assert providers(registry, "adapter", ("gates",)) == ["steering"]
+    assert providers(registry, "adapter", ("gates", "more")) == []
 
 
 def test_the_builtin_parts_need_what_they_need():
     """Steering an encoder, watching gates."""
     builtin = load_registry(no_plugins=True)
-    assert related(builtin) == [("adapter", "encoder"), ("callback", "adapter")]
+    assert dependent_kinds(builtin) == [("adapter", "encoder"), ("callback", "adapter")]
 
 
 def test_shipped_parts_say_what_they_give_and_need():
     """All of this project but sets of weights, which only lie there."""
     plugins = Path(__file__).parents[3] / "plugins"
     shipped = {"steermoe", *(path.parent.name for path in plugins.glob("*/pyproject.toml"))}
-    silent = [
+    undeclared = [
         (plugin.name, kind, part.name)
         for plugin in REGISTRY.plugins
         if plugin.distribution in shipped
         for kind, part in plugin.components
-        if part.silent and kind != "weights"
+        if part.undeclared and kind != "weights"
     ]
-    assert silent == []
+    assert undeclared == []
 
 
 def test_every_need_of_a_shipped_part_is_one_that_somebody_gives():
     """A misspelt word would make a part that goes with nothing."""
     for plugin in REGISTRY.plugins:
         for _, part in plugin.components:
-            for kind, words in (part.needs or {}).items():
-                assert givers(REGISTRY, kind, words), (part.name, kind, words)
+            for kind, needed in (part.needs or {}).items():
+                assert providers(REGISTRY, kind, needed), (part.name, kind, needed)
 
 
 def test_the_engines_words_belong_to_kinds():

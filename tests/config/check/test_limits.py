@@ -96,7 +96,7 @@ def test_numbers_in_free_settings_are_finite_too(value):
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("a\\u0000b", "has a NUL character"), ("~nosuchuser/a", "a user who does not exist")],
+    [("a\\u0000b", "contains a NUL character"), ("~nosuchuser/a", "an unknown user")],
 )
 @pytest.mark.parametrize("key", ["data.train.path", "adapter"])
 def test_a_path_that_no_system_has_is_refused(key, path, message, minimal, registry):

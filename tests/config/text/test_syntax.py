@@ -49,9 +49,9 @@ DIGITS = "9" * 5000
         ("a = 1\x85b = 2\n", (1, 6), "the line should end here"),
         ("# x\u2028y\x85\na = 1\nb =\n", (3, 4), "there is no TOML value here"),
         ("a = 1\rb = 2\n", (1, 6), "the line should end here"),
-        ("a = 1\r\nb = '''\r\r\n'''\nc = 1", (2, 8), "TOML has no such character here"),
-        ("a = 1 # x\x1b\n", (1, 10), "TOML has no such character here"),
-        ("a = 1\nb = 'x\x00'\n", (2, 7), "TOML has no such character here"),
+        ("a = 1\r\nb = '''\r\r\n'''\nc = 1", (2, 8), "TOML does not allow this character here"),
+        ("a = 1 # x\x1b\n", (1, 10), "TOML does not allow this character here"),
+        ("a = 1\nb = 'x\x00'\n", (2, 7), "TOML does not allow this character here"),
         ("\ufeffa = 1\n", (1, 1), "invalid statement"),
     ],
 )
@@ -68,7 +68,7 @@ def test_what_is_no_toml_says_where(text, place, message, minimal, registry):
 def test_other_line_ends_are_named(end, name, minimal, registry):
     """They end a line elsewhere, and an editor may not show them."""
     problem = refused_bytes(f"a = 1{end}b = 2{end}".encode(), minimal, registry)
-    assert problem.hint == f"{name} ends no line in TOML: save the file with line feeds"
+    assert problem.hint == f"{name} does not end a line in TOML: save the file with line feeds"
     assert (problem.line, problem.column) == (1, 6)
 
 
@@ -112,7 +112,7 @@ def test_lines_are_those_of_toml(minimal, registry):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        (r"a\u0000b.toml", "a path has no NUL character"),
+        (r"a\u0000b.toml", "a path cannot contain a NUL character"),
         ("loop.toml", "too many levels of symbolic links"),
         ("~nosuchuser/a.toml", "there is no such user"),
         ("x" * 5000, "file name too long"),
