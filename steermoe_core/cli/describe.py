@@ -1,4 +1,4 @@
-"""`steermoe describe KIND [NAME]`: show the components of a kind, or every key of one component."""
+"""`steermoe describe KIND [NAME]`: list the components of a kind, or every key of a component."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("kind", metavar="KIND", help=", ".join(KINDS))
-    parser.add_argument("name", metavar="NAME", nargs="?", help="what an experiment says after `use =`")
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", help="the component, as experiments write it after `use =`"
+    )
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
 
 
@@ -89,9 +91,9 @@ def _one(args: Namespace, session: Session) -> int:
 
 
 def _documented(registry: Registry, kind: str, name: str) -> tuple[list[Setting], str, str]:
-    """Return the keys, the class's own words and an example.
+    """Return the keys, the docstring of the settings class and an example.
 
-    :raises PluginError: the plugin's settings class cannot be imported or is none.
+    :raises PluginError: the settings class of the plugin cannot be imported, or is not one.
     """
     from steermoe_core.config.check.catalogue import loaded
     from steermoe_core.config.describe.documentation import settings, summary
@@ -110,7 +112,7 @@ def _documented(registry: Registry, kind: str, name: str) -> tuple[list[Setting]
 
 
 def _together(component: Component) -> Iterator[str]:
-    """Yield what parts of other kinds may build on, and what it needs of them."""
+    """Yield the capabilities that the component gives to other kinds, and those that it needs."""
     if component.gives:
         yield f"It gives {', '.join(component.gives)}."
     for kind, capabilities in (component.needs or {}).items():

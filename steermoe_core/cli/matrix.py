@@ -1,7 +1,7 @@
-"""`steermoe matrix KIND KIND`: which parts of two kinds work together, and what the others lack.
+"""`steermoe matrix KIND KIND`: show which components of two kinds work together, and what the others lack.
 
-`yes` and `no` are what the parts say of themselves; `?` stands where one of them says nothing.
-`steermoe check` refuses what is a `no` here.
+`yes` and `no` follow from the declared capabilities; `?` means that a component declares none.
+`steermoe check` rejects the pairs with `no`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ _ANSWERS = {True: Cell("yes", "green"), False: Cell("no", "bold red"), None: Cel
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument("rows", metavar="KIND", help="a kind, a row for each part of it")
-    parser.add_argument("columns", metavar="KIND", help="a second kind, a column for each part of it")
+    parser.add_argument("rows", metavar="KIND", help="a kind; one row for each of its components")
+    parser.add_argument(
+        "columns", metavar="KIND", help="a second kind; one column for each of its components"
+    )
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
 
 
 def run(args: Namespace, session: Session) -> int:
-    """Print a row for each part of the first kind, a column for each of the second."""
+    """Print a row for each component of the first kind and a column for each of the second."""
     rows, columns = args.rows, args.columns
     _check(rows, columns, session.registry)
     cells = _cells(session.registry, rows, columns)
@@ -48,7 +50,10 @@ def run(args: Namespace, session: Session) -> int:
 
 
 def _check(rows: str, columns: str, registry: Registry) -> None:
-    """Refuse kinds that do not exist, and two of which neither needs anything of the other."""
+    """Reject unknown kinds, and pairs in which neither kind needs the other.
+
+    :raises UsageError: with the kinds or pairs that exist.
+    """
     from steermoe_core.config.check.capabilities import related
 
     for kind in (rows, columns):
