@@ -1,4 +1,4 @@
-"""`steermoe ask RUN FILE… QUESTION`: the answers to questions about sounds."""
+"""`steermoe ask RUN FILE… QUESTION`: ask questions about recordings."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     add_model(parser)
     parser.add_argument(
-        "sounds", nargs="+", metavar="FILE", help="sound files, - for stdin; then the question in quotes"
+        "sounds", nargs="+", metavar="FILE", help="audio files, - for stdin; then the question in quotes"
     )
     parser.add_argument(
-        "--question", action="append", metavar="TEXT", help="ask this (repeatable), in place of the last word"
+        "--question",
+        action="append",
+        metavar="TEXT",
+        help="a question (repeatable); then every other argument is a file",
     )
-    parser.add_argument("--json", action="store_true", help="print a JSON object an answer")
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each answer")
 
 
 def run(args: Namespace, session: Session) -> int:
-    """Print each file's answers as soon as they are there; a bad file does not stop the others."""
+    """Print the answers about each file as soon as they are complete; a bad file does not stop the others."""
     names, questions = _asked(args)
     from steermoe_core.data.audio.recordings import recording
 
@@ -53,7 +56,7 @@ def run(args: Namespace, session: Session) -> int:
                 say(": ".join([*heads, text]))
             if answer.stop == "limit":
                 limit = "evaluate.max_new_tokens and tokens_per_second of its run"
-                complain(f"{name}: the answer was cut at its longest ({limit})")
+                complain(f"{name}: the answer was cut at its limit ({limit})")
     return int(bad > 0)
 
 

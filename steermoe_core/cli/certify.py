@@ -1,4 +1,4 @@
-"""`steermoe certify RUN`: measure on a trained run what supports its results, and what does not hold."""
+"""`steermoe certify RUN`: measure what supports the results of a trained run, and report what fails."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, session: Session) -> int:
-    """Print the certificates; the exit code is 1 where one does not hold."""
+    """Print the certificates; the exit code is 1 if one fails."""
     from steermoe_core.run.certify.certify import certify_run
     from steermoe_core.run.console import Console
     from steermoe_core.system.records import plain

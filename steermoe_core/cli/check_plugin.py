@@ -1,6 +1,6 @@
-"""`steermoe check-plugin DIST`: find out whether the parts of a plugin keep the contract, check by check.
+"""`steermoe check-plugin DIST`: check that the components of a plugin keep the contract.
 
-The same checks are test suites to import: steermoe_core.testing. Exit code 1 if a check failed.
+steermoe_core.testing has the same checks as test suites. The exit code is 1 if a check fails.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ _STYLES = {"ok": "green", "failed": "bold red", "skipped": "yellow"}
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument(
-        "dist", metavar="DIST", help="a distribution or plugin; steermoe for the built-in parts"
+        "dist", metavar="DIST", help="a distribution or plugin; steermoe for the built-in components"
     )
     parser.add_argument(
-        "--only", nargs=2, metavar=("KIND", "NAME"), help="check one component instead of all that it offers"
+        "--only", nargs=2, metavar=("KIND", "NAME"), help="check one component instead of all"
     )
-    text = "a setting of the checked components that have such a key, as an experiment has it (repeatable)"
+    text = "a setting for the checked components that have this key, as in an experiment (repeatable)"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
 
 
 def run(args: Namespace, session: Session) -> int:
-    """Print what became of each check."""
+    """Print the result of each check."""
     plugins = _plugins(session.registry, args.dist)
     chosen = _chosen(session.registry, plugins, args.only)
     settings = _settings(args.set, chosen)
@@ -70,10 +70,10 @@ def run(args: Namespace, session: Session) -> int:
 
 
 def _plugins(registry: Registry, name: str) -> list[Plugin]:
-    """Return the plugins of a distribution, or the one of that name.
+    """Return the plugins of a distribution, or the plugin with this name.
 
-    :raises UsageError: nothing installed has that name.
-    :raises PluginError: it is not active.
+    :raises UsageError: no installed plugin or distribution has this name.
+    :raises PluginError: the plugin is not active.
     """
     found = [p for p in registry.plugins if normal(name) in (normal(p.distribution), normal(p.name))]
     if not found:
@@ -94,10 +94,10 @@ def _plugins(registry: Registry, name: str) -> list[Plugin]:
 def _chosen(
     registry: Registry, plugins: Sequence[Plugin], only: Sequence[str] | None
 ) -> list[tuple[str, Component]]:
-    """Return kind and component of what is to be checked.
+    """Return kind and component of each part to check.
 
-    :raises UsageError: there is no such kind, or the plugins do not offer the component.
-    :raises PluginError: nobody offers it.
+    :raises UsageError: the kind does not exist, or the plugins do not offer the component.
+    :raises PluginError: no plugin offers the component.
     """
     offered = [pair for plugin in plugins for pair in plugin.components]
     if only is None:
@@ -109,7 +109,7 @@ def _chosen(
     component = registry.get(kind, name)
     if (kind, component) not in offered:
         owner = registry.plugin_of(kind, name).distribution
-        msg = f'{kind} "{name}" is of {owner}: steermoe check-plugin {owner} --only {kind} {name}'
+        msg = f'{kind} "{name}" belongs to {owner}: steermoe check-plugin {owner} --only {kind} {name}'
         raise UsageError(msg)
     return [(kind, component)]
 
@@ -117,7 +117,7 @@ def _chosen(
 def _settings(given: Sequence[str], chosen: Sequence[tuple[str, Component]]) -> dict[str, Any]:
     """Return the settings of `--set` flags.
 
-    :raises UsageError: one is no KEY=VALUE, or no component has its key.
+    :raises UsageError: one is not KEY=VALUE, or no component has its key.
     """
     try:
         table = loads("\n".join(map(_line, given)))
@@ -133,7 +133,7 @@ def _settings(given: Sequence[str], chosen: Sequence[tuple[str, Component]]) -> 
 
 
 def _line(text: str) -> str:
-    """Return KEY=VALUE as a line of TOML; what is no value of TOML is text."""
+    """Return KEY=VALUE as a line of TOML; a value that is not TOML is text."""
     key, _, value = text.partition("=")
     line = f"{key} = {value}"
     try:
@@ -144,7 +144,7 @@ def _line(text: str) -> str:
 
 
 def _keys(part: Component) -> set[str]:
-    """Return the keys of a component; none where its settings cannot be read, which a check tells."""
+    """Return the keys of a component; none if its settings cannot be loaded, which a check reports."""
     try:
         return set(fields_of(part.config_class()))
     except Exception:  # noqa: BLE001 - a plugin's code may raise anything

@@ -105,6 +105,16 @@ def command_parser(name: str) -> ArgumentParser:
 def _parser(program: str, description: str) -> ArgumentParser:
     """Return a parser with the flags that every command takes."""
     from argparse import ArgumentParser, RawDescriptionHelpFormatter
+    from textwrap import fill
+
+    class Formatter(RawDescriptionHelpFormatter):
+        def _fill_text(self, text: str, width: int, indent: str) -> str:
+            """Wrap each paragraph; keep those with indented lines, such as lists."""
+            paragraphs = text.split("\n\n")
+            return "\n\n".join(
+                one if "\n " in one else fill(one, width, initial_indent=indent, subsequent_indent=indent)
+                for one in paragraphs
+            )
 
     # Before 3.13 a subclass is the only way to raise instead of printing and exiting.
     class Parser(ArgumentParser):
@@ -113,9 +123,7 @@ def _parser(program: str, description: str) -> ArgumentParser:
 
             raise UsageError(f"{message} (see {self.prog} --help)")  # noqa: EM102, TRY003
 
-    parser = Parser(
-        prog=program, description=description, allow_abbrev=False, formatter_class=RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog=program, description=description, allow_abbrev=False, formatter_class=Formatter)
     common = parser.add_argument_group("every command")
     common.add_argument(
         "--block",

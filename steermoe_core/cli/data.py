@@ -1,4 +1,4 @@
-"""`steermoe data FILE`: what is trained on and scored: counts, lengths, what is left out, overlap."""
+"""`steermoe data FILE`: summarise the data of an experiment: counts, lengths, exclusions, overlap."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.cli.shared.session import Session
 
-#: Names of clips in a line, letters of a text in a line, and characters of the longest bar.
+#: Characters of a text in a line, and of the longest bar.
 _LETTERS, _BAR = 60, 30
 
 
@@ -26,12 +26,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--examples", type=count, default=3, metavar="N", help="clips shown of each set (default 3)"
     )
-    parser.add_argument("--decode", action="store_true", help="read every clip whole, not only its header")
-    parser.add_argument("--json", action="store_true", help="print JSON, with all names and lengths")
+    parser.add_argument("--decode", action="store_true", help="decode every clip, not only its header")
+    parser.add_argument("--json", action="store_true", help="print JSON with all names and lengths")
 
 
 def run(args: Namespace, session: Session) -> int:
-    """Print the facts; the exit code is 1 where a run would refuse the data."""
+    """Print the facts; the exit code is 1 if a run would reject the data."""
     from steermoe_core.config.resolve import resolve
 
     resolved = resolve(args.file, args.set, session.registry)

@@ -1,4 +1,4 @@
-"""`steermoe describe KIND [NAME]`: show the components of a kind, or every key of one component."""
+"""`steermoe describe KIND [NAME]`: list the components of a kind, or every key of a component."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("kind", metavar="KIND", help=", ".join(KINDS))
-    parser.add_argument("name", metavar="NAME", nargs="?", help="what an experiment says after `use =`")
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", help="the component, as experiments write it after `use =`"
+    )
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
 
 

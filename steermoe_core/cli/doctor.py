@@ -1,6 +1,6 @@
-"""`steermoe doctor`: what is wrong on this machine, and the command that mends it.
+"""`steermoe doctor`: diagnose this machine and print the commands that fix it.
 
-Exit code 3 where a plugin is broken, 4 where the machine lacks something, 0 where there are only warnings.
+The exit code is 3 if a plugin is broken, 4 if the machine lacks something, and 0 if there are only warnings.
 """
 
 from __future__ import annotations
@@ -23,15 +23,17 @@ _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument(
-        "--deep", action="store_true", help="import torch and its kin, in a process of its own"
+        "--deep",
+        action="store_true",
+        help="also import torch and the packages around it, in a separate process",
     )
-    parser.set_defaults(refresh=True)  # plugins are examined again
+    parser.set_defaults(refresh=True)  # examine plugins again
     add_runs(parser)
     parser.add_argument("--json", action="store_true", help="print the facts and findings as JSON")
 
 
 def run(args: Namespace, session: Session) -> int:
-    """Examine plugins, packages, machine and runs; print the facts, then what is wrong, gravest first."""
+    """Examine plugins, packages, machine and runs; print the facts, then the findings, most severe first."""
     from steermoe_core.doctor import machine, packages, plugins, runs
     from steermoe_core.doctor.finding import exit_code
 
@@ -64,7 +66,7 @@ def _show(facts: Mapping[str, Any], found: list[Finding], session: Session) -> N
         show(f"\n{finding.level}: {finding.what}", style=_STYLES[finding.level], soft_wrap=True)
         if finding.where:
             show(f"  where: {finding.where}", soft_wrap=True)
-        show(f"  mend: {finding.mend}", soft_wrap=True)
+        show(f"  fix: {finding.mend}", soft_wrap=True)
     show(f"\n{_count(found)}")
 
 
@@ -86,4 +88,4 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
 def _count(found: list[Finding]) -> str:
     levels = [finding.level for finding in found]
     counts = [(level, levels.count(level)) for level in dict.fromkeys(levels)]
-    return ", ".join(f"{n} {level}{'' if n == 1 else 's'}" for level, n in counts) or "nothing is wrong"
+    return ", ".join(f"{n} {level}{'' if n == 1 else 's'}" for level, n in counts) or "no problems found"

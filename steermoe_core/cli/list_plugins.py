@@ -1,6 +1,6 @@
-"""`steermoe list-plugins`: show what is installed, from where, healthy or broken, and what each offers.
+"""`steermoe list-plugins`: list installed plugins: their origin, their status and their components.
 
-Exit code 0 even with broken plugins: only a command that needs one fails.
+The exit code is 0 even if a plugin is broken: only commands that need it fail.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from steermoe_core.plugins import Plugin
     from steermoe_core.system.terminal import Terminal
 
-#: Columns of a terminal with room for a column of folders; a narrower one shows them below the components.
+#: Width from which a terminal shows a column of folders; a narrower one shows them below the components.
 _WIDE = 120
 _STYLES = {"active": "green", "blocked": "yellow", "broken": "bold red"}
 
@@ -30,9 +30,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--kind", choices=KINDS, metavar="KIND", help=f"only components of a kind: {', '.join(KINDS)}"
     )
-    parser.add_argument("--timings", action="store_true", help="show what the import of each plugin costs")
+    parser.add_argument("--timings", action="store_true", help="show the import time of each plugin")
     parser.add_argument(
-        "--refresh", action="store_true", help="examine every plugin again, not only those that changed"
+        "--refresh", action="store_true", help="examine every plugin again, not only changed ones"
     )
 
 
@@ -54,7 +54,7 @@ def run(args: Namespace, session: Session) -> int:
 
 
 def _concerns(plugin: Plugin, kind: str | None) -> bool:
-    """Tell whether a plugin has, or for all that is known may have, components of a kind."""
+    """Return whether a plugin has components of a kind, or may have them."""
     offer = plugin.components or plugin.withheld
     return kind is None or not offer or any(of == kind for of, _ in offer)
 
@@ -118,7 +118,7 @@ def _place(plugin: Plugin) -> str:
 
 
 def _print_reason(plugin: Plugin, console: Terminal) -> None:
-    """Say below the table why a plugin is not active, on lines that can be searched and copied."""
+    """Print why a plugin is not active: below the table, on lines that can be searched and copied."""
     if not plugin.reason:
         return
     style = _STYLES[plugin.status]

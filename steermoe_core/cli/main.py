@@ -1,4 +1,4 @@
-"""The command `steermoe`: runs the command of a line and turns what it raises into exit codes."""
+"""The program `steermoe`: runs a command and turns its exceptions into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
-    :param argv: words behind the program's name; those of the process by default.
+    :param argv: the arguments; those of the process by default.
     :returns: the exit code (`steermoe_core.errors.ExitCode`).
     """
     words = list(sys.argv[1:] if argv is None else argv)
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _print_version()
     try:
         return _guarded(lambda: _dispatch(words), words)
-    except BrokenPipeError:  # the reader (`| head`) has seen enough
+    except BrokenPipeError:  # the reader, such as `| head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
@@ -55,7 +55,7 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _complete(words: list[str]) -> int:
-    """Answer a shell, which asks at every Tab: no parser and no session in between."""
+    """Print completions for a shell. It asks at every Tab, so no session is created."""
     from steermoe_core.cli.shared.completing import answer, split
 
     for line in answer(split(words[1])[1:] if words[0] == "--line" else words[1:]):
@@ -74,7 +74,7 @@ def _without_command(words: list[str]) -> int:
 
 
 def _guarded(call: Callable[[], int], words: list[str]) -> int:
-    """Run a command and turn what it raises into a message and an exit code."""
+    """Run a command and turn an exception into a message and an exit code."""
     try:
         with handled(interrupt):
             code = call()
@@ -92,7 +92,7 @@ def _guarded(call: Callable[[], int], words: list[str]) -> int:
 
 
 def _report(error: Exception, words: list[str]) -> int:
-    """Print an error; one that no user can cause gets its traceback in any case."""
+    """Print an error; an unexpected one always with its traceback."""
     from steermoe_core.errors import ExitCode, SteermoeError
 
     expected = isinstance(error, SteermoeError)
@@ -108,5 +108,5 @@ def _report(error: Exception, words: list[str]) -> int:
         located = getattr(error, "problems", ())
         complain(error if located else f"steermoe: {error}")
         return int(error.exit_code)
-    complain("steermoe: this is a mistake in steermoe or in a plugin; the lines above say where")
+    complain("steermoe: this is a bug in steermoe or in a plugin; the traceback above shows where")
     return int(ExitCode.RUN_FAILED)

@@ -1,7 +1,7 @@
-"""`steermoe new-plugin NAME --kind KIND`: write a plugin that works, to be made your own.
+"""`steermoe new-plugin NAME --kind KIND`: create a working plugin, ready to adapt.
 
-It is a whole distribution, with settings, code, tests, README, licence and checks for each push. The folder,
-steermoe-NAME, is written completely or not at all.
+It is a complete distribution: settings, code, tests, README, licence and checks for continuous integration.
+The folder steermoe-NAME is written completely or not at all.
 """
 
 from __future__ import annotations
@@ -22,15 +22,21 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument("name", metavar="NAME", help="what an experiment will say after `use =`")
+    parser.add_argument(
+        "name", metavar="NAME", help="the name of the component, as experiments write it after `use =`"
+    )
     parser.add_argument("--kind", required=True, metavar="KIND", help=", ".join(KINDS))
     parser.add_argument(
-        "--folder", type=Path, default=Path(), metavar="DIR", help="where to put it; here by default"
+        "--folder",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="parent folder of the plugin (default: here)",
     )
 
 
 def run(args: Namespace, session: Session) -> int:
-    """Write the distribution and say what to do next."""
+    """Write the distribution and print the next steps."""
     if args.kind not in KINDS:
         msg = f'there is no kind "{args.kind}"{did_you_mean(args.kind, KINDS)} (known: {", ".join(KINDS)})'
         raise UsageError(msg)
@@ -40,7 +46,7 @@ def run(args: Namespace, session: Session) -> int:
 
     names = chosen(args.name, args.kind, session.registry)
     folder = write(names, args.folder)
-    say(f"{folder} is a plugin with the {names.kind} {names.component}; what comes next:\n")
+    say(f"{folder} is a plugin with the {names.kind} {names.component}; next steps:\n")
     for words in (
         f'pip install -e "{folder}[test]"',
         "steermoe list-plugins",

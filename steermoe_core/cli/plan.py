@@ -1,4 +1,7 @@
-"""`steermoe plan FILE`: what a run would be, without loading a weight."""
+"""`steermoe plan FILE`: preview a run without loading a weight.
+
+The preview shows parts, shapes, parameters, estimated memory and data.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`steermoe push RUN REPO`: put a run's adapter on the Hugging Face hub, with a page made from the run."""
+"""`steermoe push RUN REPO`: upload the adapter of a run to the Hugging Face Hub, with a model card."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("folder", type=Path, metavar="RUN", help="a run folder with a trained adapter")
-    parser.add_argument("repo", metavar="REPO", help="OWNER/NAME of the model repository, made if need be")
-    parser.add_argument("--public", action="store_true", help="a new repository is for all to see")
     parser.add_argument(
-        "--licence", default="", metavar="ID", help="the adapter's licence for the page, such as mit"
+        "repo", metavar="REPO", help="OWNER/NAME of the model repository, created if it does not exist"
     )
-    parser.add_argument("--dry-run", action="store_true", help="show what would be pushed, and push nothing")
+    parser.add_argument("--public", action="store_true", help="create the repository as public")
+    parser.add_argument(
+        "--licence", default="", metavar="ID", help="licence of the adapter for the model card, such as mit"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print what would be uploaded; upload nothing")
 
 
 def run(args: Namespace, session: Session) -> int:
-    """Push, or show what would be."""
+    """Upload the files, or print them."""
     from steermoe_core.run.folder.hub import push
     from steermoe_core.use.card import PAGE, repository_files
 

@@ -1,4 +1,4 @@
-"""`steermoe report RUN…`: one self-contained page about a run, or about several side by side."""
+"""`steermoe report RUN…`: write one self-contained HTML page about a run or several."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FILE.html",
-        help="where the page goes (default RUN/report/index.html; for several runs report.html)",
+        help="path of the page (default RUN/report/index.html; for several runs report.html)",
     )
     parser.add_argument(
         "--open",
         choices=("yes", "no"),
         metavar="YES/NO",
-        help="show it in a browser (default yes at a terminal with a screen)",
+        help="open it in a browser (default: yes in a terminal with a graphical display)",
     )
-    parser.add_argument("--json", action="store_true", help="print what the page says as JSON; write none")
+    parser.add_argument(
+        "--json", action="store_true", help="print the content of the page as JSON; write no page"
+    )
 
 
 def run(args: Namespace, session: Session) -> int:
-    """Write the page and say where it is."""
+    """Write the page and print its path."""
     from steermoe_core.report.page import contents, report
     from steermoe_core.run.console import Console
     from steermoe_core.run.folder.run_folder import RunFolder
@@ -55,6 +57,6 @@ def run(args: Namespace, session: Session) -> int:
 
 
 def _watched() -> bool:
-    """Tell whether a person looks on who has a graphical browser."""
+    """Return whether stdout is a terminal on a machine with a graphical display."""
     screen = sys.platform in {"darwin", "win32"} or {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys()
     return sys.stdout.isatty() and bool(screen)

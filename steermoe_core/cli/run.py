@@ -1,4 +1,7 @@
-"""`steermoe run FILE…`: train, score every split, print the tables; resumes what was interrupted."""
+"""`steermoe run FILE…`: train and score experiments; resume interrupted runs.
+
+A finished run is not repeated: its tables are printed again.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, session: Session) -> int:
-    """Check every file before the first one starts, then run them; print the tables of each when it ends."""
+    """Check every file before the first run starts, then execute them and print the tables of each."""
     from steermoe_core.config.resolve import resolve
 
     resolved = [resolve(file, args.set, session.registry) for file in args.files]
@@ -62,7 +65,7 @@ def run(args: Namespace, session: Session) -> int:
 
 
 def _report(job: Run) -> None:
-    """Write the page about a run, without the sounds: the run is done, whatever becomes of its page."""
+    """Write the report of a run, without audio; the run succeeds even if its report fails."""
     from steermoe_core.errors import SteermoeError
     from steermoe_core.report.page import report
 

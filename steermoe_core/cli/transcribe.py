@@ -1,4 +1,4 @@
-"""`steermoe transcribe RUN FILE…`: what is said in recordings of any length, as text, JSON or subtitles."""
+"""`steermoe transcribe RUN FILE…`: transcribe recordings of any length to text, JSON or subtitles."""
 
 from __future__ import annotations
 
@@ -22,40 +22,43 @@ if TYPE_CHECKING:
     from steermoe_core.data.audio.recordings import Recording
     from steermoe_core.use.transcript import Transcript
 
-#: Seconds of sound from which on progress is shown.
+#: Seconds of audio from which progress is shown.
 _LONG = 60.0
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     add_model(parser)
-    parser.add_argument("sounds", nargs="+", metavar="FILE", help="sound files of any length, - for stdin")
+    parser.add_argument("sounds", nargs="+", metavar="FILE", help="audio files of any length, - for stdin")
     parser.add_argument(
-        "--prompt", metavar="TEXT", help="ask this of each sound, not the experiment's prompt"
+        "--prompt", metavar="TEXT", help="prompt for each recording, instead of the experiment's"
     )
     parser.add_argument(
         "--segment",
         type=seconds,
         metavar="SECONDS",
-        help="longest piece that each recording is cut into, at its pauses (default: only what is longer "
-        "than the encoder takes is cut, as the run says)",
+        help="longest segment; recordings are cut at pauses (default: only recordings longer than the "
+        "encoder's limit are cut, by the settings of the run)",
     )
     form = parser.add_mutually_exclusive_group()
     for name, text in (
-        ("json", "print a JSON object a file: text, seconds, segments with their times"),
-        ("srt", "write SubRip subtitles, one a segment"),
-        ("vtt", "write WebVTT subtitles, one a segment"),
+        ("json", "print a JSON object for each file: text, seconds, segments with their times"),
+        ("srt", "write SubRip subtitles, one for each segment"),
+        ("vtt", "write WebVTT subtitles, one for each segment"),
     ):
         form.add_argument(
             f"--{name}", dest="form", action="store_const", const=name, default="txt", help=text
         )
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="write a file for each sound into this folder, not stdout"
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="write a file for each recording to this folder instead of stdout",
     )
 
 
 def run(args: Namespace, session: Session) -> int:
-    """Write down each file as soon as its text is there; one that cannot be used does not stop the others."""
+    """Print each transcript as soon as it is complete; an unusable file does not stop the others."""
     _check_places(args)
     from steermoe_core.data.audio.recordings import recording
 
@@ -73,7 +76,7 @@ def run(args: Namespace, session: Session) -> int:
                 complain(f"steermoe: {transcript}")
                 continue
             if all(segment.stop == "silence" for segment in transcript.segments):
-                complain(f"{sound.name}: nothing but silence, so there is no text")
+                complain(f"{sound.name}: contains only silence, so there is no text")
             if args.output:
                 text = _written(transcript, args.form)
                 write_text(_place(args, sound.name), text, "choose another --output folder")
@@ -83,7 +86,10 @@ def run(args: Namespace, session: Session) -> int:
 
 
 def _check_places(args: Namespace) -> None:
-    """Refuse what would put two results into one place, or read one sound twice."""
+    """Reject flags that would write two results to one file, or read stdin twice.
+
+    :raises UsageError: with what to change.
+    """
     if args.sounds.count("-") > 1:
         msg = "stdin can be read once: give - once"
         raise UsageError(msg)
@@ -93,12 +99,12 @@ def _check_places(args: Namespace) -> None:
     if args.output:
         places = Counter(_place(args, name) for name in args.sounds)
         if twice := [place for place, count in places.items() if count > 1]:
-            msg = f"--output: two of the files would be written to {twice[0]}; give them in two calls"
+            msg = f"--output: two of the files would be written to {twice[0]}; transcribe them in two calls"
             raise UsageError(msg)
         try:
             args.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            msg = f"--output: {args.output} cannot be made a folder ({error.strerror})"
+            msg = f"--output: the folder {args.output} cannot be created ({error.strerror})"
             raise UsageError(msg) from None
 
 
@@ -114,7 +120,7 @@ def _written(transcript: Transcript, form: str) -> str:
 
 
 def _printed(name: str, transcript: Transcript, args: Namespace) -> str:
-    """Return what stdout gets, without the last line break; a text has one line."""
+    """Return the output for stdout, without the last line break; plain text is one line."""
     if args.form == "json":
         return safe_json(json.dumps({"file": name, **transcript.as_json()}, ensure_ascii=False))
     if args.form == "txt":
@@ -129,9 +135,9 @@ def _printed(name: str, transcript: Transcript, args: Namespace) -> str:
 def _shown(
     sounds: Sequence[Recording],
 ) -> Iterator[tuple[Callable[[str], None], Callable[[float], None]]]:
-    """Give a function that prints a result, and one that is told of the seconds that are done.
+    """Give a function that prints a result, and one that counts finished seconds.
 
-    Long work has a bar on stderr; where stdout is the same terminal, results are printed above it.
+    Long work shows a bar on stderr; if stdout is the same terminal, results are printed above it.
     """
     from steermoe_core.run.console import Console
 
@@ -140,7 +146,7 @@ def _shown(
         yield partial(say, file=out), lambda _: None
         return
     with Console().progress() as progress:
-        bar = progress.add_task("transcribing", total=round(total), note="seconds of sound")
+        bar = progress.add_task("transcribing", total=round(total), note="seconds of audio")
 
         def say_above(text: str) -> None:
             if progress.live.is_started and out.isatty():

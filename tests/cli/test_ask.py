@@ -33,7 +33,7 @@ def test_questions(rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str])
     assert main(["ask", str(finished), one, QUESTIONS[0]]) == 0
     said = capsys.readouterr()
     assert said.out == answers[one, QUESTIONS[0]] + "\n"
-    assert f"{one}: the answer was cut at its longest (" in said.err
+    assert f"{one}: the answer was cut at its limit (" in said.err
 
     flags = [word for question in QUESTIONS for word in ("--question", question)]
     assert main(["ask", str(finished), one, two, *flags]) == 0

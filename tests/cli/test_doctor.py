@@ -55,7 +55,7 @@ def test_a_broken_plugin(site: Site, capsys: pytest.CaptureFixture[str]) -> None
         in lines[start]
     )
     assert lines[start + 1] == f"  where: {site.folder}/fake_odd.py:1"
-    assert lines[start + 2].startswith("  mend: repair it, or upgrade steermoe-odd: `pip install --upgrade")
+    assert lines[start + 2].startswith("  fix: repair it, or upgrade steermoe-odd: `pip install --upgrade")
     assert lines[-1].startswith("1 error")
 
 

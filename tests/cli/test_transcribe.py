@@ -184,7 +184,7 @@ def test_segments_do_not_depend_on_batches(
     (line,) = printed
     soundfile.write(rig.folder / "a.wav", np.zeros(16_000), 16_000)
     assert main(words) == 0
-    assert capsys.readouterr().err.endswith("a.wav: nothing but silence, so there is no text\n")
+    assert capsys.readouterr().err.endswith("a.wav: contains only silence, so there is no text\n")
     stops = {segment["stop"]: segment["text"] for segment in json.loads(line)["segments"]}
     assert stops["silence"] == ""
     assert len(stops) > 1
@@ -218,7 +218,7 @@ def test_subtitles(rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str])
     assert main(["transcribe", str(finished), one, one, "--output", str(place)]) == 2
     assert "two of the files would be written to" in sentence(capsys)
     assert main(["transcribe", str(finished), one, "--output", one]) == 2
-    assert "cannot be made a folder (File exists)" in sentence(capsys)
+    assert "cannot be created (File exists)" in sentence(capsys)
 
 
 def test_stdin(

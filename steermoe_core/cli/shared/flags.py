@@ -12,31 +12,31 @@ if TYPE_CHECKING:
 
 def add_set(parser: ArgumentParser) -> None:
     """Declare `--set`."""
-    text = "change a key of every file (repeatable)"
+    text = "override a key of every file (repeatable)"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
 
 
 def add_runs(parser: ArgumentParser) -> None:
     """Declare `--runs`."""
-    text = "where run folders go (default runs)"
+    text = "parent folder of the run folders (default runs)"
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help=text)
 
 
 def add_model(parser: ArgumentParser) -> None:
-    """Declare what commands take that use a trained model."""
-    text = "a run folder, an adapter folder, hub:OWNER/NAME, or an adapter that a plugin brings"
+    """Declare the arguments of commands that use a trained model."""
+    text = "a run folder, an adapter folder, hub:OWNER/NAME, or the name of a plugin's adapter"
     parser.add_argument("folder", metavar="RUN", help=text)
     parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where it computes (default auto)"
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="device of the model (default auto)"
     )
-    text = "sounds answered together; texts stay the same"
+    text = "recordings processed together; texts stay the same"
     parser.add_argument("--batch-size", type=count, metavar="N", help=text)
 
 
 def count(text: str) -> int:
     """Return a whole number of at least 1.
 
-    :raises ArgumentTypeError: it is none.
+    :raises ArgumentTypeError: the text is not one.
     """
     if not text.isdecimal() or int(text) < 1:
         msg = f"{text!r} is not a whole number of at least 1"
@@ -47,7 +47,7 @@ def count(text: str) -> int:
 def seed(text: str) -> int:
     """Return a whole number of at least 0.
 
-    :raises ArgumentTypeError: it is none.
+    :raises ArgumentTypeError: the text is not one.
     """
     if not text.isdecimal():
         msg = f"{text!r} is not a whole number of at least 0"
@@ -58,7 +58,7 @@ def seed(text: str) -> int:
 def seconds(text: str) -> float:
     """Return a number above 0.
 
-    :raises ArgumentTypeError: it is none.
+    :raises ArgumentTypeError: the text is not one.
     """
     try:
         value = float(text)

@@ -21,7 +21,7 @@ def add_choice(parser: ArgumentParser) -> None:
         "--metric",
         action="append",
         metavar="NAME",
-        help="show this metric (repeatable; by default each experiment's first, in JSON all)",
+        help="show this metric (repeatable; default: the first of each experiment, in JSON all)",
     )
 
 

@@ -1,4 +1,4 @@
-"""What commands share: the registry and the console, made when a command first asks for them."""
+"""The registry and the console of a command, created at their first use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Session:
     """One call of the program.
 
-    :param arguments: parsed command line with the flags that every command takes.
+    :param arguments: the parsed command line, with the flags of every command.
     """
 
     def __init__(self, arguments: Namespace) -> None:
@@ -23,7 +23,7 @@ class Session:
 
     @cached_property
     def registry(self) -> Registry:
-        """Every plugin that the flags let in."""
+        """The plugins that the flags do not block."""
         from steermoe_core.plugins import load_registry
 
         arguments = self._arguments
@@ -32,18 +32,18 @@ class Session:
 
     @cached_property
     def console(self) -> Terminal:
-        """The terminal; plain text of its width when piped."""
+        """The terminal; plain text if stdout is piped."""
         from steermoe_core.system.terminal import Terminal
 
         return Terminal()
 
     @property
     def flags(self) -> list[str]:
-        """Flags that let the same plugins into another process."""
+        """Flags with which another process loads the same plugins."""
         words = [word for name in self._arguments.block for word in ("--block", name)]
         return [*words, *(["--no-plugins"] if self._arguments.no_plugins else [])]
 
     @property
     def traceback(self) -> bool:
-        """Whether the user wants to see where errors come from."""
+        """Whether errors are printed with their traceback."""
         return bool(self._arguments.traceback)
