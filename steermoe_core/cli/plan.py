@@ -6,7 +6,7 @@ The preview shows parts, shapes, parameters, estimated memory and data.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steermoe_core.cli.shared.flags import add_runs, add_set, seconds
 from steermoe_core.cli.shared.table import Table, words
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from steermoe_core.cli.shared.session import Session
+    from steermoe_core.run.preview.plan import Part, Plan, Split
+    from steermoe_core.run.preview.shapes import Shapes
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -39,55 +41,55 @@ def run(args: Namespace, session: Session) -> int:
 
     found = plan(resolved, session.registry, args.runs, seconds=args.seconds)
     if args.json:
-        say_json(found)
+        say_json(found.as_json())
         return 0
     for table in _tables(found):
         session.console.print(table)
-    session.console.print(f"run folder: {found['run_folder']}", soft_wrap=True)
+    session.console.print(f"run folder: {found.run_folder}", soft_wrap=True)
     return 0
 
 
-def _tables(found: dict[str, Any]) -> Iterable[Table]:
-    way, memory = found["shapes"], found["memory_bytes"]
-    parts = [[p["kind"], p["name"], p["distribution"], _weights(p)] for p in found["parts"]]
+def _tables(found: Plan) -> Iterable[Table]:
+    clip, memory = found.shapes, found.memory_bytes
+    parts = [[part.kind, part.name, part.distribution, _weights(part)] for part in found.parts]
     yield _table("parts", ("kind", "name", "distribution", "weights"), parts)
     steps = [
-        ("samples", f"{way['samples']:,}"),
-        ("encoder frames", " × ".join(map(str, way["frames"]))),
-        ("audio tokens, at most", " × ".join(map(str, way["audio_tokens"]))),
-        *_positions(way),
+        ("samples", f"{clip.samples:,}"),
+        ("encoder frames", " × ".join(map(str, clip.frames))),
+        ("audio tokens, at most", " × ".join(map(str, clip.audio_tokens))),
+        *_positions(clip),
     ]
-    yield _table(f"a clip of {way['seconds']:g} s", ("stage", "size"), steps)
-    counts = [(row["part"], f"{row['trainable']:,}", f"{row['frozen']:,}") for row in found["parameters"]]
+    yield _table(f"a clip of {clip.seconds:g} s", ("stage", "size"), steps)
+    counts = [(row.part, f"{row.trainable:,}", f"{row.frozen:,}") for row in found.parameters]
     yield _table("parameters", ("part", "trainable", "frozen"), counts)
-    unknown = f"unknown ({memory.get('unknown')})"
+    unknown = f"unknown ({memory.unknown})"
     sizes = [
         (name, unknown if size is None else f"{size / 2**20:,.0f} MiB")
-        for name, size in memory.items()
-        if name != "unknown"
+        for name in ("weights", "trained", "activations", "backward", "total")
+        for size in (getattr(memory, name),)
     ]
     yield _table("memory of a training step, estimated", ("for", "size"), sizes)
-    rows = [(row["split"], *_amount(row), row["note"]) for row in found["data"]]
+    rows = [(row.split, *_amount(row), row.note) for row in found.data]
     yield _table("data", ("split", "clips", "length", "note"), rows)
 
 
-def _weights(part: dict[str, Any]) -> str:
-    return f"{part['weights']} (not on this machine)" if part["here"] is False else part["weights"]
+def _weights(part: Part) -> str:
+    return f"{part.weights} (not on this machine)" if part.here is False else part.weights
 
 
-def _positions(way: dict[str, Any]) -> list[tuple[str, str]]:
-    if way["positions"] is None:
+def _positions(clip: Shapes) -> list[tuple[str, str]]:
+    if clip.positions is None:
         unknown = "unknown (the decoder's tokenizer is not on this machine)"
-        return [("prompt tokens", unknown), ("the decoder's context", f"{way['context']:,}")]
-    parts = f"{way['before']} before + {way['audio_tokens'][0]} audio + {way['after']} after"
-    total = f"{way['positions']:,} of {way['context']:,}"
+        return [("prompt tokens", unknown), ("the decoder's context", f"{clip.context:,}")]
+    parts = f"{clip.before} before + {clip.audio_tokens[0]} audio + {clip.after} after"
+    total = f"{clip.positions:,} of {clip.context:,}"
     return [("decoder positions", parts), ("of the decoder's context", total)]
 
 
-def _amount(row: dict[str, Any]) -> tuple[str, str]:
-    if row["clips"] is None:
+def _amount(row: Split) -> tuple[str, str]:
+    if row.clips is None or row.seconds is None:
         return "–", "–"
-    return f"{row['clips']:,}", f"{row['seconds'] / 60:.1f} min"
+    return f"{row.clips:,}", f"{row.seconds / 60:.1f} min"
 
 
 def _table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from steermoe_core.data.audio.kept_frames import kept_frames
-from steermoe_core.data.audio.mels import mel_batch, stored_as_mels
+from steermoe_core.data.audio.features import kept_frames, log_mels, mel_batch
 from steermoe_core.data.audio.waveform import load
 from steermoe_core.data.chat import chat_end, chat_layout
 from steermoe_core.data.config import CHAT
 from steermoe_core.data.layout import Batch, Layout, ids
 from steermoe_core.data.token_limit import Room, cut
-from steermoe_core.data.usable import Report
+from steermoe_core.data.usable import Report, not_empty
 from steermoe_core.errors import DataError, SetupError
 
 if TYPE_CHECKING:
@@ -180,10 +179,7 @@ class AsrCollator(Collator):
             left_out=left_out,
             cut=[e.id for e, verdict in zip(examples, verdicts, strict=True) if verdict == _CUT],
         )
-        if not kept:
-            msg = f"no clip is left: {report}"
-            raise DataError(msg)
-        return kept, report
+        return not_empty(kept, report), report
 
     def answer(self, example: Example) -> list[int]:
         """Return the ids to be learned, the end token last.
@@ -215,8 +211,8 @@ class AsrCollator(Collator):
         audios = [example.audio for example in examples]
         if (frames := kept_frames(audios)) is not None:
             return frames, [example.seconds for example in examples]
-        if stored_as_mels(audios):
-            return mel_batch(audios, self._bins), [example.seconds for example in examples]
+        if mels := log_mels(audios):
+            return mel_batch(mels, self._bins), [example.seconds for example in examples]
         # Fewer samples read as if they were `rate` a second: a faster clip.
         waveforms = [load(example.audio, round(self.rate / example.speed)) for example in examples]
         return self.features(waveforms), [len(waveform) / self.rate for waveform in waveforms]

@@ -1,4 +1,4 @@
-"""A batch of rows of unequal length, padded to the longest: values and lengths that never part."""
+"""A batch of rows of unequal length, padded to the longest: values together with their lengths."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,7 @@ class Padded:
             raise ValueError(msg)
 
     @classmethod
-    def stack(cls, rows: Sequence[Tensor], fill: float = 0) -> Padded:
+    def stack(cls, rows: Sequence[Tensor], fill: float = 0) -> Self:
         """Pad rows of shape (T_b,…) at their ends with `fill`.
 
         :raises ValueError: when there is no row, or rows differ in more than their length.
@@ -78,4 +80,4 @@ class Padded:
 
 
 class Frames(Padded):
-    """Frames (B,T,D) that the frozen encoder gave at another time, in the place of what it would be given."""
+    """Frames (B,T,D) that the frozen encoder computed before, in place of its input features."""

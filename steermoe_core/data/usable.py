@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING
 
 import attrs
 
+from steermoe_core.config.check.test_splits import RULES, is_test
 from steermoe_core.config.naming import some
-from steermoe_core.data.audio import waveform as audio
-from steermoe_core.data.split import TEST
+from steermoe_core.data.audio import waveform
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from steermoe_core.config.check.test_splits import Table
     from steermoe_core.data.example import Example
 
-#: Why a clip that has no duration is left out.
+#: The reason that leaves out a clip without a duration.
 UNREADABLE = "cannot be read"
-#: So many names are enough in a sentence; the report keeps them all.
 
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """What was kept of a set of examples; as text, one sentence.
+    """Which examples of a set are used; as text, one sentence.
 
-    :param total: examples that there were.
-    :param seconds: duration of the kept ones.
-    :param left_out: for each reason (``"longer than 30 s"``), the names of the examples it left out.
-    :param cut: names of those that are used with a shorter prompt.
+    :param total: examples of the set.
+    :param seconds: duration of those that are used.
+    :param left_out: for each reason (``"longer than 30 s"``), the ids of the examples it left out.
+    :param cut: ids of those that are used with a shorter prompt.
     """
 
     total: int
@@ -40,7 +39,7 @@ class Report:
 
     @property
     def kept(self) -> int:
-        """Return how many examples are left."""
+        """Return the number of examples that are used."""
         return self.total - sum(map(len, self.left_out.values()))
 
     def __str__(self) -> str:
@@ -61,18 +60,24 @@ def usable(
     :param min_seconds: shortest clip that is kept.
     :param max_seconds: longest clip that is kept.
     :param max_bad: largest share of unreadable clips; more are an error.
-    :returns: the kept examples in their order, and the account of the others.
+    :returns: the examples that are kept, in their order, and the report.
     :raises DataError: when too many clips cannot be read, or none is left.
     """
-    kept, report = sorted_out(examples, min_seconds, max_seconds)
-    _check_share(report, max_bad)
-    return _check_any(kept, report), report
+    kept, report = filtered(examples, min_seconds, max_seconds)
+    complaints = report.left_out[UNREADABLE]
+    if len(complaints) > max_bad * report.total:
+        msg = (
+            f"{len(complaints)} of {report.total} clips cannot be read, more than the share {max_bad:g} "
+            f"that data.max_bad allows ({some(complaints)}); fix or remove them, or raise data.max_bad"
+        )
+        raise DataError(msg)
+    return not_empty(kept, report), report
 
 
-def sorted_out(
+def filtered(
     examples: Sequence[Example], min_seconds: float, max_seconds: float
 ) -> tuple[list[Example], Report]:
-    """Do what `usable` does, whatever is left and however many cannot be read."""
+    """Filter as `usable` does, without its errors."""
     bad = [example for example in examples if not example.seconds > 0.0]  # nan is not
     short = [example.id for example in examples if 0.0 < example.seconds < min_seconds]
     long = [example.id for example in examples if example.seconds > max_seconds]
@@ -87,39 +92,34 @@ def sorted_out(
 
 
 def decoded(examples: Sequence[Example], progressed: Callable[[int], None] = lambda _: None) -> list[Example]:
-    """Read every clip whole: one that cannot be decoded has nan seconds, the others their true duration.
+    """Decode every clip whole: one that cannot be decoded has nan seconds, the others their true duration.
 
-    :param progressed: told of each clip that was read.
+    :param progressed: called with 1 after each clip.
     """
     clips = list(dict.fromkeys(example.audio for example in examples))  # several examples may share one
     lengths = {}
-    for clip, found in zip(clips, audio.decoded(clips), strict=True):
-        lengths[clip] = math.nan if isinstance(found, DataError) else found
+    for clip, length in zip(clips, waveform.decode_all(clips), strict=True):
+        lengths[clip] = math.nan if isinstance(length, DataError) else length
         progressed(1)
     return [attrs.evolve(example, seconds=lengths[example.audio] / example.speed) for example in examples]
 
 
-def trainable(examples: Sequence[Example]) -> Sequence[Example]:
-    """Return the examples as they are, if none of them belongs to a test part.
+def refuse_tests(examples: Sequence[Example], table: Table) -> None:
+    """Apply the rule for test splits.
 
-    :raises DataError: naming the first that do.
+    :param table: the table of [data] that the examples are from.
+    :raises DataError: some belong to a test split; the error names the first of them.
     """
-    return _without_tests(examples, "be trained on")
+    if tests := [example.id for example in examples if is_test(example.split)]:
+        msg = f"data.{table} has {len(tests)} clips of a test split ({some(tests)}): {RULES[table]}"
+        raise DataError(msg)
 
 
-def choosable(examples: Sequence[Example]) -> Sequence[Example]:
-    """Return the examples as they are, if they may say which step is best: none belongs to a test part.
+def readable(examples: list[Example], place: str) -> list[Example]:
+    """Return the examples unchanged, unless none of them can be read.
 
-    :raises DataError: naming the first that do.
-    """
-    return _without_tests(examples, "say which step is best")
-
-
-def readable(examples: Sequence[Example], place: str) -> Sequence[Example]:
-    """Return the examples as they are, if at least one of them can be read.
-
-    :param place: what an error calls the set.
-    :raises DataError: none can.
+    :param place: name of the set in an error.
+    :raises DataError: none can be read.
     """
     if not any(example.seconds > 0.0 for example in examples):
         msg = f"{place}: none of its {len(examples)} clips can be read ({_complaint(examples[0])})"
@@ -127,36 +127,18 @@ def readable(examples: Sequence[Example], place: str) -> Sequence[Example]:
     return examples
 
 
-def _without_tests(examples: Sequence[Example], use: str) -> Sequence[Example]:
-    if tests := [example.id for example in examples if is_test(example.split)]:
-        msg = f"{len(tests)} clips of a test part cannot {use} ({some(tests)}); choose another split"
-        raise DataError(msg)
-    return examples
+def not_empty(kept: list[Example], report: Report) -> list[Example]:
+    """Return the examples that are kept.
 
-
-def is_test(split: str | None) -> bool:
-    """Tell whether a part is called a test: `test`, `test.clean`, `Test_other`."""
-    return split is not None and TEST in re.findall(r"[a-z]+", split.lower())
-
-
-def _complaint(example: Example) -> str:
-    if isinstance(found := next(audio.decoded([example.audio])), DataError):
-        return str(found)
-    return f"{example.id}: its duration is given as {example.seconds} s"
-
-
-def _check_share(report: Report, max_bad: float) -> None:
-    complaints = report.left_out[UNREADABLE]
-    if len(complaints) > max_bad * report.total:
-        msg = (
-            f"{len(complaints)} of {report.total} clips cannot be read, more than the share {max_bad:g} "
-            f"that data.max_bad allows ({some(complaints)}); mend or remove them, or raise data.max_bad"
-        )
-        raise DataError(msg)
-
-
-def _check_any(kept: list[Example], report: Report) -> list[Example]:
+    :raises DataError: there are none; the error is the report.
+    """
     if not kept:
         msg = f"no clip is left: {report}"
         raise DataError(msg)
     return kept
+
+
+def _complaint(example: Example) -> str:
+    if isinstance(error := next(waveform.decode_all([example.audio])), DataError):
+        return str(error)
+    return f"{example.id}: its duration is given as {example.seconds} s"

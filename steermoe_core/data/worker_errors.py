@@ -1,4 +1,4 @@
-"""Errors of the processes that load audio, as the sentences that they are."""
+"""Errors of the processes that load audio: only their message reaches the user."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 class LoadingError(DataError):
     """A batch that could not be made.
 
-    torch makes an error of a worker process anew, from the text of its traceback; the sentence is that
-    text's end.
+    torch raises the error of a worker process again with the whole traceback as its text; the message is the
+    end of that text.
     """
 
     def __init__(self, text: str) -> None:
         super().__init__(text.rpartition(f"{type(self).__name__}: ")[2].strip())
 
 
-class Told:
-    """Makes batches, and gives errors a form that outlives the way out of a worker process.
+class WorkerCollate:
+    """A collate function whose errors keep their message when they leave a worker process.
 
-    :param collate: makes the batch of some examples.
+    :param collate: makes a batch of examples.
     """
 
     def __init__(self, collate: Callable[[list[Example]], Batch]) -> None:
@@ -36,7 +36,7 @@ class Told:
     def __call__(self, examples: list[Example]) -> Batch:
         """Return the batch of some examples.
 
-        :raises LoadingError: data that cannot be used.
+        :raises LoadingError: an example cannot be used.
         """
         try:
             return self._collate(examples)

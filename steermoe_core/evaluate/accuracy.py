@@ -1,4 +1,4 @@
-"""Accuracies: answers that are compared as a whole, never by what they contain."""
+"""Accuracies: answers are compared as a whole, never by substrings."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Key:
-    """What the answers to one question are worth.
+    """The points that answers to one question earn.
 
     :param points: of each answer that earns any, in its compared form.
-    :param total: points that could be had if every judge agreed.
+    :param total: points of an answer that every judge agrees with.
     """
 
     points: Mapping[str, int]
@@ -32,20 +32,20 @@ class Key:
 
 
 class Accuracy(Metric):
-    """Points earned over all points; two accuracies differ in their keys and in how answers are read."""
+    """Points earned over all points; accuracies differ in their keys and in how answers are parsed."""
 
     higher_is_better = True
 
     @abstractmethod
     def key(self, prediction: Prediction) -> Key | None:
-        """Return what answers to the question are worth; None: it is not judged."""
+        """Return the points of answers to the question; None: it is not judged."""
 
     @abstractmethod
     def parsed(self, prediction: Prediction) -> str | None:
-        """Return the answer in its compared form; None: it is none, and earns nothing."""
+        """Return the answer in its compared form; None: there is no answer, so it earns nothing."""
 
     def edits(self, prediction: Prediction) -> Edits:
-        """Return the points that were missed, over those that could be had."""
+        """Return the points that were missed, over all points."""
         key = self.key(prediction)
         if key is None:
             return Edits(0, 0, 0, 0)
@@ -54,10 +54,10 @@ class Accuracy(Metric):
         return Edits(key.total - earned, 0, 0, key.total)
 
     def details(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
-        """Return how many questions were judged, and two rulers beside the score.
+        """Return the number of questions that were judged, and two baselines for the score.
 
-        `constant` is the best answer that needs no ear, the same to every question; `ceiling` is what the
-        best answer to each question would reach, less than 1 where judges disagree.
+        `constant` is the best single answer to all questions; `ceiling` is the score of the best answer to
+        each question, less than 1 where judges disagree.
         """
         keys = [key for prediction in predictions if (key := self.key(prediction)) is not None]
         total = sum(key.total for key in keys)
@@ -76,7 +76,7 @@ class Accuracy(Metric):
 
 
 class ExactMatch(Accuracy):
-    """The whole answer is a reference; its name tells the rule: `exact-match`, `exact-match-raw`."""
+    """The whole answer is a reference; the name includes the rule: `exact-match`, `exact-match-raw`."""
 
     rule: Rule
 
@@ -90,5 +90,5 @@ class ExactMatch(Accuracy):
         return Key(dict.fromkeys(forms, 1)) if forms else None
 
     def parsed(self, prediction: Prediction) -> str | None:
-        """Return the answer in its compared form; nothing said is no answer."""
+        """Return the answer in its compared form; an empty one is no answer."""
         return self.rule.characters(prediction.hypothesis) or None

@@ -1,8 +1,9 @@
-"""Batches that were answered already, on disk: an evaluation that was killed goes on where it was.
+"""Answers of finished batches on disk, so that a killed evaluation resumes.
 
-    .<split>.answers/<rank>.jsonl   a first line that says what the answers belong to, then a line a batch
+    .<split>.answers/<rank>.jsonl   a first line with the key of the evaluation, then a line a batch
 
-Each process writes its own file and reads all of them, so another number of processes may go on.
+Each process writes its own file and reads all of them, so an evaluation may resume on another number of
+processes.
 """
 
 from __future__ import annotations
@@ -23,34 +24,34 @@ if TYPE_CHECKING:
 
 
 class Answered:
-    """What was answered so far, by the name of the batch.
+    """The answers so far, by the name of the batch.
 
-    :param folder: where it is kept; None keeps nothing.
-    :param key: of all that the answers depend on; those kept under another one are not used.
-    :param rank: number of this process.
+    :param folder: where they are kept; None keeps nothing.
+    :param key: of everything that the answers depend on; answers under another key are ignored.
+    :param rank: of this process.
     """
 
     def __init__(self, folder: Path | None = None, key: str = "", rank: int = 0) -> None:
         self.folder = folder
-        self.found: dict[str, list[Answer]] = {}
+        self.batches: dict[str, list[Answer]] = {}
         self._file = None if folder is None else folder / f"{rank}.jsonl"
         if folder is None or self._file is None:
             return
         for path in sorted(folder.glob("*.jsonl")):
-            self.found |= dict(_read(path, key))
+            self.batches |= dict(_read(path, key))
         with saving(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            own = dict(_read(self._file, key))  # what a kill cut off in the middle of a line is dropped
+            own = dict(_read(self._file, key))  # drops a line that a kill cut off
             fresh = self._file.with_suffix(".partial")
             fresh.write_text(f"{_head(key)}\n" + "".join(map(_line, own, own.values())), encoding="utf-8")
             fresh.replace(self._file)
 
     def get(self, batch: str) -> list[Answer] | None:
-        """Return the answers to a batch, if it was answered."""
-        return self.found.get(batch)
+        """Return the answers to a batch; None if it is not finished."""
+        return self.batches.get(batch)
 
     def put(self, batch: str, answers: Sequence[Answer]) -> None:
-        """Keep the answers to a batch, also through a kill.
+        """Write the answers to a batch to disk.
 
         :raises CheckpointError: the disk is full or not writable.
         """
@@ -59,7 +60,7 @@ class Answered:
                 file.write(_line(batch, answers))
 
     def forget(self) -> None:
-        """Delete what was kept: the evaluation is complete."""
+        """Delete all answers: the evaluation is complete."""
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -81,16 +82,16 @@ def _line(batch: str, answers: Sequence[Answer]) -> str:
 
 
 def _read(path: Path, key: str) -> Iterator[tuple[str, list[Answer]]]:
-    """Yield the batches of a file with this key, up to the first line that is not whole."""
+    """Yield the batches of a file with this key, up to the first incomplete line."""
     if not path.is_file():
         return
     head, *lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     if head != _head(key):
         return
-    for line in lines[:-1]:  # behind the last line break there is nothing, or a line that was cut
+    for line in lines[:-1]:  # after the last line break there is nothing, or an incomplete line
         try:
             row = parsed(line, _Line)
             answers = [Answer(ids, stop) for ids, stop in row.answers]
-        except ValueError:  # cut short, or changed: it is answered again
+        except ValueError:  # incomplete or changed: the batch is answered again
             return
         yield row.batch, answers

@@ -1,7 +1,7 @@
-"""How sure a score is: intervals from resampling whole clusters (speakers, clips) with replacement.
+"""Confidence intervals of scores, from resampling whole clusters (speakers, clips) with replacement.
 
 Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP 2004.
-Examples of one speaker err alike; resampled one by one they would look like more evidence than they are.
+Errors of one speaker are correlated: resampling single examples would make intervals too narrow.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     Sums = NDArray[np.float64]
 
-#: Two-sided share of an interval, and how often the corpus is drawn anew.
+#: Two-sided level of an interval, and the number of resampled corpora.
 LEVEL = 0.95
 DRAWS = 2000
-#: Numbers drawn at a time: 32 MB.
+#: Numbers drawn at once: 32 MB.
 _CHUNK = 4_000_000
 
 
@@ -36,9 +36,9 @@ class Difference:
     """Two systems on the same examples.
 
     :param value: corpus score of the second minus that of the first.
-    :param interval: of that difference; None where fewer than two clusters leave nothing to resample.
-    :param improvement: share of resampled corpora on which the second errs less (a tie counts half): Bisani
-        and Ney's probability of improvement; None as above.
+    :param interval: of that difference; None where there are fewer than two clusters to resample.
+    :param improvement: share of resampled corpora on which the second has fewer errors (a tie counts half):
+        Bisani and Ney's probability of improvement; None as above.
     """
 
     value: float
@@ -46,7 +46,7 @@ class Difference:
     improvement: float | None
 
     def verdict(self, *, higher_is_better: bool) -> str:
-        """Say in words what the interval allows to say of the second system."""
+        """Return the conclusion about the second system that the interval supports."""
         if self.interval is None or self.interval.low <= 0.0 <= self.interval.high:
             return "not distinguishable"
         return "better" if (self.value > 0) == higher_is_better else "worse"
@@ -63,11 +63,11 @@ def interval(
     """Return the interval of a corpus score.
 
     :param edits: of each example.
-    :param clusters: of each example; None: each stands alone.
+    :param clusters: of each example; None: each is a cluster of its own.
     :param higher_is_better: the score is one minus the errors over the reference units.
-    :param seed: the same seed, the same interval.
+    :param seed: of the resampling.
     :param draws: resampled corpora.
-    :returns: None where fewer than two clusters, or no reference unit, leave nothing to resample.
+    :returns: None where there are fewer than two clusters, or no reference unit.
     """
     sums = _summed([_counts(edits)], clusters)
     rates = _rates(_resampled(sums, seed, draws))[:, 0]
@@ -87,7 +87,7 @@ def difference(
 
     :param first: edits by the examples' ids.
     :param second: the same ids and references.
-    :param clusters: of each id; an id that is missing stands alone.
+    :param clusters: of each id; a missing id is a cluster of its own.
     :param higher_is_better: the score is one minus the errors over the reference units.
     :raises UsageError: when the ids differ, or the lengths of the references of an error rate.
     """
@@ -105,7 +105,7 @@ def difference(
 def _same(first: Mapping[str, Edits], second: Mapping[str, Edits], *, units: bool) -> list[str]:
     """Return the common ids, sorted so that the order of files does not matter.
 
-    :param units: references must be equally long; an accuracy may be taken over the longer of both sides.
+    :param units: references must have equal lengths; an accuracy may be over the longer of both sides.
     """
     if alone := sorted(first.keys() ^ second.keys()):
         msg = f"{len(alone)} examples are in one run only, such as {alone[0]!r}; score the same split"
@@ -137,14 +137,14 @@ def _summed(counts: Sequence[Sums], clusters: Sequence[Hashable] | None) -> Sums
 
 
 def _resampled(sums: Sums, seed: int, draws: int) -> Sums:
-    """Return the sums of corpora of as many clusters, drawn with replacement (draws, systems, 2)."""
-    if len(sums) < 2:  # noqa: PLR2004 - one cluster says nothing about another
+    """Return the sums (draws, systems, 2) of corpora that are drawn with replacement, of as many clusters."""
+    if len(sums) < 2:  # noqa: PLR2004 - one cluster has no variance
         return np.zeros((0, *sums.shape[1:]))
     return np.concatenate(list(_chunks(sums, np.random.default_rng(seed), draws)))
 
 
 def _chunks(sums: Sums, random: np.random.Generator, draws: int) -> Iterator[Sums]:
-    """Count how often each cluster is drawn, so that a draw is one row of a matrix product."""
+    """Yield sums of draws: a draw is a row of counts, one for each cluster, in a matrix product."""
     size = max(1, _CHUNK // len(sums))
     for start in range(0, draws, size):
         rows = min(size, draws - start)
@@ -156,8 +156,8 @@ def _chunks(sums: Sums, random: np.random.Generator, draws: int) -> Iterator[Sum
 
 def _rates(sums: Sums) -> Sums:
     """Return the rates (draws, systems) of the draws that have a reference unit."""
-    there = sums[..., 1].min(axis=1, initial=np.inf) > 0
-    rates: Sums = sums[there, :, 0] / sums[there, :, 1]
+    valid = sums[..., 1].min(axis=1, initial=np.inf) > 0
+    rates: Sums = sums[valid, :, 0] / sums[valid, :, 1]
     return rates
 
 

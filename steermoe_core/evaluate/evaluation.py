@@ -1,4 +1,4 @@
-"""Score a split: greedy answers, a line for each clip, corpus scores with intervals, controls beside them."""
+"""Score a split: greedy answers, a prediction for each clip, corpus scores with intervals, and controls."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 @attrs.define
 class Evaluator:
-    """Everything that scoring needs but the examples.
+    """Everything that scoring needs except the examples.
 
-    :param instructions: texts that the collator puts beside the audio of every clip.
-    :param answered: batches that were answered by an evaluation that was stopped, and where to keep more.
-    :param progressed: told the number of clips done after each batch.
-    :param rank: number of this process among all that score together, each its share of the batches.
-    :param ranks: how many there are.
-    :param gathered: returns the values of all, in the order of their ranks.
+    :param instructions: texts that the collator adds to the audio of every clip.
+    :param answered: answers of an interrupted evaluation, and where to keep new ones.
+    :param progressed: called with the number of clips after each batch.
+    :param rank: of this process; each process answers its share of the batches.
+    :param ranks: number of processes.
+    :param gathered: returns the values of all processes, in the order of their ranks.
     """
 
     model: Joined
@@ -64,7 +64,7 @@ class Evaluator:
         """Return the predictions (of the model and of each control) and their scores."""
         started = time.monotonic()
         kept, report = usable(examples, min_seconds=0.0, max_seconds=self._longest(), max_bad=1.0)
-        self.model.eval()  # training mode has noise, and the next training step sets it again
+        self.model.eval()  # no noise; the next training step switches back
         self._audio_tokens = 0
         others = partners(kept, self.seed) if SHUFFLED in self.config.controls else kept
         self.model.adapter.watch()
@@ -91,13 +91,13 @@ class Evaluator:
         return found, scores
 
     def limit(self, seconds: float) -> int:
-        """Return the longest answer, in tokens, to a clip of so many seconds."""
+        """Return the longest answer, in tokens, to a clip of a number of seconds."""
         return min(self.config.max_new_tokens, 8 + math.ceil(seconds * self.config.tokens_per_second))
 
     def _predict(self, examples: Sequence[Example], name: str = "") -> list[Prediction]:
         """Return the answers to examples, in their order.
 
-        :param name: of the control, or of whatever else is answered beside the real thing.
+        :param name: of the control, or `probes`; empty for the model's own answers.
         """
         batches, places = length_sorted([example.seconds for example in examples], self.config.batch_size)
         mine: list[list[Prediction]] = []
@@ -112,15 +112,15 @@ class Evaluator:
 
     def _shuffled(self, examples: Sequence[Example], others: Sequence[Example]) -> list[Prediction]:
         """Answer each example with the audio of another one."""
-        heard = [
+        shuffled = [
             attrs.evolve(one, audio=other.audio, seconds=other.seconds, speed=other.speed)
             for one, other in zip(examples, others, strict=True)
         ]
-        rows = zip(self._predict(heard, SHUFFLED), others, strict=True)
+        rows = zip(self._predict(shuffled, SHUFFLED), others, strict=True)
         return [attrs.evolve(row, heard=other.id) for row, other in rows]
 
     def _probed(self, prompt: str | None) -> list[ProbeAnswer]:
-        """Return the hypotheses for sounds without speech."""
+        """Return the answers to sounds without speech."""
         sounds = probes(self._longest(), prompt)
         rows = self._predict(list(sounds.values()), "probes")
         return [
@@ -129,9 +129,9 @@ class Evaluator:
         ]
 
     def _answers(self, examples: Sequence[Example], name: str, number: int) -> list[Answer]:
-        """Return the answers to a batch: those that are there, or the model's, which are then kept.
+        """Return the answers to a batch: those on disk, or new ones, which are written to disk.
 
-        What the model itself is asked is heard in any case: the adapter's statistics are taken of all clips.
+        The model's own batches are encoded in any case: the adapter's statistics are over all clips.
         """
         kept = self.answered.get(f"{name} {number}")
         if kept is not None and name:
@@ -139,7 +139,7 @@ class Evaluator:
         batch = self.collator.collate(examples, answered=False).to(self.device)
         limits = [self.limit(example.seconds) for example in examples]
         if name == "no-audio":
-            answers = self._unheard(batch, limits)
+            answers = self._without_audio(batch, limits)
         else:
             with torch.no_grad():
                 audio = self.model.audio(batch.features)
@@ -149,7 +149,7 @@ class Evaluator:
             self.answered.put(f"{name} {number}", answers)
         return answers
 
-    def _unheard(self, batch: Batch, limits: Sequence[int]) -> list[Answer]:
+    def _without_audio(self, batch: Batch, limits: Sequence[int]) -> list[Answer]:
         """Answer without audio: rows of the same text differ only in their limit, so it is answered once."""
         texts = [
             (*b.tolist(), -1, *a.tolist())

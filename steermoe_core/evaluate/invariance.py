@@ -1,4 +1,4 @@
-"""Whether a clip depends on its batch: a few clips alone and together, through the whole model."""
+"""Batch invariance: a few clips alone and in one batch, through the whole model."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from steermoe_core.model.generate import Answer
     from steermoe_core.model.joined import Joined
 
-#: Largest difference that the order of sums makes in fp64, and nearly always in fp32 on a CPU.
+#: Largest difference due to the order of sums: in fp64 always, in fp32 on a CPU nearly always.
 EXACT = 1e-5
-#: Places among the clips sorted by length; not the longest of all, which may have to be answered for minutes.
+#: Quantiles of length of the clips that are compared; the longest of all may take minutes to answer.
 _PLACES = (0.0, 0.3, 0.6, 0.9)
-#: By how much of the largest logit rounding moves a logit: a share in fp32, in half precision epsilons.
+#: Rounding of a logit as a share of the largest logit in fp32, and in epsilons in half precision.
 _FP32, _HALF = 1e-4, 8
 
 
 @attrs.frozen(kw_only=True)
 class Invariance:
-    """What changes for clips that come together in a batch instead of alone.
+    """Differences between clips in one batch and the same clips alone.
 
     :param clips: ids of the clips.
     :param seconds: of the shortest and the longest of them.
     :param loss: difference of their loss, the mean over all tokens of their answers.
     :param logits: largest difference of a logit at an answer's position, as a share of the clip's largest.
-    :param largest: the largest of all logits, without its sign.
-    :param texts: clips that are answered with other tokens.
-    :param ties: those of them whose first two different tokens are closer to each other, alone, than
-        rounding moves a logit: either answer is right.
+    :param largest: the largest absolute value of all logits.
+    :param texts: clips whose answers have other tokens.
+    :param ties: those of them whose logits of the first two different tokens, alone, differ by less than
+        rounding: either answer is right.
     """
 
     clips: list[str]
@@ -53,11 +53,11 @@ class Invariance:
 
     @property
     def exact(self) -> bool:
-        """Whether nothing changes but the order of sums."""
+        """Whether the order of sums explains all differences."""
         return self.loss <= EXACT and self.logits <= EXACT and self.texts == self.ties
 
     def within(self, share: float) -> bool:
-        """Tell whether nothing changes but what a rounding of logits by a share of the largest explains."""
+        """Return whether rounding of logits by a share of the largest explains all differences."""
         return self.logits <= share and self.loss <= share * self.largest and self.texts == self.ties
 
 
@@ -71,7 +71,7 @@ def mixed(examples: Sequence[Example]) -> list[Example]:
 
 
 def rounding(model: Joined) -> float:
-    """Return the share of the largest logit by which rounding moves a logit, in the model's lowest precision.
+    """Return the rounding of a logit, as a share of the largest, in the model's lowest precision.
 
     It is 8 times the machine epsilon of bf16 (0.0625) and fp16 (0.0078), 1e-4 in fp32, and 1e-5 in fp64.
     """
@@ -84,7 +84,7 @@ def rounding(model: Joined) -> float:
 
 @contextmanager
 def in_fp64(model: Joined) -> Iterator[None]:
-    """Have all weights of a model in fp64 inside the block, and the very bits that they were after it."""
+    """Convert all weights of a model to fp64 inside the block; their bits are the same after it."""
     tensors = [tensor for tensor in (*model.parameters(), *model.buffers()) if tensor.is_floating_point()]
     kinds = [tensor.dtype for tensor in tensors]
     try:
@@ -103,25 +103,25 @@ def invariance(
     """Compare clips alone with the same clips in one batch.
 
     :param examples: with answers that fit.
-    :param limit: longest answer, in tokens, to a clip of so many seconds.
+    :param limit: longest answer, in tokens, to a clip of a number of seconds.
     """
     device = next(model.parameters()).device
     limits = [limit(example.seconds) for example in examples]
     alone = [collator.collate([example]).to(device) for example in examples]
-    heard = [_logits(model, one) for one in alone]  # (Y_b,V) each
+    single = [_logits(model, one) for one in alone]  # (Y_b,V) each
     together = _logits(model, collator.collate(examples).to(device))  # (N,V)
-    pairs = list(zip(heard, torch.split(together, [len(logits) for logits in heard]), strict=True))
-    asked = [collator.collate([example], answered=False).to(device) for example in examples]
-    answers = [generate(model, one, [most])[0] for one, most in zip(asked, limits, strict=True)]
+    pairs = list(zip(single, torch.split(together, [len(logits) for logits in single]), strict=True))
+    questions = [collator.collate([example], answered=False).to(device) for example in examples]
+    answers = [generate(model, one, [most])[0] for one, most in zip(questions, limits, strict=True)]
     batch = collator.collate(examples, answered=False).to(device)
-    rows = zip(examples, asked, answers, generate(model, batch, limits), strict=True)
+    rows = zip(examples, questions, answers, generate(model, batch, limits), strict=True)
     changed = [(example.id, one, a, b) for example, one, a, b in rows if a != b]
     return Invariance(
         clips=[example.id for example in examples],
         seconds=(min(e.seconds for e in examples), max(e.seconds for e in examples)),
-        loss=abs(_loss(torch.cat(heard), alone) - _loss(together, alone)),
+        loss=abs(_loss(torch.cat(single), alone) - _loss(together, alone)),
         logits=torch.stack([(a - b).abs().max() / a.abs().max() for a, b in pairs]).max().item(),
-        largest=torch.cat(heard).abs().max().item(),
+        largest=torch.cat(single).abs().max().item(),
         texts=[name for name, *_ in changed],
         ties=[name for name, one, a, b in changed if _tie(model, one, a, b)],
     )
@@ -133,17 +133,17 @@ def _logits(model: Joined, batch: Batch) -> torch.Tensor:
 
 
 def _loss(logits: torch.Tensor, batches: Sequence[Batch]) -> float:
-    wanted = torch.cat([batch.answer.rows()[0] for batch in batches])
-    return torch.nn.functional.cross_entropy(logits, wanted).item()
+    targets = torch.cat([batch.answer.rows()[0] for batch in batches])
+    return torch.nn.functional.cross_entropy(logits, targets).item()
 
 
 def _tie(model: Joined, batch: Batch, one: Answer, other: Answer) -> bool:
-    """Tell whether rounding decides between two answers to a batch of one clip, where they first differ."""
+    """Return whether two answers to a batch of one clip first differ by no more than rounding."""
     ends = sorted({*batch.ends, model.decoder.eos})
     pairs = zip(one.ids, other.ids, strict=False)
     common = next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(one.ids), len(other.ids)))
-    said = replace(batch, answer=ids([[*one.ids[:common], ends[0]]]).to(batch.answer.values.device))
-    logits = _logits(model, said)[-1]  # (V,) of the first token that differs
-    # An answer that is over there was ended by one of the ends.
+    prefix = replace(batch, answer=ids([[*one.ids[:common], ends[0]]]).to(batch.answer.values.device))
+    logits = _logits(model, prefix)[-1]  # (V,) of the first token that differs
+    # An answer that has no token at this position was ended by one of the end tokens.
     first, second = (logits[answer.ids[common : common + 1] or ends].max() for answer in (one, other))
     return bool((first - second).abs() <= rounding(model) * logits.abs().max())

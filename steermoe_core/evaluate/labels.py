@@ -1,4 +1,4 @@
-"""Groups of clips to look at apart: by their labels, their speakers, their durations."""
+"""Groups of clips to compare: by label, speaker or duration."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     #: Of each label, the numbers of the clips that have each of its values.
     Groups = dict[str, dict[str, list[int]]]
 
-#: What every clip has beside the labels of its source: thirds by duration, its part, its speaker or group.
+#: Labels that every clip has in addition to its source's: third by duration, part, speaker or group.
 DURATION, PART, SPEAKER = "duration", "split", "speaker"
-#: Values that a label may have to be looked at unasked.
+#: Numbers of values of the labels that are taken by default.
 _VALUES = range(2, 13)
 _THIRDS = ("short", "middle", "long")
 
 
-def groups(examples: Sequence[Example], wanted: Sequence[str] | None) -> Groups:
+def groups(examples: Sequence[Example], labels: Sequence[str] | None) -> Groups:
     """Return the groups by each label; clips that lack a label are in none of its groups.
 
-    :param wanted: labels; None takes every label of 2 to 12 values.
+    :param labels: None takes every label of 2 to 12 values.
     :raises UsageError: no clip has such a label.
     """
     known = {name: _values(name, examples) for name in _names(examples)}
-    found = {name: _grouped(values) for name, values in known.items() if any(values)}
-    if wanted is None:
-        return {name: values for name, values in found.items() if len(values) in _VALUES}
-    if unknown := [name for name in wanted if name not in found]:
-        labels = ", ".join(found) or "none"
-        msg = f"no clip has the label {unknown[0]!r}{did_you_mean(unknown[0], found)} (labels: {labels})"
+    grouped = {name: _grouped(values) for name, values in known.items() if any(values)}
+    if labels is None:
+        return {name: values for name, values in grouped.items() if len(values) in _VALUES}
+    if unknown := [name for name in labels if name not in grouped]:
+        names = ", ".join(grouped) or "none"
+        msg = f"no clip has the label {unknown[0]!r}{did_you_mean(unknown[0], grouped)} (labels: {names})"
         raise UsageError(msg)
-    return {name: found[name] for name in wanted}
+    return {name: grouped[name] for name in labels}
 
 
 def _names(examples: Iterable[Example]) -> Iterable[str]:
@@ -66,11 +66,11 @@ def _durations(seconds: Sequence[float]) -> list[str | None]:
 
 def _grouped(values: Sequence[str | None]) -> dict[str, list[int]]:
     """Return the clips of each value, the values in order: numbers as numbers, thirds from short to long."""
-    found: dict[str, list[int]] = {}
+    grouped: dict[str, list[int]] = {}
     for number, value in enumerate(values):
         if value:
-            found.setdefault(value, []).append(number)
-    return dict(sorted(found.items(), key=lambda item: _order(item[0])))
+            grouped.setdefault(value, []).append(number)
+    return dict(sorted(grouped.items(), key=lambda item: _order(item[0])))
 
 
 def _order(value: str) -> tuple[float, str]:

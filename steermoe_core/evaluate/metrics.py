@@ -1,8 +1,8 @@
 """Scores of predictions as counts of edits, so that they can be summed and resampled.
 
 A corpus score is a micro-average: all edits over all reference units, or one minus that where higher is
-better. Nothing is cut, stripped or substituted: a hypothesis that never ends costs an insertion a word, and
-so does each word said where the reference is empty.
+better. No hypothesis is cut, stripped or substituted: each word too many is an insertion, also where
+the reference is empty.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import attrs
 import jiwer
 import kaldialign
 
+from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.rules import Rule, named, rule
 from steermoe_core.evaluate.scores import Edits
+from steermoe_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,7 +33,7 @@ class Units:
 
     :param reference: words or characters of the reference, in the form that is compared.
     :param hypothesis: likewise of the answer.
-    :param between: what stands between two units of a text: a space, or nothing.
+    :param between: separator of two units of a text: a space, or nothing.
     """
 
     reference: Sequence[str]
@@ -40,11 +42,11 @@ class Units:
 
 
 class Metric(ABC):
-    """What a `metric` component builds.
+    """A metric, as a `metric` component builds it.
 
-    :ivar name: what the score is called in tables and files.
+    :ivar name: of the score in tables and files.
     :ivar higher_is_better: the score is one minus the errors over the reference units, not that rate itself.
-    :ivar rule: what is done to both texts before they are compared; None where no such rule has a part.
+    :ivar rule: what is done to both texts before they are compared; None where there is no rule.
     """
 
     name: str
@@ -56,16 +58,16 @@ class Metric(ABC):
         """Return the edits of one example; all zero where the metric does not judge it."""
 
     def units(self, prediction: Prediction) -> Units | None:  # noqa: ARG002 - most have none
-        """Return what is aligned of one example; None where answers are judged as a whole."""
+        """Return the units of one example to align; None where answers are judged as a whole."""
         return None
 
     def details(self, predictions: Sequence[Prediction]) -> dict[str, Any]:  # noqa: ARG002 - most have none
-        """Return what else is worth knowing of a split, as plain JSON values for scores.json."""
+        """Return further figures of a split, as plain JSON values for scores.json."""
         return {}
 
 
 class Wer(Metric):
-    """Word error rate; its name tells the rule where that is not the default: `wer`, `wer-open-asr`.
+    """Word error rate; its name includes the rule where that is not the default: `wer`, `wer-open-asr`.
 
     Under `zh` it is the mixed error rate, of Han characters and of words in other letters.
     """
@@ -78,19 +80,19 @@ class Wer(Metric):
 
     def edits(self, prediction: Prediction) -> Edits:
         """Return the word edits of one example."""
-        wanted, said = self.rule.normalise(prediction.reference), self.rule.normalise(prediction.hypothesis)
+        reference, hypothesis = map(self.rule.normalise, (prediction.reference, prediction.hypothesis))
         if self.rule.compounds:
-            return _joining(wanted.split(), said.split())
-        return _edits(jiwer.process_words(wanted, said))
+            return _joining(reference.split(), hypothesis.split())
+        return _edits(jiwer.process_words(reference, hypothesis))
 
     def units(self, prediction: Prediction) -> Units:
         """Return the words of both sides."""
-        wanted, said = self.rule.normalise(prediction.reference), self.rule.normalise(prediction.hypothesis)
-        return Units(wanted.split(), said.split(), " ")
+        reference, hypothesis = map(self.rule.normalise, (prediction.reference, prediction.hypothesis))
+        return Units(reference.split(), hypothesis.split(), " ")
 
 
 class Cer(Metric):
-    """Character error rate, named as the word error rate is; a space is a character where the rule has it."""
+    """Character error rate, named as the word error rate; the rule decides whether a space is a character."""
 
     rule: Rule
 
@@ -100,20 +102,19 @@ class Cer(Metric):
 
     def edits(self, prediction: Prediction) -> Edits:
         """Return the character edits of one example."""
-        wanted, said = self.rule.characters(prediction.reference), self.rule.characters(prediction.hypothesis)
-        return _edits(jiwer.process_characters(wanted, said))
+        reference, hypothesis = map(self.rule.characters, (prediction.reference, prediction.hypothesis))
+        return _edits(jiwer.process_characters(reference, hypothesis))
 
     def units(self, prediction: Prediction) -> Units:
         """Return the characters of both sides."""
-        wanted, said = self.rule.characters(prediction.reference), self.rule.characters(prediction.hypothesis)
-        return Units(list(wanted), list(said), "")
+        reference, hypothesis = map(self.rule.characters, (prediction.reference, prediction.hypothesis))
+        return Units(list(reference), list(hypothesis), "")
 
 
 class TokenAccuracy(Metric):
     """Share of places at which answer and reference have the same token, over the longer of the two.
 
-    Answer tokens alone are compared, from the first on: neither the prompt nor padding nor the end token is
-    part of either side.
+    Only answer tokens are compared, without prompt, padding and end token.
     """
 
     name = "token-accuracy"
@@ -124,10 +125,30 @@ class TokenAccuracy(Metric):
 
     def edits(self, prediction: Prediction) -> Edits:
         """Return the places that differ; places that one side lacks count as wrong."""
-        said, wanted = prediction.ids, prediction.reference_ids
-        wrong = sum(one != other for one, other in zip(said, wanted, strict=False))
-        missing, more = max(0, len(wanted) - len(said)), max(0, len(said) - len(wanted))
-        return Edits(wrong, missing, more, max(len(said), len(wanted)))
+        reference, hypothesis = prediction.reference_ids, prediction.ids
+        wrong = sum(one != other for one, other in zip(reference, hypothesis, strict=False))
+        longer = len(hypothesis) - len(reference)
+        return Edits(wrong, max(0, -longer), max(0, longer), max(len(reference), len(hypothesis)))
+
+
+def metric_called(name: str, metrics: Sequence[Metric]) -> Metric:
+    """Return the metric of a name; the first metric if the name is empty.
+
+    :raises UsageError: there is no such metric.
+    """
+    known = {metric.name: metric for metric in reversed(metrics)}
+    if name in known:
+        return known[name]
+    if not metrics:
+        msg = "train.validate needs a score: add a table [[metrics]]"
+        raise UsageError(msg)
+    if name:
+        msg = (
+            f'train.validate.metric is "{name}"{did_you_mean(name, known)} '
+            f"(the metrics are {', '.join(metric.name for metric in metrics)})"
+        )
+        raise UsageError(msg)
+    return metrics[0]
 
 
 def total(edits: Iterable[Edits]) -> Edits:
@@ -150,7 +171,7 @@ def _edits(output: jiwer.WordOutput | jiwer.CharacterOutput) -> Edits:
     return Edits(output.substitutions, output.deletions, output.insertions, reference)
 
 
-def _joining(wanted: list[str], said: list[str]) -> Edits:
-    """Return the edits that are left where neighbouring words of either side may be joined at no cost."""
-    found = kaldialign.edit_distance(wanted, said, merge_compounds=True)
-    return Edits(*(int(found[kind]) for kind in ("sub", "del", "ins", "ref_len")))
+def _joining(reference: list[str], hypothesis: list[str]) -> Edits:
+    """Return the edits where joining neighbouring words of either side is free."""
+    counts = kaldialign.edit_distance(reference, hypothesis, merge_compounds=True)
+    return Edits(*(int(counts[kind]) for kind in ("sub", "del", "ins", "ref_len")))

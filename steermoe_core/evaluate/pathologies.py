@@ -1,8 +1,8 @@
-"""What goes wrong with answers beside wrong words: loops, refusals, echoes, silence, another script, length.
+"""Failures of answers other than wrong words: loops, refusals, echoes, silence, another script, length.
 
 Texts are compared in units of the rule `zh`, whatever rule a score has: words of any script as under `basic`,
-whole numbers, and single Han characters. An answer counts only for what no accepted answer of its clip has,
-so a clip in which somebody really says "ten ten ten" is no loop. Nothing of this changes a score.
+whole numbers, and single Han characters. A failure counts only if no accepted answer of the clip has it,
+so a clip whose transcript is "ten ten ten" is no loop. None of this changes a score.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
     Units = tuple[str, ...]
 
-#: How often in a row the same units make a loop.
+#: Repetitions in a row that make a loop.
 TIMES = 3
-#: How many units in a row, as in the prompt, make an echo; of a shorter prompt all, but at least two.
+#: Units in a row of the prompt that make an echo; of a shorter prompt all, at least two.
 ECHO = 4
-#: An answer of more than so many times the units of the reference is too long, of less than such a share too
-#: short, where it is also off by more than so many units.
+#: An answer is too long above LONG times, too short below SHORT times the units of the reference, if it also
+#: differs by more than SLACK units.
 LONG, SHORT, SLACK = 2.0, 0.5, 5
-#: Ids that are named of each.
+#: Ids that are listed of each.
 NAMED = 5
-#: What a language model says that will not, or believes it cannot, do what it was asked.
+#: Phrases of a language model that refuses, or believes that it cannot do the task.
 REFUSALS = (
     "as an ai",
     "i am an ai",
@@ -65,39 +65,39 @@ REFUSALS = (
     "作为一个ai",
     "人工智能语言模型",
 )
-#: Letters of Japanese text are of three scripts; who writes kana may write Han characters.
+#: Japanese text uses three scripts: where there are kana, Han characters are allowed.
 _JAPANESE = frozenset({"CJK", "HIRAGANA", "KATAKANA"})
 
 
 @attrs.frozen
 class _Case:
-    """An answer beside what it is compared with.
+    """An answer, and the texts that it is compared with.
 
-    :param said: its units.
-    :param accepted: units of each text that counts as right.
-    :param prompts: runs of units of each text that the model was given, all of one length.
+    :param units: of the answer.
+    :param accepted: units of each accepted answer.
+    :param prompts: runs of units of each text in the model's input, all of one length.
     """
 
     prediction: Prediction
-    said: Units
+    units: Units
     accepted: tuple[Units, ...]
     prompts: tuple[frozenset[Units], ...]
 
 
 def pathologies(predictions: Sequence[Prediction], instructions: Sequence[str] = ()) -> dict[str, Pathology]:
-    """Return for each kind how many answers have it, their share, and the first ids.
+    """Return for each kind the number of answers that have it, their share, and the first ids.
 
-    :param instructions: texts that the model was given with every clip.
+    :param instructions: texts in the model's input with every clip.
     """
-    given = tuple(map(_echoes, instructions))
-    cases = [_case(prediction, given) for prediction in predictions]
-    return {name: _counted(cases, found) for name, found in KINDS.items()}
+    common = tuple(map(_echoes, instructions))
+    cases = [_case(prediction, common) for prediction in predictions]
+    return {name: _counted(cases, has_it) for name, has_it in KINDS.items()}
 
 
 def length_ratio(predictions: Sequence[Prediction]) -> LengthRatio | None:
-    """Return the median and the outer 5 % of units said over units of the reference; None without any."""
+    """Return median, 5 % and 95 % of the units of answers over those of references; None without any."""
     pairs = [(len(_units(p.hypothesis)), len(_units(p.reference))) for p in predictions]
-    ratios = [said / wanted for said, wanted in pairs if wanted]
+    ratios = [hypothesis / reference for hypothesis, reference in pairs if reference]
     if not ratios:
         return None
     low, median, high = np.percentile(ratios, [5, 50, 95]).round(4).tolist()
@@ -105,9 +105,9 @@ def length_ratio(predictions: Sequence[Prediction]) -> LengthRatio | None:
 
 
 def instructions(collator: Any) -> list[str]:
-    """Return the texts that a collator's settings put beside the audio of every clip.
+    """Return the texts that a collator's settings add to the audio of every clip.
 
-    :param collator: settings; those without such a text give none.
+    :param collator: its settings.
     """
     named = (getattr(collator, name, None) for name in ("system", "template", "prompt", "prompts"))
     texts = [text for value in named for text in ([value] if isinstance(value, str) else value or [])]
@@ -115,37 +115,37 @@ def instructions(collator: Any) -> list[str]:
     return [piece for pieces in split for piece in pieces if piece.strip()]
 
 
-def _case(prediction: Prediction, given: tuple[frozenset[Units], ...]) -> _Case:
+def _case(prediction: Prediction, common: tuple[frozenset[Units], ...]) -> _Case:
     own = () if prediction.prompt is None else (_echoes(prediction.prompt),)
     accepted = tuple(map(_units, prediction.accepted))
-    return _Case(prediction, _units(prediction.hypothesis), accepted, given + own)
+    return _Case(prediction, _units(prediction.hypothesis), accepted, common + own)
 
 
-def _counted(cases: Sequence[_Case], found: Callable[[_Case], bool]) -> Pathology:
-    ids = [case.prediction.id for case in cases if found(case)]
+def _counted(cases: Sequence[_Case], has_it: Callable[[_Case], bool]) -> Pathology:
+    ids = [case.prediction.id for case in cases if has_it(case)]
     return Pathology(count=len(ids), share=round(len(ids) / max(len(cases), 1), 4), ids=ids[:NAMED])
 
 
 def _loop(case: _Case) -> bool:
-    """Tell whether some units come three times in a row that do so in no accepted answer."""
-    return bool(_looped(case.said).difference(*map(_looped, case.accepted)))
+    """Return whether units are repeated three times in a row, and not so in any accepted answer."""
+    return bool(_looped(case.units).difference(*map(_looped, case.accepted)))
 
 
 def _looped(units: Units) -> set[Units]:
-    """Return what is followed by itself often enough; a loop of "a a" is one of "a"."""
-    found = {
+    """Return the runs of units that are repeated often enough; a loop of "a a" is one of "a"."""
+    loops = {
         units[start : start + size]
         for size in range(1, len(units) // TIMES + 1)
         for start, run in _runs(units, size)
         if run >= size * (TIMES - 1)
     }
     return {
-        loop for loop in found if not any(loop == loop[:n] * (len(loop) // n) for n in range(1, len(loop)))
+        loop for loop in loops if not any(loop == loop[:n] * (len(loop) // n) for n in range(1, len(loop)))
     }
 
 
 def _runs(units: Units, size: int) -> Iterator[tuple[int, int]]:
-    """Yield where units begin to equal those `size` places on, and over how many places they do."""
+    """Yield each run of places whose units equal those `size` places later: its start and length."""
     places = range(len(units) - size)
     for same, group in groupby(places, lambda place: units[place] == units[place + size]):
         if same:
@@ -154,25 +154,25 @@ def _runs(units: Units, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _refusal(case: _Case) -> bool:
-    """Tell whether it refuses in words that no accepted answer has."""
+    """Return whether it has a phrase of refusal that no accepted answer has."""
     return any(
-        words in _grams(case.said, len(words))
+        words in _grams(case.units, len(words))
         and not any(words in _grams(text, len(words)) for text in case.accepted)
         for words in _REFUSALS
     )
 
 
 def _prompt_echo(case: _Case) -> bool:
-    """Tell whether it repeats units of a prompt that no accepted answer has."""
+    """Return whether it repeats units of a prompt that no accepted answer has."""
     for echoes in filter(None, case.prompts):
         size = len(next(iter(echoes)))
-        if (echoes & _grams(case.said, size)).difference(*(_grams(text, size) for text in case.accepted)):
+        if (echoes & _grams(case.units, size)).difference(*(_grams(text, size) for text in case.accepted)):
             return True
     return False
 
 
 def _echoes(prompt: str) -> frozenset[Units]:
-    """Return the runs of units of a prompt by which it is known again."""
+    """Return the runs of units of a prompt by which an echo is recognised."""
     units = _units(prompt)
     return _grams(units, max(min(ECHO, len(units)), 2))
 
@@ -182,12 +182,12 @@ def _grams(units: Units, size: int) -> frozenset[Units]:
 
 
 def _empty(case: _Case) -> bool:
-    """Tell whether nothing is said where something should be."""
-    return not case.said and all(case.accepted)
+    """Return whether it is empty, and no accepted answer is."""
+    return not case.units and all(case.accepted)
 
 
 def _wrong_script(case: _Case) -> bool:
-    """Tell whether it has a letter of a script that no accepted answer is written in."""
+    """Return whether it has a letter of a script that no accepted answer uses."""
     known = set().union(*map(scripts, case.prediction.accepted))
     allowed = known | _JAPANESE if known & (_JAPANESE - {"CJK"}) else known
     return bool(known) and not scripts(case.prediction.hypothesis) <= allowed
@@ -200,15 +200,15 @@ def scripts(text: str) -> set[str]:
 
 
 def _too_long(case: _Case) -> bool:
-    """Tell whether it is much longer than every accepted answer."""
-    wanted = max(map(len, case.accepted))
-    return len(case.said) > max(LONG * wanted, wanted + SLACK)
+    """Return whether it is much longer than every accepted answer."""
+    longest = max(map(len, case.accepted))
+    return len(case.units) > max(LONG * longest, longest + SLACK)
 
 
 def _too_short(case: _Case) -> bool:
-    """Tell whether something is said, but much less than in every accepted answer."""
-    wanted = min(map(len, case.accepted))
-    return 0 < len(case.said) < min(SHORT * wanted, wanted - SLACK)
+    """Return whether it is not empty, but much shorter than every accepted answer."""
+    shortest = min(map(len, case.accepted))
+    return 0 < len(case.units) < min(SHORT * shortest, shortest - SLACK)
 
 
 def _units(text: str) -> Units:
@@ -218,7 +218,7 @@ def _units(text: str) -> Units:
 _REFUSALS = tuple(map(_units, REFUSALS))
 #: Letters proper; modifiers such as ʰ belong to no script.
 _LETTERS = frozenset({"Lu", "Ll", "Lt", "Lo"})
-#: What is looked for, by name.
+#: The test for each kind of failure.
 KINDS: dict[str, Callable[[_Case], bool]] = {
     "loop": _loop,
     "refusal": _refusal,

@@ -1,4 +1,4 @@
-"""What the model said to one clip, with all that a metric may want to know: a line of predictions.jsonl."""
+"""A prediction: the model's answer to one clip with all inputs of metrics, a line of predictions.jsonl."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def _counts(values: Mapping[str, Iterable[int]]) -> dict[str, tuple[int, ...]]:
 
 @attrs.frozen(kw_only=True)
 class Prediction:
-    """One answer of the model and what it is judged by.
+    """One answer of the model, with its references.
 
     :param id: of the example.
     :param reference: its text.
-    :param hypothesis: what the model said.
+    :param hypothesis: text of the answer.
     :param seconds: duration of the clip.
     :param tokens: of the answer.
     :param stop: "eos" or "limit".
-    :param cluster: speaker or group of the example; None: it stands alone.
+    :param cluster: speaker or group of the example; None: a cluster of its own.
     :param prompt: the example's own question; None where all have one.
     :param references: all accepted answers; empty: the reference alone.
-    :param labels: what is known of the example beside its text.
+    :param labels: of the example, such as its language.
     :param ids: tokens of the answer, without the end token.
-    :param reference_ids: tokens that the reference would have as an answer, without the end token.
-    :param heard: id of the clip whose audio was heard in place of the example's own; None: its own, or none.
+    :param reference_ids: tokens of the reference as an answer, without the end token.
+    :param heard: id of the clip whose audio replaced the example's own; None: its own, or none.
     :param edits: for each metric its substitutions, deletions, insertions and reference units.
     """
 
@@ -73,7 +73,7 @@ class Prediction:
 
 
 def file_name(control: str = "") -> str:
-    """Return what the file of a control's answers is called; without a control, the model's."""
+    """Return the name of the file of a control's predictions; without a control, of the model's."""
     return f"predictions.{control}.jsonl" if control else "predictions.jsonl"
 
 
@@ -84,7 +84,7 @@ def read(path: Path) -> list[Prediction]:
     """
     try:
         with path.open(encoding="utf-8") as file:
-            lines = list(file)  # cut at line breaks alone; texts may hold other separators
+            lines = list(file)  # split at line breaks only; texts may contain other separators
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         msg = f"{path} cannot be read ({reason}); score the run again with `steermoe evaluate --again`"

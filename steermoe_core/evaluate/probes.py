@@ -1,4 +1,4 @@
-"""Sounds without a word: what a model writes down when nothing was said.
+"""Sounds without speech, to see what a model makes up.
 
 The same sounds for every model: 16 kHz, 1 and 5 seconds of each.
 
@@ -33,7 +33,7 @@ _LEVELS = {"silence": 0.0, "white-noise": 0.1, "faint-noise": 0.001, "tone": 0.1
 
 @attrs.frozen
 class Probe(Stored):
-    """A sound that is made when it is asked for.
+    """A sound that is generated when it is read.
 
     :param sound: one of `SOUNDS`.
     :param length: seconds.
@@ -44,7 +44,7 @@ class Probe(Stored):
 
     @property
     def file(self) -> Path:
-        return Path(str(self))  # there is none
+        return Path(str(self))  # no such file exists
 
     def samples(self) -> tuple[NDArray[np.float32], int]:
         count = round(self.length * RATE)
@@ -66,7 +66,7 @@ def probes(longest: float, prompt: str | None) -> dict[Probe, Example]:
     """Return the sounds, each as an example without a text.
 
     :param longest: longest clip that the encoder takes, in seconds.
-    :param prompt: what is asked of them; None where all clips have one prompt.
+    :param prompt: of each example; None where all clips have one prompt.
     """
     sounds = [Probe(sound, seconds) for sound, seconds in PROBES if seconds <= longest]
     return {

@@ -1,4 +1,4 @@
-"""What the routers do over real clips: figures by layer and label, and what a label tells of the experts."""
+"""The gates over real clips: figures by layer and label, and mutual information of labels and experts."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-#: How often clips are dealt out anew to see what chance alone would tell.
+#: Shuffles of the labels that estimate the information by chance.
 _SHUFFLES = 200
 
 
 @attrs.frozen(eq=False)
 class Observation:
-    """What an adapter's gates did over some clips.
+    """An adapter's gates over some clips.
 
-    :param layers: a record a steered layer.
+    :param layers: a record for each steered layer.
     :param by: the same for the clips of each value of each label.
-    :param information: of each label, by layer: how much it tells of the expert (``nats``), and what chance
-        would tell with 95 % (``chance``).
+    :param information: of each label, by layer: its mutual information with the expert (``nats``), and the
+        95 % quantile by chance (``chance``).
     :param means: mean gates (L,E).
     """
 
@@ -54,9 +54,9 @@ def observe(
     seed: int = 0,
     progressed: Callable[[int], None] = lambda _: None,
 ) -> Observation:
-    """Send clips through encoder and adapter, and return what the gates did.
+    """Run encoder and adapter over clips, and return the figures of the gates.
 
-    :param progressed: told the number of clips done after each batch.
+    :param progressed: called with the number of clips after each batch.
     """
     device = next(model.parameters()).device
     batches, places = length_sorted([example.seconds for example in examples], batch_size)
@@ -66,12 +66,12 @@ def observe(
         batch = collator.collate([examples[number] for number in numbers], answered=False)
         model.frames(batch.features.to(device))
         progressed(len(numbers))
-    chosen = {
+    members = {
         (label, value): [places[number] for number in numbers]
         for label, values in groups.items()
         for value, numbers in values.items()
     }
-    found = model.adapter.grouped_statistics(chosen)
+    grouped = model.adapter.grouped_statistics(members)
     clips = model.adapter.grouped_statistics({number: [places[number]] for number in range(len(examples))})
     means = model.adapter.mean_gates()
     layers = model.adapter.statistics()
@@ -80,11 +80,11 @@ def observe(
     return Observation(
         layers=layers,
         by={
-            label: {v: {"clips": len(n), "layers": found[label, v]} for v, n in values.items()}
+            label: {v: {"clips": len(n), "layers": grouped[label, v]} for v, n in values.items()}
             for label, values in groups.items()
         },
         information={
-            label: [{"layer": record["layer"], **told} for record, told in zip(layers, figures, strict=True)]
+            label: [{"layer": record["layer"], **one} for record, one in zip(layers, figures, strict=True)]
             for label, values in groups.items()
             for figures in [information(loads, weights, values, seed=seed)]
         },
@@ -97,8 +97,8 @@ def information(
 ) -> list[dict[str, float]]:
     """Return for each layer the mutual information, in nats, of a frame's expert and its clip's label.
 
-    An expert is drawn by the gates. Beside it stands what 95 % of shuffled labels stay below: clips differ
-    among themselves, so that any label seems to tell something.
+    The expert is a random variable with the gates as its distribution. The 95 % quantile over shuffled labels
+    shows the bias: clips differ, so the estimate is positive for any label.
 
     :param loads: mean gates (n,L,E) of each clip.
     :param weights: durations (n,) of the clips.
@@ -108,13 +108,15 @@ def information(
     owners = np.repeat(np.arange(len(values)), [len(clips) for clips in values.values()])
     table, shares = loads[numbers], weights[numbers] / weights[numbers].sum()
     random = np.random.default_rng(seed)
-    told = _told(table, shares, owners, len(values))
-    chance = [_told(table, shares, random.permutation(owners), len(values)) for _ in range(_SHUFFLES)]
+    nats = _mutual_information(table, shares, owners, len(values))
+    chance = [
+        _mutual_information(table, shares, random.permutation(owners), len(values)) for _ in range(_SHUFFLES)
+    ]
     limits = np.percentile(chance, 95, axis=0)
-    return [{"nats": float(a), "chance": float(b)} for a, b in zip(told, limits, strict=True)]
+    return [{"nats": float(a), "chance": float(b)} for a, b in zip(nats, limits, strict=True)]
 
 
-def _told(loads: Numbers, shares: Numbers, owners: NDArray[np.int64], values: int) -> Numbers:
+def _mutual_information(loads: Numbers, shares: Numbers, owners: NDArray[np.int64], values: int) -> Numbers:
     """Return H(expert) - H(expert | value) of each layer (L,)."""
     member = (owners == np.arange(values)[:, None]) * shares  # (V,n)
     sizes = member.sum(1)  # (V,)

@@ -1,4 +1,4 @@
-"""What every adapter offers: a tap for the encoder's layers, a step after the encoder, parameter groups."""
+"""The interface of adapters: a tap for the encoder's layers, a step after the encoder, parameter groups."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from steermoe_core.data.padded import Padded
 
-#: What a group of clips is called.
+#: Identifies a group of clips.
 Group = TypeVar("Group")
-#: Called with a steered layer's row and its gates (B,T,E); returns the gates that mix its experts instead.
+#: Called with a steered layer's row and its gates (B,T,E); returns the gates to use instead.
 Change = Callable[[int, torch.Tensor], torch.Tensor]
 
 
 class Adapter(nn.Module):
-    """What is trained inside or right after the frozen encoder.
+    """Trained parameters inside or right after the frozen encoder.
 
     :ivar first_layer: number of the first encoder layer whose output it changes; None if it leaves the
         encoder untouched, so that the encoder's output may be cached.
@@ -30,11 +30,11 @@ class Adapter(nn.Module):
     first_layer: int | None = None
 
     def tap(self, layer: int, frames: Padded) -> Padded:
-        """Return what the layer after ``layer`` sees instead of ``frames`` (B,T,D)."""
+        """Return the input (B,T,D) of the layer after ``layer``, given the output (B,T,D) of ``layer``."""
         return frames
 
     def after(self, frames: Padded) -> Padded:
-        """Return what the projector sees instead of the encoder's frames (B,T,D)."""
+        """Return the input (B,T,D) of the projector, given the encoder's frames (B,T,D)."""
         return frames
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
@@ -42,32 +42,32 @@ class Adapter(nn.Module):
         return {}
 
     def penalty(self) -> torch.Tensor | None:
-        """Return what the last forward pass adds to the loss, a mean; None if nothing."""
+        """Return the term that the last forward pass adds to the loss, a mean; None if it adds none."""
         return None
 
     def watch(self) -> None:
         """Start to collect statistics of the forward passes that follow."""
 
     def statistics(self) -> list[dict[str, Any]]:
-        """Return one record a layer of what was collected since `watch`, and stop collecting."""
+        """Return a record for each layer of the statistics since `watch`, and stop collecting."""
         return []
 
     def grouped_statistics(self, groups: Mapping[Group, Sequence[int]]) -> dict[Group, list[dict[str, Any]]]:
-        """Return the same for groups of clips, and go on collecting.
+        """Return the same for groups of clips, and continue to collect.
 
         :param groups: numbers of the clips of each, in the order in which they came since `watch`.
         """
         return {group: [] for group in groups}
 
     def mean_gates(self) -> torch.Tensor:
-        """Return the mean gates (L,E) of what was collected since `watch`, and go on collecting."""
+        """Return the mean gates (L,E) since `watch`, and continue to collect."""
         return torch.zeros(0, 0)
 
     @contextmanager
     def rerouted(self, change: Change) -> Iterator[None]:
-        """Use other gates than the router's inside the block; nothing changes where there are no gates.
+        """Replace the router's gates inside the block; without effect where there are none.
 
-        :param change: given a steered layer's row and its gates (B,T,E), returns those to use instead.
+        :param change: called with a steered layer's row and its gates (B,T,E); returns those to use instead.
         """
         yield
 

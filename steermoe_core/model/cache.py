@@ -8,15 +8,15 @@ from transformers import DynamicCache
 
 
 class Unchanging(DynamicCache):
-    """Gives each layer what it was made with and what is new, and keeps nothing of the new.
+    """Returns the cached prefix followed by the new keys and values, and does not store the new ones.
 
-    A layer that is computed again in the backward pass finds it as it was the first time.
+    So a layer that is computed again in the backward pass sees the same cache as the first time.
     """
 
     def update(self, key_states: Any, value_states: Any, layer_idx: int, *args: Any, **named: Any) -> Any:
         """Return the keys and values that a layer attends to, each (B,heads,P+S,d)."""
         layer = self.layers[layer_idx]
         before = vars(layer).copy()
-        found = super().update(key_states, value_states, layer_idx, *args, **named)
+        extended = super().update(key_states, value_states, layer_idx, *args, **named)
         vars(layer).update(before)
-        return found
+        return extended

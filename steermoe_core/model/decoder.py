@@ -54,14 +54,14 @@ class Decoder(Frozen):
         """Return the last hidden states (B,S,H).
 
         :param embeds: input embeddings (B,S,H).
-        :param mask: (B,C+S), true at real positions of what the cache holds and of the inputs.
+        :param mask: (B,C+S), true at real positions of the cache and of the inputs.
         :param positions: (B,S), the position of each input in its own row.
-        :param cache: what `new_cache` gave, extended in place; None keeps nothing.
+        :param cache: of `new_cache`, extended in place; None for no cache.
         """
 
     @abstractmethod
     def new_cache(self, prefix: Prefix, batch: int) -> Any:
-        """Return a key-value cache that starts with the prefix, for so many rows."""
+        """Return a key-value cache that starts with the prefix, for a batch of rows."""
 
     @abstractmethod
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -69,7 +69,7 @@ class Decoder(Frozen):
 
     @abstractmethod
     def prefix(self, ids: list[int]) -> Prefix:
-        """Return keys and values of token ids that stand at the start of every sequence; computed once."""
+        """Return keys and values of token ids at the start of every sequence; computed once."""
 
     @property
     def eos(self) -> int:
@@ -117,14 +117,14 @@ class CausalLM(Decoder):
                 "train.recompute"
             )
             raise SetupError(msg)
-        found: torch.Tensor = self.model.get_decoder()(
+        states: torch.Tensor = self.model.get_decoder()(
             inputs_embeds=embeds,
             attention_mask=mask,
             position_ids=positions,
             past_key_values=cache,
             use_cache=cache is not None,
         ).last_hidden_state
-        return found
+        return states
 
     def prefix(self, ids: list[int]) -> Prefix:
         device = self.embeddings.device
@@ -145,13 +145,13 @@ class CausalLM(Decoder):
         return kind(rows or None, config=self.model.config)
 
     def _wrap_layers(self) -> int:
-        """Make every layer obey `recompute`; transformers' own switch works in training mode alone."""
+        """Make every layer obey `recompute`; the switch of transformers works in training mode only."""
         from transformers.modeling_layers import GradientCheckpointingLayer
 
-        found = [m for m in self.model.get_decoder().modules() if isinstance(m, GradientCheckpointingLayer)]
-        for layer in found:
+        layers = [m for m in self.model.get_decoder().modules() if isinstance(m, GradientCheckpointingLayer)]
+        for layer in layers:
             layer.forward = partial(self._layer, layer.forward)
-        return len(found)
+        return len(layers)
 
     def _layer(self, forward: Callable[..., Any], *args: Any, **named: Any) -> Any:
         if self.recompute and torch.is_grad_enabled():

@@ -1,4 +1,4 @@
-"""What every frozen audio encoder offers: features, a frame-count law and layers that can be tapped."""
+"""The interface of frozen audio encoders: features, a frame-count law and layers that can be tapped."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from steermoe_core.model.recompute import recomputed
 if TYPE_CHECKING:
     import numpy as np
 
-#: Called with a layer's number (0 … layers-1) and its output (B,T,D); returns what the next layer sees.
+#: Called with a layer's number (0 … layers-1) and its output (B,T,D); returns the input of the next layer.
 Tap = Callable[[int, Padded], Padded]
-#: What a component says that it gives whose encoder has `own_transcripts`.
+#: Listed in `Component.gives` by encoders that implement `own_transcripts`.
 OWN_DECODER = "own-decoder"
 
 
 def untouched(layer: int, frames: Padded) -> Padded:  # noqa: ARG001 - the signature of a tap
-    """Return the frames as they are: the tap of an encoder that nothing steers."""
+    """Return the frames unchanged: the tap of an encoder that is not steered."""
     return frames
 
 
@@ -30,12 +30,12 @@ class Frozen(nn.Module):
     """A module that is never trained: no gradients into its weights, dropout and norms stay in eval mode."""
 
     def freeze(self) -> None:
-        """Switch gradients off and eval mode on; to be called when all weights are in place."""
+        """Switch gradients off and eval mode on; call it when all weights are loaded."""
         self.requires_grad_(False)
         self.train(False)
 
     def train(self, mode: bool = True) -> Frozen:  # noqa: FBT001, FBT002 - torch's signature
-        """Stay in eval mode, also when the model around it is switched to training."""
+        """Stay in eval mode, even when the model around it is switched to training."""
         super().train(mode=False)
         return self
 
@@ -44,8 +44,8 @@ class Encoder(Frozen):
     """A frozen audio encoder.
 
     A subclass sets the three numbers, implements three methods and calls `freeze` at the end of its
-    constructor. It holds no steering code: it calls ``tap`` after each layer and goes on with what
-    comes back.
+    constructor. It contains no steering code: it calls ``tap`` after each layer and continues with the
+    result.
     """
 
     #: Samples per second of the waveforms it takes.
@@ -61,12 +61,12 @@ class Encoder(Frozen):
 
     @property
     def layer_width(self) -> int:
-        """Width of what its layers give and taps see; `width` unless a subclass overrides it."""
+        """Width of its layers' outputs, which taps see; `width` unless a subclass overrides it."""
         return self.width
 
     @abstractmethod
     def frames(self, samples: int) -> int:
-        """Return how many frames it gives for so many samples: the length law."""
+        """Return the number of frames for a number of samples: the length law."""
 
     @abstractmethod
     def features(self, waveforms: Sequence[np.ndarray]) -> Padded:
@@ -81,10 +81,10 @@ class Encoder(Frozen):
         """
 
     def own_transcripts(self, waveforms: Sequence[np.ndarray]) -> list[str] | None:
-        """Return what the decoder that the encoder was trained with writes down, a text a clip, greedily.
+        """Return the transcripts of the decoder that the encoder was trained with, one text a clip, greedy.
 
-        It is the row that every other way of reading the encoder is compared with. An encoder that has one
-        says so among what its component gives: ``own-decoder``.
+        They are the baseline of every other way to decode the encoder's frames. The component of an encoder
+        that has them lists ``own-decoder`` in `gives`.
 
         :param waveforms: float32, mono, `sample_rate`.
         :returns: None where there is no such decoder.

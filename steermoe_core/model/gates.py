@@ -1,4 +1,4 @@
-"""What the gates of a steered layer do over real frames: load, entropy, dead experts, size of the shift."""
+"""Figures of a steered layer's gates over valid frames: load, entropy, dead experts, size of the shift."""
 
 from __future__ import annotations
 
@@ -13,60 +13,60 @@ if TYPE_CHECKING:
 
     from steermoe_core.data.padded import Padded
 
-#: An expert that never gets this share of a fair share (1/E) counts as dead.
+#: An expert is dead whose load is below this share of 1/E.
 DEAD = 0.05
 
 
 def balance_loss(gates: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return KL(mean gate ‖ uniform) over the valid frames, in nats: 0 when all experts are used alike.
+    """Return KL(mean gate ‖ uniform) over the valid frames, in nats: 0 when all experts are used equally.
 
-    :param gates: (B,T,E); of gates that may be negative, the size counts.
+    :param gates: (B,T,E); the absolute value counts where gates may be negative.
     :param mask: (B,T), true at valid frames.
     """
     usage = gates[mask].abs().mean(0)  # (E,)
-    usage = usage / usage.sum().clamp_min(1e-9)
-    return (usage * (usage.clamp_min(1e-9) * len(usage)).log()).sum()
+    usage = usage / usage.sum().clamp_min(1e-9)  # (E,), sums to 1
+    return (usage * (usage.clamp_min(1e-9) * len(usage)).log()).sum()  # scalar
 
 
 class GateStatistics:
-    """Sums over valid frames, a table of clips for each steered layer; cheap enough for every step."""
+    """Sums over the valid frames of each clip, for each steered layer; cheap enough for every step."""
 
     def __init__(self, layers: int, experts: int) -> None:
         self.experts = experts
-        self._seen: list[list[torch.Tensor]] = [[] for _ in range(layers)]
+        self._batches: list[list[torch.Tensor]] = [[] for _ in range(layers)]
 
     @torch.no_grad()
     def add(self, row: int, frames: Padded, gates: torch.Tensor, shift: torch.Tensor) -> None:
         """Add a batch: ``frames`` (B,T,D) before steering, ``gates`` (B,T,E), ``shift`` (B,T,D).
 
-        Of gates that may be negative, the size counts: an expert's share of a frame is |g| / Σ|g|.
+        An expert's share of a frame is |g| / Σ|g|: the absolute value counts where gates may be negative.
         """
         mask = frames.mask
         valid = gates[mask].double()  # (N,E)
-        weights = valid.abs() / valid.abs().sum(-1, keepdim=True).clamp_min(1e-12)
-        entropy = torch.special.entr(weights).sum(-1, keepdim=True)
-        relative = shift[mask].norm(dim=-1) / frames.values[mask].norm(dim=-1).clamp_min(1e-9)
+        weights = valid.abs() / valid.abs().sum(-1, keepdim=True).clamp_min(1e-12)  # (N,E)
+        entropy = torch.special.entr(weights).sum(-1, keepdim=True)  # (N,1)
+        relative = shift[mask].norm(dim=-1) / frames.values[mask].norm(dim=-1).clamp_min(1e-9)  # (N,)
         figures = [valid.abs(), valid, entropy, relative.double()[:, None], torch.ones_like(entropy)]
         clips = mask.nonzero()[:, 0]  # (N,)
-        sums = valid.new_zeros(len(mask), 2 * self.experts + 3)
-        self._seen[row].append(sums.index_add_(0, clips, torch.cat(figures, -1)).cpu())  # (B,2E+3)
+        sums = valid.new_zeros(len(mask), 2 * self.experts + 3)  # (B,2E+3)
+        self._batches[row].append(sums.index_add_(0, clips, torch.cat(figures, -1)).cpu())  # (B,2E+3)
 
-    def put_together(self) -> None:
-        """Add what the other processes of a run saw: a collective where there are several."""
+    def gather(self) -> None:
+        """Add the sums of the other processes of a run: a collective where there are several."""
         if not distributed.is_available() or not distributed.is_initialized():
             return
         shares: list[Any] = [None] * distributed.get_world_size()
-        distributed.all_gather_object(shares, self._seen)
-        self._seen = [[batch for share in shares for batch in share[row]] for row in range(len(self._seen))]
+        distributed.all_gather_object(shares, self._batches)
+        self._batches = [[b for share in shares for b in share[row]] for row in range(len(self._batches))]
 
     def record(self, row: int, clips: Sequence[int] | None = None) -> dict[str, Any]:
         """Return the layer's figures as plain numbers.
 
-        ``entropy``: mean over frames, nats; ``usage_entropy``: of the mean gates; ``effective``: the
-        number of experts that equal use with that entropy would mean; ``relative_norm``: of the shift
-        to the frame it is added to.
+        ``entropy``: mean over frames, in nats; ``usage_entropy``: of the mean gates; ``effective``: its
+        exponential, the effective number of experts; ``relative_norm``: mean of the shift's norm over that of
+        its frame.
 
-        :param clips: numbers of the clips that count, in the order they were added; all by default.
+        :param clips: numbers of the clips to include, in the order in which they were added; all by default.
         """
         usage, _, entropy, relative, frames = self._sums(row, clips)
         load = usage / usage.sum().clamp_min(1e-12)
@@ -87,9 +87,9 @@ class GateStatistics:
         return mean
 
     def _sums(self, row: int, clips: Sequence[int] | None) -> tuple[Any, ...]:
-        """Return sums over frames: sizes of the gates (E,), gates (E,), entropy, relative norm, count."""
+        """Return sums over frames: |gates| (E,), gates (E,), entropy, relative norm, number of frames."""
         width = 2 * self.experts + 3
-        table = torch.cat([torch.zeros(0, width, dtype=torch.float64), *self._seen[row]])  # (clips,2E+3)
-        total = (table if clips is None else table[list(clips)]).sum(0)
+        table = torch.cat([torch.zeros(0, width, dtype=torch.float64), *self._batches[row]])  # (clips,2E+3)
+        total = (table if clips is None else table[list(clips)]).sum(0)  # (2E+3,)
         usage, gates, rest = total[: self.experts], total[self.experts : -3], total[-3:]
         return usage, gates, rest[0], rest[1], max(rest[2].item(), 1.0)

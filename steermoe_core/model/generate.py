@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Answer:
-    """What the decoder wrote for one clip: token ids without the end token, and why it stopped."""
+    """The decoder's answer to one clip: token ids without the end token, and why it stopped."""
 
     ids: list[int]
     stop: Literal["eos", "limit"]
 
     def cut(self, limit: int) -> Answer:
-        """Return what a smaller limit would have given: greedy generation never looks ahead."""
+        """Return the answer under a smaller limit: greedy generation never looks ahead."""
         return self if len(self.ids) < limit else Answer(self.ids[:limit], "limit")
 
 
 @torch.no_grad()
 def generate(model: Joined, batch: Batch, limits: Sequence[int], audio: Padded | None = None) -> list[Answer]:
-    """Return the most probable next token, one after the other, for every row of the batch.
+    """Generate an answer for every row of the batch, greedily.
 
-    Rows are independent of one another: what a clip is answered with does not depend on its batch-mates.
+    Rows are independent: an answer does not depend on the other utterances of the batch.
 
     :param limits: largest number of tokens of each row.
     :param audio: audio tokens to use instead of the model's own.
@@ -59,47 +59,44 @@ def _extend(
 ) -> None:
     """Extend every row from its last hidden state (B,H); finished rows leave the batch at once."""
     while answers.alive:
-        chosen = decoder.logits(last).argmax(-1)  # (B,)
-        going = answers.append(chosen.tolist())
-        if len(going) < len(chosen):
-            keep = torch.tensor(going, device=last.device, dtype=torch.long)
-            chosen, mask, positions = chosen[keep], mask[keep], positions[keep]
+        tokens = decoder.logits(last).argmax(-1)  # (B,)
+        alive = answers.append(tokens.tolist())
+        if len(alive) < len(tokens):
+            keep = torch.tensor(alive, device=last.device, dtype=torch.long)
+            tokens, mask, positions = tokens[keep], mask[keep], positions[keep]
             cache.batch_select_indices(keep)
-        if going:
+        if alive:
             mask = torch.nn.functional.pad(mask, (0, 1), value=1)
-            last = decoder.hidden(decoder.embed(chosen)[:, None], mask, positions[:, None], cache)[:, 0]
+            last = decoder.hidden(decoder.embed(tokens)[:, None], mask, positions[:, None], cache)[:, 0]
             positions = positions + 1
 
 
 class _Answers:
-    """What the rows have said so far, and which of them still speak."""
+    """The answers so far, and the rows that are not finished."""
 
     def __init__(self, limits: Sequence[int], ends: set[int]) -> None:
         self.limits = limits
         self.ends = ends
-        self.said: list[list[int]] = [[] for _ in limits]
+        self.ids: list[list[int]] = [[] for _ in limits]
         self.ended: set[int] = set()
-        self.alive = list(range(len(limits)))  # rows that still speak, in the batch's order
+        self.alive = list(range(len(limits)))  # unfinished rows, in the batch's order
 
-    def append(self, chosen: Sequence[int]) -> list[int]:
-        """Add a token to each living row; return the places, among the living, of those that go on."""
-        going = [
-            place
-            for place, (row, token) in enumerate(zip(self.alive, chosen, strict=True))
-            if self._goes_on(row, token)
-        ]
-        self.alive = [self.alive[place] for place in going]
-        return going
+    def append(self, tokens: Sequence[int]) -> list[int]:
+        """Add a token to each unfinished row; return which of these rows, by place, are still unfinished."""
+        rows = list(zip(self.alive, tokens, strict=True))
+        places = [place for place, (row, token) in enumerate(rows) if self._continues(row, token)]
+        self.alive = [self.alive[place] for place in places]
+        return places
 
     def done(self) -> list[Answer]:
         """Return the finished answers."""
-        return [Answer(ids, "eos" if row in self.ended else "limit") for row, ids in enumerate(self.said)]
+        return [Answer(ids, "eos" if row in self.ended else "limit") for row, ids in enumerate(self.ids)]
 
-    def _goes_on(self, row: int, token: int) -> bool:
-        if len(self.said[row]) >= self.limits[row]:
+    def _continues(self, row: int, token: int) -> bool:
+        if len(self.ids[row]) >= self.limits[row]:
             return False
         if token in self.ends:
             self.ended.add(row)
             return False
-        self.said[row].append(token)
-        return len(self.said[row]) < self.limits[row]
+        self.ids[row].append(token)
+        return len(self.ids[row]) < self.limits[row]

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 class Joined(nn.Module):
-    """A frozen encoder and a frozen decoder, with what is trained between them.
+    """A frozen encoder and a frozen decoder, with the trained adapter and projector between them.
 
-    :ivar prefixed: whether what rows begin with alike is computed once, not in every row.
+    :ivar prefixed: whether tokens that all rows begin with are computed once, not in every row.
     """
 
     prefixed: bool = True
@@ -48,7 +48,7 @@ class Joined(nn.Module):
         :param language_model: False trains on the projector's own loss alone.
         """
         frames = self.frames(batch.features)
-        spoken = Padded(batch.answer.values, batch.answer.lengths - 1)  # nobody says EOS
+        spoken = Padded(batch.answer.values, batch.answer.lengths - 1)  # EOS is not spoken
         total = frames.values.new_zeros(())
         if language_model:
             audio, own = self.projector(frames, spoken)
@@ -61,14 +61,14 @@ class Joined(nn.Module):
         return total / tokens + (0.0 if penalty is None else penalty * share)
 
     def frames(self, features: Padded) -> Padded:
-        """Return the frames (B,T,D) that the projector sees, in fp32 like everything that is trained.
+        """Return the input (B,T,D) of the projector, in fp32 like all trained parameters.
 
-        In a model that is in fp64 as a whole, they are in fp64.
+        They are in fp64 where the whole model is.
         """
         kept = isinstance(features, Frames)
         frames = self.adapter.after(features if kept else self.encoder(features, self.adapter.tap))
-        kind = torch.promote_types(self.decoder.embeddings.dtype, torch.float32)
-        return Padded(frames.values.to(kind), frames.lengths)
+        dtype = torch.promote_types(self.decoder.embeddings.dtype, torch.float32)
+        return Padded(frames.values.to(dtype), frames.lengths)
 
     def audio(self, features: Padded) -> Padded:
         """Return the audio tokens (B,A,H)."""
@@ -88,7 +88,7 @@ class Joined(nn.Module):
         inputs, prefix = self.inputs(batch, audio, answered=True)
         hidden = self.hidden(inputs, prefix)  # (B,S,H)
         rows, steps = batch.answer.mask.nonzero(as_tuple=True)  # (N,), (N,)
-        # A row ends with its answer's last token but EOS, which is predicted and never read.
+        # A row ends with its answer's last token before EOS: EOS is predicted and never an input.
         first = inputs.lengths - batch.answer.lengths
         return self.decoder.logits(hidden[rows, first[rows] + steps])
 
@@ -103,18 +103,18 @@ class Joined(nn.Module):
 
     def inputs(self, batch: Batch, audio: Padded, *, answered: bool) -> tuple[Padded, Prefix]:
         """Return embeddings (B,S,H) of ``[before | audio | after | answer without EOS]`` and the prefix."""
-        # The last shared token stays with the rows: the first answer token needs a position that predicts it.
+        # The last shared token stays in the rows: the first answer token needs a position that predicts it.
         shared = batch.shared_before()[:-1] if self.prefixed else []
         texts, places = [], []
         parts = zip(batch.before.rows(), audio.rows(), batch.after.rows(), batch.answer.rows(), strict=True)
         for before, tokens, after, answer in parts:
-            said = answer[:-1] if answered else answer[:0]
+            read = answer[:-1] if answered else answer[:0]
             own = before[len(shared) :]
             if not len(before) + len(tokens) + len(after):
-                own = before.new_tensor([self.decoder.eos])  # something must predict the first answer token
-            texts.append(torch.cat([own, after, said]))
+                own = before.new_tensor([self.decoder.eos])  # a position that predicts the first answer token
+            texts.append(torch.cat([own, after, read]))
             places.append(len(own))
-        # One call for all rows: ZeRO-3 wants the same calls of every process, however many rows it has.
+        # One call for all rows: ZeRO-3 needs the same calls in every process, whatever its number of rows.
         embeds = torch.split(self.decoder.embed(torch.cat(texts)), [len(text) for text in texts])
         rows = [
             torch.cat([text[:place], tokens.to(text.dtype), text[place:]])
@@ -123,6 +123,6 @@ class Joined(nn.Module):
         return Padded.stack(rows), self.decoder.prefix(shared)
 
     def without_audio(self, batch: Batch) -> Padded:
-        """Return no audio tokens for every row: the control that shows what the text alone gives."""
+        """Return zero audio tokens for every row: the control that answers from the text alone."""
         table = self.decoder.embeddings
         return Padded(table.new_zeros(len(batch.ids), 0, self.decoder.width), batch.answer.lengths * 0)

@@ -1,9 +1,9 @@
-"""What depends on a router: its experts and layers are taken out, one by one, or it is given the mean gates.
+"""Interventions on the gates, to measure routers: experts or layers are removed, or gates averaged.
 
-expert       gate k of layer l is 0, the others are raised until Σ|g| is what it was
-layer        every gate of layer l is 0: the layer's frames go on unsteered
-all-layers   every gate is 0: the encoder as it was before it was steered
-mean-gates   every frame of every layer gets the mean gates of its layer: no frame is routed any more
+expert       gate k of layer l is 0; the others are scaled so that Σ|g| stays the same
+layer        every gate of layer l is 0: the layer's frames are not steered
+all-layers   every gate is 0: the encoder without steering
+mean-gates   every frame of a layer gets the layer's mean gates: no routing
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EXPERT, LAYER, ALL_LAYERS, MEAN_GATES = "expert", "layer", "all-layers", "mean-g
 
 @attrs.frozen(eq=False)
 class Knockout:
-    """One intervention on the gates: what `Adapter.rerouted` takes.
+    """One intervention on the gates, for `Adapter.rerouted`.
 
     :param what: `expert`, `layer`, `all-layers` or `mean-gates`.
     :param layer: of an expert or a layer, as the adapter's statistics name it.
@@ -37,7 +37,7 @@ class Knockout:
     means: torch.Tensor | None = None
 
     def __call__(self, row: int, gates: torch.Tensor) -> torch.Tensor:
-        """Return the gates (B,T,E) that a row's experts are mixed by."""
+        """Return the gates (B,T,E) of a row under the intervention."""
         if self.means is not None:
             return self.means[row].to(gates).expand_as(gates)
         if self.row not in (None, row):
@@ -46,7 +46,7 @@ class Knockout:
 
 
 def without(gates: torch.Tensor, expert: int) -> torch.Tensor:
-    """Return gates (…,E) with one expert's at 0 and the same Σ|g|; all 0 where no other expert has any."""
+    """Return gates (…,E) with one expert's at 0 and the same Σ|g|; all 0 where every other gate is 0."""
     rest = gates.clone()
     rest[..., expert] = 0.0
     size, left = (one.abs().sum(-1, keepdim=True) for one in (gates, rest))
@@ -54,7 +54,7 @@ def without(gates: torch.Tensor, expert: int) -> torch.Tensor:
 
 
 def knockouts(layers: Sequence[dict[str, Any]], means: torch.Tensor) -> Iterator[Knockout]:
-    """Yield every knockout of an adapter, the far-reaching ones first.
+    """Yield every knockout of an adapter, the largest first.
 
     :param layers: its statistics, a record a layer.
     :param means: its mean gates (L,E).

@@ -1,7 +1,7 @@
-"""Configs of published language models, so that a plan needs no hub; never used where weights are loaded.
+"""Configs of published language models, for plans without the hub; not used where weights are loaded.
 
-The figures are those of each model's config.json on the hub; the totals of parameters that follow from them
-are tested against the published ones.
+The figures are from each model's config.json on the hub. Tests compare the resulting parameter counts with
+the published ones.
 """
 
 from __future__ import annotations

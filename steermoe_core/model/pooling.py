@@ -1,4 +1,4 @@
-"""Time pooling: fewer audio tokens than frames, and padding never enters a maximum or a mean."""
+"""Time pooling: fewer audio tokens than frames; padding never enters a maximum or a mean."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def pooled_length(config: PoolConfig, frames: int) -> int:
-    """Return how many audio tokens so many frames become; a last, partly filled window counts."""
+    """Return the number of audio tokens for a number of frames; a partly filled last window counts."""
     return frames if config.kind == "none" else -(-frames // config.kernel)
 
 

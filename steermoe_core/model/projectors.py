@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 
 class Projector(nn.Module):
-    """Turns frames into audio tokens; may have a loss of its own beside the language model's.
+    """Turns frames into audio tokens; may add a loss of its own to the language model's.
 
     :ivar start_steps: first steps that train on that loss alone, without the language model.
-    :ivar loss_weight: factor of that loss beside the language model's; alone it counts in full.
+    :ivar loss_weight: factor of that loss when it is added to the language model's; alone it counts in full.
     """
 
     start_steps: int = 0
     loss_weight: float = 1.0
-    #: Batches of (frames, answers) that `begin` wants to see; 0 if none.
+    #: Batches of (frames, answers) that `begin` needs; 0 if none.
     begin_batches: int = 0
 
     @abstractmethod
@@ -43,22 +43,22 @@ class Projector(nn.Module):
 
     @abstractmethod
     def tokens(self, frames: int) -> int:
-        """Return the largest number of audio tokens that so many frames become."""
+        """Return the largest number of audio tokens for a number of frames."""
 
     def begin(self, answers: Iterable[list[int]], pairs: Iterable[tuple[Padded, Padded]]) -> None:
         """Prepare from the training data, once, before the first step of a new run.
 
         :param answers: token ids of every training answer.
-        :param pairs: frames (B,T,D) and answer ids (B,Y) of `begin_batches` batches, made when asked for.
+        :param pairs: frames (B,T,D) and answer ids (B,Y) of `begin_batches` batches, computed lazily.
         """
 
     def extend(self, answers: Iterable[list[int]]) -> str | None:
-        """Take in the training data of a run that starts from a trained adapter, in the place of `begin`.
+        """Prepare for the training data of a run that starts from a trained adapter, instead of `begin`.
 
-        The adapter's tensors are loaded; those that are trained keep their values, and all keep their shapes.
+        The adapter's tensors are loaded; trained ones keep their values, and all keep their shapes.
 
         :param answers: token ids of every training answer; none where the adapter is only scored.
-        :returns: what was added, for the notes of the run; None if nothing was.
+        :returns: a note for the user on what was added; None if nothing was.
         """
         return None
 
@@ -76,9 +76,9 @@ class IdentityProjector(Projector):
     def __init__(self, config: IdentityConfig, width: int, decoder: Decoder) -> None:
         super().__init__()
         self.config = config
-        if (given := pooled_width(config.pool, width)) != decoder.width:
+        if (own := pooled_width(config.pool, width)) != decoder.width:
             msg = (
-                f"projector identity hands on frames of width {given}, but the language model reads vectors "
+                f"projector identity outputs frames of width {own}, but the language model reads vectors "
                 f"of width {decoder.width}; use a projector that maps one to the other, such as linear"
             )
             raise UsageError(msg)
@@ -98,7 +98,7 @@ class LinearProjector(Projector):
         self.config = config
         self.map = nn.Linear(pooled_width(config.pool, width), decoder.width)
         if not config.trained:
-            _keep(self.map)
+            _make_buffers(self.map)
         self.begin_batches = 64 if config.start == "ridge" else 0
         self._embeddings = decoder.embed
 
@@ -137,7 +137,7 @@ class MlpProjector(Projector):
         return pooled_length(self.config.pool, frames)
 
 
-def _keep(linear: nn.Linear) -> None:
+def _make_buffers(linear: nn.Linear) -> None:
     """Turn the parameters of a map into buffers: saved with the adapter as they start, never trained."""
     for name, parameter in list(linear.named_parameters()):
         delattr(linear, name)

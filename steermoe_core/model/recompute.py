@@ -1,7 +1,6 @@
-"""Layers that compute their activations again in the backward pass instead of keeping them.
+"""Layers that recompute their activations in the backward pass (gradient checkpointing).
 
-Other names for it: gradient or activation checkpointing. A layer keeps its input alone; its forward pass is
-paid for twice.
+A layer keeps its input only, and runs its forward pass twice.
 """
 
 from __future__ import annotations
@@ -26,10 +25,9 @@ def recomputed(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
 
 
 def again() -> bool:
-    """Tell whether this is the second time, in the backward pass: what was noted must not be noted twice.
+    """Return whether this is the recomputation in the backward pass, in which nothing is recorded twice.
 
-    The same must be computed as the first time, whatever has a gradient: its results take the places of those
-    that were not kept.
+    It must compute the same tensors as the first pass: they replace those that were not kept.
     """
     return _AGAIN.get()
 

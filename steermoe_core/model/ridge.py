@@ -3,8 +3,8 @@
 A random projection spends its first minutes finding the region where the language model's embeddings
 lie. Under a uniform alignment (audio token i of A belongs to text token floor(i·Y/A)) the best linear map
 is solved from two small matrices. Its outputs differ by far less than the embeddings do, because frames say
-little about words; so they are rescaled, about their mean, to the embeddings' own spread. Answers that are
-mostly alike (yes, no) would otherwise leave the frames no say in the audio tokens.
+little about words; so they are rescaled, about their mean, to the embeddings' own spread. Otherwise,
+with answers that are mostly alike (yes, no), audio tokens would hardly depend on the frames.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class Ridge:
         diagonal = self.gram.diagonal().mean() * self.strength
         eye = torch.eye(len(self.gram), dtype=self.gram.dtype, device=self.gram.device)
         weight = torch.linalg.solve(self.gram + diagonal * eye, self.cross)[:-1]  # (D,H)
-        frames, middle, wanted = self.gram[-1, -1], self.gram[-1, :-1], self.cross[-1]  # count, Σx, Σy
+        frames, middle, targets = self.gram[-1, -1], self.gram[-1, :-1], self.cross[-1]  # count, Σx, Σy
         scatter = self.gram[:-1, :-1] - middle.outer(middle) / frames  # (D,D) about the mean
         predicted = (weight * (scatter @ weight)).sum().item()  # Σ‖(x - x̄) W‖² over all frames
-        spread = self.spread - (wanted.square().sum() / frames).item()  # Σ‖y - ȳ‖²
+        spread = self.spread - (targets.square().sum() / frames).item()  # Σ‖y - ȳ‖²
         weight *= (max(spread, 0.0) / max(predicted, 1e-12)) ** 0.5
         with torch.no_grad():
             linear.weight.copy_(weight.T)
-            linear.bias.copy_((wanted - middle @ weight) / frames)
+            linear.bias.copy_((targets - middle @ weight) / frames)
 
     def _accumulate(self, inputs: torch.Tensor, targets: torch.Tensor) -> None:
         if self.gram is None or self.cross is None:

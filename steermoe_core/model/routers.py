@@ -5,7 +5,7 @@
     shared        g = softmax(W u + b)                one map for all layers
     shared-mixed  g = softmax(M[l]ᵀ (W u + b))        and a small matrix a layer, which starts as the identity
 
-All of them may hear noise in training, and divide their logits by a temperature.
+In training, all may multiply their input by noise; all divide their logits by a temperature.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Router(nn.Module):
-    """Gives each frame its gates."""
+    """Turns each frame into its gates."""
 
     @abstractmethod
     def forward(self, hidden: torch.Tensor, row: int) -> torch.Tensor:
@@ -30,17 +30,17 @@ class Router(nn.Module):
 
 
 class Static(Router):
-    """The gate 1 for the only expert: nothing to choose and nothing to train."""
+    """The gate 1 for a single expert: nothing to train."""
 
     def forward(self, hidden: torch.Tensor, row: int) -> torch.Tensor:
         return hidden.new_ones(*hidden.shape[:-1], 1)
 
 
 class LinearMap(Router):
-    """What routers with one linear map a steered layer share: the map, and the noise on what it sees.
+    """A linear map for each steered layer, with noise on its input in training.
 
-    ``weight (L,E,D)`` is the one big router of the paper cut into its row blocks: only the block of the
-    layer at hand is computed, which gives the same logits as all L·E and costs 1/L of them.
+    ``weight (L,E,D)`` is the single router of the paper, cut into blocks of rows. Only the block of the
+    current layer is computed: the same logits at 1/L of the cost.
 
     :param config: settings with a `jitter`.
     """
@@ -48,18 +48,15 @@ class LinearMap(Router):
     def __init__(self, config: Any, width: int, experts: int, layers: int) -> None:
         super().__init__()
         bound = width**-0.5  # torch's default for a linear layer of this width
-        self.weight = nn.Parameter(torch.empty(layers, experts, width).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(layers, experts).uniform_(-bound, bound))
+        self.weight = nn.Parameter(torch.empty(layers, experts, width).uniform_(-bound, bound))  # (L,E,D)
+        self.bias = nn.Parameter(torch.empty(layers, experts).uniform_(-bound, bound))  # (L,E)
         self.jitter: float = config.jitter
 
     def logits(self, hidden: torch.Tensor, row: int) -> torch.Tensor:
         """Return the map's output (B,T,E) at a row."""
-        return F.linear(self._shaken(hidden), self.weight[row], self.bias[row])
-
-    def _shaken(self, hidden: torch.Tensor) -> torch.Tensor:
-        if not (self.training and self.jitter):
-            return hidden
-        return hidden * torch.empty_like(hidden).uniform_(1 - self.jitter, 1 + self.jitter)
+        if self.training and self.jitter:
+            hidden = hidden * torch.empty_like(hidden).uniform_(1 - self.jitter, 1 + self.jitter)  # (B,T,D)
+        return F.linear(hidden, self.weight[row], self.bias[row])  # (B,T,D) → (B,T,E)
 
 
 class SoftmaxRouter(LinearMap):
@@ -70,7 +67,7 @@ class SoftmaxRouter(LinearMap):
         self.temperature = config.temperature
 
     def forward(self, hidden: torch.Tensor, row: int) -> torch.Tensor:
-        return (self.logits(hidden, row) / self.temperature).softmax(-1)
+        return (self.logits(hidden, row) / self.temperature).softmax(-1)  # (B,T,E)
 
 
 class TopKRouter(SoftmaxRouter):
@@ -81,13 +78,13 @@ class TopKRouter(SoftmaxRouter):
         self.k = config.k
 
     def logits(self, hidden: torch.Tensor, row: int) -> torch.Tensor:
-        logits = super().logits(hidden, row)
+        logits = super().logits(hidden, row)  # (B,T,E)
         best = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, logits.topk(self.k).indices, value=True)
         return logits.masked_fill(~best, float("-inf"))
 
 
 class SharedRouter(SoftmaxRouter):
-    """One linear map for all layers: each expert is chosen by the same rule wherever it steers."""
+    """One linear map for all layers: the rule that chooses an expert is the same in every layer."""
 
     def __init__(self, config: SoftmaxRouterConfig, width: int, experts: int, layers: int) -> None:
         super().__init__(config, width, experts, 1)
@@ -104,4 +101,4 @@ class SharedMixedRouter(SharedRouter):
         self.mix = nn.Parameter(torch.eye(experts).repeat(layers, 1, 1))  # (L,E,E)
 
     def logits(self, hidden: torch.Tensor, row: int) -> torch.Tensor:
-        return super().logits(hidden, row) @ self.mix[row]
+        return super().logits(hidden, row) @ self.mix[row]  # (B,T,E) @ (E,E)

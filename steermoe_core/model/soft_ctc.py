@@ -48,15 +48,15 @@ class SoftCtcProjector(Projector):
         self.blank_bias = nn.Parameter(torch.tensor([config.blank_bias]))
         self.log_scale = nn.Parameter(torch.tensor([math.log(config.scale)]))
         self.register_buffer("vocabulary", torch.ones(len(decoder.embeddings), dtype=torch.bool))
-        # In a tuple, so that torch does not take the decoder for a part of the projector. Its table is asked
-        # for at each use: at ZeRO-3 it is there only then.
+        # In a tuple, so that torch does not register the decoder as a submodule. Its table is looked up at
+        # each use: at ZeRO-3 it is gathered only then.
         self._decoder = (decoder,)
 
     def begin(self, answers: Iterable[list[int]], pairs: Iterable[tuple[Padded, Padded]]) -> None:
-        self.vocabulary.copy_(self._wanted(answers))
+        self.vocabulary.copy_(self._tokens_of(answers))
 
     def extend(self, answers: Iterable[list[int]]) -> str | None:
-        added = self._wanted(answers) & ~self.vocabulary
+        added = self._tokens_of(answers) & ~self.vocabulary
         if not added.any():
             return None
         before, new = int(self.vocabulary.sum()), added.nonzero().squeeze(-1).tolist()
@@ -68,7 +68,7 @@ class SoftCtcProjector(Projector):
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         pooled = pool(self.config.pool, frames)
-        # As the decoder would read them: some models scale the rows of their table.
+        # As the decoder's input: some models scale the rows of their table.
         known = self.vocabulary.nonzero().squeeze(-1)
         rows = self._decoder[0].embed(known).to(frames.values.dtype)  # (C,H)
         tokens = self._compress(self._logits(pooled.values, rows), pooled, rows)
@@ -90,31 +90,31 @@ class SoftCtcProjector(Projector):
 
         :raises DataError: an answer has a token outside the vocabulary. It has no class, and 0 is the blank.
         """
-        said = torch.zeros_like(self.vocabulary)
-        said[answer.values[answer.mask]] = True
-        if (unknown := said & ~self.vocabulary).any():
+        spoken = torch.zeros_like(self.vocabulary)
+        spoken[answer.values[answer.mask]] = True
+        if (unknown := spoken & ~self.vocabulary).any():
             msg = (
                 f"projector soft-ctc has no class for {self._named(unknown.nonzero().squeeze(-1).tolist())}, "
                 "which training answers hold; give begin() or extend() all of them before the first step"
             )
             raise DataError(msg)
-        others = (self.vocabulary & ~said).nonzero().squeeze(-1)
+        others = (self.vocabulary & ~spoken).nonzero().squeeze(-1)
         sampled = self.config.negatives or len(others)
         if sampled >= len(others):
             return self.vocabulary, self.map.weight.new_zeros(int(self.vocabulary.sum()))
         order = torch.randperm(len(others), device=others.device)[:sampled]
-        chosen = said.index_fill(0, others[order], value=True)
-        raised = math.log(len(others) / sampled) * (~said[chosen])
+        chosen = spoken.index_fill(0, others[order], value=True)
+        raised = math.log(len(others) / sampled) * (~spoken[chosen])
         return chosen, raised.to(self.map.weight.dtype)
 
-    def _wanted(self, answers: Iterable[list[int]]) -> torch.Tensor:
-        """Return which tokens (V,) these training answers and the settings ask for."""
+    def _tokens_of(self, answers: Iterable[list[int]]) -> torch.Tensor:
+        """Return the vocabulary (V,) for these training answers, or all tokens where the settings say so."""
         if self.config.vocabulary == "all":
             return torch.ones_like(self.vocabulary)
-        said = sorted({token for answer in answers for token in answer})
-        wanted = torch.zeros_like(self.vocabulary)
-        wanted[torch.tensor(said, dtype=torch.long)] = True
-        return wanted
+        tokens = sorted({token for answer in answers for token in answer})
+        vocabulary = torch.zeros_like(self.vocabulary)
+        vocabulary[torch.tensor(tokens, dtype=torch.long)] = True
+        return vocabulary
 
     def _named(self, tokens: list[int]) -> str:
         """Return the first tokens as text."""

@@ -3,7 +3,7 @@
 For steered layer l, with u the layer's output, the paper (arXiv 2510.13558) computes
 
     g = softmax(W[l] u + b[l])                       gates of the E experts
-    x = u + scale[l] · Σ_e g[e] · V[l,e]             what the next layer sees
+    x = u + scale[l] · Σ_e g[e] · V[l,e]             input of the next layer
 
 and trains V (L,E,D), W (L,E,D), b (L,E) and scale (L). The router sees the unsteered output.
 """
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 
 class Bank(Adapter):
-    """Rows of experts and their router: what steering at any place consists of.
+    """Experts and their router, for steering at L places.
 
-    :param rows: places that are steered.
+    :param rows: number of places L; each has a row of experts.
     """
 
     def __init__(self, config: ExpertsConfig, width: int, rows: int, build: Callable[..., Any]) -> None:
@@ -44,17 +44,18 @@ class Bank(Adapter):
         self.router = build(config.router, width, experts, rows) if experts > 1 else Static()
         self.balance = config.balance
         self._balance_losses: list[torch.Tensor] = []
-        self._seen: GateStatistics | None = None
+        self._statistics: GateStatistics | None = None
         self._change: Change | None = None
 
-    def steered(self, row: int, frames: Padded, scale: torch.Tensor | float = 1.0) -> Padded:
+    def steer(self, row: int, frames: Padded, scale: torch.Tensor | float = 1.0) -> Padded:
         """Return frames (B,T,D) with a row's mixture of vectors added."""
-        gates = self.router(frames.values.to(self.vectors.dtype), row)  # (B,T,E)
+        u = frames.values  # (B,T,D)
+        gates = self.router(u.to(self.vectors.dtype), row)  # (B,T,E)
         if self._change is not None:
-            gates = self._change(row, gates)
-        shift = scale * (gates @ self.vectors[row])  # (B,T,D)
+            gates = self._change(row, gates)  # (B,T,E)
+        shift = scale * (gates @ self.vectors[row])  # (B,T,E) @ (E,D) → (B,T,D)
         self._record(row, frames, gates, shift)
-        return Padded(frames.values + shift.to(frames.values.dtype), frames.lengths)
+        return Padded(u + shift.to(u.dtype), frames.lengths)  # (B,T,D)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         return {"steering": [self.vectors], "router": list(self.router.parameters())}
@@ -64,28 +65,28 @@ class Bank(Adapter):
         return self.balance * torch.stack(losses).mean() if losses else None
 
     def watch(self) -> None:
-        self._seen = GateStatistics(*self.vectors.shape[:2])
+        self._statistics = GateStatistics(*self.vectors.shape[:2])
 
     def statistics(self) -> list[dict[str, Any]]:
-        seen, self._seen = self._seen, None
-        if seen is None:
+        collected, self._statistics = self._statistics, None
+        if collected is None:
             return []
-        seen.put_together()
-        return [{**self.place(row), **seen.record(row)} for row in range(len(self.vectors))]
+        collected.gather()
+        return [{**self.place(row), **collected.record(row)} for row in range(len(self.vectors))]
 
     def grouped_statistics(self, groups: Mapping[Group, Sequence[int]]) -> dict[Group, list[dict[str, Any]]]:
-        seen, rows = self._collected(), range(len(self.vectors))
+        collected, rows = self._collected(), range(len(self.vectors))
         return {
-            group: [{**self.place(row), **seen.record(row, clips)} for row in rows]
+            group: [{**self.place(row), **collected.record(row, clips)} for row in rows]
             for group, clips in groups.items()
         }
 
     def mean_gates(self) -> torch.Tensor:
-        seen = self._collected()
-        return torch.stack([seen.mean(row) for row in range(len(self.vectors))])
+        collected = self._collected()
+        return torch.stack([collected.mean(row) for row in range(len(self.vectors))])  # (L,E)
 
     def _collected(self) -> GateStatistics:
-        return GateStatistics(*self.vectors.shape[:2]) if self._seen is None else self._seen
+        return self._statistics or GateStatistics(*self.vectors.shape[:2])
 
     @contextmanager
     def rerouted(self, change: Change) -> Iterator[None]:
@@ -97,19 +98,19 @@ class Bank(Adapter):
 
     @abstractmethod
     def place(self, row: int) -> dict[str, Any]:
-        """Return what a row's record begins with: its ``layer`` and ``scale``."""
+        """Return the first fields of a row's record: its ``layer`` and ``scale``."""
 
     def _record(self, row: int, frames: Padded, gates: torch.Tensor, shift: torch.Tensor) -> None:
         if self.balance and torch.is_grad_enabled():
             loss = balance_loss(gates, frames.mask)
             if not again():
                 self._balance_losses.append(loss)
-        if self._seen is not None and not again():
-            self._seen.add(row, frames, gates.detach(), shift.detach())
+        if self._statistics is not None and not again():
+            self._statistics.add(row, frames, gates.detach(), shift.detach())
 
 
 class Steering(Bank):
-    """Steers the chosen layers of an encoder; knows nothing of the encoder but its width and layer count."""
+    """Steers the chosen layers of an encoder, of which it uses only the width and the number of layers."""
 
     def __init__(self, config: SteeringConfig, encoder: Encoder, build: Callable[..., Any]) -> None:
         layers = config.steered(encoder.layers)
@@ -124,10 +125,10 @@ class Steering(Bank):
         if layer not in self.rows:
             return frames
         row = self.rows[layer]
-        return self.steered(row, frames, self.scale(row))
+        return self.steer(row, frames, self.scale(row))
 
     def scale(self, row: int) -> torch.Tensor:
-        """Return the factor of a row's shift."""
+        """Return the factor (scalar) of a row's shift."""
         return self.scales[row] if self.bound is None else self.bound * self.scales[row].sigmoid()
 
     def groups(self) -> dict[str, list[nn.Parameter]]:

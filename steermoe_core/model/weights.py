@@ -1,4 +1,4 @@
-"""Pretrained weights: loading them, or only their shapes when nothing is to be computed."""
+"""Pretrained weights: loading them, or only their shapes where nothing is computed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     #: Keyword arguments of transformers configs, `model_type` among them, by hub id.
     Facts = Mapping[str, Mapping[str, Any]]
 
-# DeepSpeed, where it is installed, announces on stdout that a CPU is a CPU; stdout belongs to results.
+# DeepSpeed, where it is installed, logs the accelerator on stdout, which is for results.
 logging.getLogger("DeepSpeed").addFilter(
     lambda record: "Setting accelerator to CPU" not in record.getMessage()
 )
@@ -52,7 +52,7 @@ def pretrained(auto_class: Any, weights: str, *, known: Facts | None = None, **o
     :param weights: a local folder, a .gguf file or a hub id.
     :param known: configs of published models by hub id, for shapes of models that are not on this machine.
     :param options: passed on, such as ``dtype`` or ``attn_implementation``.
-    :raises SetupError: the weights are not there; inside `shapes_only`, the shapes are not known.
+    :raises SetupError: the weights are missing; inside `shapes_only`, the shapes are not known.
     """
     if not _SHAPES_ONLY.get():
         return load(auto_class, weights, **options)
@@ -66,8 +66,8 @@ def pretrained(auto_class: Any, weights: str, *, known: Facts | None = None, **o
 def prepared(auto_class: Any, weights: str, otherwise: Callable[[], Any]) -> Any:
     """Return a tokenizer or feature extractor.
 
-    :param otherwise: makes what stands in for one that is not on this machine, inside `shapes_only`.
-    :raises SetupError: there is nothing of that name, outside `shapes_only`.
+    :param otherwise: makes a substitute for one that is not on this machine, inside `shapes_only`.
+    :raises SetupError: it is missing, outside `shapes_only`.
     """
     if not _SHAPES_ONLY.get():
         return load(auto_class, weights)
@@ -101,7 +101,7 @@ def _config(weights: str, known: Facts) -> Any:
 def load(auto_class: Any, weights: str, **options: Any) -> Any:
     """Return what a transformers class loads from a folder, a .gguf file or the hub, shapes only or not.
 
-    :raises SetupError: there is nothing of that name.
+    :raises SetupError: it is missing or damaged.
     """
     here = Path(weights).exists()
     if not here and hub.is_path(weights):
@@ -117,14 +117,14 @@ def load(auto_class: Any, weights: str, **options: Any) -> Any:
         except SafetensorError as error:
             msg = f"the weights at {weights!r} are damaged ({first_line(error)}); fetch or copy them again"
             raise SetupError(msg) from error
-        except (OSError, ValueError) as error:  # ValueError: a folder that holds something else
+        except (OSError, ValueError) as error:  # ValueError: a folder with something else
             raise absent(weights, silence or first_line(error)) from error
 
 
 def absent(weights: str, reason: str = "") -> SetupError:
-    """Return the error for weights that are not there.
+    """Return the error for missing weights.
 
-    :param reason: what their loader or the hub said; empty for a path that leads nowhere.
+    :param reason: the error of their loader or the hub; empty for a path that does not exist.
     """
     if reason:
         return SetupError(
@@ -139,18 +139,18 @@ def absent(weights: str, reason: str = "") -> SetupError:
 
 
 def inflates(path: Path) -> bool:
-    """Tell whether a file is a zip whose contents are larger than it: `torch.save` never compresses."""
+    """Return whether a file is a zip whose contents are larger than it: `torch.save` never compresses."""
     if not zipfile.is_zipfile(path):
         return False
     try:
         with zipfile.ZipFile(path) as archive:
             return sum(one.file_size for one in archive.infolist()) > path.stat().st_size
     except (zipfile.BadZipFile, NotImplementedError):
-        return False  # torch says what is wrong with it
+        return False  # torch reports what is wrong
 
 
 def at_hand(weights: str) -> bool:
-    """Tell whether weights are on this machine: a folder, a file, or in the hub's own cache."""
+    """Return whether weights are on this machine: a folder, a file, or in the cache of the hub."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
     cached = Path(HF_HUB_CACHE, "models--" + weights.replace("/", "--"), "snapshots")
@@ -160,9 +160,9 @@ def at_hand(weights: str) -> bool:
 def fingerprint(
     module: nn.Module, whole: Callable[[torch.Tensor], AbstractContextManager[object]] = nullcontext
 ) -> str:
-    """Return the SHA-256 of every tensor of the module that is not trained, by name: its identity.
+    """Return the SHA-256 of the names and values of all tensors of a module that are not trained.
 
-    :param whole: makes a tensor readable inside a block, where it is split over processes.
+    :param whole: gathers a tensor inside a block, where it is split over processes.
     """
     digest = hashlib.sha256()
     trained = {name for name, parameter in module.named_parameters() if parameter.requires_grad}

@@ -126,31 +126,31 @@ def steermoe_datasets() -> Iterator[Component]:
         "folder",
         "a folder of audio files with a metadata.csv",
         "data.config:FolderConfig",
-        "data.sources.folder:folder",
+        "data.sources.folder:read_folder",
     )
     yield _part(
         "jsonl",
         "a manifest: a line of JSON for each sound file, or for a span of one",
         "data.config:JsonlConfig",
-        "data.sources.jsonl:jsonl",
+        "data.sources.jsonl:read_jsonl",
     )
     yield _part(
         "parquet",
         "parquet files with the audio inside",
         "data.config:ParquetConfig",
-        "data.sources.tables:parquet",
+        "data.sources.tables:read_parquet",
     )
     yield _part(
         "disk",
         "what the datasets library wrote with save_to_disk",
         "data.config:DiskConfig",
-        "data.sources.tables:disk",
+        "data.sources.tables:read_disk",
     )
     yield _part(
         "hub",
         "a dataset of the Hugging Face hub",
         "data.config:HubConfig",
-        "data.sources.tables:hub",
+        "data.sources.tables:read_hub",
     )
 
 

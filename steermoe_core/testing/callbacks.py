@@ -13,7 +13,7 @@ import torch
 from steermoe_core.config.experiment import TrainConfig
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, FolderConfig
-from steermoe_core.data.sources.folder import folder as read_folder
+from steermoe_core.data.sources.folder import read_folder
 from steermoe_core.model.config import IdentityConfig
 from steermoe_core.model.joined import Joined
 from steermoe_core.model.projectors import IdentityProjector

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from steermoe_core.config.check.test_splits import is_test
 from steermoe_core.config.fields import fields_of
-from steermoe_core.data.audio import waveform as audio
+from steermoe_core.data.audio import waveform
 from steermoe_core.data.example import Example
-from steermoe_core.data.usable import is_test
 from steermoe_core.errors import DataError
 from steermoe_core.testing.suite import Suite, needs
 
@@ -103,7 +103,7 @@ class DatasetSuite(Suite):
         """The audio decodes: a sound file, or what else it is stored in, with samples that are finite."""
         for example in self._some():
             try:
-                (found,) = audio.decoded([example.audio])
+                (found,) = waveform.decode_all([example.audio])
             except OSError as error:
                 found = DataError(str(error))
             self.expect(
@@ -114,7 +114,7 @@ class DatasetSuite(Suite):
     def test_seconds(self) -> None:
         """`seconds` are those of the audio, within 1 %."""
         for example in self._some():
-            (found,) = audio.decoded([example.audio])
+            (found,) = waveform.decode_all([example.audio])
             true = float(found) / example.speed  # type: ignore[arg-type]
             right = abs(example.seconds - true) <= max(_SHARE * true, _SECONDS)
             self.expect(

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from steermoe_core.data.batches import BucketedBatches, Share, Turns
-from steermoe_core.data.worker_errors import Told
+from steermoe_core.data.worker_errors import WorkerCollate
 from steermoe_core.errors import DivergedError
 from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import Callback, GroupClip, JournalWriter, LastStep
@@ -98,7 +98,7 @@ class SteeringTrainer(Trainer):
         return DataLoader(
             Turns(self.examples),
             batch_sampler=Share(batches, rank, world),
-            collate_fn=Told(self.collate),
+            collate_fn=WorkerCollate(self.collate),
             num_workers=self.config.workers,
         )
 

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar, overload
 
 from steermoe_core.config.resolve import resolve_model
-from steermoe_core.data.audio.recordings import is_sound, opened
+from steermoe_core.data.audio.recordings import is_sound, open_sounds
 from steermoe_core.data.audio.segments import SHORTEST, Span, spans
 from steermoe_core.data.config import CHAT, PROMPT_SLOT
 from steermoe_core.errors import DataError, UsageError
@@ -145,7 +145,7 @@ class Transcriber:
             self._check_slot()
         heard = (
             one
-            for sound in opened(sounds, rate or self.model.encoder.sample_rate)
+            for sound in open_sounds(sounds, rate or self.model.encoder.sample_rate)
             for one in self._heard(sound, *limits)
         )
         done: list[Segment] = []
@@ -167,7 +167,7 @@ class Transcriber:
     ) -> Iterator[list[Segment] | DataError]:
         """Yield each sound's answers in the order of the questions, or what is wrong with the sound."""
         self._check_slot()
-        for sound in opened(sounds, rate or self.model.encoder.sample_rate):
+        for sound in open_sounds(sounds, rate or self.model.encoder.sample_rate):
             try:
                 yield self._model.answered(self._whole(sound), questions)
             except DataError as error:

@@ -11,9 +11,9 @@ import pytest
 
 from steermoe_core.data.audio.waveform import load
 from steermoe_core.data.config import DiskConfig, FolderConfig, HubConfig, JsonlConfig, ParquetConfig
-from steermoe_core.data.sources.folder import folder
-from steermoe_core.data.sources.jsonl import jsonl
-from steermoe_core.data.sources.tables import disk, hub, parquet
+from steermoe_core.data.sources.folder import read_folder
+from steermoe_core.data.sources.jsonl import read_jsonl
+from steermoe_core.data.sources.tables import read_disk, read_hub, read_parquet
 from steermoe_core.data.usable import usable
 from steermoe_core.errors import DataError, SetupError
 from tests.sounds import (
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from steermoe_core.data.example import Example
 
 READERS = {
-    "folder": (folder, FolderConfig),
-    "jsonl": (jsonl, JsonlConfig),
-    "parquet": (parquet, ParquetConfig),
-    "disk": (disk, DiskConfig),
-    "hub": (hub, HubConfig),
+    "folder": (read_folder, FolderConfig),
+    "jsonl": (read_jsonl, JsonlConfig),
+    "parquet": (read_parquet, ParquetConfig),
+    "disk": (read_disk, DiskConfig),
+    "hub": (read_hub, HubConfig),
 }
 
 
@@ -387,6 +387,6 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, error: Ex
     with pytest.raises(
         SetupError, match=r"'a/b' is not available from the hub \(.*use = \"parquet\""
     ) as caught:
-        hub(HubConfig(path="a/b"))
+        read_hub(HubConfig(path="a/b"))
 
     assert "\n" not in str(caught.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
@@ -13,9 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steermoe_core.data.example import Example
-from steermoe_core.data.usable import Report, decoded, trainable, usable
+from steermoe_core.data.usable import Report, decoded, refuse_tests, usable
 from steermoe_core.errors import DataError
 from tests.tiny import write_wav
+
+if TYPE_CHECKING:
+    from steermoe_core.config.check.test_splits import Table
 
 
 def clip(name: str, seconds: float = 1.0, split: str | None = None) -> Example:
@@ -46,7 +50,7 @@ def test_too_many_unreadable_clips_stop_the_run() -> None:
     examples = [clip(f"bad{number}", math.nan) for number in range(7)] + [clip("a")] * 13
 
     with pytest.raises(
-        DataError, match=r"7 of 20 clips cannot be read, more than the share 0\.3 .* and 2 more.*mend"
+        DataError, match=r"7 of 20 clips cannot be read, more than the share 0\.3 .* and 2 more.*fix"
     ):
         usable(examples, 0.1, 30.0, max_bad=0.3)
 
@@ -79,24 +83,29 @@ def test_long_lists_are_cut_in_the_sentence_only() -> None:
     assert report.left_out["too loud"] == names
 
 
-def test_test_parts_cannot_be_trained_on() -> None:
-    """One clip of a test part is enough to stop."""
-    with pytest.raises(DataError, match=r"1 clips of a test part cannot be trained on \(b\)"):
-        trainable([clip("a", split="train"), clip("b", split="test")])
+@pytest.mark.parametrize(
+    ("table", "rule"),
+    [("train", "a test split is never trained on"), ("validate", "a test split never selects the best step")],
+)
+def test_test_splits_are_refused(table: Table, rule: str) -> None:
+    """One clip of a test split is enough."""
+    with pytest.raises(DataError) as caught:
+        refuse_tests([clip("a", split="train"), clip("b", split="test")], table)
 
-    assert len(trainable([clip("a"), clip("b", split="dev")])) == 2
+    assert str(caught.value) == f"data.{table} has 1 clips of a test split (b): {rule}"
+    refuse_tests([clip("a"), clip("b", split="dev")], table)
 
 
 @pytest.mark.parametrize("split", ["test", "test.clean", "Test_other"])
-def test_a_test_part_is_told_by_its_name(split: str) -> None:
-    """The hub calls its test parts many things."""
-    with pytest.raises(DataError, match="cannot be trained on"):
-        trainable([clip("b", split=split)])
+def test_a_test_split_has_test_in_its_name(split: str) -> None:
+    """The hub has many names for test splits."""
+    with pytest.raises(DataError, match="a test split"):
+        refuse_tests([clip("b", split=split)], "train")
 
 
-def test_another_word_is_no_test() -> None:
-    """A name that only holds the letters is no test part."""
-    assert len(trainable([clip("b", split="latest"), clip("c", split="train.clean.100")])) == 2
+def test_a_longer_word_is_no_test() -> None:
+    """The four letters inside another word do not make a test split."""
+    refuse_tests([clip("b", split="latest"), clip("c", split="train.clean.100")], "train")
 
 
 def damaged(path: Path) -> Path:
@@ -113,12 +122,12 @@ def test_a_decode_finds_what_a_header_hides(tmp_path: Path) -> None:
     bad = Example(id="bad", audio=damaged(tmp_path / "bad.flac"), text="a", seconds=3.0)
     long = Example(id="long", audio=write_wav(tmp_path / "a.wav", 0.5), text="b", seconds=40.0)
     fast = attrs.evolve(long, id="fast", speed=2.0)
-    told: list[int] = []
+    calls: list[int] = []
 
-    found = decoded([bad, long, fast], told.append)
+    found = decoded([bad, long, fast], calls.append)
 
     assert [example.seconds for example in found[1:]] == [0.5, 0.25]
-    assert sum(told) == 2  # two files
+    assert sum(calls) == 2  # two files
     kept, report = usable(found, 0.1, 30.0, max_bad=0.5)
     assert [example.id for example in kept] == ["long", "fast"]
     assert "1 cannot be read" in str(report)

@@ -93,10 +93,10 @@ def asr(config):
 
 def speech(config):
     from steermoe_core.data.config import FolderConfig
-    from steermoe_core.data.sources.folder import folder
+    from steermoe_core.data.sources.folder import read_folder
 
     settings = attrs.asdict(config)  # of all that the real one reads, tones have only parts
-    found = folder(FolderConfig(path=HERE / "speech", parts={{"test": 0.3}}))
+    found = read_folder(FolderConfig(path=HERE / "speech", parts={{"test": 0.3}}))
     return [example for example in found if settings["split"] in ("all", example.split)]
 """
 

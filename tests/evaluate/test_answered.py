@@ -35,11 +35,11 @@ def test_answers_are_found_again(folder: Path) -> None:
 def test_another_key_finds_nothing(folder: Path) -> None:
     """Answers of another model or other data are none; what is put then takes their place."""
     other = Answered(folder, "another")
-    assert other.found == {}
+    assert other.batches == {}
     other.put(" 7", SECOND)
 
-    assert Answered(folder, "another").found == {" 7": SECOND}
-    assert Answered(folder, "key").found == {}
+    assert Answered(folder, "another").batches == {" 7": SECOND}
+    assert Answered(folder, "key").batches == {}
 
 
 @pytest.mark.parametrize("cut", range(1, 30))
@@ -49,10 +49,10 @@ def test_a_line_that_was_cut_is_no_answer(folder: Path, cut: int) -> None:
     file.write_bytes(file.read_bytes()[:-cut])
 
     again = Answered(folder, "key")
-    assert again.found == {" 0": FIRST}
+    assert again.batches == {" 0": FIRST}
     again.put(" 1", SECOND)
 
-    assert Answered(folder, "key").found == {" 0": FIRST, " 1": SECOND}
+    assert Answered(folder, "key").batches == {" 0": FIRST, " 1": SECOND}
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"{", b"[]\n", b"3\n", b"\xff\xfe\n", b'{"key": 1}\n'])
@@ -60,7 +60,7 @@ def test_rubbish_is_no_answer(folder: Path, rubbish: bytes) -> None:
     """A damaged file is begun anew."""
     (folder / "0.jsonl").write_bytes(rubbish)
 
-    assert Answered(folder, "key").found == {}
+    assert Answered(folder, "key").batches == {}
 
 
 def test_every_process_finds_what_all_have_answered(folder: Path) -> None:

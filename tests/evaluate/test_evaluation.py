@@ -16,7 +16,7 @@ from steermoe_core.config.resolve import resolve
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, FolderConfig
 from steermoe_core.data.example import Example
-from steermoe_core.data.sources.folder import folder as read_folder
+from steermoe_core.data.sources.folder import read_folder
 from steermoe_core.data.usable import usable
 from steermoe_core.errors import DataError
 from steermoe_core.evaluate.answered import Answered
@@ -348,7 +348,7 @@ class TestGoesOn:
                 stopped.evaluate(examples)
         again = evaluator(model, **settings)
         again.answered = Answered(tmp_path, "key")
-        assert len(again.answered.found) == after
+        assert len(again.answered.batches) == after
 
         found, after_all = again.evaluate(examples)
 

@@ -12,7 +12,7 @@ import torch
 
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, FolderConfig
-from steermoe_core.data.sources.folder import folder
+from steermoe_core.data.sources.folder import read_folder
 from steermoe_core.evaluate.invariance import EXACT, Invariance, in_fp64, invariance, mixed, rounding
 from steermoe_core.model.config import SteeringConfig
 from steermoe_core.model.generate import Answer, generate
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def examples(tmp_path: Path) -> list[Example]:
     """Return ten clips that grow longer."""
-    return list(folder(FolderConfig(path=write_folder(tmp_path / "clips"))))
+    return list(read_folder(FolderConfig(path=write_folder(tmp_path / "clips"))))
 
 
 def test_clips_of_different_lengths_are_chosen(examples: list[Example]) -> None:

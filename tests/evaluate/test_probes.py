@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from steermoe_core.data.audio import waveform as audio
+from steermoe_core.data.audio import waveform
 from steermoe_core.evaluate.probes import PROBES, RATE, SOUNDS, Probe, probes
 
 
@@ -13,12 +13,12 @@ from steermoe_core.evaluate.probes import PROBES, RATE, SOUNDS, Probe, probes
 def test_a_probe_is_a_clip_like_any_other(sound: str, seconds: float) -> None:
     """It is loaded at any rate, as long as it says, below full scale, and the same each time."""
     probe = Probe(sound, seconds)
-    wave = audio.load(probe, 8_000)
+    wave = waveform.load(probe, 8_000)
 
     assert len(wave) == pytest.approx(8_000 * seconds, abs=2)
-    assert audio.duration(probe) == seconds
+    assert waveform.duration(probe) == seconds
     assert np.abs(wave).max() < 1.0
-    assert np.array_equal(wave, audio.load(Probe(sound, seconds), 8_000))
+    assert np.array_equal(wave, waveform.load(Probe(sound, seconds), 8_000))
 
 
 @pytest.mark.parametrize(

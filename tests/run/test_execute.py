@@ -13,7 +13,7 @@ import soundfile
 
 from steermoe_core.cli.main import main
 from steermoe_core.data.config import FolderConfig
-from steermoe_core.data.sources.folder import folder as read_folder
+from steermoe_core.data.sources.folder import read_folder
 from steermoe_core.run.assembly.builder import data_record
 from tests.rig import STEPS, files, metrics, sentence, status, texts, trained
 from tests.tiny import DIGITS, sine, write_folder, write_wav
@@ -334,7 +334,10 @@ class TestData:
         write_folder(rig.folder / "train" / "train", ["one"])
         (rig.folder / "train" / "metadata.csv").unlink()
         rig.run(expect=1)
-        assert "1 clips of a test part cannot be trained on (test/000.wav)" in sentence(capsys)
+        assert (
+            "data.train has 1 clips of a test split (test/000.wav): a test split is never trained on"
+            in sentence(capsys)
+        )
 
     def test_batches_of_one(self, rig: Rig) -> None:
         """Nothing needs a second clip."""

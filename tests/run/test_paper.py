@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 
 from steermoe_core.config.resolve import resolve
 from steermoe_core.plugins import load_registry
-from steermoe_core.run.preview.plan import plan
+from steermoe_core.run.preview.plan import Plan, plan
 
 PAPER = Path(__file__).parents[2] / "experiments" / "paper"
 FILES = sorted(PAPER.glob("*.toml"))
@@ -42,14 +42,14 @@ def without_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @cache
-def planned(name: str, *sets: str) -> dict[str, Any]:
+def planned(name: str, *sets: str) -> Plan:
     """Return the plan of an experiment of this folder, for a clip of 30 seconds."""
     return plan(resolve(PAPER / name, sets, REGISTRY), REGISTRY, Path("runs"), seconds=30.0)
 
 
-def trained(found: dict[str, Any]) -> dict[str, int]:
+def trained(found: Plan) -> dict[str, int]:
     """Return the trained numbers of each part that has any."""
-    return {row["part"]: row["trainable"] for row in found["parameters"] if row["trainable"]}
+    return {row.part: row.trainable for row in found.parameters if row.trainable}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -57,11 +57,11 @@ def test_every_full_size_experiment_can_be_planned(path: Path) -> None:
     """Shapes, counts and memory are there; tokenizer and data, which no machine has by itself, say so."""
     found = planned(path.name)
 
-    assert found["shapes"]["audio_tokens"][0] == 375
-    assert found["shapes"]["before"] is None
+    assert found.shapes.audio_tokens[0] == 375
+    assert found.shapes.before is None
     assert sum(trained(found).values()) > 0
-    assert all(row["clips"] is None and row["note"] for row in found["data"])
-    assert {"train", "validate"} < {row["split"] for row in found["data"]}
+    assert all(row.clips is None and row.note for row in found.data)
+    assert {"train", "validate"} < {row.split for row in found.data}
 
 
 @pytest.mark.parametrize(("encoder", "size", "experts", "count"), CASES)
@@ -106,9 +106,9 @@ def test_thirty_seconds_become_375_audio_tokens(name: str, frames: int, frozen: 
     """50 frames a second in windows of 4, or 25 in windows of 2: 12.5 audio tokens a second from both."""
     found = planned(f"{name}.toml")
 
-    assert found["shapes"]["frames"] == [frames, 1280]
-    assert found["shapes"]["audio_tokens"] == [375, 3584]
-    counts = {row["part"]: row["frozen"] for row in found["parameters"]}
+    assert found.shapes.frames == (frames, 1280)
+    assert found.shapes.audio_tokens == (375, 3584)
+    counts = {row.part: row.frozen for row in found.parameters}
     assert counts["decoder"] == 7_615_616_512
     assert frozen is None or counts["encoder"] == frozen
 

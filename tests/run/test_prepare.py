@@ -10,7 +10,7 @@ import pytest
 from steermoe_core.config.experiment import TrainConfig
 from steermoe_core.data.collators import AsrCollator, Collator
 from steermoe_core.data.config import AsrConfig, FolderConfig
-from steermoe_core.data.sources.folder import folder
+from steermoe_core.data.sources.folder import read_folder
 from steermoe_core.model.adapter import NoAdapter
 from steermoe_core.model.config import LinearConfig, NoAdapterConfig, PoolConfig
 from steermoe_core.model.projectors import LinearProjector
@@ -62,7 +62,7 @@ def training(tmp_path: Path, decoder_folder: str, steps: int) -> tuple[SteeringT
     projector = LinearProjector(linear, encoder.width, decoder(decoder_folder))
     model = joined(decoder_folder, NoAdapter(NoAdapterConfig()), projector, encoder)
     collator = AsrCollator(AsrConfig(), model.decoder.tokenizer, encoder.features)
-    examples = folder(FolderConfig(path=write_folder(tmp_path / "clips")))
+    examples = read_folder(FolderConfig(path=write_folder(tmp_path / "clips")))
     trainer = SteeringTrainer(
         model=model,
         config=TrainConfig(steps=steps, batch_size=3, device="cpu"),

@@ -153,6 +153,6 @@ def test_a_hub_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _dataset(path: str) -> object:
     from steermoe_core.data.config import HubConfig
-    from steermoe_core.data.sources.tables import hub as read
+    from steermoe_core.data.sources.tables import read_hub
 
-    return read(HubConfig(path=path))
+    return read_hub(HubConfig(path=path))

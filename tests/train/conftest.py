@@ -11,7 +11,7 @@ import torch
 from steermoe_core.config.experiment import TrainConfig
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, FolderConfig
-from steermoe_core.data.sources.folder import folder as read_folder
+from steermoe_core.data.sources.folder import read_folder
 from steermoe_core.train.journal import Journal
 from steermoe_core.train.zero import trainer_class
 from tests.parts import joined

@@ -11,7 +11,7 @@ from typing import Any
 
 from steermoe_core.config.experiment import DeepSpeedConfig
 from steermoe_core.data.config import FolderConfig
-from steermoe_core.data.sources.folder import folder as read_folder
+from steermoe_core.data.sources.folder import read_folder
 from steermoe_core.run.folder.adapter import identity
 from steermoe_core.run.training.watch import FrozenWatch
 from steermoe_core.train import ranks, trainer

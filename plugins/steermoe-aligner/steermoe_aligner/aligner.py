@@ -27,7 +27,7 @@ class Aligner(Bank):
         super().__init__(config, encoder.width, 1, build)
 
     def after(self, frames: Padded) -> Padded:
-        return self.steered(0, frames)
+        return self.steer(0, frames)
 
     def place(self, row: int) -> dict[str, Any]:  # noqa: ARG002 - there is but one
         return {"layer": "after", "scale": 1.0}

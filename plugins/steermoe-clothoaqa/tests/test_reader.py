@@ -10,7 +10,7 @@ import pytest
 
 from steermoe_clothoaqa.config import ClothoAqaConfig
 from steermoe_clothoaqa.reader import examples
-from steermoe_core.data.usable import trainable, usable
+from steermoe_core.data.usable import refuse_tests, usable
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -122,8 +122,8 @@ class TestSplits:
 
     def test_test_cannot_be_trained_on(self, clotho: Callable[..., Path]) -> None:
         """The engine refuses it."""
-        with pytest.raises(DataError, match="cannot be trained on"):
-            trainable(read(clotho(), "test"))
+        with pytest.raises(DataError, match="a test split is never trained on"):
+            refuse_tests(read(clotho(), "test"), "train")
 
     def test_train_needs_no_other_table(self, clotho: Callable[..., Path]) -> None:
         """Who has only that can train."""

@@ -11,8 +11,8 @@ import torch
 
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, DiskConfig, FolderConfig
-from steermoe_core.data.sources.folder import folder as read_folder
-from steermoe_core.data.sources.tables import disk
+from steermoe_core.data.sources.folder import read_folder
+from steermoe_core.data.sources.tables import read_disk
 from steermoe_core.errors import DataError
 from steermoe_whisper.config import WhisperConfig
 from steermoe_whisper.encoder import WhisperEncoder
@@ -54,7 +54,7 @@ def test_stored_mels_are_worth_the_sound(tmp_path: Path, encoder: WhisperEncoder
     collator = AsrCollator(AsrConfig(), tokenizer(), encoder.features)
 
     heard = collator(read_folder(FolderConfig(path=tmp_path / "sound")))
-    stored = collator(disk(DiskConfig(path=tmp_path / "mels")))
+    stored = collator(read_disk(DiskConfig(path=tmp_path / "mels")))
 
     np.testing.assert_allclose(stored.features.values, heard.features.values, atol=1e-5)
     with torch.no_grad():
@@ -67,7 +67,7 @@ def test_stored_mels_are_worth_the_sound(tmp_path: Path, encoder: WhisperEncoder
 def test_mels_of_another_whisper(tmp_path: Path, encoder: WhisperEncoder) -> None:
     """Features with another number of bins are refused, with both numbers."""
     table = {"input_features": [np.zeros((7, 3000), np.float32)], "input_length": [1.0], "text": ["one"]}
-    examples = disk(DiskConfig(path=save_to_disk(tmp_path, table)))
+    examples = read_disk(DiskConfig(path=save_to_disk(tmp_path, table)))
 
     with pytest.raises(DataError, match=r"have 7 bins, but the encoder takes \d+; take the encoder"):
         AsrCollator(AsrConfig(), tokenizer(), encoder.features)(examples)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from steermoe_core.component import Trained
 from steermoe_core.config.check.faults import Fault
+from steermoe_core.config.check.test_splits import RULES, is_test
 from steermoe_core.config.naming import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from steermoe_core.component import Selection
+    from steermoe_core.config.check.test_splits import Table
     from steermoe_core.config.experiment import DataConfig, DeepSpeedConfig, TrainConfig, ValidateConfig
     from steermoe_core.config.text.locate import KeyPath
 
@@ -42,17 +44,16 @@ def contradictions(
 
 
 def _test_splits(data: DataConfig) -> Iterator[Fault]:
-    sources: list[tuple[KeyPath, Selection]] = [
-        (("train", index), source) for index, source in enumerate(data.train)
+    sources: list[tuple[Table, KeyPath, Selection]] = [
+        ("train", ("train", index), source) for index, source in enumerate(data.train)
     ]
     if data.validate is not None:
-        sources.append((("validate",), data.validate))
-    for where, source in sources:
+        sources.append(("validate", ("validate",), data.validate))
+    for table, where, source in sources:
         for key in ("split", "part"):
             split = getattr(source.config, key, None)
-            if isinstance(split, str) and "test" in re.findall(r"[a-z]+", split.lower()):
-                rule = "must not be trained on" if where[0] == "train" else "must not select the best step"
-                message = f"[data.{where[0]}] has {key} = {shown(split)}: a test split {rule}"
+            if isinstance(split, str) and is_test(split):
+                message = f"[data.{table}] has {key} = {shown(split)}: {RULES[table]}"
                 path = ("data", *where, key)
                 yield Fault("E303", message, path, "text", "score it under [data.eval.NAME]")
 

@@ -1,4 +1,4 @@
-"""What PyAV reads and libsndfile does not: the sound of m4a, mp4, mov, webm, mkv, wma and other files."""
+"""The formats that libsndfile does not read, decoded by PyAV: m4a, mp4, mov, webm, mkv, wma and others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: Seconds by which a header and the sound behind it may differ: codecs pad both ends.
+#: Seconds by which a header and the decoded audio may differ: codecs pad both ends.
 _TOLERANCE = 0.5
 
 
@@ -23,10 +23,10 @@ def blocks(
 ) -> Iterator[tuple[NDArray[np.float32], int]]:
     """Decode the first audio stream of a container, frame by frame.
 
-    :param name: what an error calls it.
-    :param refusal: why libsndfile does not read it; raised where PyAV does not know the format either.
-    :returns: each frame (samples, channels) float32 with full scale at ±1, with its samples a second.
-    :raises DataError: it cannot be decoded to its end or has no sound, or the package is not installed.
+    :param name: its name in errors.
+    :param refusal: libsndfile's error; raised where PyAV does not know the format either.
+    :returns: frames (samples, channels) float32 with full scale at ±1, each with its samples a second.
+    :raises DataError: it cannot be decoded to its end, has no audio, or PyAV is not installed.
     """
     with _opened(sound, name, refusal) as (container, stream):
         promised, decoded = _promised(container, stream), 0.0
@@ -37,9 +37,9 @@ def blocks(
 
 
 def measure(sound: Path | IO[bytes], name: str, refusal: DataError) -> float:
-    """Return the seconds of a container's first audio stream; all of it is read, nothing is decoded.
+    """Return the seconds of a container's first audio stream: all packets are read, none is decoded.
 
-    :raises DataError: it is cut off or has no sound, or the package is not installed.
+    :raises DataError: it is cut off, has no audio, or PyAV is not installed.
     """
     with _opened(sound, name, refusal) as (container, stream):
         promised = _promised(container, stream)
@@ -48,13 +48,13 @@ def measure(sound: Path | IO[bytes], name: str, refusal: DataError) -> float:
             for packet in container.demux(stream)
             if packet.pts is not None
         ]
-        found = float(max(ends, default=0) - (stream.start_time or 0) * stream.time_base)
-        _check_end(name, found, promised)
-    return found if promised is None else min(found, promised)
+        length = float(max(ends, default=0) - (stream.start_time or 0) * stream.time_base)
+        _check_end(name, length, promised)
+    return length if promised is None else min(length, promised)
 
 
 def seconds(sound: Path) -> float | None:
-    """Return what a container says of its length; None where it says nothing or cannot be read."""
+    """Return the seconds that a container's header states; None where it states none or cannot be read."""
     try:
         with _opened(sound, str(sound), DataError()) as (container, stream):
             return _promised(container, stream)
@@ -64,7 +64,7 @@ def seconds(sound: Path) -> float | None:
 
 @contextmanager
 def _opened(sound: Path | IO[bytes], name: str, refusal: DataError) -> Iterator[tuple[Any, Any]]:
-    """Give a container and its first audio stream; what FFmpeg complains of inside the block names it."""
+    """Open a container and its first audio stream; errors of FFmpeg inside the block become a `DataError`."""
     try:
         import av
     except ImportError:
@@ -81,13 +81,13 @@ def _opened(sound: Path | IO[bytes], name: str, refusal: DataError) -> Iterator[
             raise DataError(msg)
         try:
             yield container, container.streams.audio[0]
-        except (av.FFmpegError, ValueError) as error:  # ValueError: its rate or channels change on the way
+        except (av.FFmpegError, ValueError) as error:  # ValueError: its rate or channels change midway
             msg = f"{name}: cannot be read as audio ({getattr(error, 'strerror', None) or error})"
             raise DataError(msg) from None
 
 
 def _promised(container: Any, stream: Any) -> float | None:
-    """Return the seconds of an audio stream by its header; None where it says nothing of this one alone."""
+    """Return the seconds that the header states for an audio stream; None where it states none."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
     if container.duration and len(container.streams) == 1:
@@ -95,16 +95,16 @@ def _promised(container: Any, stream: Any) -> float | None:
     return None
 
 
-def _check_end(name: str, found: float, promised: float | None) -> None:
-    if promised is not None and found < promised - _TOLERANCE:
-        msg = f"{name}: cannot be read as audio (it is cut off after {found:.1f} of {promised:.1f} s)"
+def _check_end(name: str, length: float, promised: float | None) -> None:
+    if promised is not None and length < promised - _TOLERANCE:
+        msg = f"{name}: cannot be read as audio (it is cut off after {length:.1f} of {promised:.1f} s)"
         raise DataError(msg)
 
 
 def _frames(container: Any) -> Iterator[Any]:
     import av
 
-    planar = av.AudioResampler(format="fltp")  # only the numbers' type changes; the rate is the recording's
+    planar = av.AudioResampler(format="fltp")  # converts the sample format only; the rate stays
     for frame in container.decode(audio=0):
         yield from planar.resample(frame)
     yield from planar.resample(None)

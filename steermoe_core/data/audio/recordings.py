@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 class Recording:
     """A sound file, or a stream of its bytes.
 
-    :param file: a path, which may be a pipe, or an open stream; what cannot be sought in is copied into a
+    :param file: a path, which may be a pipe, or an open stream; what is not seekable is copied into a
         temporary file first.
-    :param name: what errors call it.
+    :param name: its name in errors.
     """
 
     file: Path | IO[bytes]
     name: str
 
     def seconds(self) -> float | None:
-        """Return its length by its header; None where nothing but decoding could tell."""
+        """Return its seconds by its header; None where only decoding can tell."""
         if not isinstance(self.file, Path) or not self.file.is_file():
             return None
         return sounds.seconds(self.file)
@@ -49,7 +49,7 @@ class Recording:
 
         :param rate: samples a second of the result; other rates are resampled.
         :returns: blocks (samples,) float32 of the mean of all channels, which together are exactly what
-            `audio.load` returns.
+            `waveform.load` returns.
         :raises DataError: it is missing, unreadable, empty or holds values that are not finite.
         """
         with _seekable(self.file, self.name) as file:
@@ -57,7 +57,7 @@ class Recording:
 
 
 def recording(name: str) -> Recording:
-    """Return the sound that a command line names: a path, or - for what is piped in.
+    """Return the recording that a command line names: a path, or - for standard input.
 
     :raises UsageError: nothing is piped in.
     """
@@ -75,7 +75,7 @@ class Waves:
 
     :param values: (samples,) of any float type, one channel, full scale at ±1.
     :param rate: its samples a second.
-    :param name: what errors call it.
+    :param name: its name in errors.
     """
 
     values: NDArray[np.floating]
@@ -83,7 +83,7 @@ class Waves:
     name: str
 
     def seconds(self) -> float:
-        """Return its length."""
+        """Return its seconds."""
         return len(self.values) / self.rate
 
     def blocks(self, rate: int) -> Iterator[Waveform]:
@@ -106,24 +106,24 @@ class Waves:
         yield from _resampled([(wave.astype(np.float32, copy=False)[:, None], self.rate)], rate, self.name)
 
 
-#: What a trained model takes as one sound.
+#: One recording, in any form that a trained model takes.
 Sound = str | os.PathLike[str] | np.ndarray | Recording | Waves
 
 
-def is_sound(given: object) -> bool:
-    """Tell one sound from a list of them, and from what is neither."""
-    return isinstance(given, (str, os.PathLike, np.ndarray, Recording, Waves))
+def is_sound(value: object) -> bool:
+    """Return whether a value is one sound, not a list of them."""
+    return isinstance(value, (str, os.PathLike, np.ndarray, Recording, Waves))
 
 
-def opened(given: Sound | Iterable[Sound], rate: int) -> Iterator[Recording | Waves]:
-    """Yield a sound, or each of a list, as what can be decoded.
+def open_sounds(value: Sound | Iterable[Sound], rate: int) -> Iterator[Recording | Waves]:
+    """Yield one sound, or each of a list, as an object with `blocks`.
 
     :param rate: samples a second of waveforms.
     :raises UsageError: it is neither a sound nor a list of sounds.
     """
-    several = isinstance(given, Iterable) and not is_sound(given) and not isinstance(given, (bytes, Mapping))
-    sounds: Iterable[Any] = given if several else [given]  # type: ignore[assignment] # mypy takes text for a list
-    for number, sound in enumerate(sounds, start=1):
+    several = isinstance(value, Iterable) and not is_sound(value) and not isinstance(value, (bytes, Mapping))
+    items: Iterable[Any] = value if several else [value]  # type: ignore[assignment] # mypy takes text for a list
+    for number, sound in enumerate(items, start=1):
         if isinstance(sound, (Recording, Waves)):
             yield sound
         elif isinstance(sound, (str, os.PathLike)):
@@ -138,9 +138,9 @@ def opened(given: Sound | Iterable[Sound], rate: int) -> Iterator[Recording | Wa
 
 @contextmanager
 def _seekable(file: Path | IO[bytes], name: str) -> Iterator[Path | IO[bytes]]:
-    """Give a file that decoders can go back in, and that is not empty.
+    """Open a file that is seekable and not empty.
 
-    :raises DataError: there is none.
+    :raises DataError: it is missing, empty or unreadable.
     """
     try:
         with ExitStack() as stack:
@@ -169,8 +169,8 @@ def _copied(stream: IO[bytes], copy: IO[bytes]) -> IO[bytes]:
 
 
 def _resampled(blocks: Iterable[tuple[Waveform, int]], rate: int, name: str) -> Iterator[Waveform]:
-    """Yield mono blocks (samples,) of one rate, of blocks (samples, channels) with theirs."""
-    stream, heard = None, 0
+    """Turn blocks (samples, channels), each with its rate, into mono blocks (samples,) of one rate."""
+    stream, count = None, 0
     for samples, source_rate in blocks:
         mono: Waveform = samples.mean(axis=1)
         if not np.isfinite(mono).all():
@@ -179,11 +179,11 @@ def _resampled(blocks: Iterable[tuple[Waveform, int]], rate: int, name: str) -> 
         if source_rate != rate:
             stream = stream or soxr.ResampleStream(source_rate, rate, 1, dtype="float32", quality="HQ")
             mono = stream.resample_chunk(mono)
-        heard += len(mono)
+        count += len(mono)
         yield mono
     if stream is not None:
         rest = stream.resample_chunk(np.zeros(0, np.float32), last=True)
-        heard += len(rest)
+        count += len(rest)
         yield rest
-    if not heard:
+    if not count:
         raise sounds.empty(name)

@@ -1,8 +1,8 @@
-"""Long recordings cut at their quietest places into spans that an encoder takes.
+"""Long recordings cut at their quietest points into spans that fit an encoder.
 
-A span ends in the second half of what it may last, in the middle of the quietest 0.2 s there: where energy,
-summed over 10 ms and then over 0.2 s, is least; of equal places the last, so that silence makes no more spans
-than it needs. The cut depends on the samples alone, and no sample is dropped or heard twice.
+A span is cut in the second half of the longest one allowed, in the middle of the quietest 0.2 s there: where
+energy, summed over 10 ms and then over 0.2 s, is lowest. Of equal points the last is taken, so that silence
+makes no more spans than necessary. The cut depends on the samples alone; none is dropped or used twice.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     Waveform = NDArray[np.float32]
 
-#: Hops a second, and hops whose energy is taken together: a pause between words, not the gap of a plosive.
+#: Hops a second, and hops in a pause: as long as one between words, longer than the gap of a plosive.
 HOPS, PAUSE = 100, 20
 #: Shortest limit of a span, in seconds: half of it must hold a pause.
 SHORTEST = 1.0
-#: Softest sample that 16 bits can hold.
+#: Smallest sample that 16 bits can represent.
 _FAINTEST = 2.0**-15
 
 
@@ -44,19 +44,19 @@ class Span:
 
     @property
     def silent(self) -> bool:
-        """Whether it holds no sound at all: nothing that a 16-bit sample could hold."""
+        """Whether no sample reaches the smallest that 16 bits can represent."""
         return bool(np.abs(self.waveform).max() < _FAINTEST)
 
 
 def spans(
     blocks: Iterable[Waveform], rate: int, longest: float, whole: float | None = None
 ) -> Iterator[Span]:
-    """Cut a recording into spans as it comes.
+    """Cut a recording into spans while it is decoded.
 
     :param blocks: its samples, one channel, in blocks of any length.
     :param rate: samples a second.
-    :param longest: seconds that no span of what is cut exceeds, at least `SHORTEST`; inf cuts nothing.
-    :param whole: a recording of so many seconds is not cut yet; `longest` by default.
+    :param longest: seconds of the longest span where a recording is cut, at least `SHORTEST`; inf: no cut.
+    :param whole: seconds up to which a recording is not cut at all; `longest` by default.
     """
     limit, uncut = (_samples(seconds, rate) for seconds in (longest, whole or longest))
     start, held = 0, np.zeros(0, np.float32)

@@ -1,7 +1,7 @@
-"""Audio that is not a whole sound file: a span of one, or a value in a table, read when a batch needs it.
+"""Audio that is not a whole file: a span of one, or a value in a table, read when a batch needs it.
 
-A record of these kinds only says where the audio lies: it is small, can be sent to other processes, and two
-that are equal are the same audio.
+Each record holds a location only: it is small, can be sent to other processes, and equal records are the same
+audio.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
+from steermoe_core.data import columnar
 from steermoe_core.data.audio import sounds
-from steermoe_core.data.sources import columnar as tables
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 MEL_RATE = 100
 #: Full scale of 16-bit samples.
 _FULL_SCALE = 2**15
-#: Seconds that a segment may reach beyond the end of its file: tables round.
+#: Seconds by which a segment may exceed its file: tables round.
 _OVERHANG = 0.05
 
 
 class Stored(ABC):
-    """Audio in some place; as text, that place."""
+    """Audio at some location; as text, that location."""
 
     @property
     @abstractmethod
     def file(self) -> Path:
-        """The file that it lies in."""
+        """The file that contains it."""
 
     @abstractmethod
     def samples(self) -> tuple[NDArray[np.float32], int]:
@@ -48,7 +48,7 @@ class Stored(ABC):
     def seconds(self) -> float:
         """Return its length without decoding it.
 
-        :raises DataError: it is missing or damaged, as far as can be told so.
+        :raises DataError: it is missing, or its header shows that it is damaged.
         """
 
 
@@ -92,6 +92,7 @@ class _Cell(Stored):
 
     :param table: a parquet or Arrow file.
     :param row: its number in the file, from 0.
+    :param column: the column's name.
     """
 
     table: Path
@@ -103,8 +104,8 @@ class _Cell(Stored):
         return self.table
 
     def value(self) -> Any:
-        """Return the value as pyarrow has it."""
-        return tables.value(self.table, self.row, self.column)
+        """Return the value as a pyarrow scalar."""
+        return columnar.value(self.table, self.row, self.column)
 
     def __str__(self) -> str:
         """Return the table and the row."""
@@ -122,8 +123,8 @@ class Encoded(_Cell):
         return sounds.measure(self._sound(), str(self))
 
     def _sound(self) -> Path | bytes:
-        found = self.value().as_py()
-        content, path = (found.get("bytes"), found.get("path")) if isinstance(found, dict) else (found, None)
+        value = self.value().as_py()
+        content, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
         if content:
             return bytes(content)
         if path:
@@ -142,13 +143,13 @@ class Samples(_Cell):
     rate: int
 
     def samples(self) -> tuple[NDArray[np.float32], int]:
-        found = self.value().values.to_numpy(zero_copy_only=False)
-        if not np.issubdtype(found.dtype, np.integer):
-            return found.astype(np.float32)[:, None], self.rate
-        if len(found) and max(-int(found.min()), int(found.max())) > _FULL_SCALE:
+        samples = self.value().values.to_numpy(zero_copy_only=False)
+        if not np.issubdtype(samples.dtype, np.integer):
+            return samples.astype(np.float32)[:, None], self.rate
+        if len(samples) and max(-int(samples.min()), int(samples.max())) > _FULL_SCALE:
             msg = f"{self}: whole numbers in {self.column!r} must be 16-bit samples, but some are larger"
             raise DataError(msg)
-        return (found / np.float32(_FULL_SCALE)).astype(np.float32)[:, None], self.rate
+        return (samples / np.float32(_FULL_SCALE)).astype(np.float32)[:, None], self.rate
 
     def seconds(self) -> float:
         count = len(self.value())
@@ -159,7 +160,7 @@ class Samples(_Cell):
 
 @attrs.frozen
 class Mel(_Cell):
-    """Log-mel features of a clip in a table, 100 frames a second, perhaps padded; there is no sound.
+    """Log-mel features of a clip in a table, 100 frames a second, possibly padded, without the audio.
 
     :param length: seconds of the clip, without the padding.
     """
@@ -183,20 +184,20 @@ class Mel(_Cell):
         if len(lengths) != 1 or not (frames := lengths.pop()):
             msg = f"{self}: {self.column!r} must be a list of bins with equally many frames each"
             raise DataError(msg)
-        found = bins.flatten().to_numpy(zero_copy_only=False).reshape(-1, frames).T.astype(np.float32)
-        if not np.isfinite(found).all():
+        features = bins.flatten().to_numpy(zero_copy_only=False).reshape(-1, frames).T.astype(np.float32)
+        if not np.isfinite(features).all():
             msg = f"{self}: the features hold values that are not finite"
             raise DataError(msg)
-        if self.frames() > len(found) + 1:
-            end = len(found) / MEL_RATE
+        if self.frames() > len(features) + 1:
+            end = len(features) / MEL_RATE
             msg = f"{self}: the features end after {end:g} s, the clip after {self.length:g} s"
             raise DataError(msg)
-        return np.ascontiguousarray(found)
+        return np.ascontiguousarray(features)
 
     def frames(self) -> int:
-        """Return how many of the frames are no padding."""
-        return max(math.floor(self.length * MEL_RATE + 1e-6), 1)  # a begun frame is not counted
+        """Return the number of frames without the padding."""
+        return max(math.floor(self.length * MEL_RATE + 1e-6), 1)  # a partial frame is not counted
 
 
-#: What an example is heard from.
+#: The audio of an example: a file, or another location.
 Audio = Path | Stored

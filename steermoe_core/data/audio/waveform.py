@@ -1,4 +1,4 @@
-"""Audio of any kind as mono waveforms of one rate."""
+"""Clips as mono waveforms of one rate; their durations and fingerprints."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Files that are looked at together: most of the time goes to waiting for the disk.
+#: Files that are read at the same time: most of the time is spent waiting for the disk.
 _THREADS = 8
 
 
 def load(audio: Audio, rate: int) -> NDArray[np.float32]:
     """Decode a clip.
 
-    :param audio: a sound file in any format that `sounds` reads, or what stands for one.
+    :param audio: a file in any format that `sounds` reads, or audio stored elsewhere.
     :param rate: samples a second of the result; other rates are resampled.
     :returns: (samples,) float32, the mean of all channels, full scale at ±1.
     :raises DataError: when it is missing, unreadable, empty or holds values that are not finite.
@@ -47,7 +47,7 @@ def load(audio: Audio, rate: int) -> NDArray[np.float32]:
 def resample(waveform: NDArray[np.float32], source_rate: int, rate: int) -> NDArray[np.float32]:
     """Return a mono waveform at another rate: ``round(samples * rate / source_rate)`` samples.
 
-    :param waveform: (samples,) float32; returned as it is when the rates are equal.
+    :param waveform: (samples,) float32; returned unchanged when the rates are equal.
     """
     if source_rate == rate or not len(waveform):
         return waveform
@@ -56,11 +56,22 @@ def resample(waveform: NDArray[np.float32], source_rate: int, rate: int) -> NDAr
 
 
 def duration(audio: Audio) -> float:
-    """Return the seconds of a clip without decoding it, and find out whether its end is there.
+    """Return the seconds of a clip without decoding it, and check that its end is there.
 
     :raises DataError: when it is missing, unreadable, cut off or empty, or its header gives no length.
     """
     return sounds.measure(audio, str(audio)) if isinstance(audio, Path) else audio.seconds()
+
+
+def samples(audio: Audio, beginning: float | None = None) -> tuple[NDArray[np.float32], int]:
+    """Return the samples of a clip (samples, channels) with full scale at ±1, and the samples a second.
+
+    :param beginning: seconds that are enough; more may come.
+    :raises DataError: when it cannot be read.
+    """
+    if isinstance(audio, Path):
+        return sounds.read(audio, str(audio), 0.0, beginning)
+    return audio.samples()
 
 
 def durations(audios: Sequence[Audio]) -> list[float]:
@@ -68,34 +79,34 @@ def durations(audios: Sequence[Audio]) -> list[float]:
     return list(_each(_seconds, audios))
 
 
-def decoded(audios: Iterable[Audio]) -> Iterator[float | DataError]:
-    """Yield the seconds of each clip after decoding it whole, or what is wrong with it."""
-    return _each(_decoded, audios)
+def decode_all(audios: Iterable[Audio]) -> Iterator[float | DataError]:
+    """Decode each clip whole; yield its seconds, or the error."""
+    return _each(_decode, audios)
 
 
 def size(audio: Audio) -> int:
-    """Return the bytes of the file that a clip lies in; -1 where there is none."""
+    """Return the size of a clip's file in bytes; -1 where there is none."""
     file = audio if isinstance(audio, Path) else audio.file
     return file.stat().st_size if file.is_file() else -1
 
 
 def fingerprints(audios: Iterable[Audio], beginning: float | None = None) -> Iterator[str | None]:
-    """Yield a hash of what is heard of each clip, wherever it is stored; None where it cannot be read.
+    """Yield a hash of the samples of each clip, wherever it is stored; None where it cannot be read.
 
-    :param beginning: only so many seconds of it.
+    :param beginning: seconds from its beginning that are hashed; all by default.
     """
     return _each(partial(_fingerprint, beginning=beginning), audios)
 
 
 def _fingerprint(audio: Audio, beginning: float | None) -> str | None:
+    rate: int
+    values: NDArray[np.float32]
     try:
-        rate, values = (
-            (MEL_RATE, audio.features()) if isinstance(audio, Mel) else _mono(audio, beginning)[::-1]
-        )
+        values, rate = (audio.features(), MEL_RATE) if isinstance(audio, Mel) else _mono(audio, beginning)
     except DataError:
         return None
-    heard = values if beginning is None else values[: round(beginning * rate)]
-    return hashlib.sha256(str(rate).encode() + np.ascontiguousarray(heard).tobytes()).hexdigest()
+    hashed = values if beginning is None else values[: round(beginning * rate)]
+    return hashlib.sha256(str(rate).encode() + np.ascontiguousarray(hashed).tobytes()).hexdigest()
 
 
 def _mono(audio: Audio, beginning: float | None = None) -> tuple[NDArray[np.float32], int]:
@@ -103,11 +114,8 @@ def _mono(audio: Audio, beginning: float | None = None) -> tuple[NDArray[np.floa
 
     :param beginning: seconds that are enough; more may come.
     """
-    if isinstance(audio, Path):
-        samples, rate = sounds.read(audio, str(audio), 0.0, beginning)
-    else:
-        samples, rate = audio.samples()
-    mono: NDArray[np.float32] = samples.mean(axis=1)
+    channels, rate = samples(audio, beginning)
+    mono: NDArray[np.float32] = channels.mean(axis=1)
     if not len(mono):
         raise sounds.empty(str(audio))
     if not np.isfinite(mono).all():
@@ -123,7 +131,7 @@ def _seconds(audio: Audio) -> float:
         return math.nan
 
 
-def _decoded(audio: Audio) -> float | DataError:
+def _decode(audio: Audio) -> float | DataError:
     try:
         whole = duration(audio)
         if isinstance(audio, Mel):
@@ -135,6 +143,6 @@ def _decoded(audio: Audio) -> float | DataError:
         return error
 
 
-def _each(ask: Callable[[Audio], T], audios: Iterable[Audio]) -> Iterator[T]:
+def _each(function: Callable[[Audio], T], audios: Iterable[Audio]) -> Iterator[T]:
     with ThreadPoolExecutor(_THREADS) as pool:
-        yield from pool.map(ask, audios)
+        yield from pool.map(function, audios)

@@ -1,4 +1,4 @@
-"""What the type of a table's column says about the audio in it."""
+"""The column of a table that holds the audio, and how its type stores it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pyarrow as pa
 
+from steermoe_core.data import columnar
 from steermoe_core.data.audio.stored import Encoded, Mel, Samples
-from steermoe_core.data.sources import columnar as tables
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -31,18 +31,18 @@ class AudioColumn:
 
     table: Path
     name: str
-    kind: pa.DataType = attrs.field(converter=tables.storage)
+    kind: pa.DataType = attrs.field(converter=columnar.storage)
     rate: str
     seconds: str
 
     def needs(self, present: Collection[str]) -> list[str]:
-        """Return the columns that tell where a clip is and how it is to be read."""
+        """Return the columns that are needed to locate and decode a clip."""
         return [*([self.name] if _is_text(self.kind) else []), *({self.rate} & set(present))]
 
     def check(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Refuse a column of texts none of which is the path of a file.
+        """Check that a column of texts holds paths of files.
 
-        :raises DataError: it is one.
+        :raises DataError: none of them is the path of a file.
         """
         if not _is_text(self.kind) or not rows:
             return
@@ -57,7 +57,7 @@ class AudioColumn:
     def clip(self, row: int, values: Mapping[str, Any]) -> Audio:
         """Return the clip of a row.
 
-        :raises DataError: the column holds no audio, or what it takes to read it is not there.
+        :raises DataError: the column holds no audio, or a column that is needed to read it is missing.
         """
         place = (self.table, row, self.name)
         if _is_text(self.kind):
@@ -77,7 +77,7 @@ class AudioColumn:
     def _rate(self, row: int, values: Mapping[str, Any]) -> int:
         rate = values.get(self.rate)
         if not isinstance(rate, int) or rate <= 0:
-            problem = f"is {rate!r}" if self.rate in values else "is not there"
+            problem = f"is {rate!r}" if self.rate in values else "is missing"
             msg = f"{self.table} row {row}: samples need their rate, but column {self.rate!r} {problem}"
             raise DataError(msg)
         return rate
@@ -108,4 +108,4 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def _is_list_of(inner: Callable[[pa.DataType], bool], kind: pa.DataType) -> bool:
     is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    return bool(is_list and inner(tables.storage(kind.value_type)))
+    return bool(is_list and inner(columnar.storage(kind.value_type)))

@@ -7,7 +7,16 @@ import warnings
 from typing import TYPE_CHECKING
 
 from steermoe_core.config.naming import some
-from steermoe_core.data.sources.rows import TEXTS, Columns, Row, chosen, column, examples, no_such_part, takes
+from steermoe_core.data.sources.rows import (
+    TEXTS,
+    Columns,
+    Row,
+    column,
+    examples,
+    no_such_part,
+    take_parts,
+    takes,
+)
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,42 +29,42 @@ if TYPE_CHECKING:
 TABLE = "metadata.csv"
 #: Sub-folders that are parts of a dataset.
 PARTS = ("train", "dev", "test")
-#: Files that are taken for audio when they stand beside a table that does not name them.
+#: Suffixes by which audio files that no table lists are found.
 SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".m4a", ".mp4", ".webm", ".mka", ".g722"}
 )
 
 
-def folder(config: FolderConfig) -> list[Example]:
+def read_folder(config: FolderConfig) -> list[Example]:
     """Read an audiofolder: sound files and metadata.csv, in the table's order.
 
-    A clip that is missing or unreadable is kept with nan seconds: `data.check.usable` counts it. Sound
-    files without a transcript are named in a warning.
+    A clip that is missing or unreadable has nan seconds: `data.usable` counts it. A warning lists sound files
+    without a row.
 
-    :raises DataError: when the folder, a table, a column or the part that was asked for is missing, a row
-        is not well formed, or nothing is left.
+    :raises DataError: the folder, a table, a column or the chosen part is missing, a row is malformed, or
+        nothing is left.
     """
     if not config.path.is_dir():
         msg = f"{config.path}: there is no such folder"
         raise DataError(msg)
     rows = _read(config.path, config) if (config.path / TABLE).is_file() else _divided(config)
-    return chosen(examples(rows, config), config, config.split)
+    return take_parts(examples(rows, config), config, config.split)
 
 
 def _divided(config: FolderConfig) -> list[Row]:
     """Read a folder whose sub-folders are its parts."""
-    found = [part for part in PARTS if (config.path / part).is_dir()]
-    if not found:
+    present = [part for part in PARTS if (config.path / part).is_dir()]
+    if not present:
         columns = f"{config.file_column} and {config.text_column or TEXTS[0]}"
         msg = f"{config.path}: no {TABLE}; write one with columns {columns}"
         raise DataError(msg)
     if config.parts:
-        msg = f"{config.path}: its sub-folders {', '.join(found)} divide it already; leave out `parts`"
+        msg = f"{config.path}: its sub-folders {', '.join(present)} divide it already; leave out `parts`"
         raise DataError(msg)
-    wanted = [part for part in found if takes(config.split, part)]
-    if not wanted:
-        raise no_such_part(config, config.split, found)
-    return [row for part in wanted for row in _read(config.path / part, config, part)]
+    parts = [part for part in present if takes(config.split, part)]
+    if not parts:
+        raise no_such_part(config, config.split, present)
+    return [row for part in parts for row in _read(config.path / part, config, part)]
 
 
 def _read(place: Path, config: FolderConfig, part: str | None = None) -> list[Row]:
@@ -89,9 +98,7 @@ def _lines(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             for row in reader:
-                if (
-                    None in row or None in row.values()
-                ):  # where the reader puts what is too much or too little
+                if None in row or None in row.values():  # the reader's marks of extra and missing fields
                     where = f"{table}:{reader.line_num}"
                     msg = f"{where}: not as many fields as the header; quote texts with commas"
                     raise DataError(msg)
@@ -112,8 +119,8 @@ def _name(where: str, values: dict[str, str], file: str) -> str:
     return name
 
 
-def _warn_unnamed(place: Path, named: Iterable[str]) -> None:
-    known = {(place / name).resolve() for name in named}
+def _warn_unnamed(place: Path, listed: Iterable[str]) -> None:
+    known = {(place / name).resolve() for name in listed}
     files = (path for path in sorted(place.rglob("*")) if path.suffix.lower() in SUFFIXES)
     if unnamed := [str(path.relative_to(place)) for path in files if path.resolve() not in known]:
         message = (

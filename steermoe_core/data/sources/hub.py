@@ -1,7 +1,7 @@
 """Datasets of the hub, and folders laid out like them: prepared split by split.
 
-`datasets` by itself fetches and prepares every split of a configuration, and of a folder it wants all files.
-Where the card of a dataset lists the files of each split, those of the wanted split are enough.
+`datasets` by itself fetches and prepares every split of a configuration, and requires all files of a folder.
+Where the card of a dataset lists the files of each split, only those of the chosen split are needed.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _CARD = "README.md"
 
 @attrs.frozen
 class Listed:
-    """What a card says of a split.
+    """A split as the card of its dataset describes it.
 
     :param files: patterns of its files, relative to the card.
-    :param rows: how many rows they have together; None where it does not say.
+    :param rows: rows of all files together; None where the card does not state them.
     """
 
     files: list[str]
     rows: int | None
 
 
-def prepared(config: HubConfig, split: str) -> list[Path]:
-    """Return the Arrow files that `datasets` makes of a split and keeps in its cache.
+def prepare_split(config: HubConfig, split: str) -> list[Path]:
+    """Return the Arrow files that `datasets` makes of a split in its cache.
 
     :raises SetupError: the dataset is not available.
     :raises DataError: it has no such configuration or split, or this copy of it is incomplete or damaged.
@@ -46,18 +46,18 @@ def prepared(config: HubConfig, split: str) -> list[Path]:
         msg = f"{config.path}: there is no such folder, and it is not a name on the hub"
         raise DataError(msg)
     with nullcontext("") if here else asking() as silence:
-        found, listed = _loaded(config, split, silence)
-    if listed and listed.rows not in (None, len(found)):
+        table, listed = _loaded(config, split, silence)
+    if listed and listed.rows not in (None, len(table)):
         msg = (
-            f"{config.path}: split {split!r} has {len(found):,} rows here, but {listed.rows:,} by its card; "
+            f"{config.path}: split {split!r} has {len(table):,} rows here, but {listed.rows:,} by its card; "
             f"fetch {' '.join(listed.files)} again"
         )
         raise DataError(msg)
-    return [Path(file["filename"]) for file in found.cache_files]
+    return [Path(file["filename"]) for file in table.cache_files]
 
 
 def _loaded(config: HubConfig, split: str, silence: str) -> tuple[Any, Listed | None]:
-    """Return a split as `datasets` loads it, and what its card says of it.
+    """Return a split as `datasets` loads it, and as its card describes it.
 
     :param silence: why the hub does not answer; empty where it does.
     """
@@ -72,15 +72,15 @@ def _loaded(config: HubConfig, split: str, silence: str) -> tuple[Any, Listed | 
         return load_dataset(folder, data_files={split: listed.files}, split=split), listed
     except (DataError, SetupError):
         raise
-    except ValueError as error:  # what is wrong with the name of a configuration or split
+    except ValueError as error:  # no such configuration or split
         msg = f"{config.path}: {_reason(error)}"
         raise DataError(msg) from None
-    except Exception as error:  # noqa: BLE001 - of datasets, the hub's client and its transport
+    except Exception as error:  # noqa: BLE001 - errors of datasets, the hub's client and its transport
         raise _unavailable(config, silence or _reason(error)) from None
 
 
 def _listed(config: HubConfig, split: str) -> Listed | None:
-    """Return what the card says of a split; None where it does not list the files of each."""
+    """Return a split as the card describes it; None where it does not list the files of each split."""
     card = _card(config)
     named = [one for one in card.get("configs") or [] if config.name in ("", one.get("config_name"))]
     if len(named) != 1 or "data_dir" in named[0]:
@@ -94,7 +94,7 @@ def _listed(config: HubConfig, split: str) -> Listed | None:
 
 
 def _card(config: HubConfig) -> dict[str, Any]:
-    """Return the metadata of the card; none where there is no card, or none that can be read."""
+    """Return the metadata of the card; empty where there is no readable card."""
     from huggingface_hub import DatasetCard, hf_hub_download
 
     readme: str | Path = Path(config.path, _CARD)
@@ -104,12 +104,12 @@ def _card(config: HubConfig) -> dict[str, Any]:
                 config.path, _CARD, repo_type="dataset", revision=config.revision or None
             )
         return dict(DatasetCard.load(readme, ignore_metadata_errors=True).data.to_dict())
-    except Exception:  # noqa: BLE001 - whatever is wrong, `datasets` meets it next, and says so
+    except Exception:  # noqa: BLE001 - `datasets` meets the same error next and reports it
         return {}
 
 
 def _rows(infos: Any, name: str | None, split: str) -> int | None:
-    """Return the rows that a card states of a split.
+    """Return the number of rows that a card states for a split.
 
     :param infos: its `dataset_info`: a table, or one for each configuration.
     """
@@ -156,7 +156,7 @@ def _unavailable(config: HubConfig, reason: str) -> SetupError | DataError:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the first line of what began it: `datasets` wraps errors in one that says little."""
+    """Return the first line of the root cause: `datasets` wraps errors in one that says little."""
     return next(
         text
         for one in _causes(error)
@@ -165,7 +165,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the first cause of an error, then what it led to."""
+    """Yield the root cause of an error, then the errors that it led to."""
     if error.__cause__ is not None:
         yield from _causes(error.__cause__)
     yield error

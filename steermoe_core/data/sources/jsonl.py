@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.data.audio.stored import Segment
-from steermoe_core.data.sources.rows import Columns, Row, chosen, column, examples, missing
+from steermoe_core.data.sources.rows import Columns, Row, column, examples, missing, take_parts
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from steermoe_core.data.config import JsonlConfig
     from steermoe_core.data.example import Example
 
-#: Keys that mean something without the experiment's saying so.
+#: Keys that are recognised unless the experiment names others.
 STANDARD = {
     "prompt": ("prompt",),
     "cluster": ("cluster", "speaker"),
@@ -31,13 +31,13 @@ AUDIO = ("audio", "audio_filepath")
 _DEFAULT_OFFSET = "offset"
 
 
-def jsonl(config: JsonlConfig) -> list[Example]:
+def read_jsonl(config: JsonlConfig) -> list[Example]:
     """Read a manifest, in its order.
 
-    A clip that is missing or unreadable is kept with nan seconds: `data.check.usable` counts it.
+    A clip that is missing or unreadable has nan seconds: `data.usable` counts it.
 
-    :raises DataError: the manifest is missing, a line is no JSON object or lacks a key, or no clip belongs
-        to the part that was asked for.
+    :raises DataError: the manifest is missing, a line is not a JSON object or lacks a key, or no clip belongs
+        to the chosen part.
     """
     lines = list(_lines(config.path))
     present = list(dict.fromkeys(key for _, values in lines for key in values))
@@ -49,7 +49,7 @@ def jsonl(config: JsonlConfig) -> list[Example]:
     default = config.offset_column == _DEFAULT_OFFSET
     offset = column("" if default else config.offset_column, (_DEFAULT_OFFSET,), present, where)
     rows = [_row(config.path, line, values, columns, audio, offset) for line, values in lines]
-    return chosen(examples(rows, config), config, config.split)
+    return take_parts(examples(rows, config), config, config.split)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -73,14 +73,14 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _object(place: str, line: str) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        value = json.loads(line)
     except ValueError as error:
-        msg = f"{place}: the line is no JSON ({error})"
+        msg = f"{place}: the line is not JSON ({error})"
         raise DataError(msg) from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         msg = f"{place}: the line must be an object in braces, is {line.strip()[:40]}"
         raise DataError(msg)
-    return found
+    return value
 
 
 def _row(path: Path, line: int, values: dict[str, Any], columns: Columns, audio: str, offset: str) -> Row:
@@ -97,10 +97,10 @@ def _row(path: Path, line: int, values: dict[str, Any], columns: Columns, audio:
 
 
 def _number(place: str, values: dict[str, Any], key: str) -> float | None:
-    found = values.get(key) if key else None
-    if found is None:
+    value = values.get(key) if key else None
+    if value is None:
         return None
-    if isinstance(found, bool) or not isinstance(found, (int, float)) or not found >= 0:
-        msg = f"{place}: {key!r} must be a number of seconds, is {found!r}"
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        msg = f"{place}: {key!r} must be a number of seconds, is {value!r}"
         raise DataError(msg)
-    return float(found)
+    return float(value)

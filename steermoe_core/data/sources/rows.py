@@ -1,4 +1,4 @@
-"""From rows of any table to examples: the same columns, parts and complaints for every source."""
+"""From rows of any table to examples: the same columns, parts and errors for every source."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from steermoe_core.data.audio.stored import Audio
     from steermoe_core.data.config import SourceConfig
 
-#: Columns of the transcript where the experiment names none: the usual ones, and others that are reported.
+#: Columns of the transcript where the experiment names none: the usual ones, and others that cause a warning.
 TEXTS, OTHER_TEXTS = ("transcription", "text"), ("sentence", "transcript")
 
 
 @attrs.frozen(kw_only=True)
 class Columns:
-    """Which columns mean what; "" stands for none."""
+    """The column of each meaning; "" where there is none."""
 
     text: str
     prompt: str
@@ -48,23 +48,23 @@ class Columns:
     ) -> Columns:
         """Return the columns that the settings name, or where they name none, the standard ones.
 
-        :param present: the columns that there are.
-        :param standard: usual names of a format's columns, by what they mean.
+        :param present: the columns of the table.
+        :param standard: usual names of a format's columns, by meaning.
         :raises DataError: a column is missing.
         """
         usual = standard or {}
         meanings = [field.name for field in attrs.fields(cls) if field.name not in {"text", "labels"}]
-        found = {
+        columns = {
             meaning: column(getattr(config, f"{meaning}_column"), usual.get(meaning, ()), present, place)
             for meaning in meanings
         }
         named = [column(name, (), present, place) for name in config.label_columns]
         labels = named or [name for name in usual.get("labels", ()) if name in present]
-        return cls(text=_text_column(config, present, place), **found, labels=tuple(labels))
+        return cls(text=_text_column(config, present, place), **columns, labels=tuple(labels))
 
     @property
     def all(self) -> list[str]:
-        """Return the columns to be read, each once."""
+        """Return the columns to read, each once."""
         names = attrs.astuple(self, recurse=False)
         return list(dict.fromkeys([*filter(None, names[:-1]), *self.labels]))
 
@@ -73,9 +73,9 @@ class Columns:
 class Row:
     """One row of a table, before it is an example.
 
-    :param place: where it stands, for messages (``clips.jsonl:3``).
+    :param place: its location, for messages (``clips.jsonl:3``).
     :param values: its fields by column.
-    :param columns: which of them mean what.
+    :param columns: the column of each meaning.
     :param audio: its clip.
     :param name: its id where no column has one; rows of the same file may have the same.
     :param part: the part it belongs to, where the source is divided already.
@@ -93,23 +93,23 @@ class Row:
 
         :raises DataError: it is not.
         """
-        found = self.values.get(name)
-        if not isinstance(found, str):
-            kind = "empty" if found is None else repr(found)
+        value = self.values.get(name)
+        if not isinstance(value, str):
+            kind = "empty" if value is None else repr(value)
             msg = f"{self.place}: column {name!r} must hold text, is {kind}"
             raise DataError(msg)
-        return found
+        return value
 
     def optional(self, name: str) -> str | None:
         """Return a field as text, or None where it is empty or there is no such column."""
-        found = self.values.get(name) if name else None
-        return None if found is None else str(found)
+        value = self.values.get(name) if name else None
+        return None if value is None else str(value)
 
 
 def column(named: str, usual: Sequence[str], present: Collection[str], place: str) -> str:
-    """Return a column that the settings name, or else the first usual one that is there, or else "".
+    """Return the column that the settings name, else the first usual one that is present, else "".
 
-    :raises DataError: the named one is not there.
+    :raises DataError: the named one is missing.
     """
     if named and named not in present:
         raise missing(place, [named], present)
@@ -124,31 +124,31 @@ def _text_column(config: SourceConfig, present: Collection[str], place: str) -> 
     if config.text_column:
         return column(config.text_column, (), present, place)
     usual = [name for name in TEXTS if name in present]
-    found = usual or [name for name in OTHER_TEXTS if name in present]
-    if not found:
+    candidates = usual or [name for name in OTHER_TEXTS if name in present]
+    if not candidates:
         raise missing(place, (*TEXTS, *OTHER_TEXTS), present)
-    if len(found) > 1:
-        names = " and ".join(map(repr, found))
+    if len(candidates) > 1:
+        names = " and ".join(map(repr, candidates))
         msg = f"{place}: the columns {names} may each hold the text; say which with `text_column`"
         raise DataError(msg)
     if not usual:
-        message = f"{config.path}: the texts are taken from column {found[0]!r}; `text_column` names another"
+        message = f"{config.path}: the texts are from column {candidates[0]!r}; `text_column` names another"
         warnings.warn(message, stacklevel=2)
-    return found[0]
+    return candidates[0]
 
 
 def missing(place: str, names: Sequence[str], present: Collection[str]) -> DataError:
-    """Return the error for a column that is not there, by any of its names."""
-    wanted = " or ".join(map(repr, names))
-    return DataError(f"{place}: there is no column {wanted}; its columns are {', '.join(present)}")
+    """Return the error for a missing column that may have any of several names."""
+    any_of = " or ".join(map(repr, names))
+    return DataError(f"{place}: there is no column {any_of}; its columns are {', '.join(present)}")
 
 
 def examples(rows: Sequence[Row], config: SourceConfig) -> list[Example]:
     """Return an example for each row, in their order.
 
-    A clip that is missing or unreadable is kept with nan seconds: `data.check.usable` counts it.
+    A clip that is missing or unreadable has nan seconds: `data.usable` counts it.
 
-    :raises DataError: a field is missing or has the wrong type, or an id or file stands in two rows.
+    :raises DataError: a field is missing or has the wrong type, or an id or file is in two rows.
     """
     return [
         _example(row, config, name, seconds)
@@ -156,38 +156,38 @@ def examples(rows: Sequence[Row], config: SourceConfig) -> list[Example]:
     ]
 
 
-def chosen(found: list[Example], config: SourceConfig, split: str) -> list[Example]:
-    """Return the examples of the parts that are asked for, at every speed.
+def take_parts(examples: list[Example], config: SourceConfig, split: str) -> list[Example]:
+    """Return the examples of the chosen parts, at every speed.
 
     :raises DataError: there are none.
     """
-    kept = [example for example in found if takes(split, example.split)]
+    kept = [example for example in examples if takes(split, example.split)]
     if not kept:
-        raise no_such_part(config, split, {example.split for example in found if example.split is not None})
+        raise no_such_part(config, split, {one.split for one in examples if one.split is not None})
     return at_speeds(kept, config.speeds)
 
 
 def takes(split: str, part: str | None) -> bool:
-    """Tell whether `split`, a name or several joined by ``+``, takes a part."""
+    """Return whether `split`, a name or several joined by ``+``, includes a part."""
     return split == ALL or part in split.split("+")
 
 
-def no_such_part(config: SourceConfig, split: str, there: Collection[str]) -> DataError:
-    """Return the error for a part that is not there."""
-    parts = f"its parts are {', '.join(there)}" if there else "it has no parts; set `parts` to divide it"
+def no_such_part(config: SourceConfig, split: str, present: Collection[str]) -> DataError:
+    """Return the error for a missing part."""
+    parts = f"its parts are {', '.join(present)}" if present else "it has no parts; set `parts` to divide it"
     return DataError(f"{config.path}: no clip belongs to split {split!r}; {parts}")
 
 
 def _example(row: Row, config: SourceConfig, name: str, seconds: float) -> Example:
     columns, text = row.columns, row.text(row.columns.text).strip()
-    alone = row.name if columns.prompt else None
+    file = row.name if columns.prompt else None  # questions about one file are not independent
     return Example(
         id=name,
         audio=row.audio,
         text=text,
         seconds=seconds,
         prompt=row.text(columns.prompt) if columns.prompt else None,
-        cluster=row.optional(columns.cluster) if columns.cluster else alone,
+        cluster=row.optional(columns.cluster) if columns.cluster else file,
         references=_references(row),
         labels=dict(_labels(row)),
         split=_part(row, text, config),
@@ -221,15 +221,15 @@ def _ids(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _seconds(rows: Sequence[Row]) -> Iterator[float]:
-    """Yield durations: what the table says of a clip that is there, or what the clip's header says."""
-    given = [row.values.get(row.columns.seconds) if row.columns.seconds else None for row in rows]
-    unknown = [row.audio for row, seconds in zip(rows, given, strict=True) if seconds is None]
+    """Yield durations: those of the table where the clip exists, else those of the clips' headers."""
+    stated = [row.values.get(row.columns.seconds) if row.columns.seconds else None for row in rows]
+    unknown = [row.audio for row, seconds in zip(rows, stated, strict=True) if seconds is None]
     measured = iter(durations(unknown))
-    for row, seconds in zip(rows, given, strict=True):
-        yield next(measured) if seconds is None else _given(row, seconds)
+    for row, seconds in zip(rows, stated, strict=True):
+        yield next(measured) if seconds is None else _stated(row, seconds)
 
 
-def _given(row: Row, seconds: object) -> float:
+def _stated(row: Row, seconds: object) -> float:
     try:
         length = float(seconds)  # type: ignore[arg-type] # csv has text, and anything else is an error
     except (TypeError, ValueError):
@@ -240,18 +240,18 @@ def _given(row: Row, seconds: object) -> float:
 
 def _references(row: Row) -> tuple[str, ...]:
     name = row.columns.references
-    found = row.values.get(name) if name else None
-    if found is None:
+    texts = row.values.get(name) if name else None
+    if texts is None:
         return ()
-    if not isinstance(found, (list, tuple)) or not all(isinstance(one, str) for one in found):
-        msg = f"{row.place}: column {name!r} must hold a list of texts, is {found!r}"
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+        msg = f"{row.place}: column {name!r} must hold a list of texts, is {texts!r}"
         raise DataError(msg)
-    return tuple(found)
+    return tuple(texts)
 
 
 def _labels(row: Row) -> Iterator[tuple[str, str]]:
-    """Yield the labels of a row; a table of labels gives all of its own."""
+    """Yield the labels of a row; a table of labels yields all of its entries."""
     for name in row.columns.labels:
-        found = row.values.get(name)
-        entries = found.items() if isinstance(found, dict) else [(name, found)]
+        label = row.values.get(name)
+        entries = label.items() if isinstance(label, dict) else [(name, label)]
         yield from ((key, str(value)) for key, value in entries if value is not None)

@@ -1,8 +1,8 @@
 """The built-in datasets `parquet`, `disk` and `hub`: tables with the audio inside.
 
-Both forms in which training scripts keep processed speech are known by their column `input_features`:
-log-mel features with the seconds in `input_length`, and 16-bit samples with the rate in `sample_rate`. Their
-token ids are of one tokenizer and are not read: texts are tokenised by the decoder that is trained.
+A column `input_features` marks the two forms in which training scripts store processed speech: log-mel
+features with the seconds in `input_length`, and 16-bit samples with the rate in `sample_rate`. Their token
+ids belong to one tokenizer and are not read: texts are tokenised by the decoder that is trained.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from steermoe_core.data import columnar
 from steermoe_core.data.audio.stored import Mel
-from steermoe_core.data.sources import columnar as tables
 from steermoe_core.data.sources.audio_columns import AudioColumn
-from steermoe_core.data.sources.hub import prepared
+from steermoe_core.data.sources.hub import prepare_split
 from steermoe_core.data.sources.rows import (
     Columns,
     Row,
-    chosen,
     column,
     examples,
     missing,
     no_such_part,
+    take_parts,
     takes,
 )
 from steermoe_core.errors import DataError
@@ -38,16 +38,17 @@ if TYPE_CHECKING:
     from steermoe_core.data.example import Example
 
 AUDIO, FEATURES = "audio", "input_features"
-#: What the columns of processed speech are called.
+#: Columns of processed speech.
 PROCESSED = {"prompt": ("text_prompt",), "seconds": ("input_length",)}
 _SET, _DICTIONARY = "state.json", "dataset_dict.json"
 
 
 @attrs.frozen
 class File:
-    """A table, and what its rows are called.
+    """A table, and the ids of its rows.
 
-    :param name: begins the ids of its rows.
+    :param path: a parquet or Arrow file.
+    :param name: prefix of the ids of its rows.
     :param part: the part of all its rows.
     """
 
@@ -56,44 +57,43 @@ class File:
     part: str | None = None
 
 
-def parquet(config: ParquetConfig) -> list[Example]:
+def read_parquet(config: ParquetConfig) -> list[Example]:
     """Read parquet files, in the order of the numbers in their names.
 
-    :raises DataError: there is no such file, or its columns are not what they should be.
+    :raises DataError: there is no such file, or its columns are wrong.
     """
     if config.path.is_dir():
-        found, above = list(config.path.rglob("*.parquet")), config.path
+        paths, above = list(config.path.rglob("*.parquet")), config.path
     else:
-        found = [Path(name) for name in glob(str(config.path), recursive=True)]  # noqa: PTH207 - an absolute pattern
+        paths = [Path(name) for name in glob(str(config.path), recursive=True)]  # noqa: PTH207 - an absolute pattern
         above = config.path.parent
-    if not found:
+    if not paths:
         msg = f"{config.path}: there is no parquet file"
         raise DataError(msg)
-    files = [File(path, _name(path, above)) for path in sorted(found, key=natural)]
-    return chosen(_examples(files, config), config, config.split)
+    files = [File(path, _name(path, above)) for path in sorted(paths, key=natural)]
+    return take_parts(_examples(files, config), config, config.split)
 
 
-def disk(config: DiskConfig) -> list[Example]:
+def read_disk(config: DiskConfig) -> list[Example]:
     """Read what `save_to_disk` wrote: a set, a dictionary of sets, or a folder of sets.
 
-    :raises DataError: there is nothing of that kind, a set is incomplete, or its columns are not what they
-        should be.
+    :raises DataError: there is no such folder or set, a set is incomplete, or its columns are wrong.
     """
     if not config.path.is_dir():
         msg = f"{config.path}: there is no such folder"
         raise DataError(msg)
-    return chosen(_examples(_saved(config.path, config), config), config, config.split)
+    return take_parts(_examples(_saved(config.path, config), config), config, config.split)
 
 
-def hub(config: HubConfig) -> list[Example]:
-    """Read splits of a dataset of the hub; they are fetched once, and `datasets` keeps them as Arrow files.
+def read_hub(config: HubConfig) -> list[Example]:
+    """Read splits of a dataset of the hub; they are fetched once, and `datasets` caches them as Arrow files.
 
     :raises SetupError: it is not available.
     :raises DataError: it has no such configuration or split, this copy of it is incomplete, or its columns
-        are not what they should be.
+        are wrong.
     """
     files = (file for split in config.split.split("+") for file in _fetched(config, split))
-    return chosen(_examples(files, config), config, config.part)
+    return take_parts(_examples(files, config), config, config.part)
 
 
 def natural(path: Path) -> list[tuple[int, str]]:
@@ -103,7 +103,7 @@ def natural(path: Path) -> list[tuple[int, str]]:
 
 
 def _saved(folder: Path, config: DiskConfig) -> Iterator[File]:
-    """Yield the files of what was saved in a folder."""
+    """Yield the files of the sets that were saved in a folder."""
     if (folder / _DICTIONARY).is_file():
         yield from _dictionary(folder, config)
     elif (folder / _SET).is_file():
@@ -119,14 +119,14 @@ def _saved(folder: Path, config: DiskConfig) -> Iterator[File]:
 
 
 def _dictionary(folder: Path, config: DiskConfig) -> Iterator[File]:
-    found = _json(folder / _DICTIONARY).get("splits", [])
+    splits = _json(folder / _DICTIONARY).get("splits", [])
     if config.parts:
-        msg = f"{folder}: its splits {', '.join(found)} divide it already; leave out `parts`"
+        msg = f"{folder}: its splits {', '.join(splits)} divide it already; leave out `parts`"
         raise DataError(msg)
-    wanted = [part for part in found if takes(config.split, part)]
-    if not wanted:
-        raise no_such_part(config, config.split, found)
-    for part in wanted:
+    parts = [part for part in splits if takes(config.split, part)]
+    if not parts:
+        raise no_such_part(config, config.split, splits)
+    for part in parts:
         yield from _set(folder / part, f"{part}/", part)
 
 
@@ -154,24 +154,24 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _fetched(config: HubConfig, split: str) -> Iterator[File]:
     """Yield the cached files of a split."""
-    files = prepared(config, split)
+    files = prepare_split(config, split)
     for number, file in enumerate(files):
         yield File(file, f"{split}/{number}:" if len(files) > 1 else f"{split}/", split)
 
 
 def _rows(file: File, config: TableConfig) -> Iterator[Row]:
-    """Yield the rows of a file; their audio stays where it is."""
-    schema, place = tables.schema(file.path), str(file.path)
+    """Yield the rows of a file; their audio is not read."""
+    schema, place = columnar.schema(file.path), str(file.path)
     name = column(config.audio_column, (AUDIO, FEATURES), schema.names, place)
     if not name:
         raise missing(place, (AUDIO, FEATURES), schema.names)
     standard = PROCESSED if FEATURES in schema.names else None
     columns = Columns.of(config, schema.names, place, standard)
     audio = AudioColumn(file.path, name, schema.field(name).type, config.rate_column, columns.seconds)
-    wanted = [*columns.all, *audio.needs(schema.names)]
-    found = tables.rows(file.path, list(dict.fromkeys(wanted)))
-    audio.check(found)
-    for number, values in enumerate(found):
+    needed = [*columns.all, *audio.needs(schema.names)]
+    rows = columnar.rows(file.path, list(dict.fromkeys(needed)))
+    audio.check(rows)
+    for number, values in enumerate(rows):
         yield Row(
             place=f"{place} row {number}",
             values=values,
@@ -194,6 +194,6 @@ def _examples(files: Iterable[File], config: TableConfig) -> list[Example]:
 
 
 def _name(path: Path, above: Path) -> str:
-    """Return what the rows of a file are called by: its path below the folder, without the suffix."""
+    """Return the prefix of the ids of a file's rows: its path below the folder, without the suffix."""
     below = path.relative_to(above) if path.is_relative_to(above) else Path(path.name)
     return f"{below.with_suffix('').as_posix()}/"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import torch
 
-from steermoe_core.data.audio.mels import stored_as_mels
+from steermoe_core.data.audio.features import log_mels
 from steermoe_core.data.audio.waveform import size
 from steermoe_core.data.token_limit import Room
-from steermoe_core.data.usable import Report, choosable, decoded, readable, trainable, usable
+from steermoe_core.data.usable import Report, decoded, readable, refuse_tests, usable
 from steermoe_core.evaluate.scores import DataRecord
 from steermoe_core.model.joined import Joined
 from steermoe_core.run.assembly.from_adapter import started
@@ -112,10 +112,10 @@ class Builder(ModelBuilder):
             for number, source in enumerate(data.train)
             for example in self.examples(source)
         ]
-        found = trainable(numbered)
+        refuse_tests(numbered, "train")
         seconds = min(data.max_seconds, longest or data.max_seconds)
-        stored_as_mels([example.audio for example in found])
-        return usable(found, min_seconds=data.min_seconds, max_seconds=seconds, max_bad=data.max_bad)
+        log_mels([example.audio for example in numbered])  # an error where audio and features are mixed
+        return usable(numbered, min_seconds=data.min_seconds, max_seconds=seconds, max_bad=data.max_bad)
 
     def validate_examples(self) -> list[Example]:
         """Return what is scored during training, nothing filtered; empty without such a source.
@@ -123,7 +123,11 @@ class Builder(ModelBuilder):
         :raises DataError: an example belongs to a test part, or none can be read.
         """
         source = self.experiment.data.validate
-        return [] if source is None else list(readable(choosable(self.examples(source)), "data.validate"))
+        if source is None:
+            return []
+        examples = self.examples(source)
+        refuse_tests(examples, "validate")
+        return readable(examples, "data.validate")
 
     def eval_examples(self) -> dict[str, list[Example]]:
         """Return what is scored: whole splits, nothing filtered."""

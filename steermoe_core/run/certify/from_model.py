@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 import torch
 
-from steermoe_core.data.usable import sorted_out
+from steermoe_core.data.usable import filtered
 from steermoe_core.errors import DataError
 from steermoe_core.evaluate.evaluation import Evaluator
 from steermoe_core.evaluate.invariance import EXACT, in_fp64, invariance, mixed, rounding
@@ -161,7 +161,7 @@ def _mixtures(
     longest = model.encoder.max_seconds or math.inf
     for name, examples in splits.items():
         try:
-            fitting, _ = collator.fitting(sorted_out(examples, 0.0, longest)[0])
+            fitting, _ = collator.fitting(filtered(examples, 0.0, longest)[0])
         except DataError:  # not one of them can be read, or learned
             continue
         if len(clips := mixed([example for example in fitting if example.text])) > 1:

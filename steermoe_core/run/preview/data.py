@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from steermoe_core.data.usable import UNREADABLE, Report, choosable, decoded, sorted_out, trainable
+from steermoe_core.data.usable import UNREADABLE, Report, decoded, filtered, refuse_tests
 from steermoe_core.errors import DataError, SteermoeError
 from steermoe_core.model.decoder import load_tokenizer
 from steermoe_core.model.weights import shapes_only
@@ -17,7 +17,7 @@ from steermoe_core.run.preview.overlap import overlap
 from steermoe_core.system.records import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from steermoe_core.component import Selection
     from steermoe_core.config.resolve import Resolved
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 
 #: A histogram has at most so many bars, fewer where there are few values.
 _BARS = 12
-#: What a test may not be used for, by the set that it was put into.
-_RULES: dict[str, Callable[[Sequence[Example]], Sequence[Example]]] = {
-    "train": trainable,
-    "validate": choosable,
-}
 
 
 @attrs.frozen(kw_only=True)
@@ -45,7 +40,7 @@ class Set:
     """
 
     name: str
-    role: str
+    role: Literal["train", "validate", "eval"]
     source: Selection
     share: float | None = None
 
@@ -136,14 +131,14 @@ def _account(
     """Return what the run would use of a set, what it would leave out, and why it would not start."""
     data, longest, faults = builder.experiment.data, _longest(builder), []
     try:
-        if one.role in _RULES:
-            _RULES[one.role](read)
+        if one.role != "eval":
+            refuse_tests(read, one.role)
     except DataError as error:
         faults.append(str(error))
     if one.role != "train":
-        kept, report = sorted_out(read, 0.0, longest)
+        kept, report = filtered(read, 0.0, longest)
         return kept, report, faults if kept else [*faults, "no clip is left"]
-    kept, report = sorted_out(read, data.min_seconds, min(longest, data.max_seconds))
+    kept, report = filtered(read, data.min_seconds, min(longest, data.max_seconds))
     bad = len(report.left_out[UNREADABLE])
     if bad > data.max_bad * len(read):
         faults.append(f"{bad} of {len(read)} clips cannot be read, more than data.max_bad allows")

@@ -1,9 +1,9 @@
-"""What a training step keeps in memory, measured on the run's own modules without their weights.
+"""The memory of a training step, measured on the run's own modules without their weights.
 
 The step is computed, forward and backward, on tensors that have shapes and no values (torch's fake tensors);
-only lengths, masks and token ids, which decide shapes, are real. So every tensor that the step would make is
-counted while it is there: attention scores where no fused kernel avoids them, frames that an encoder computes
-beyond the end of a clip, layers that are computed a second time.
+only lengths, masks and token ids, which determine shapes, are real. Every tensor of the step is counted for
+as long as it exists: attention scores where no fused kernel avoids them, frames that an encoder computes
+beyond the end of a clip, layers that are recomputed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 import torch
 from torch import nn
@@ -31,41 +32,58 @@ if TYPE_CHECKING:
     from steermoe_core.config.experiment import TrainConfig
     from steermoe_core.model.joined import Joined
     from steermoe_core.model.projectors import Projector
+    from steermoe_core.run.preview.shapes import Shapes
 
 _aten = torch.ops.aten
-#: Bytes a trained parameter takes: itself, its gradient and AdamW's two moments, all fp32.
+#: Bytes of a trained parameter: value, gradient and AdamW's two moments, all fp32.
 TRAINED_BYTES = 16
 #: Answer tokens a second of English speech.
 _TOKENS = 4
 
 
-def memory(
-    model: Joined, train: TrainConfig, way: dict[str, Any], answers: Sequence[list[int]] = ()
-) -> dict[str, int | str | None]:
-    """Return a training step's memory in bytes.
+@attrs.frozen(kw_only=True)
+class Memory:
+    """Memory of a training step, in bytes.
 
-    `weights` are the frozen numbers, `trained` the others with what the optimizer keeps of them,
-    `activations` what the forward pass leaves for the backward pass, and `backward` what that adds at its
-    peak. The last two and the `total` are None where the step cannot be computed so; `unknown` says why.
+    :param weights: frozen parameters.
+    :param trained: trained parameters with their gradients and optimizer state.
+    :param activations: tensors that the forward pass keeps for the backward pass; None where unknown.
+    :param backward: what the backward pass adds at its peak; None where unknown.
+    :param total: of all; None where unknown.
+    :param unknown: why the step cannot be measured; empty where it can.
+    """
+
+    weights: int
+    trained: int
+    activations: int | None
+    backward: int | None
+    total: int | None
+    unknown: str = ""
+
+
+def memory(model: Joined, train: TrainConfig, clip: Shapes, answers: Sequence[list[int]] = ()) -> Memory:
+    """Measure a training step on a batch of equal clips.
 
     :param model: on the meta device; its projector is changed.
-    :param way: lengths of a clip on its way through the model.
     :param answers: token ids of the training answers, by which a projector may choose its vocabulary.
     """
     weights = sum(p.numel() * p.element_size() for p in model.parameters() if not p.requires_grad)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad) * TRAINED_BYTES
-    known: dict[str, int | str | None] = {"weights": weights, "trained": trained}
+    kept = backward = total = None
+    reason = ""
     try:
-        _begin(model.projector, answers)
-        kept, peak = _step(model, train, way)
-    except RuntimeError as error:  # torch's own where a part asks for values, which are not there
+        _prepare(model.projector, answers)
+        kept, peak = _step(model, train, clip)
+        backward, total = peak - kept, weights + trained + peak
+    except RuntimeError as error:  # torch's, where a part reads values: fake tensors have none
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        return {**known, "activations": None, "backward": None, "total": None, "unknown": reason}
-    return {**known, "activations": kept, "backward": peak - kept, "total": weights + trained + peak}
+    return Memory(
+        weights=weights, trained=trained, activations=kept, backward=backward, total=total, unknown=reason
+    )
 
 
-def _begin(projector: Projector, answers: Sequence[list[int]]) -> None:
-    """Let a projector that wants no frames look at the answers; its masks are real then."""
+def _prepare(projector: Projector, answers: Sequence[list[int]]) -> None:
+    """Call `begin` of a projector that needs no frames; its masks become real."""
     for name, own in projector.named_buffers(recurse=False):
         if not own.is_floating_point():
             projector.register_buffer(name, torch.ones(own.shape, dtype=own.dtype))
@@ -73,13 +91,13 @@ def _begin(projector: Projector, answers: Sequence[list[int]]) -> None:
         projector.begin(answers, iter(()))
 
 
-def _step(model: Joined, train: TrainConfig, way: dict[str, Any]) -> tuple[int, int]:
-    """Return the bytes of activations after the forward pass, and the most that there are up to the end."""
+def _step(model: Joined, train: TrainConfig, clip: Shapes) -> tuple[int, int]:
+    """Return the bytes of activations after the forward pass, and at their peak."""
     model.encoder.recompute, model.decoder.recompute = (
         part in train.recompute for part in ("encoder", "decoder")
     )
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(train.precision, torch.bfloat16)
-    batch, shapes = _batch(model, train.batch_size, way), _Shapes()
+    batch, shapes = _batch(model, train.batch_size, clip), _Shapes()
     batch = replace(batch, features=Padded(shapes.fake(batch.features.values), batch.features.lengths))
     step = _Step(model)
     numbers = shapes.numbers(step)
@@ -89,42 +107,42 @@ def _step(model: Joined, train: TrainConfig, way: dict[str, Any]) -> tuple[int, 
 
 
 class _Step(nn.Module):
-    """A training step; also what it computes a second time, it computes on the numbers that it was given."""
+    """A training step as a module, so that recomputed layers see the replaced parameters as well."""
 
     def __init__(self, model: Joined) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, batch: Batch, shapes: _Shapes) -> int:
-        """Return the bytes that are there between the forward pass and the backward pass."""
+        """Return the bytes in use between the forward pass and the backward pass."""
         loss = self.model(batch, int(batch.answer.lengths.sum()))
         kept = shapes.bytes
         loss.backward()
         return kept
 
 
-def _batch(model: Joined, size: int, way: dict[str, Any]) -> Batch:
+def _batch(model: Joined, size: int, clip: Shapes) -> Batch:
     """Return a batch of equally long clips of noise, with answers as long as speech of their length."""
-    wave = np.random.default_rng(0).normal(0.0, 0.1, way["samples"]).astype(np.float32)
+    wave = np.random.default_rng(0).normal(0.0, 0.1, clip.samples).astype(np.float32)
     one = model.encoder.features([wave])
-    before, after = way["before"] or 0, way["after"] or 0
-    answer = max(round(_TOKENS * way["seconds"]), 1)
+    before, after = clip.before or 0, clip.after or 0
+    answer = max(round(_TOKENS * clip.seconds), 1)
     return Batch(
         ids=tuple(map(str, range(size))),
         features=Padded(one.values.expand(size, *one.values.shape[1:]), one.lengths.expand(size)),
         before=ids([[0] * before] * size),
         after=ids([[0] * after] * size),
         answer=ids([[0] * answer] * size),
-        seconds=torch.full((size,), float(way["seconds"])),
+        seconds=torch.full((size,), float(clip.seconds)),
         shared=before,
     )
 
 
 class _Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
-    """Computes with shapes alone, but for whole numbers and masks that depend on no value.
+    """Computes with shapes only, except for integers and masks that depend on no float.
 
-    :ivar bytes: of all floats that were made inside the block and are still there.
-    :ivar peak: the most that there were.
+    :ivar bytes: of all float tensors that were created inside the block and still exist.
+    :ivar peak: largest value of `bytes`.
     """
 
     def __init__(self) -> None:
@@ -138,12 +156,12 @@ class _Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
         if isinstance(tensor, FakeTensor):
             return tensor
         convert = self._fakes.fake_tensor_converter.from_meta_and_device
-        made = convert(self._fakes, tensor.to("meta"), torch.device("cpu"))
-        self._watch(made, 0)
-        return made
+        fake = convert(self._fakes, tensor.to("meta"), torch.device("cpu"))
+        self._watch(fake, 0)
+        return fake
 
     def numbers(self, model: nn.Module) -> dict[str, Tensor]:
-        """Return a fake of every parameter and buffer, of those that are one the same; masks stay real."""
+        """Return a fake of every parameter and buffer, the same one for shared tensors; masks stay real."""
         fakes: dict[int, Tensor] = {}
         named: dict[str, Tensor] = {}
         for name, own in (
@@ -169,15 +187,15 @@ class _Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
             return func(*args, **kwargs)
         if func is _aten.index.Tensor:
             args = (args[0], [place for one in args[1] for place in _places(one)])
-        given, named = tree_map_only(torch.Tensor, self.fake, (args, kwargs))
+        fakes, named = tree_map_only(torch.Tensor, self.fake, (args, kwargs))
         with self._fakes:
-            found = _CTC[func](*given) if func in _CTC else func(*given, **named)
-        if not tensors and not any(_is_float(one) for one in tree_leaves(found)):
+            result = _CTC[func](*fakes) if func in _CTC else func(*fakes, **named)
+        if not tensors and not any(_is_float(one) for one in tree_leaves(result)):
             return func(*args, **kwargs)
-        return tree_map_only(FakeTensor, self._seen, found)
+        return tree_map_only(FakeTensor, self._counted, result)
 
-    def _seen(self, tensor: Tensor) -> Tensor:
-        """Count a tensor; whole numbers that floats decide, such as a best class, are any, and alternate."""
+    def _counted(self, tensor: Tensor) -> Tensor:
+        """Count a tensor; integers that depend on floats, such as a best class, get alternating values."""
         if not tensor.is_floating_point() and tensor.dtype != torch.bool:
             return (1 + torch.arange(tensor.numel()) % 2).to(tensor.dtype).reshape(tensor.shape)
         self._watch(tensor, tensor.untyped_storage().nbytes())
@@ -185,13 +203,13 @@ class _Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
 
     def _watch(self, tensor: Tensor, size: int) -> None:
         storage = tensor.untyped_storage()
-        place = storage._cdata  # noqa: SLF001 - a storage has no other name; its values have no place
+        place = storage._cdata  # noqa: SLF001 - the identity of a storage; a fake one has no address
         if place not in self._storages:
-            self._storages[place] = weakref.ref(storage, lambda _: self._gone(place, size))
+            self._storages[place] = weakref.ref(storage, lambda _: self._free(place, size))
             self.bytes += size
             self.peak = max(self.peak, self.bytes)
 
-    def _gone(self, place: int, size: int) -> None:
+    def _free(self, place: int, size: int) -> None:
         del self._storages[place]
         self.bytes -= size
 
@@ -201,12 +219,12 @@ def _is_float(value: Any) -> bool:
 
 
 def _kernel(_q: Tensor, _k: Tensor, _v: Tensor, mask: Tensor | None = None, *_: Any, **__: Any) -> int:
-    """Return torch's number of the kernel for attention: a fused one takes no mask that has a gradient."""
+    """Return torch's number of the attention kernel: fused ones take no mask that requires a gradient."""
     return 0 if mask is not None and mask.requires_grad else 1
 
 
 def _places(index: Tensor | None) -> list[Tensor | None]:
-    """Return an index; a real mask as the numbers of its places, one a dimension."""
+    """Return an index; a real mask becomes the indices of its true elements, one tensor a dimension."""
     masked = index is not None and index.dtype == torch.bool and not isinstance(index, FakeTensor)
     return list(index.nonzero(as_tuple=True)) if masked and index is not None else [index]
 
@@ -221,7 +239,7 @@ def _ctc_backward(_gradient: Tensor, probabilities: Tensor, *_: Any) -> Tensor:
     return torch.empty_like(probabilities)
 
 
-#: What torch cannot tell the shapes of.
+#: Operators whose shapes torch does not infer.
 _CTC: dict[Any, Callable[..., Any]] = {
     getattr(operator, kind): shapes
     for name, shapes in (("_ctc_loss", _ctc), ("_ctc_loss_backward", _ctc_backward))

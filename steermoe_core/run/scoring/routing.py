@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from steermoe_core.config.resolve import resolve
-from steermoe_core.data.usable import sorted_out
+from steermoe_core.data.usable import filtered
 from steermoe_core.errors import DataError, UsageError
 from steermoe_core.evaluate.evaluation import Evaluator
 from steermoe_core.evaluate.labels import groups
@@ -89,7 +89,7 @@ class _Observatory:
         with self.console.task("loading models"):
             model = trained_model(self.folder, self.builder)
         _check_gates(model, self.folder)
-        heard, _ = sorted_out(every, 0.0, model.encoder.max_seconds or math.inf)
+        heard, _ = filtered(every, 0.0, model.encoder.max_seconds or math.inf)
         clips = _spread(heard, request.limit or len(heard))
         if not clips:
             msg = f"{self.folder.path}: no clip of {self.split} can be read, so there is nothing to observe"

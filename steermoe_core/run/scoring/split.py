@@ -53,8 +53,8 @@ def score(
     kept = folder.with_name(f".{folder.name}.answers")
     device = next(model.parameters()).device
     answered = Answered(kept, _key(builder, examples, data, device.type, identity), ranks.rank())
-    if answered.found:
-        console.note(f"scoring {label}: {len(answered.found)} batches were answered before it was stopped")
+    if answered.batches:
+        console.note(f"scoring {label}: {len(answered.batches)} batches were answered before it was stopped")
     with console.progress() as progress:
         task = progress.add_task(f"scoring {label}", total=total, note="")
         evaluator = Evaluator(

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from steermoe_core.data.audio.kept_frames import FRAMES, Kept
+from steermoe_core.data.audio.features import FRAMES, Kept
 from steermoe_core.data.audio.waveform import fingerprints
 from steermoe_core.system.cache import cache_folder
 from steermoe_core.system.files import saving

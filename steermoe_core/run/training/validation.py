@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from steermoe_core.config.naming import some
-from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.evaluation import Evaluator
+from steermoe_core.evaluate.metrics import metric_called
 from steermoe_core.run.folder.records import Best, TrainingEnd
-from steermoe_core.suggest import did_you_mean
 from steermoe_core.train import ranks
 from steermoe_core.train.checkpoint import TRAINED, history, intact, latest, load_trained
 from steermoe_core.train.validation import Validation, exhausted
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from steermoe_core.config.experiment import Experiment
     from steermoe_core.data.example import Example
-    from steermoe_core.evaluate.metrics import Metric
     from steermoe_core.model.joined import Joined
     from steermoe_core.run.assembly.builder import Builder
     from steermoe_core.run.console import Console
@@ -45,7 +43,7 @@ class Validator:
         self.console = console
         self.config = builder.experiment.train.validate
         self.metrics = builder.metrics()
-        self.judge = judge(self.metrics, self.config.metric)
+        self.judge = metric_called(self.config.metric, self.metrics)
         self.examples = builder.validate_examples()
 
     @classmethod
@@ -123,26 +121,6 @@ class Validator:
             f"{name} –" if value is None else f"{name} {value:.4f}" for name, value in values.items()
         )
         self.console.note(f"validation at step {step}: {scores}{', the best so far' if best else ''}")
-
-
-def judge(metrics: Sequence[Metric], name: str) -> Metric:
-    """Return the metric of a name; the first for an empty one.
-
-    :raises UsageError: there is none.
-    """
-    found = {metric.name: metric for metric in reversed(metrics)}
-    if name in found:
-        return found[name]
-    if not metrics:
-        msg = "train.validate needs a score: add a table [[metrics]]"
-        raise UsageError(msg)
-    if name:
-        msg = (
-            f'train.validate.metric is "{name}"{did_you_mean(name, found)} '
-            f"(the metrics are {', '.join(metric.name for metric in metrics)})"
-        )
-        raise UsageError(msg)
-    return metrics[0]
 
 
 def ending(experiment: Experiment, step: int, *, adapter_step: int) -> TrainingEnd:

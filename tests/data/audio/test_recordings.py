@@ -1,4 +1,4 @@
-"""Recordings of any format, length and origin are decoded block by block, to the samples of `audio.load`."""
+"""Recordings of any format, length and origin are decoded in blocks, to the samples of `waveform.load`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from steermoe_core.data.audio import soundfiles
-from steermoe_core.data.audio import waveform as audio
+from steermoe_core.data.audio import sounds, waveform
 from steermoe_core.data.audio.recordings import Recording, Waves, recording
 from steermoe_core.errors import DataError, UsageError
 from tests.sounds import sound, write_container
@@ -41,9 +40,9 @@ def test_blocks_are_the_whole(
         pytest.skip("MP3 has no such rate")
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, np.stack([sine(3.5, rate), sine(3.5, rate, 700.0)], axis=1), rate)
-    monkeypatch.setattr(soundfiles, "_BLOCK", 4_099)
+    monkeypatch.setattr(sounds, "_BLOCK", 4_099)
 
-    np.testing.assert_array_equal(heard(path), audio.load(path, 16_000))
+    np.testing.assert_array_equal(heard(path), waveform.load(path, 16_000))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +59,7 @@ def test_containers(tmp_path: Path, name: str, codec: str) -> None:
     assert found[4_000:-4_000].std() == pytest.approx(sine(1.0).std(), rel=0.1)
     assert Recording(path, name).seconds() == pytest.approx(2.0, abs=0.1)
     np.testing.assert_array_equal(heard(io.BytesIO(path.read_bytes())), found)
-    np.testing.assert_array_equal(audio.load(path, 16_000), found)
+    np.testing.assert_array_equal(waveform.load(path, 16_000), found)
 
 
 def test_containers_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +89,7 @@ def test_a_film_without_sound(tmp_path: Path) -> None:
 
 def test_pipes(tmp_path: Path) -> None:
     """What can't be sought in is read once: a named pipe, the end of a pipe, each in any format."""
-    content, expected = sound(1.5), audio.load(write_wav(tmp_path / "a.wav", 1.5), 16_000)
+    content, expected = sound(1.5), waveform.load(write_wav(tmp_path / "a.wav", 1.5), 16_000)
     named = tmp_path / "pipe"
     os.mkfifo(named)
     threading.Thread(target=named.write_bytes, args=(content,)).start()

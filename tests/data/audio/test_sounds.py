@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from steermoe_core.data.audio import sounds
-from steermoe_core.data.audio import waveform as audio
+from steermoe_core.data.audio import sounds, waveform
 from steermoe_core.data.audio.stored import Encoded
 from steermoe_core.data.config import FolderConfig, JsonlConfig
-from steermoe_core.data.sources.folder import folder
-from steermoe_core.data.sources.jsonl import jsonl
+from steermoe_core.data.sources.folder import read_folder
+from steermoe_core.data.sources.jsonl import read_jsonl
 from steermoe_core.data.usable import usable
 from steermoe_core.errors import DataError
 from tests.sounds import columns, write_container, write_manifest, write_parquet
@@ -56,8 +55,10 @@ class TestContainers:
         """The measured length is that of what is decoded, but for the codec's padding."""
         path = write_container(tmp_path / name, codec, seconds)
 
-        assert audio.duration(path) == pytest.approx(seconds, abs=PADDING)
-        assert len(audio.load(path, 16_000)) / 16_000 == pytest.approx(audio.duration(path), abs=PADDING)
+        assert waveform.duration(path) == pytest.approx(seconds, abs=PADDING)
+        assert len(waveform.load(path, 16_000)) / 16_000 == pytest.approx(
+            waveform.duration(path), abs=PADDING
+        )
 
     def test_spans(self, tmp_path: Path, name: str, codec: str) -> None:
         """A span is that part of the whole; one beyond the end is empty."""
@@ -80,14 +81,14 @@ class TestContainers:
             tmp_path / "t.parquet", columns(["one"]) | {"audio": [{"bytes": content, "path": name}]}
         )
 
-        (clip,) = folder(FolderConfig(path=tmp_path))
-        (span,) = jsonl(JsonlConfig(path=manifest))
+        (clip,) = read_folder(FolderConfig(path=tmp_path))
+        (span,) = read_jsonl(JsonlConfig(path=manifest))
 
         assert clip.seconds == pytest.approx(2.0, abs=PADDING)
-        assert (span.seconds, len(audio.load(span.audio, 16_000))) == (1.0, 16_000)
+        assert (span.seconds, len(waveform.load(span.audio, 16_000))) == (1.0, 16_000)
         cell = Encoded(table, 0, "audio")
-        np.testing.assert_array_equal(audio.load(cell, 16_000), audio.load(clip.audio, 16_000))
-        assert audio.duration(cell) == clip.seconds
+        np.testing.assert_array_equal(waveform.load(cell, 16_000), waveform.load(clip.audio, 16_000))
+        assert waveform.duration(cell) == clip.seconds
 
     def test_broken(self, tmp_path: Path, name: str, codec: str) -> None:
         """Of a file whose beginning is damaged, and of one that breaks off, one sentence says which it is."""
@@ -96,7 +97,7 @@ class TestContainers:
         for broken in (b"\0" * 99 + content[99:], content[: len(content) // 2]):
             path = tmp_path / f"broken-{name}"
             path.write_bytes(broken)
-            for ask in (audio.duration, lambda sound: audio.load(sound, 16_000)):
+            for ask in (waveform.duration, lambda sound: waveform.load(sound, 16_000)):
                 with pytest.raises(DataError, match=rf"broken-{name}: cannot be read as audio \([^\n]*\)$"):
                     ask(path)
 
@@ -109,7 +110,7 @@ class TestContainers:
         monkeypatch.setitem(sys.modules, "av", None)
 
         with pytest.raises(DataError, match=rf"{name}: cannot be read .*pip install 'steermoe\[av\]'"):
-            usable(folder(FolderConfig(path=tmp_path)), min_seconds=0.0, max_seconds=9.0, max_bad=0.0)
+            usable(read_folder(FolderConfig(path=tmp_path)), min_seconds=0.0, max_seconds=9.0, max_bad=0.0)
 
 
 def test_a_header_that_does_not_say_how_long_it_is(tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_a_header_that_does_not_say_how_long_it_is(tmp_path: Path) -> None:
     path = write_container(tmp_path / "a.webm", "libopus", 1.5, seekable=False)
 
     assert sounds.seconds(path) is None
-    assert audio.duration(path) == pytest.approx(1.5, abs=PADDING)
+    assert waveform.duration(path) == pytest.approx(1.5, abs=PADDING)
 
 
 def test_formats_that_libsndfile_knows_need_no_other_package(
@@ -127,13 +128,13 @@ def test_formats_that_libsndfile_knows_need_no_other_package(
     monkeypatch.setitem(sys.modules, "av", None)
     soundfile.write(tmp_path / "a.flac", sine(0.5), 16_000)
 
-    assert audio.duration(tmp_path / "a.flac") == 0.5
-    assert len(audio.load(tmp_path / "a.flac", 16_000)) == 8_000
+    assert waveform.duration(tmp_path / "a.flac") == 0.5
+    assert len(waveform.load(tmp_path / "a.flac", 16_000)) == 8_000
 
 
 def test_samples_without_a_header(tmp_path: Path) -> None:
     """A .raw file is refused in training as in transcription: nobody can know its rate."""
     (tmp_path / "a.raw").write_bytes(bytes(999))
-    for ask in (audio.duration, lambda path: audio.load(path, 16_000)):
+    for ask in (waveform.duration, lambda path: waveform.load(path, 16_000)):
         with pytest.raises(DataError, match=r"a\.raw: a \.raw file does not say its rate"):
             ask(tmp_path / "a.raw")

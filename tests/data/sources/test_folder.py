@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from steermoe_core.data.config import DiskConfig, FolderConfig, HubConfig, JsonlConfig, ParquetConfig
-from steermoe_core.data.sources.folder import folder
-from steermoe_core.data.sources.jsonl import jsonl
-from steermoe_core.data.sources.tables import disk, hub, parquet
+from steermoe_core.data.sources.folder import read_folder
+from steermoe_core.data.sources.jsonl import read_jsonl
+from steermoe_core.data.sources.tables import read_disk, read_hub, read_parquet
 from steermoe_core.errors import DataError
 from tests.sounds import columns, save_to_disk, write_manifest, write_parquet
 from tests.tiny import DIGITS, write_folder, write_table, write_wav
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def read(path: Path, **settings: Any) -> list[Example]:
     """Read a folder with some settings."""
-    return folder(FolderConfig(path=path, **settings))
+    return read_folder(FolderConfig(path=path, **settings))
 
 
 def one_clip(path: Path, **row: str) -> Path:
@@ -72,16 +72,16 @@ def test_texts_under_other_usual_names(
 ) -> None:
     """A column of another usual name is taken, and reported, where the experiment names none."""
     make, source, config = {
-        "folder": (lambda p: one_clip(p, file_name="a.wav", **{name: "two"}), folder, FolderConfig),
-        "jsonl": (lambda p: _manifest(p, name), jsonl, JsonlConfig),
-        "parquet": (lambda p: _table(p / "t.parquet", name), parquet, ParquetConfig),
-        "disk": (lambda p: save_to_disk(p / "set", _columns(name)), disk, DiskConfig),
-        "hub": (lambda p: str(_table(p / "set" / "train.parquet", name).parent), hub, HubConfig),
+        "folder": (lambda p: one_clip(p, file_name="a.wav", **{name: "two"}), read_folder, FolderConfig),
+        "jsonl": (lambda p: _manifest(p, name), read_jsonl, JsonlConfig),
+        "parquet": (lambda p: _table(p / "t.parquet", name), read_parquet, ParquetConfig),
+        "disk": (lambda p: save_to_disk(p / "set", _columns(name)), read_disk, DiskConfig),
+        "hub": (lambda p: str(_table(p / "set" / "train.parquet", name).parent), read_hub, HubConfig),
     }[kind]
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     path = make(tmp_path)
 
-    with pytest.warns(UserWarning, match=f"the texts are taken from column '{name}'; `text_column` names"):
+    with pytest.warns(UserWarning, match=f"the texts are from column '{name}'; `text_column` names"):
         (example,) = source(config(path=path))
     (same,) = source(config(path=path, text_column=name))
 

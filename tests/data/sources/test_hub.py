@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from steermoe_core.data.config import HubConfig
-from steermoe_core.data.sources.hub import prepared
-from steermoe_core.data.sources.tables import hub
+from steermoe_core.data.sources.hub import prepare_split
+from steermoe_core.data.sources.tables import read_hub
 from steermoe_core.errors import DataError, SetupError
 from tests.full_size import COMMIT, LIBRISPEECH, SPLITS, write_librispeech
 from tests.hub import logged_in
@@ -50,7 +50,7 @@ def change_card(folder: Path, **facts: Any) -> None:
 
 def test_both_training_splits_of_librispeech(copy: Path) -> None:
     """In the order that the experiment names; ids and speakers are the columns'."""
-    found = hub(of(copy, split="train.100+train.360"))
+    found = read_hub(of(copy, split="train.100+train.360"))
 
     assert [example.split for example in found] == ["train.100"] * 5 + ["train.360"] * 5
     assert len({example.id for example in found}) == len({example.cluster for example in found}) == 10
@@ -61,12 +61,12 @@ def test_other_splits_are_not_needed(copy: Path) -> None:
     shutil.rmtree(copy / "other" / "train.500")
     shutil.rmtree(copy / "clean")
 
-    assert len(hub(of(copy, "other", split="test"))) == SPLITS["other"]["test"]
+    assert len(read_hub(of(copy, "other", split="test"))) == SPLITS["other"]["test"]
 
 
 def test_only_what_is_asked_for_is_prepared(copy: Path, tmp_path: Path) -> None:
     """`datasets` keeps a copy of what it prepares."""
-    (file,) = prepared(of(copy, "other"), "test")
+    (file,) = prepare_split(of(copy, "other"), "test")
 
     assert list((tmp_path / "cache").rglob("*.arrow")) == [file]
 
@@ -81,7 +81,7 @@ def test_only_what_is_asked_for_is_fetched(
 
     with logged_in(monkeypatch, tmp_path / "hub") as server:
         server.put(LIBRISPEECH, files)
-        found = hub(of(LIBRISPEECH, "other", split="test"))
+        found = read_hub(of(LIBRISPEECH, "other", split="test"))
 
     assert len(found) == SPLITS["other"]["test"]
     fetched = [path for path in (tmp_path / "hub").glob("*/snapshots/*/**/*") if path.is_file()]
@@ -95,13 +95,13 @@ def test_the_cache_of_the_hub(copy: Path, tmp_path: Path) -> None:
     (repository / "refs" / "main").write_text(COMMIT)
     shutil.move(copy, repository / "snapshots" / COMMIT)
 
-    assert len(hub(of(LIBRISPEECH, split="test"))) == SPLITS["clean"]["test"]
+    assert len(read_hub(of(LIBRISPEECH, split="test"))) == SPLITS["clean"]["test"]
 
     shutil.rmtree(repository / "snapshots" / COMMIT / "clean" / "validation")
     with pytest.raises(
         DataError, match=r"clean/validation/\*.parquet.* is not on this machine; fetch .*`hf download"
     ):
-        hub(of(LIBRISPEECH, split="validation"))
+        read_hub(of(LIBRISPEECH, split="validation"))
 
 
 def test_what_is_not_in_the_cache_of_the_hub() -> None:
@@ -109,7 +109,7 @@ def test_what_is_not_in_the_cache_of_the_hub() -> None:
     with pytest.raises(
         SetupError, match=f"nor in the hub's cache; .* `hf download {LIBRISPEECH} --repo-type"
     ):
-        hub(of(LIBRISPEECH, split="test"))
+        read_hub(of(LIBRISPEECH, split="test"))
 
 
 def test_a_missing_shard(copy: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_missing_shard(copy: Path) -> None:
     with pytest.raises(
         DataError, match=r"'train.360' has 2 rows here, but 5 by its card; fetch clean/train.360/\*"
     ):
-        hub(of(copy, split="train.100+train.360"))
+        read_hub(of(copy, split="train.100+train.360"))
 
 
 def test_missing_files(copy: Path) -> None:
@@ -129,7 +129,7 @@ def test_missing_files(copy: Path) -> None:
     with pytest.raises(
         DataError, match=r"clean/test/\*.parquet, which its card names, is not on this machine"
     ):
-        hub(of(copy, split="test"))
+        read_hub(of(copy, split="test"))
 
 
 def test_a_damaged_file(copy: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_damaged_file(copy: Path) -> None:
     (copy / "clean" / "test" / "0001.parquet").write_bytes(b"PAR1 and no more")
 
     with pytest.raises(DataError, match=r"librispeech_asr: cannot be prepared as a dataset .*Parquet"):
-        hub(of(copy, split="test"))
+        read_hub(of(copy, split="test"))
 
 
 @pytest.mark.parametrize(
@@ -147,14 +147,14 @@ def test_a_damaged_file(copy: Path) -> None:
 def test_what_it_has_is_told(copy: Path, name: str, split: str, message: str) -> None:
     """Configurations and splits."""
     with pytest.raises(DataError, match=message):
-        hub(of(copy, name, split=split))
+        read_hub(of(copy, name, split=split))
 
 
 def test_a_card_that_does_not_count(copy: Path) -> None:
     """There is nothing to compare with then."""
     change_card(copy, dataset_info=None)
 
-    assert len(hub(of(copy, split="test"))) == SPLITS["clean"]["test"]
+    assert len(read_hub(of(copy, split="test"))) == SPLITS["clean"]["test"]
 
 
 def test_lists_of_files(copy: Path) -> None:
@@ -163,7 +163,7 @@ def test_lists_of_files(copy: Path) -> None:
     configs = [{"config_name": "default", "data_files": [{"split": "test", "path": files}]}]
     change_card(copy, configs=configs, dataset_info={"splits": [{"name": "test", "num_examples": 3}]})
 
-    assert len(hub(of(copy, "", split="test"))) == 3
+    assert len(read_hub(of(copy, "", split="test"))) == 3
 
 
 def test_patterns_for_no_split(copy: Path) -> None:
@@ -171,4 +171,4 @@ def test_patterns_for_no_split(copy: Path) -> None:
     configs = [{"config_name": "default", "data_files": "clean/test/*.parquet"}]
     change_card(copy, configs=configs, dataset_info=None)
 
-    assert len(hub(of(copy, "", split="train"))) == SPLITS["clean"]["test"]
+    assert len(read_hub(of(copy, "", split="train"))) == SPLITS["clean"]["test"]

@@ -12,7 +12,7 @@ import soundfile
 from steermoe_core.data.audio.stored import Segment
 from steermoe_core.data.audio.waveform import duration, load
 from steermoe_core.data.config import JsonlConfig
-from steermoe_core.data.sources.jsonl import jsonl
+from steermoe_core.data.sources.jsonl import read_jsonl
 from tests.sounds import write_manifest
 from tests.tiny import write_wav
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def read(path: Path, **settings: Any) -> list[Example]:
     """Read a manifest with some settings."""
-    return jsonl(JsonlConfig(path=path, **settings))
+    return read_jsonl(JsonlConfig(path=path, **settings))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from steermoe_core.data.audio.stored import Encoded, Mel, Samples
 from steermoe_core.data.audio.waveform import duration, load
 from steermoe_core.data.config import DiskConfig, HubConfig, ParquetConfig
-from steermoe_core.data.sources.tables import disk, hub, natural, parquet
+from steermoe_core.data.sources.tables import natural, read_disk, read_hub, read_parquet
 from tests.sounds import (
     TEXTS,
     columns,
@@ -34,12 +34,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 def of_parquet(path: Path, **settings: Any) -> list[Example]:
     """Read parquet files with some settings."""
-    return parquet(ParquetConfig(path=path, **settings))
+    return read_parquet(ParquetConfig(path=path, **settings))
 
 
 def of_disk(path: Path, **settings: Any) -> list[Example]:
     """Read saved sets with some settings."""
-    return disk(DiskConfig(path=path, **settings))
+    return read_disk(DiskConfig(path=path, **settings))
 
 
 def texts(examples: list[Example]) -> list[str]:
@@ -251,7 +251,7 @@ def test_a_split_of_a_hub_set(tmp_path: Path) -> None:
     write_parquet(tmp_path / "set" / "data" / "train-00000-of-00001.parquet", columns(names))
     write_parquet(tmp_path / "set" / "data" / "validation-00000-of-00001.parquet", columns(["four"]))
 
-    both = hub(HubConfig(path=str(tmp_path / "set"), split="train+validation"))
+    both = read_hub(HubConfig(path=str(tmp_path / "set"), split="train+validation"))
 
     assert [(example.id, example.split) for example in both[9:]] == [
         ("train/9", "train"),
@@ -259,7 +259,9 @@ def test_a_split_of_a_hub_set(tmp_path: Path) -> None:
     ]
     assert [duration(example.audio) for example in both] == [0.5] * 11
     parts = {"dev": 0.5}
-    halves = [hub(HubConfig(path=str(tmp_path / "set"), parts=parts, part=part)) for part in ("dev", "train")]
+    halves = [
+        read_hub(HubConfig(path=str(tmp_path / "set"), parts=parts, part=part)) for part in ("dev", "train")
+    ]
     assert sorted(example.text for half in halves for example in half) == sorted(names)
 
 

@@ -108,7 +108,7 @@ def test_what_a_run_would_refuse(rig: Rig) -> None:
     assert facts(rig, "data.max_seconds=0.2")["problems"][1:] == ["data.train: no clip is left"]
     (rig.folder / "train").rename(rig.folder / "all")
     write_folder(rig.folder / "train" / "test")
-    assert "10 clips of a test part cannot be trained on" in facts(rig)["problems"][0]
+    assert "10 clips of a test split" in facts(rig)["problems"][0]
 
 
 def test_a_set_of_which_nothing_can_be_read(rig: Rig) -> None:

@@ -19,7 +19,7 @@ from steermoe_core.model.joined import Joined
 from steermoe_core.model.known import LANGUAGE_MODELS
 from steermoe_core.plugins import load_registry
 from steermoe_core.run.assembly.builder import Builder
-from steermoe_core.run.preview.plan import parameters, plan
+from steermoe_core.run.preview.plan import Plan, parameters, plan
 from steermoe_whisper.known import MODELS
 from tests.conformers import save_public
 from tests.parts import noise, save_decoder, save_whisper
@@ -48,7 +48,7 @@ def resolved(rig: Rig, *sets: str) -> Resolved:
     return resolve(rig.file, sets, load_registry())
 
 
-def planned(rig: Rig, *sets: str, seconds: float = 3.0) -> dict[str, Any]:
+def planned(rig: Rig, *sets: str, seconds: float = 3.0) -> Plan:
     """Return the plan of the experiment."""
     return plan(resolved(rig, *sets), load_registry(), rig.runs, seconds=seconds)
 
@@ -74,29 +74,30 @@ def test_counts_and_shapes_are_those_of_the_real_model(rig: Rig, variant: str) -
         audio = model.audio(batch.features)
         inputs, prefix = model.inputs(batch, audio, answered=False)
 
-    assert found["parameters"] == parameters(model)
-    way = found["shapes"]
-    assert way["frames"] == [int(frames.lengths[0]), frames.values.shape[-1]]
-    assert way["audio_tokens"] == [int(audio.lengths[0]), audio.values.shape[-1]]
-    assert [way["before"], way["after"]] == [int(batch.before.lengths[0]), int(batch.after.lengths[0])]
-    assert way["positions"] == int(inputs.lengths[0]) + (prefix[0][0].shape[2] if prefix else 0)
-    assert way["context"] == 256
+    assert found.parameters == parameters(model)
+    clip = found.shapes
+    assert clip.frames == (int(frames.lengths[0]), frames.values.shape[-1])
+    assert clip.audio_tokens == (int(audio.lengths[0]), audio.values.shape[-1])
+    assert [clip.before, clip.after] == [int(batch.before.lengths[0]), int(batch.after.lengths[0])]
+    assert clip.positions == int(inputs.lengths[0]) + (prefix[0][0].shape[2] if prefix else 0)
+    assert clip.context == 256
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_memory_is_what_autograd_keeps(rig: Rig, variant: str) -> None:
     """Activations are what a real forward pass keeps for the backward pass, masks and ids aside."""
-    found = planned(rig, *VARIANTS[variant])["memory_bytes"]
+    found = planned(rig, *VARIANTS[variant]).memory_bytes
     model, batch = forward(rig, *VARIANTS[variant])
 
-    assert found["activations"] == pytest.approx(kept_for_backward(model, batch), rel=WITHIN)
-    assert found["backward"] > 0
+    assert found.activations == pytest.approx(kept_for_backward(model, batch), rel=WITHIN)
+    assert found.backward
+    assert found.backward > 0
     trained = [p for p in model.parameters() if p.requires_grad]
-    assert found["trained"] == sum(4 * p.numel() * 4 for p in trained)
-    assert found["weights"] == sum(
+    assert found.trained == sum(4 * p.numel() * 4 for p in trained)
+    assert found.weights == sum(
         p.numel() * p.element_size() for p in model.parameters() if not p.requires_grad
     )
-    assert found["total"] == sum(size for name, size in found.items() if name != "total")
+    assert found.total == found.weights + found.trained + found.activations + found.backward
 
 
 def kept_for_backward(model: Any, batch: Any) -> int:
@@ -119,13 +120,13 @@ def kept_for_backward(model: Any, batch: Any) -> int:
 def test_memory_holds_for_the_layers_of_published_models(rig: Rig, dtype: str, precision: str) -> None:
     """Four layers of Whisper-base and one of Qwen2.5-0.5B, at their real widths, autocast or not."""
     sets = real_layers(rig.folder, dtype, precision)
-    found = planned(rig, *sets)["memory_bytes"]
+    found = planned(rig, *sets).memory_bytes
     model, batch = forward(rig, *sets)
 
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
         kept = kept_for_backward(model, batch)
 
-    assert found["activations"] == pytest.approx(kept, rel=WITHIN)
+    assert found.activations == pytest.approx(kept, rel=WITHIN)
 
 
 def test_memory_knows_the_frames_that_are_computed(rig: Rig) -> None:
@@ -134,7 +135,7 @@ def test_memory_knows_the_frames_that_are_computed(rig: Rig) -> None:
     found = {}
     for kind in ("30s", "true-length"):
         sets = encoder.format(save_whisper(rig.folder / "whisper"), kind)
-        found[kind] = planned(rig, sets)["memory_bytes"]["activations"]
+        found[kind] = planned(rig, sets).memory_bytes.activations
         assert found[kind] == pytest.approx(kept_for_backward(*forward(rig, sets)), rel=WITHIN)
 
     assert found["30s"] > 4 * found["true-length"]
@@ -145,7 +146,7 @@ def test_memory_knows_attention_scores(rig: Rig) -> None:
     encoder = f'encoder={{use="conformer", weights="{save_public(rig.folder / "conformer")}"}}'
     found = {}
     for seconds in (3.0, 12.0):
-        found[seconds] = planned(rig, encoder, seconds=seconds)["memory_bytes"]["activations"]
+        found[seconds] = planned(rig, encoder, seconds=seconds).memory_bytes.activations
         kept = kept_for_backward(*forward(rig, encoder, seconds=seconds))
         assert found[seconds] == pytest.approx(kept, rel=WITHIN)
 
@@ -162,7 +163,7 @@ def test_memory_of_any_encoder_of_transformers(rig: Rig, config: type[tf.PreTrai
     tf.Wav2Vec2FeatureExtractor().save_pretrained(rig.folder / "model")
     encoder = f'encoder={{use="hf", weights="{rig.folder}/model"}}'
 
-    found = planned(rig, encoder)["memory_bytes"]["activations"]
+    found = planned(rig, encoder).memory_bytes.activations
 
     assert found == pytest.approx(kept_for_backward(*forward(rig, encoder)), rel=WITHIN)
 
@@ -170,7 +171,7 @@ def test_memory_of_any_encoder_of_transformers(rig: Rig, config: type[tf.PreTrai
 def test_memory_of_soft_tokens_is_that_of_the_words_that_are_trained(rig: Rig) -> None:
     """The projector chooses among the tokens of the training answers, not among all."""
     some, every = (
-        planned(rig, f'projector={{use="soft-ctc", vocabulary="{which}"}}')["memory_bytes"]["activations"]
+        planned(rig, f'projector={{use="soft-ctc", vocabulary="{which}"}}').memory_bytes.activations
         for which in ("train", "all")
     )
 
@@ -182,11 +183,11 @@ def test_memory_is_unknown_where_a_part_asks_for_values(rig: Rig, monkeypatch: p
     step = Joined.frames
     monkeypatch.setattr(Joined, "frames", lambda self, features: _asking(step(self, features)))
 
-    found = planned(rig)["memory_bytes"]
+    found = planned(rig).memory_bytes
 
-    assert (found["activations"], found["backward"], found["total"]) == (None, None, None)
-    assert found["unknown"]
-    assert found["weights"] > found["trained"] > 0
+    assert (found.activations, found.backward, found.total) == (None, None, None)
+    assert found.unknown
+    assert found.weights > found.trained > 0
 
 
 def _asking(frames: Padded) -> Padded:
@@ -220,7 +221,7 @@ def test_no_weight_is_read(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None
         (folder / "model.safetensors").write_bytes(b"garbage")
 
     assert planned(rig, *sets) == before
-    assert before["shapes"]["frames"] == [150, 32]
+    assert before.shapes.frames == (150, 32)
     rig.run(*sets, expect=4)
     assert "are damaged (" in sentence(capsys)
 
@@ -229,7 +230,7 @@ def test_nothing_is_written(rig: Rig) -> None:
     """The run folder is named, not made."""
     before = files(rig.folder)
 
-    assert planned(rig)["run_folder"] == str(rig.path())
+    assert planned(rig).run_folder == str(rig.path())
     assert files(rig.folder) == before
 
 
@@ -237,27 +238,27 @@ def test_data_is_what_the_run_trains_on(rig: Rig) -> None:
     """Clips after every filter, long answers included, with the reasons; whole splits for scoring."""
     write_folder(rig.folder / "train", [*DIGITS[:8], "one two three four", "nine"], [20.5, *[0.5] * 9])
 
-    found = {row["split"]: row for row in planned(rig, "collator.max_answer_tokens=3")["data"]}
+    found = {row.split: row for row in planned(rig, "collator.max_answer_tokens=3").data}
 
-    assert (found["train"]["clips"], found["train"]["seconds"]) == (8, pytest.approx(4.0))
-    assert "1 longer than 20 s: 000.wav" in found["train"]["note"]
-    assert "1 with answers over 3 tokens: 008.wav" in found["train"]["note"]
-    assert (found["dev"]["clips"], found["other"]["clips"]) == (4, 3)
+    assert (found["train"].clips, found["train"].seconds) == (8, pytest.approx(4.0))
+    assert "1 longer than 20 s: 000.wav" in found["train"].note
+    assert "1 with answers over 3 tokens: 008.wav" in found["train"].note
+    assert (found["dev"].clips, found["other"].clips) == (4, 3)
 
 
 def test_parts_come_with_their_origin(rig: Rig) -> None:
     """Which distribution brings each part, and which weights it has."""
-    found = planned(rig)["parts"]
+    found = planned(rig).parts
 
-    assert [(part["kind"], part["name"]) for part in found[:4]] == [
+    assert [(part.kind, part.name) for part in found[:4]] == [
         ("encoder", "tiny"),
         ("adapter", "steering"),
         ("projector", "linear"),
         ("decoder", "causal-lm"),
     ]
-    assert found[0]["distribution"] == "steermoe-rig 1.0"
-    assert found[3]["weights"].startswith("/")
-    assert {part["kind"] for part in found[4:]} == {"collator", "dataset", "metric", "callback"}
+    assert found[0].distribution == "steermoe-rig 1.0"
+    assert found[3].weights.startswith("/")
+    assert {part.kind for part in found[4:]} == {"collator", "dataset", "metric", "callback"}
 
 
 def test_a_plan_needs_neither_weights_nor_a_tokenizer(rig: Rig) -> None:
@@ -265,54 +266,54 @@ def test_a_plan_needs_neither_weights_nor_a_tokenizer(rig: Rig) -> None:
     before = planned(rig)
     bare = rig.folder / "bare"
     bare.mkdir()
-    shutil.copy(Path(before["parts"][3]["weights"], "config.json"), bare)
+    shutil.copy(Path(before.parts[3].weights, "config.json"), bare)
 
     found = planned(rig, f'decoder.weights="{bare}"')
 
-    assert found["parameters"] == before["parameters"]
-    way = found["shapes"]
-    assert (way["before"], way["after"], way["positions"]) == (None, None, None)
-    assert way["audio_tokens"] == before["shapes"]["audio_tokens"]
-    assert found["data"][0]["clips"] == 10
-    assert "lengths of answers are unknown" in found["data"][0]["note"]
+    assert found.parameters == before.parameters
+    clip = found.shapes
+    assert (clip.before, clip.after, clip.positions) == (None, None, None)
+    assert clip.audio_tokens == before.shapes.audio_tokens
+    assert found.data[0].clips == 10
+    assert "lengths of answers are unknown" in found.data[0].note
 
 
 def test_data_that_is_not_here_is_a_row_with_the_reason(rig: Rig) -> None:
     """The rest of the plan stands; the other splits are read."""
-    found = planned(rig, 'data.train.path="nowhere"', 'data.eval.other.path="nowhere"')["data"]
+    found = planned(rig, 'data.train.path="nowhere"', 'data.eval.other.path="nowhere"').data
 
-    assert [row["clips"] for row in found] == [None, 4, None]
-    assert [row["seconds"] is None for row in found] == [True, False, True]
-    assert all("nowhere: there is no such folder" in found[number]["note"] for number in (0, 2))
+    assert [row.clips for row in found] == [None, 4, None]
+    assert [row.seconds is None for row in found] == [True, False, True]
+    assert all("nowhere: there is no such folder" in found[number].note for number in (0, 2))
 
 
 def test_it_is_said_which_weights_are_here(rig: Rig) -> None:
     """A folder is; a model of the hub that nobody fetched is not; a part without weights says nothing."""
     sets = ['encoder={use="whisper", weights="openai/whisper-base"}']
 
-    assert [part["here"] for part in planned(rig)["parts"][:4]] == [None, None, None, True]
-    assert planned(rig, *sets)["parts"][0]["here"] is False
+    assert [part.here for part in planned(rig).parts[:4]] == [None, None, None, True]
+    assert planned(rig, *sets).parts[0].here is False
 
 
 def test_recomputation_keeps_less(rig: Rig) -> None:
     """Of a part that is recomputed only the layers' inputs are kept; the backward pass needs more."""
     none, encoder, decoder, both = (
-        planned(rig, f"train.recompute={parts}")["memory_bytes"]
+        planned(rig, f"train.recompute={parts}").memory_bytes
         for parts in ("[]", '["encoder"]', '["decoder"]', '["encoder", "decoder"]')
     )
 
-    kept = [one["activations"] for one in (both, encoder, decoder, none)]
+    kept = [one.activations for one in (both, encoder, decoder, none)]
     assert kept[0] < min(kept[1:3])
     assert max(kept[1:3]) < kept[3]
-    assert both["backward"] > none["backward"]
-    assert both["total"] < none["total"]
+    assert both.backward > none.backward
+    assert both.total < none.total
 
 
 def test_what_validates_is_checked(rig: Rig) -> None:
-    """A metric that is not there is told before anybody trains."""
+    """A missing metric is reported before training."""
     validate = ('data.validate={use="folder", path="dev"}', 'train.validate={every=2, metric="war"}')
 
-    (row,) = (row for row in planned(rig, *validate)["data"] if row["split"] == "validate")
+    (row,) = (row for row in planned(rig, *validate).data if row.split == "validate")
 
-    assert row["clips"] is None
-    assert row["note"].startswith('train.validate.metric is "war"; did you mean "wer"?')
+    assert row.clips is None
+    assert row.note.startswith('train.validate.metric is "war"; did you mean "wer"?')

@@ -12,11 +12,11 @@ import pytest
 
 from steermoe_core import cache_folder
 from steermoe_core.component import Selection
-from steermoe_core.data.audio.kept_frames import Kept
+from steermoe_core.data.audio.features import Kept
 from steermoe_core.data.audio.waveform import load
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, FolderConfig
-from steermoe_core.data.sources.folder import folder
+from steermoe_core.data.sources.folder import read_folder
 from steermoe_core.errors import DataError
 from steermoe_core.run.training.frames import FrameStore
 from tests.misbehaving import full
@@ -43,7 +43,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def examples(tmp_path: Path) -> list[Example]:
     """Return four clips."""
-    return folder(FolderConfig(path=write_folder(tmp_path / "clips", ["one", "two", "three", "four"])))
+    return read_folder(FolderConfig(path=write_folder(tmp_path / "clips", ["one", "two", "three", "four"])))
 
 
 def store(by: float = 1.0, **settings: int) -> FrameStore:

@@ -73,10 +73,10 @@ class TestValidation:
 
         found = plan(resolve(rig.file, VALIDATE, load_registry()), load_registry(), rig.runs, seconds=3.0)
 
-        assert [part["kind"] for part in found["parts"]].count("dataset") == 4
-        rows = {row["split"]: row for row in found["data"]}
-        assert rows["validate"]["clips"] == 4
-        assert rows["validate"]["note"] == "Scored every 2 steps; cer says which is best."
+        assert [part.kind for part in found.parts].count("dataset") == 4
+        rows = {row.split: row for row in found.data}
+        assert rows["validate"].clips == 4
+        assert rows["validate"].note == "Scored every 2 steps; cer selects the best step."
 
     def test_clips_that_are_trained_on_are_told(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
         """What was learned by heart says nothing."""
@@ -229,12 +229,13 @@ class TestRefusals:
     def test_test_split(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
         """Choosing a step by it would make its score worthless: said by the file, or by the data."""
         assert main(["run", *rig.words(*VALIDATE, 'data.validate.split="test"')]) == 2
-        assert "a test split must not select the best step" in capsys.readouterr().err
+        assert "a test split never selects the best step" in capsys.readouterr().err
 
         write_folder(rig.folder / "both" / "test", DIGITS[:1])
         write_folder(rig.folder / "both" / "dev", DIGITS[:1])
         rig.run('data.validate={use="folder", path="both"}', "train.validate.every=2", expect=1)
-        assert "1 clips of a test part cannot say which step is best (test/000.wav)" in sentence(capsys)
+        clips = "data.validate has 1 clips of a test split (test/000.wav)"
+        assert f"{clips}: a test split never selects the best step" in sentence(capsys)
 
     def test_other_validation_data(
         self, rig: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

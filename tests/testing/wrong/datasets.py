@@ -8,14 +8,14 @@ from pathlib import Path
 import attrs
 
 from steermoe_core.data.config import FolderConfig
-from steermoe_core.data.sources.folder import folder
+from steermoe_core.data.sources.folder import read_folder
 
 _TURNS = count()
 
 
 def right(config):
     """Read a folder."""
-    found = folder(FolderConfig(path=Path(config.path)))
+    found = read_folder(FolderConfig(path=Path(config.path)))
     return [attrs.evolve(example, split=config.split) for example in found]
 
 

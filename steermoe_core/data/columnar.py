@@ -1,7 +1,7 @@
-"""Rows of parquet and Arrow files: small columns at once, values of audio when somebody asks for them.
+"""Rows of parquet and Arrow files: small columns at once, audio one value at a time.
 
-Arrow files are mapped into memory; of parquet files, which have to be decompressed, the last few row groups
-are kept. Rows are named by file and number alone, so they can be sent to other processes.
+Arrow files are memory-mapped. Parquet files have to be decompressed, so the last few row groups are cached. A
+row is identified by its file and number alone, so it can be sent to other processes.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-#: Open files and decompressed row groups that a process keeps.
+#: Open files and decompressed row groups that a process caches.
 _FILES, _GROUPS = 128, 2
-#: pyarrow's parquet readers are not for two threads at a time.
+#: pyarrow's parquet readers are not thread-safe.
 _LOCK = RLock()
 
 
@@ -45,8 +45,8 @@ def rows(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
             table = _parquet(path)[0].read(columns=list(columns), use_threads=False)
         else:
             table = _arrow(path).select(list(columns))
-    found: list[dict[str, Any]] = table.to_pylist()
-    return found
+    values: list[dict[str, Any]] = table.to_pylist()
+    return values
 
 
 def value(path: Path, row: int, column: str) -> pa.Scalar:
@@ -55,16 +55,16 @@ def value(path: Path, row: int, column: str) -> pa.Scalar:
     :raises DataError: the file was changed and has no such row or column, or the value is null.
     """
     with _LOCK:
-        found = _value(path, row, column)
-    found = found.value if isinstance(found, pa.ExtensionScalar) else found
-    if not found.is_valid:
+        scalar = _value(path, row, column)
+    scalar = scalar.value if isinstance(scalar, pa.ExtensionScalar) else scalar
+    if not scalar.is_valid:
         msg = f"{path} row {row}: column {column!r} is empty"
         raise DataError(msg)
-    return found
+    return scalar
 
 
 def storage(kind: pa.DataType) -> pa.DataType:
-    """Return the type that an extension type is stored as; any other as it is."""
+    """Return the storage type of an extension type; any other type unchanged."""
     return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
 
 
@@ -118,7 +118,7 @@ def _arrow(path: Path) -> pa.Table:
         mapped = pa.memory_map(str(path))
         try:
             return pa.ipc.open_stream(mapped).read_all()
-        except pa.ArrowInvalid:  # the other of Arrow's two forms
+        except pa.ArrowInvalid:  # Arrow's other file format
             mapped.seek(0)
             return pa.ipc.open_file(mapped).read_all()
     except (pa.ArrowException, OSError) as error:
