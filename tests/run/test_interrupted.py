@@ -99,7 +99,7 @@ class TestInterrupt:
         monkeypatch.setenv("RIG", "interrupt@3")
         run = rig.run(expect=130)
 
-        assert "stopped after step 3; the same command goes on from there\n" in capsys.readouterr().err
+        assert "stopped after step 3; the same command resumes from there\n" in capsys.readouterr().err
         assert (status(run)["state"], status(run)["step"]) == ("interrupted", 3)
         assert rig.hooks[-1] == "run_failed"
 

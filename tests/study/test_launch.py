@@ -245,7 +245,7 @@ class TestTwoProcesses:
         step = status(run)["step"]
 
         assert (stopped.returncode, told(err)) == (130, "interrupted")
-        assert f"stopped after step {step}; the same command goes on from there\n" in err
+        assert f"stopped after step {step}; the same command resumes from there\n" in err
         assert (status(run)["state"], step) in (("interrupted", 3), ("interrupted", 4))
         assert {"optimizer_0.pt", "optimizer_1.pt", "trained.safetensors"} <= {
             path.name for path in (run / "checkpoints" / f"step-{step}").iterdir()
