@@ -1,6 +1,6 @@
-"""What a person sees during a run: notes, a message for each long step, progress bars; all on stderr.
+"""Notes, spinners and progress bars of a run, all on stderr.
 
-Where stderr is no terminal, each long step is a plain line and progress is one now and then.
+If stderr is not a terminal, a spinner is one plain line, and progress is a plain line from time to time.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from steermoe_core.system.terminal import Terminal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: A plain line of progress follows the last after so many seconds, or fewer if so large a share was done.
+#: Seconds between plain lines of progress; fewer if this share of the work was done since the last.
 SECONDS, FEWER_SECONDS, SHARE = 30.0, 5.0, 0.1
 
 
 class Console:
-    """Notes and progress on stderr, so that results on stdout stay clean; quiet shows neither."""
+    """Prints notes and progress on stderr, because stdout is for results; `quiet` prints nothing."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.rich = Terminal(stderr=True, quiet=quiet)
 
     def note(self, text: str) -> None:
-        """Print one sentence."""
+        """Print one line of text."""
         self.rich.print(text, soft_wrap=True)
 
     @contextmanager
     def task(self, text: str) -> Iterator[None]:
-        """Show a spinner while something of unknown length runs."""
+        """Show a spinner during a block of unknown length."""
         if not self.rich.is_terminal:
             self.note(text)
             yield
@@ -54,7 +54,7 @@ class Console:
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
-        """Give a progress bar with a note, a rate and the time left."""
+        """Yield a progress bar with a note, a rate and the remaining time."""
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -69,7 +69,7 @@ class Console:
 
     @contextmanager
     def warnings(self) -> Iterator[None]:
-        """Say warnings, also logged ones, as sentences, without the line of code that gave them."""
+        """Print warnings, including logged ones, as notes without a line of code."""
         log, logged = logging.getLogger("steermoe"), Logged(self)
         log.addHandler(logged)
         try:
@@ -81,69 +81,67 @@ class Console:
 
 
 class Logged(logging.Handler):
-    """Says what is logged as a warning or worse.
-
-    :param console: where it is said.
-    """
+    """Prints log records of level WARNING and above as notes."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(logging.WARNING)
         self.console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say one record."""
+        """Print one record."""
         self.console.note(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
 class Pace(ProgressColumn):
-    """A rate and the time left; the time taken when all is done."""
+    """A rate and the remaining time; when finished, the elapsed time."""
 
     def render(self, task: Task) -> Text:
         return Text(pace(task))
 
 
 class PlainProgress(Progress):
-    """Says a line now and then instead of drawing a bar.
+    """Prints a line from time to time instead of drawing a bar.
 
-    :param say: takes the lines.
+    :param write: takes the lines.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], None]) -> None:
         super().__init__(disable=True)
-        self._say = say
+        self._write = write
         self._last: dict[TaskID, tuple[float, float]] = {}
 
     def update(self, task_id: TaskID, **changes: Any) -> None:
-        """Note what was done, and say it if a line is due."""
+        """Update a task, and print a line if one is due."""
         super().update(task_id, **changes)
-        self._tell(self._tasks[task_id])
+        self._write_if_due(self._tasks[task_id])
 
     def advance(self, task_id: TaskID, advance: float = 1) -> None:
-        """Note that more was done, and say it if a line is due."""
+        """Advance a task, and print a line if one is due."""
         super().advance(task_id, advance)
-        self._tell(self._tasks[task_id])
+        self._write_if_due(self._tasks[task_id])
 
     def stop(self) -> None:
-        """Say where every task ended."""
+        """Print the last line of every task."""
         for task in self.tasks:
             if task.completed:
-                self._tell_now(task)
+                self._write_line(task)
 
-    def _tell(self, task: Task) -> None:
+    def _write_if_due(self, task: Task) -> None:
         now, share = time.monotonic(), task.completed / (task.total or 1)
-        then, before = self._last.setdefault(task.id, (now, share))
-        waited = now - then
-        if not task.finished and (waited >= SECONDS or (waited >= FEWER_SECONDS and share - before >= SHARE)):
+        last, share_then = self._last.setdefault(task.id, (now, share))
+        waited = now - last
+        due = waited >= SECONDS or (waited >= FEWER_SECONDS and share - share_then >= SHARE)
+        if due and not task.finished:
             self._last[task.id] = now, share
-            self._tell_now(task)
+            self._write_line(task)
 
-    def _tell_now(self, task: Task) -> None:
+    def _write_line(self, task: Task) -> None:
         facts = [f"{task.completed:g} of {task.total:g}", task.fields.get("note"), pace(task)]
-        self._say(f"{task.description}: {', '.join(fact for fact in facts if fact)}")
+        self._write(f"{task.description}: {', '.join(fact for fact in facts if fact)}")
 
 
 def pace(task: Task) -> str:
-    """Return a task's rate and the time left, at its end the time it took; nothing until one can be told."""
+    """Return a task's rate and remaining time, or elapsed time if finished; empty until there is a rate."""
     if task.finished:
         return f"in {_clock(task.finished_time)}"
     if not task.speed or task.time_remaining is None:

@@ -1,4 +1,4 @@
-"""Run an experiment: train, keep the adapter, score every split; or resume an interrupted run."""
+"""Run an experiment: train, save the adapter, score every split; or resume an interrupted run."""
 
 from __future__ import annotations
 
@@ -48,40 +48,40 @@ class Run:
 
     @cached_property
     def builder(self) -> Builder:
-        """What builds the parts; an adapter to start from is fetched here, once."""
+        """Builds the parts; an adapter to start from is fetched here, once."""
         if self.folder.adapter.is_dir():
             return Builder(finished(self.experiment, self.folder.adapter, self.registry), self.registry)
         return Builder(self.experiment, self.registry)
 
     def execute(self) -> RunFolder:
-        """Train and score what is not yet trained and scored.
+        """Train and score, except what an earlier start has finished.
 
-        :raises KeyboardInterrupt: stopped on request; the folder can be resumed.
+        :raises KeyboardInterrupt: stopped on request; the same command resumes.
         """
         if not self.finished:
-            with processes.held(self.experiment.train, self.folder), self.console.warnings():
-                if not ranks.decided(lambda: self.finished):  # another run may have done it in between
+            with processes.exclusive(self.experiment.train, self.folder), self.console.warnings():
+                if not ranks.on_rank0(lambda: self.finished):  # another process may have finished it
                     self._execute()
         return self.folder
 
     def _execute(self) -> None:
         try:
-            ranks.decided(self._begin)
+            ranks.on_rank0(self._begin)
             set_threads(self.experiment.train.threads)
             self._train_and_score()
-            ranks.decided(lambda: certify(self.folder, self.registry, self.console))
+            ranks.on_rank0(lambda: certify(self.folder, self.registry, self.console))
         except BaseException as error:
+            processes.claim_report(self.folder, error)
             explained = processes.explained(error)
-            if processes.is_reporter(self.folder, error):
-                self._fail(explained)
+            self._fail(explained)
             if explained is error:
                 raise
             raise explained from error
-        ranks.decided(self._end)
+        ranks.on_rank0(self._end)
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether the run is finished."""
         return self.folder.state == "finished"
 
     def _begin(self) -> None:
@@ -95,7 +95,7 @@ class Run:
         self.registry.fire("steermoe_after_run", folder=self.folder.path)
 
     def _fail(self, error: BaseException) -> None:
-        """Write the error to status.json and call the plugins; a failure of either never hides it."""
+        """Report an error to status.json and the plugins; a second error here is only a note."""
         stopped = isinstance(error, KeyboardInterrupt)
         state, reason = ("interrupted", None) if stopped else ("failed", str(error) or type(error).__name__)
         try:
@@ -108,12 +108,12 @@ class Run:
             self.console.note(f"warning: {second}")
 
     def _train_and_score(self) -> None:
-        trained = ranks.decided(self.folder.adapter.is_dir)
-        splits = self.builder.eval_examples()  # a missing split is reported before hours of training
+        trained = ranks.on_rank0(self.folder.adapter.is_dir)
+        splits = self.builder.eval_examples()  # a missing split fails before hours of training
         if not trained:
             for name, examples in splits.items():
                 readable(examples, f"data.eval.{name}")
-        self.builder.metrics()  # and so is a package that one of them needs
+        self.builder.metrics()  # and so does a missing package of a metric
         validator = None if trained else Validator.of(self.builder, self.console)
         with self.console.task("loading models"):
             model = self.builder.model()
@@ -128,7 +128,7 @@ class Run:
                 folder=self.folder,
                 console=self.console,
             ).run()
-            if splits_weights(self.experiment.train):  # of the model in training each process has a share
+            if splits_weights(self.experiment.train):  # each process has only its share of the trained model
                 del model
                 gc.collect()
                 model, trained = self.builder.model(), True
@@ -138,8 +138,8 @@ class Run:
         self._score(model, frozen, splits)
 
     def _score(self, model: Joined, frozen: dict[str, str], splits: dict[str, list[Example]]) -> None:
-        """Score the splits that are not yet scored."""
-        unscored = ranks.decided(lambda: self._unscored(splits))
+        """Score the splits that have no scores yet."""
+        unscored = ranks.on_rank0(lambda: self._unscored(splits))
         identity = {**frozen, "adapter": adapter.checksum(self.folder.adapter)} if unscored else {}
         for name in unscored:
             folder = self.folder.evaluations / name

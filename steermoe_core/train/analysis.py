@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class SteeringAnalysis(Callback):
-    """Watches every k-th step and writes its statistics over valid frames."""
+    """Records the gates of every k-th step and writes their statistics over valid frames."""
 
     def __init__(self, config: SteeringAnalysisConfig) -> None:
         self.every = config.every

@@ -1,4 +1,4 @@
-"""What every callback offers, and the ones that every run has: group clipping, journal, progress, signals."""
+"""The base class of callbacks, and those of every run: group clipping, journal, progress, signals."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 class Callback(TrainerCallback):
-    """A watcher of training: a transformers callback that can write to metrics.jsonl.
+    """A transformers callback with access to the model and to metrics.jsonl.
 
     :ivar journal: set before training starts.
-    :ivar joined: the model in training, set likewise.
-    :cvar changes_training: whether the trained numbers are others with it than without; the conformance kit
-        proves that they are not where it does not say so.
+    :ivar joined: the model in training, also set before training starts.
+    :cvar changes_training: whether the callback changes the trained numbers; if not, the conformance kit
+        checks that it does not.
     """
 
     journal: Journal
@@ -40,7 +40,7 @@ class Callback(TrainerCallback):
 
 
 class GroupClip(Callback):
-    """Clips each parameter group's gradient to one norm before the step, and refuses what is not finite."""
+    """Clips the gradient of each parameter group to one norm before the step, and refuses one not finite."""
 
     def __init__(self, largest: float) -> None:
         self.largest = largest
@@ -53,7 +53,9 @@ class GroupClip(Callback):
         scaler = getattr(optimizer, "scaler", None)
         if scaler is not None:
             scaler.unscale_(optimizer.optimizer)
-        may_overflow = scaler is not None and scaler.get_scale() >= 1.0  # it skips the step, halves its scale
+        may_overflow = (
+            scaler is not None and scaler.get_scale() >= 1.0
+        )  # the scaler skips the step and halves its scale
         self.clip(_gradients(optimizer), optimizer, state.global_step + 1, may_overflow=may_overflow)
 
     def clip(
@@ -64,23 +66,24 @@ class GroupClip(Callback):
         *,
         may_overflow: bool = False,
     ) -> None:
-        """Clip each group's gradients in place, and keep their norms and rates for the journal.
+        """Clip the gradients of each group in place, and keep norms and rates for the journal.
 
-        :param gradients: of each group.
-        :raises DivergedError: one is not a number.
+        :param gradients: the tensors of each group.
+        :param may_overflow: a norm that is not finite is the loss scaler's concern.
+        :raises DivergedError: the norm of a group is not finite.
         """
-        found = {name: self._clipped(group) for name, group in gradients.items() if group}
-        norms = torch.stack(list(found.values())).tolist() if found else []  # waits for the device once
-        self.norms = {**dict.fromkeys(gradients, 0.0), **dict(zip(found, norms, strict=True))}
+        clipped = {name: self._clipped(group) for name, group in gradients.items() if group}
+        norms = torch.stack(list(clipped.values())).tolist() if clipped else []  # one wait for the device
+        self.norms = {**dict.fromkeys(gradients, 0.0), **dict(zip(clipped, norms, strict=True))}
         self.rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
         if not may_overflow:
             self._check(step)
 
     def _clipped(self, gradients: list[torch.Tensor]) -> torch.Tensor:
-        norm = torch.nn.utils.get_total_norm(gradients)
-        share = (self.largest / (norm + 1e-6)).clamp(max=1.0)
+        norm = torch.nn.utils.get_total_norm(gradients)  # (): before clipping
+        factor = (self.largest / (norm + 1e-6)).clamp(max=1.0)
         for gradient in gradients:
-            gradient.mul_(share)
+            gradient.mul_(factor)
         return norm
 
     def _check(self, step: int) -> None:
@@ -126,7 +129,7 @@ class JournalWriter(Callback):
 
 
 class LastStep(Callback):
-    """Logs and saves the last step, wherever it falls between the others."""
+    """Logs and saves the last step, whatever `log_every` and `save_every` are."""
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.global_step >= state.max_steps:
@@ -134,7 +137,7 @@ class LastStep(Callback):
 
 
 class ProgressBar(Callback):
-    """Shows loss, rate and time left while training goes on."""
+    """Shows loss, rate and remaining time."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -178,7 +181,7 @@ class StopOnSignal(Callback):
         self._handled.__exit__(None, None, None)
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.stopped = ranks.total(int(self.stopped)) > 0  # processes hear of it at different steps
+        self.stopped = ranks.total(int(self.stopped)) > 0  # processes receive a signal at different steps
         if self.stopped and state.global_step < state.max_steps:
             control.should_save = control.should_training_stop = True
 
@@ -189,8 +192,8 @@ class StopOnSignal(Callback):
 
 
 def _gradients(optimizer: Optimizer) -> dict[str, list[torch.Tensor]]:
-    found: dict[str, list[torch.Tensor]] = {}
-    for group in optimizer.param_groups:
+    groups: dict[str, list[torch.Tensor]] = {}
+    for group in optimizer.param_groups:  # a name occurs twice: with decay and without
         gradients = (parameter.grad for parameter in group["params"])
-        found.setdefault(group["name"], []).extend(grad for grad in gradients if grad is not None)
-    return found
+        groups.setdefault(group["name"], []).extend(grad for grad in gradients if grad is not None)
+    return groups

@@ -1,10 +1,10 @@
-"""Files of trained tensors: never a frozen weight, never half a file, never the wrong model.
+"""Checkpoints: trained tensors and the state of training, written atomically, sealed and verified.
 
     checkpoints/step-<n>/   trained.safetensors, optimizer.pt, scheduler.pt, rng_state.pth, trainer_state.json
                             and loss.json, and seal.json with the size and SHA-256 of each
 
-A folder gets its name when it is complete; a damaged one is passed over for the one before it. Other folders,
-such as a copy called `step-20.bak`, are not looked at.
+A folder gets its name when it is complete. `latest` skips a damaged checkpoint. Other folders, such as a copy
+called `step-20.bak`, are ignored.
 """
 
 from __future__ import annotations
@@ -38,13 +38,15 @@ log = logging.getLogger("steermoe")
 
 TRAINED = "trained.safetensors"
 SEAL = "seal.json"
+OPTIMIZER = "optimizer.pt"
+SCHEDULER = "scheduler.pt"
 STATE = "trainer_state.json"
 LOSS = "loss.json"
 _NAME = re.compile(r"step-\d+")
 
 
 def trained_tensors(model: Joined) -> dict[str, torch.Tensor]:
-    """Return everything that training changes: the trainable parameters and the buffers beside them."""
+    """Return what training changes: trainable parameters, and the buffers of adapter and projector."""
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     parts = {"adapter": model.adapter, "projector": model.projector}
     state = {
@@ -57,7 +59,7 @@ def trained_tensors(model: Joined) -> dict[str, torch.Tensor]:
 
 
 def save_trained(model: Joined, path: Path) -> None:
-    """Write the trained tensors; the file appears whole or not at all."""
+    """Write the trained tensors atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trained_tensors(model).items()}
     partial = path.with_suffix(".partial")
     with saving(path):
@@ -71,7 +73,7 @@ def save_trained(model: Joined, path: Path) -> None:
 def load_trained(model: Joined, path: Path) -> None:
     """Read trained tensors into the model.
 
-    :raises CheckpointError: the file is damaged, or its tensors are not the model's; the difference is named.
+    :raises CheckpointError: the file is damaged, or its tensors are not the model's; the message lists them.
     """
     try:
         tensors = load_file(path)
@@ -89,7 +91,7 @@ def load_trained(model: Joined, path: Path) -> None:
 
 @contextmanager
 def new_checkpoint(final: Path) -> Iterator[Path]:
-    """Give a temporary folder to fill; it gets its final name when it is complete and sealed."""
+    """Yield a temporary folder to fill; it is sealed and renamed at the end of the block."""
     partial = _partial(final)
     shutil.rmtree(partial, ignore_errors=True)
     with saving(final):
@@ -97,7 +99,7 @@ def new_checkpoint(final: Path) -> Iterator[Path]:
             partial.mkdir(parents=True)
             yield partial
             _seal(partial)
-            shutil.rmtree(final, ignore_errors=True)  # a damaged one, that the run went back behind
+            shutil.rmtree(final, ignore_errors=True)  # a damaged one, if the run resumed from before it
             partial.replace(final)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
@@ -105,12 +107,12 @@ def new_checkpoint(final: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def common_checkpoint(final: Path) -> Iterator[Path]:
-    """Give all processes one `new_checkpoint` to fill; rank 0 makes and seals it."""
+def shared_checkpoint(final: Path) -> Iterator[Path]:
+    """Yield one `new_checkpoint` to all processes; rank 0 creates and seals it: a collective."""
     with new_checkpoint(final) if ranks.first() else nullcontext(_partial(final)) as partial:
-        ranks.barrier()  # the folder is there
+        ranks.barrier()  # until the folder exists
         yield partial
-        ranks.barrier()  # everybody has written
+        ranks.barrier()  # until every process has written
 
 
 def latest(folder: Path) -> Path | None:
@@ -118,12 +120,12 @@ def latest(folder: Path) -> Path | None:
 
     :raises CheckpointError: there are checkpoints and all of them are damaged.
     """
-    found = all_checkpoints(folder)
-    for checkpoint in reversed(found):
+    checkpoints = all_checkpoints(folder)
+    for checkpoint in reversed(checkpoints):
         if (fault := _fault(checkpoint)) is None:
             return checkpoint
         log.warning("checkpoint %s is damaged (%s); going back to the one before", checkpoint, fault)
-    if found:
+    if checkpoints:
         msg = f"every checkpoint in {folder} is damaged; delete that folder to train from the start"
         raise CheckpointError(msg)
     return None
@@ -142,11 +144,11 @@ def step_of(checkpoint: Path) -> int:
 
 @contextmanager
 def restoring(checkpoint: Path | str) -> Iterator[None]:
-    """Turn what goes wrong when the states of a checkpoint are read inside the block into a sentence.
+    """Turn errors of reading a checkpoint's states inside the block into one message.
 
-    Their files are as they were sealed, so whoever sealed them wrote something else than a training's states.
+    The seal is intact, so the files were sealed with other contents than a training writes.
 
-    :raises CheckpointError: they hold something else, or could run code.
+    :raises CheckpointError: the files hold something else, or could run code.
     """
     if bombs := [path.name for path in sorted(Path(checkpoint).glob("*.pt*")) if inflates(path)]:
         way = "delete it to go back to the checkpoint before it"
@@ -154,7 +156,7 @@ def restoring(checkpoint: Path | str) -> Iterator[None]:
         raise CheckpointError(msg)
     try:
         yield
-    except torch.OutOfMemoryError:  # of a GPU, which says nothing about the files
+    except torch.OutOfMemoryError:  # the GPU is full, the files may be fine
         raise
     except (
         pickle.UnpicklingError, ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError,
@@ -169,7 +171,7 @@ def restoring(checkpoint: Path | str) -> Iterator[None]:
 
 
 def intact(checkpoint: Path) -> Path:
-    """Return a checkpoint that has to be there as it was written.
+    """Return a checkpoint after comparing it with its seal.
 
     :raises CheckpointError: it is missing or damaged.
     """
@@ -183,7 +185,7 @@ def intact(checkpoint: Path) -> Path:
 
 
 def history(checkpoint: Path) -> dict[str, Any]:
-    """Return what transformers' `TrainerState` knew at a checkpoint.
+    """Return transformers' `TrainerState` of a checkpoint.
 
     :raises CheckpointError: its file is missing, or holds something else.
     """
@@ -203,44 +205,41 @@ def history(checkpoint: Path) -> dict[str, Any]:
     return found
 
 
-def keep_loss(checkpoint: Path, since: int, sums: list[float]) -> None:
-    """Write the loss that was not yet logged at a checkpoint.
+def save_loss(checkpoint: Path, since: int, sums: list[float]) -> None:
+    """Write the loss that a checkpoint's steps have added since the last logged step.
 
     :param since: the last logged step.
-    :param sums: of each process, over the steps since then.
+    :param sums: of each process.
     """
     (checkpoint / LOSS).write_text(json.dumps({"since": since, "sums": sums}), encoding="utf-8")
 
 
-def kept_loss(checkpoint: Path) -> tuple[int, list[float]] | None:
-    """Return what `keep_loss` wrote; None of checkpoints of earlier versions.
+def load_loss(checkpoint: Path) -> tuple[int, list[float]]:
+    """Return ``since`` and ``sums`` of `save_loss`.
 
-    :raises CheckpointError: the file holds something else.
+    :raises CheckpointError: the file is missing or holds something else.
     """
-    path = checkpoint / LOSS
-    if not path.exists():
-        return None
     with restoring(checkpoint):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return int(found["since"]), [float(one) for one in found["sums"]]
+        record = json.loads((checkpoint / LOSS).read_text(encoding="utf-8"))
+        return int(record["since"]), [float(loss) for loss in record["sums"]]
 
 
 def prune(folder: Path, keep: int, *, best: bool = False) -> None:
-    """Delete all but the newest checkpoints, and what a kill left half written.
+    """Delete all but the newest checkpoints, and partial ones that a killed run left.
 
-    :param best: keep those, too, that the newest name as the best so far.
+    :param best: also keep the checkpoints that the newest record as the best so far.
     """
-    found = all_checkpoints(folder)
-    named = {f"step-{_best_step(checkpoint)}" for checkpoint in found[-keep:]} if best else set()
-    old = [checkpoint for checkpoint in found[:-keep] if checkpoint.name not in named]
+    checkpoints = all_checkpoints(folder)
+    named = {f"step-{_best_step(checkpoint)}" for checkpoint in checkpoints[-keep:]} if best else set()
+    old = [checkpoint for checkpoint in checkpoints[:-keep] if checkpoint.name not in named]
     for leftover in [*old, *folder.glob(".step-*.partial")]:
-        shutil.rmtree(leftover, ignore_errors=True)  # what cannot be deleted is in nobody's way
+        shutil.rmtree(leftover, ignore_errors=True)  # one that cannot be deleted does no harm
 
 
 def _best_step(checkpoint: Path) -> int | None:
     try:
         return history(checkpoint).get("best_global_step")
-    except CheckpointError:  # nobody goes on from it
+    except CheckpointError:  # no run resumes from it
         return None
 
 

@@ -8,7 +8,7 @@ from attrs.validators import gt
 
 @attrs.frozen(kw_only=True)
 class SteeringAnalysisConfig:
-    """Writes what the gates of every steered layer do into metrics.jsonl.
+    """Writes statistics of the gates of every steered layer to metrics.jsonl.
 
     :param every: steps between two records; each covers the frames of one step.
     """

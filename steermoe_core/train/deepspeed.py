@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_installed() -> None:
-    """Make sure that DeepSpeed is there.
+    """Check that DeepSpeed is installed.
 
     :raises SetupError: it is not.
     """
@@ -27,20 +27,20 @@ def check_installed() -> None:
 
 
 def splits_weights(train: TrainConfig) -> bool:
-    """Tell whether no process has all weights of the model in training."""
+    """Return whether the weights of the model in training are split over the processes."""
     return train.deepspeed is not None and train.deepspeed.stage == 3  # noqa: PLR2004 - ZeRO's number
 
 
 def ds_config(train: TrainConfig) -> dict[str, Any] | None:
     """Return the DeepSpeed config of an experiment; None if it has no `[train.deepspeed]`.
 
-    Trained parameters stay fp32 and so do their gradients on the way between processes; bf16 is an autocast
-    of the forward pass, as it is without DeepSpeed. Nothing is clipped here: groups are clipped one by one.
+    Trained parameters are fp32, and so are the gradients that processes exchange; bf16 is an autocast of the
+    forward pass, as without DeepSpeed. DeepSpeed clips nothing: `GroupClip` clips each group.
     """
     settings = train.deepspeed
     if settings is None:
         return None
-    # Stage 3 would put a linear map of its own in torch's place, for good, and round otherwise.
+    # Or stage 3 would replace torch's linear function in the whole process by one that rounds differently.
     zero: dict[str, Any] = {"stage": settings.stage, "memory_efficient_linear": False}
     if settings.offload == "cpu":
         zero["offload_optimizer"] = {"device": "cpu"}
@@ -56,20 +56,20 @@ def ds_config(train: TrainConfig) -> dict[str, Any] | None:
         "torch_autocast": {
             "enabled": train.precision == "bf16",
             "dtype": "bfloat16",
-            "lower_precision_safe_modules": [],  # whose gradients would travel in bf16
+            "lower_precision_safe_modules": [],  # their gradients would be exchanged in bf16
         },
     }
 
 
 def dimensions(tensor: torch.Tensor) -> int:
-    """Return the number of dimensions of a tensor, also where ZeRO-3 has split it."""
+    """Return the number of dimensions of a tensor, even if ZeRO-3 has split it."""
     return len(getattr(tensor, "ds_shape", tensor.shape))
 
 
 @contextmanager
 def whole(tensor: torch.Tensor) -> Iterator[None]:
-    """Have a tensor of a model in one piece inside the block, where ZeRO-3 has split it: a collective."""
-    if not hasattr(tensor, "ds_id") or tensor.requires_grad:  # trained ones are kept whole
+    """Gather a tensor of a model for the block if ZeRO-3 has split it: a collective."""
+    if not hasattr(tensor, "ds_id") or tensor.requires_grad:  # trained ones stay gathered
         yield
         return
     from deepspeed import zero

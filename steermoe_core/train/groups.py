@@ -1,4 +1,4 @@
-"""Parameter groups of the optimizer: a rate a group, decay on matrices only."""
+"""Parameter groups of the optimizer: `[train.learning_rate]` and `weight_decay` of each trained tensor."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from steermoe_core.config.experiment import LearningRates, TrainConfig
     from steermoe_core.model.joined import Joined
 
-#: The group that never decays, whatever its shape: a decayed scale switches its layer off.
+#: The group that never decays, whatever its shape: decay would switch its layer off.
 SCALES = "scales"
 
 
 def trainable_groups(model: Joined) -> dict[str, list[nn.Parameter]]:
     """Return every trainable parameter of the model by group.
 
-    :raises PluginError: a part leaves a trainable parameter out of its groups, or names it twice.
+    :raises PluginError: a trainable parameter is in no group, or in two.
     :raises UsageError: nothing is trainable.
     """
     groups: dict[str, list[nn.Parameter]] = {}
@@ -45,20 +45,27 @@ def trainable_groups(model: Joined) -> dict[str, list[nn.Parameter]]:
 
 
 def optimizer_groups(model: Joined, config: TrainConfig) -> list[dict[str, Any]]:
-    """Return AdamW's parameter groups: each group twice, its matrices with decay and the rest without."""
+    """Return AdamW's parameter groups: of each group, its matrices with decay and its other tensors without.
+
+    :raises PluginError: `[train.learning_rate]` has no rate for a group.
+    """
     rates = attrs.asdict(config.learning_rate)
-    bare = {id(p) for n, p in model.named_parameters() if dimensions(p) < 2 or n.endswith("bias")}  # noqa: PLR2004
-    found = []
+    matrices = {
+        id(p)
+        for n, p in model.named_parameters()
+        if dimensions(p) >= 2 and not n.endswith("bias")  # noqa: PLR2004
+    }
+    groups = []
     for name, parameters in trainable_groups(model).items():
         rate = _rate(rates, name, config.learning_rate)
         for decayed in (True, False):
-            chosen = [p for p in parameters if (id(p) not in bare and name != SCALES) == decayed]
+            chosen = [p for p in parameters if (id(p) in matrices and name != SCALES) == decayed]
             decay = config.weight_decay if decayed else 0.0
             if chosen:
-                found.append(
+                groups.append(
                     {"params": chosen, "lr": rate, "weight_decay": decay, "name": name, "decayed": decayed}
                 )
-    return found
+    return groups
 
 
 def _rate(rates: dict[str, float], name: str, config: LearningRates) -> float:

@@ -1,8 +1,7 @@
-"""The processes that train together: which of them this is, and what they tell one another.
+"""The processes of a distributed run: the rank of this one, and collectives.
 
-A launcher (`steermoe launch`, `torchrun`) starts them and gives each its number in RANK. Without a launcher
-there is one process, and nothing here costs anything. Whatever is called a collective below has to be called
-by every process, in the same order.
+A launcher (`steermoe launch`, `torchrun`) starts the processes and sets RANK. Without one there is a single
+process, and every function here returns at once. All processes call the collectives, in the same order.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: What a launcher tells each process.
+#: The variables that a launcher sets for each process.
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-#: How long a process waits for the others, which may have longer clips to score.
+#: How long a process waits for the others, which may score longer clips.
 PATIENCE = timedelta(hours=2)
 
 
-class ToldElsewhereError(SystemExit):
-    """Ends a process whose error rank 0 tells: once is enough."""
+class ReportedElsewhereError(SystemExit):
+    """Ends a process silently: another process reports the error."""
 
 
 def rank() -> int:
-    """Return the number of this process among all, from 0 on."""
+    """Return the rank of this process, from 0."""
     return int(os.environ.get("RANK", "0"))
 
 
@@ -45,22 +44,22 @@ def world() -> int:
 
 
 def first() -> bool:
-    """Tell whether this is rank 0, the one that writes files and speaks."""
+    """Return whether this is rank 0, which writes files and messages."""
     return rank() == 0
 
 
 @contextmanager
-def together(device: str, *, alone_too: bool = False) -> Iterator[None]:
-    """Join the other processes that a launcher started, for the length of the block.
+def process_group(device: str, *, even_alone: bool = False) -> Iterator[None]:
+    """Join the process group of a launched run inside the block.
 
     :param device: `cpu`, `cuda` or `auto`, where training happens.
-    :param alone_too: form a group also where nothing was launched: DeepSpeed wants one of a single process.
-    :raises SetupError: the launcher said too little, or there are fewer GPUs than processes.
+    :param even_alone: form a group without a launcher too: DeepSpeed needs one, even of a single process.
+    :raises SetupError: the launcher left a variable unset, or there are fewer GPUs than processes.
     """
-    if world() == 1 and not alone_too:
+    if world() == 1 and not even_alone:
         yield
         return
-    added = {} if "RANK" in os.environ else _alone()
+    added = {} if "RANK" in os.environ else _lone_variables()
     os.environ.update(added)
     try:
         distributed.init_process_group(_backend(device), timeout=PATIENCE)
@@ -72,7 +71,7 @@ def together(device: str, *, alone_too: bool = False) -> Iterator[None]:
 
 
 def barrier() -> None:
-    """Wait until every process is here: a collective."""
+    """Wait for every process: a collective."""
     if distributed.is_initialized():
         distributed.barrier()
 
@@ -87,7 +86,7 @@ def total(value: int) -> int:
 
 
 def gathered(value: T) -> list[T]:
-    """Return every process's value, in the order of their ranks: a collective."""
+    """Return every process's value in the order of ranks: a collective."""
     if world() == 1:
         return [value]
     values: list[Any] = [None] * world()
@@ -95,56 +94,56 @@ def gathered(value: T) -> list[T]:
     return values
 
 
-def make_alike(tensors: Iterable[torch.Tensor]) -> None:
-    """Give every process rank 0's values of some tensors: a collective."""
+def broadcast(tensors: Iterable[torch.Tensor]) -> None:
+    """Copy rank 0's values of some tensors to every process: a collective."""
     if world() > 1:
         for tensor in tensors:
             distributed.broadcast(tensor.data, 0)
 
 
 def sharing() -> dict[str, Any]:
-    """Return what an `Evaluator` needs to score its share of a split and know the others'."""
+    """Return an `Evaluator`'s arguments to score this process's share of a split and gather the others."""
     return {"rank": rank(), "ranks": world(), "gathered": gathered}
 
 
-def decided(decide: Callable[[], T]) -> T:
-    """Let rank 0 do something for all, and return what it returned: a collective.
+def on_rank0(function: Callable[[], T]) -> T:
+    """Call a function on rank 0 and return its result on every rank: a collective.
 
-    :raises ToldElsewhereError: elsewhere than on rank 0, if it failed there.
+    :raises ReportedElsewhereError: on the other ranks, if the function failed.
     """
     if world() == 1:
-        return decide()
+        return function()
     message: list[Any] = [None, None]
     failure: Exception | None = None
     if first():
         try:
-            message[0] = decide()
-        except Exception as error:  # noqa: BLE001 - it is raised again below, when all know
+            message[0] = function()
+        except Exception as error:  # noqa: BLE001 - raised below, after the broadcast
             failure = error
             message[1] = int(error.exit_code) if isinstance(error, SteermoeError) else 1
     distributed.broadcast_object_list(message)
     if failure is not None:
         raise failure
     if message[1] is not None:
-        raise ToldElsewhereError(message[1])
-    found: T = message[0]
-    return found
+        raise ReportedElsewhereError(message[1])
+    result: T = message[0]
+    return result
 
 
 def _leave() -> None:
-    """End the group, so that the next one in this process is a new one for DeepSpeed, too."""
+    """End the group, in DeepSpeed too, so that this process can form another."""
     if not distributed.is_initialized():
         return
     deepspeed: Any = sys.modules.get("deepspeed.comm.comm")
     if deepspeed is None or deepspeed.cdb is None:
         distributed.destroy_process_group()
     else:
-        deepspeed.destroy_process_group()  # with what DeepSpeed made of it and keeps in its modules
+        deepspeed.destroy_process_group()  # with the groups that DeepSpeed keeps in its modules
         deepspeed.cdb = None
 
 
-def _alone() -> dict[str, str]:
-    """Return what a launcher would have told a single process."""
+def _lone_variables() -> dict[str, str]:
+    """Return the variables that a launcher would set for a single process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -152,9 +151,9 @@ def _alone() -> dict[str, str]:
 
 
 def _backend(device: str) -> str:
-    """Return how processes on this device talk, and take this process's GPU.
+    """Return the backend for a device, and select this process's GPU.
 
-    :raises SetupError: there is none for it, or the launcher said too little.
+    :raises SetupError: there is no GPU for it, or the launcher left a variable unset.
     """
     if missing := [name for name in NAMES if name not in os.environ]:
         msg = (
@@ -163,13 +162,13 @@ def _backend(device: str) -> str:
         )
         raise SetupError(msg)
     if device == "cpu" or not torch.cuda.is_available():
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")  # DeepSpeed would take a GPU that is there
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")  # or DeepSpeed would take an available GPU
         return "gloo"
-    place, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-    if place >= there:
-        msg = f"process {rank()} has no GPU: this machine has {there}; start {there} processes on it"
+    index, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if index >= gpus:
+        msg = f"process {rank()} has no GPU: this machine has {gpus}; start {gpus} processes on it"
         raise SetupError(msg)
-    torch.cuda.set_device(place)
+    torch.cuda.set_device(index)
     return "nccl"
 
 

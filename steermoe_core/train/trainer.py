@@ -1,8 +1,13 @@
-"""transformers' `Trainer`, told what is ours: groups, token-weighted loss, data order, small checkpoints."""
+"""The training step: transformers' `Trainer` with parameter groups, token-weighted loss, small checkpoints.
+
+[Training](../../docs/explanation/training.md) says why each private method of `Trainer` is overridden;
+`tests/train/test_upstream.py` fails when transformers changes one of them.
+"""
 
 from __future__ import annotations
 
 import math
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,21 +21,23 @@ from steermoe_core.errors import DivergedError
 from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import Callback, GroupClip, JournalWriter, LastStep
 from steermoe_core.train.checkpoint import (
+    OPTIMIZER,
+    SCHEDULER,
     STATE,
     TRAINED,
-    common_checkpoint,
-    keep_loss,
-    kept_loss,
+    load_loss,
     load_trained,
     prune,
     restoring,
+    save_loss,
     save_trained,
+    shared_checkpoint,
 )
 from steermoe_core.train.deepspeed import ds_config
 from steermoe_core.train.groups import optimizer_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from steermoe_core.config.experiment import TrainConfig
     from steermoe_core.data.example import Example
@@ -40,13 +47,16 @@ if TYPE_CHECKING:
 
 
 class SteeringTrainer(Trainer):
-    """Trains what is trainable in a joined model.
+    """Trains the trainable tensors of a joined model.
 
     :param folder: where checkpoints go, as ``step-<n>``.
     :param examples: the training examples; their order is a pure function of the seed and the step.
     :param collate: turns examples into a batch.
     :param weights: share of each training source in an epoch; empty: every example once.
     """
+
+    optimizer: Any  # once training has begun: accelerate's wrapper
+    lr_scheduler: Any
 
     def __init__(
         self,
@@ -69,23 +79,79 @@ class SteeringTrainer(Trainer):
         model.encoder.recompute = "encoder" in config.recompute
         model.decoder.recompute = "decoder" in config.recompute
         self.clip = GroupClip(config.clip)
-        self._taken_up = 0.0
-        everyone: list[Any] = [self.clip, JournalWriter(self.clip), LastStep(), *callbacks]
-        for callback in everyone:
+        own: list[Any] = [self.clip, JournalWriter(self.clip), LastStep(), *callbacks]
+        for callback in own:
             callback.journal, callback.joined = journal, model
-        collator: Any = collate  # the parent expects dicts; ours are records
+        collator: Any = collate  # the parent expects dicts; a batch is a record here
         super().__init__(
-            model=model, args=arguments(config, seed, folder), data_collator=collator, callbacks=everyone
+            model=model, args=arguments(config, seed, folder), data_collator=collator, callbacks=own
         )
         self.pop_callback(PrinterCallback)
-        self.loss_is_scaled_for_ga = True  # the loss is divided by the tokens of the whole step
+        self._unlogged = torch.zeros((), device=self.args.device)  # loss since the last logged step
+        self._logged_step = 0
+
+    # One optimizer step: `accumulation` batches forward and backward, clip, step.
+
+    def get_batch_samples(  # type: ignore[override] # the mean of the answer tokens may be a fraction
+        self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
+    ) -> tuple[list[Batch], float]:
+        """Return the batches of one step, and the step's answer tokens: the mean over processes.
+
+        DistributedDataParallel and DeepSpeed average gradients over processes, so that the sum of the losses
+        divided by this mean is the loss per answer token of the whole step.
+        """
+        batches = list(islice(epoch_iterator, num_batches))
+        tokens = int(sum(batch.answer.lengths.sum() for batch in batches))  # lengths (B,)
+        return batches, ranks.total(tokens) / ranks.world()
+
+    def training_step(  # type: ignore[override] # a batch is a record
+        self, model: Any, inputs: Batch, num_items_in_batch: float | None = None
+    ) -> torch.Tensor:
+        """Run one batch forward and backward, and return its share of the step's loss.
+
+        :raises DivergedError: the loss is not finite.
+        """
+        model.train()  # frozen parts stay in eval mode
+        language_model = self.state.global_step >= self.joined.projector.start_steps
+        loss: torch.Tensor = model(  # (): sum over the answer tokens / answer tokens of the step
+            inputs.to(self.args.device), num_items_in_batch, language_model=language_model
+        )
+        if not math.isfinite(loss.item()):
+            msg = (
+                f"the loss is {loss.item()} at step {self.state.global_step + 1} "
+                f"(clips {', '.join(inputs.ids)}); "
+                "the last checkpoint is kept: lower the learning rates and run again"
+            )
+            raise DivergedError(msg)
+        self.backward(loss)
+        self._unlogged += loss.detach()
+        return loss.detach()
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Add the gradients of a loss.
+
+        After the last batch of a step the parent calls `GroupClip`, then the optimizer.
+        """
+        self.accelerator.backward(loss)
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> None:
+        """Leave the gradients alone: GroupClip measures each group, the parent would use one norm for all."""
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Return AdamW over the parameter groups; the parent multiplies their rates by the schedule."""
+        if self.optimizer is None:
+            self.optimizer = torch.optim.AdamW(optimizer_groups(self.joined, self.config))
+        optimizer: torch.optim.Optimizer = self.optimizer
+        return optimizer
+
+    # Data.
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return this process's batches of the whole run as one epoch, so that a resume only skips."""
         return self.batches(ranks.rank(), ranks.world())
 
     def batches(self, rank: int, world: int) -> DataLoader[Any]:
-        """Return one process's batches of the run; all there are where it is the only one."""
+        """Return the batches of one process; all batches of the run if `world` is 1."""
         batches = BucketedBatches(
             seconds=[example.seconds for example in self.examples],
             batch_size=self.config.batch_size,
@@ -102,78 +168,57 @@ class SteeringTrainer(Trainer):
             num_workers=self.config.workers,
         )
 
-    def wanted(self) -> set[int]:
-        """Return the numbers of the examples that this process trains on."""
+    def example_numbers(self) -> set[int]:
+        """Return the indices into `examples` of those that this process trains on."""
         sampler: Any = self.get_train_dataloader().batch_sampler
         return {number % len(self.examples) for batch in sampler for number in batch}
 
-    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Return AdamW over the named groups."""
-        if self.optimizer is None:
-            self.optimizer = torch.optim.AdamW(optimizer_groups(self.joined, self.config))
-        return self.optimizer
+    # Log.
 
-    def compute_loss(  # type: ignore[override] # a batch is a record here
-        self,
-        model: Any,
-        inputs: Batch,
-        return_outputs: bool = False,  # noqa: FBT001, FBT002 - the parent's signature
-        num_items_in_batch: Any = None,
-    ) -> torch.Tensor:
-        """Return the loss of a batch as its share of the whole step.
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log the loss as the mean over processes and over the steps since the last logged one.
 
-        :raises DivergedError: it is not a number.
+        The parent's own sum starts at zero after a resume; this one continues.
         """
-        reading = self.state.global_step >= self.joined.projector.start_steps
-        loss: torch.Tensor = model(inputs, num_items_in_batch, language_model=reading)
-        if not math.isfinite(loss.item()):
-            step, clips = self.state.global_step + 1, ", ".join(inputs.ids)
-            msg = (
-                f"the loss is {loss.item()} at step {step} (clips {clips}); "
-                "the last checkpoint is kept: lower the learning rates and run again"
-            )
-            raise DivergedError(msg)
-        return loss
-
-    def training_step(self, *given: Any, **named: Any) -> torch.Tensor:
-        """Return the loss of a batch; the first after a resume has what was not yet logged."""
-        loss, self._taken_up = super().training_step(*given, **named) + self._taken_up, 0.0
-        return loss
-
-    def _maybe_log_save_evaluate(self, tr_loss: torch.Tensor, *given: Any, **named: Any) -> None:
-        self._unlogged = tr_loss  # the parent's own sum, which it sets to zero when it logs
-        super()._maybe_log_save_evaluate(tr_loss, *given, **named)
-
-    def _get_num_items_in_batch(  # type: ignore[override] # a share need not be whole
-        self, batch_samples: list[Batch], device: torch.device
-    ) -> float:
-        """Return the answer tokens of the whole step a process: gradients are averaged over processes."""
-        tokens = int(sum(batch.answer.lengths.sum() for batch in batch_samples))
-        return ranks.total(tokens) / ranks.world()
-
-    def _prepare_inputs(self, inputs: Batch) -> Batch:  # type: ignore[override] # likewise
-        return inputs.to(self.args.device)
-
-    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> None:
-        """Leave the gradients alone: GroupClip measures each group, the parent would use one norm for all."""
+        if "loss" in logs:
+            steps = self.state.global_step - self._logged_step
+            logs["loss"] = torch.tensor(ranks.gathered(self._unlogged.item())).mean().item() / steps
+            self._unlogged.zero_()
+            self._logged_step = self.state.global_step
+        super().log(logs, start_time)
 
     def floating_point_ops(self, inputs: Batch) -> int:  # type: ignore[override]
-        """Return 0: counted by nobody here."""
+        """Return 0: no log reports them, and the parent would look for a key of a dict."""
         return 0
 
+    # Checkpoints.
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        final = self.folder / f"step-{self.state.global_step}"
         losses = ranks.gathered(self._unlogged.item())
-        with common_checkpoint(final) as partial:
+        with shared_checkpoint(self.folder / f"step-{self.state.global_step}") as partial:
             if ranks.first():
                 save_trained(self.joined, partial / TRAINED)
                 self.state.save_to_json(str(partial / STATE))
-                keep_loss(partial, self._globalstep_last_logged, losses)
-            self._save_optimizer_and_scheduler(str(partial))
+                save_loss(partial, self._logged_step, losses)
+            self.save_optimizer(partial)
             self._save_scaler(str(partial))
             self._save_rng_state(str(partial))
         if ranks.first():
             prune(self.folder, self.config.keep, best=self.config.validate.keep_best)
+
+    def save_optimizer(self, folder: Path) -> None:
+        """Write the states of optimizer and schedule."""
+        if ranks.first():
+            torch.save(self.optimizer.state_dict(), folder / OPTIMIZER)
+            torch.save(self.lr_scheduler.state_dict(), folder / SCHEDULER)
+
+    def load_optimizer(self, folder: Path) -> None:
+        """Read the states of optimizer and schedule."""
+        states = torch.load(folder / OPTIMIZER, map_location="cpu", weights_only=True)
+        self.optimizer.load_state_dict(states)
+        self.lr_scheduler.load_state_dict(torch.load(folder / SCHEDULER, weights_only=True))
+
+    # Resume: the parent calls these three in this order.
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         load_trained(self.joined, Path(resume_from_checkpoint) / TRAINED)
@@ -181,28 +226,29 @@ class SteeringTrainer(Trainer):
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
             with restoring(checkpoint):
-                super()._load_optimizer_and_scheduler(checkpoint)
+                self.load_optimizer(Path(checkpoint))
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
-        """Take up the random numbers, and the loss that was not yet logged, right before the first step."""
+        """Restore the random numbers and the unlogged loss; called right before the first step."""
         if checkpoint is None:
             return
         with restoring(checkpoint):
             super()._load_rng_state(checkpoint)
-        if kept := kept_loss(Path(checkpoint)):
-            self._globalstep_last_logged, losses = kept
-            self._taken_up = losses[ranks.rank()]
+        self._logged_step, losses = load_loss(Path(checkpoint))
+        self._unlogged.fill_(losses[ranks.rank()])
 
 
 def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments:
-    """Return the experiment's `[train]` table in transformers' words."""
+    """Return the experiment's `[train]` table as transformers' arguments.
+
+    The learning rates are not among them: `optimizer_groups` sets one for each group.
+    """
     schedule = {"constant": "constant_with_warmup"}.get(config.schedule, config.schedule)
     found = TrainingArguments(
         output_dir=str(folder),
         max_steps=config.steps,
         per_device_train_batch_size=config.batch_size,
         gradient_accumulation_steps=config.accumulation,
-        learning_rate=config.learning_rate.projector,
         lr_scheduler_type=schedule,
         warmup_steps=config.warmup,
         max_grad_norm=0.0,  # GroupClip clips each group by itself
@@ -210,7 +256,7 @@ def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments
         use_cpu=config.device == "cpu" or not torch.cuda.is_available(),
         deepspeed=ds_config(config),
         ddp_find_unused_parameters=True,  # a phase of training may leave parts out
-        bf16=config.precision == "bf16" and config.deepspeed is None,  # which has an autocast of its own
+        bf16=config.precision == "bf16" and config.deepspeed is None,  # DeepSpeed has an autocast of its own
         fp16=config.precision == "fp16",
         logging_strategy="steps",
         logging_steps=config.log_every,

@@ -1,6 +1,6 @@
-"""Scores while training goes on: which step was best, when to stop, and no trace of it in what is trained.
+"""Validation during training: score, remember the best step, stop early; the trained numbers stay the same.
 
-The best step and its score are kept in transformers' `TrainerState`, so that each checkpoint has them.
+The best step and its score are in transformers' `TrainerState`, so that each checkpoint has them.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from steermoe_core.config.experiment import ValidateConfig
     from steermoe_core.model.joined import Joined
 
-    #: The value of each metric; None where there was nothing to measure.
+    #: The value of each metric; None if it has none, such as for an empty reference.
     Values = Mapping[str, float | None]
 
 
 class Validation(Callback):
-    """Scores the model every few steps and after the last, marks the best step and may stop training.
+    """Scores the model every `every` steps and after the last, marks the best step and may stop training.
 
     :param metric: name of the value that is compared.
     :param higher: whether a higher value is better.
-    :param measure: returns the values of the model as it is at a step.
-    :param tell: told the step, its values, and whether it is the best so far.
+    :param measure: returns the values of the model at a step.
+    :param report: called with the step, its values, and whether it is the best so far.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class Validation(Callback):
         metric: str,
         higher: bool,
         measure: Callable[[int], Values],
-        tell: Callable[[int, Values, bool], None],
+        report: Callable[[int, Values, bool], None],
     ) -> None:
         self.config = config
         self.metric = metric
         self.higher = higher
         self.measure = measure
-        self.tell = tell
+        self.report = report
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         last = state.global_step >= state.max_steps
@@ -67,14 +67,14 @@ class Validation(Callback):
         """Score the model and return whether it is the best so far."""
         began, step = time.monotonic(), state.global_step
         with undisturbed(self.joined):
-            own = dict(self.measure(step))
-        values = ranks.decided(lambda: own)  # every process scores, so that none waits in vain; one counts
+            measured = dict(self.measure(step))  # each process scores its share and gathers the others'
+        values = ranks.on_rank0(lambda: measured)
         value = values[self.metric]
         best = value is not None and math.isfinite(value) and self._better(value, state.best_metric)
         if best:
             state.best_metric, state.best_global_step = value, step
         self.journal.write(step, validation=values)
-        self.tell(step, values, best)
+        self.report(step, values, best)
         self.journal.aside += time.monotonic() - began
         return best
 
@@ -85,21 +85,18 @@ class Validation(Callback):
 
 
 def exhausted(config: ValidateConfig, step: int, best: int | None) -> bool:
-    """Tell whether so many validations in a row, up to a step, brought no better score that training stops.
+    """Return whether `patience` validations in a row, up to a step, had no better score.
 
-    :param best: the step of the best score; None if there was none yet.
+    :param best: the step of the best score; None if there is none yet.
     """
     return bool(config.patience) and (step - (best or 0)) // config.every >= config.patience
 
 
 @contextmanager
 def undisturbed(model: Joined) -> Iterator[None]:
-    """Put random numbers, and what each module remembers, back to what they were before the block.
-
-    Inside it the model is in eval mode.
-    """
+    """Put the model in eval mode for the block, then restore random states and module attributes."""
     device = next(model.parameters()).device
-    memory = [(vars(module), vars(module).copy()) for module in model.modules()]
+    attributes = [(vars(module), vars(module).copy()) for module in model.modules()]
     numbers, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002 - the state that others use
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         try:
@@ -108,5 +105,5 @@ def undisturbed(model: Joined) -> Iterator[None]:
         finally:
             random.setstate(numbers)
             np.random.set_state(arrays)  # noqa: NPY002 - likewise
-            for now, before in memory:
+            for now, before in attributes:
                 now.update(before)

@@ -1,9 +1,13 @@
-"""Training under DeepSpeed: groups clipped before its step, small checkpoints, weights gathered."""
+"""The training step under DeepSpeed: groups clipped before its step, small checkpoints, weights gathered.
+
+[Training](../../docs/explanation/training.md) says why DeepSpeed is patched where it is.
+"""
 
 from __future__ import annotations
 
 import gc
 import logging
+import os
 import warnings
 from contextlib import contextmanager, redirect_stdout
 from functools import _lru_cache_wrapper
@@ -16,7 +20,7 @@ import torch
 from steermoe_core.errors import SetupError
 from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import GroupClip
-from steermoe_core.train.checkpoint import TRAINED, load_trained, restoring
+from steermoe_core.train.checkpoint import SCHEDULER, TRAINED, load_trained
 from steermoe_core.train.deepspeed import splits_weights
 from steermoe_core.train.groups import trainable_groups
 from steermoe_core.train.trainer import SteeringTrainer
@@ -28,18 +32,19 @@ if TYPE_CHECKING:
     from steermoe_core.model.joined import Joined
 
 
-# Our records have no tensors that DeepSpeed would look for; what is trained is kept whole instead.
+# DeepSpeed looks for tensors in a module's arguments to split weights by; a batch is a record, and trained
+# parameters stay gathered, so that nothing is lost.
 logging.getLogger("DeepSpeed").addFilter(
     lambda record: "A module has unknown inputs or outputs type" not in record.getMessage()
 )
 
-# transformers counts the forward passes of a step by itself, and tells accelerate that there is one.
+# transformers counts the batches of a step itself and gives accelerate a count of one.
 logging.getLogger("accelerate.accelerator").addFilter(
     lambda record: "Gradient accumulation steps mismatch" not in record.getMessage()
 )
 
-#: Stands among the modules that use a parameter right now, so that it is not split.
-USER = -1
+#: The id of a module that always uses a parameter, so that ZeRO-3 never splits it again.
+ALWAYS = -1
 
 
 class ZeroTrainer(SteeringTrainer):
@@ -48,140 +53,141 @@ class ZeroTrainer(SteeringTrainer):
     :raises SetupError: DeepSpeed cannot split this model.
     """
 
-    optimizer: Any  # DeepSpeed's, once training has begun
-    lr_scheduler: Any
+    model_wrapped: Any  # DeepSpeed's engine, once training has begun
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         if splits_weights(self.config):
             _check_splittable(self.joined)
-        self.pop_callback(GroupClip)  # it comes too late here: accelerate steps right after `backward`
-        # The parent leaves the device to DeepSpeed, which comes after `prepare`.
-        if splits_weights(self.config):  # what `prepare` computes with; all else waits to be split
+        self.pop_callback(GroupClip)  # `backward` clips: after it, DeepSpeed has taken the step
+        # The parent leaves the move to DeepSpeed, but `prepare` computes before that.
+        if splits_weights(self.config):  # only what `prepare` uses; the rest moves when it is split
             self.joined.encoder.to(self.args.device)
             self.joined.adapter.to(self.args.device)
         else:
             self.joined.to(self.args.device)
-        # Only some batches may begin alike, and at stage 3 every process has to make the same calls.
+        # A prefix cache depends on the batch, and at stage 3 every process has to make the same calls.
         self.joined.prefixed = not splits_weights(self.config)
 
-    def train(self, *given: Any, **named: Any) -> Any:
-        """Train as the parent does, and leave no trace of it in transformers and DeepSpeed."""
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train as the parent does, then reset the global state of transformers and DeepSpeed."""
         from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)  # names that torch gives up, DeepSpeed not yet
-                # DeepSpeed imports distutils, then setuptools, to see what it can compile.
+                warnings.simplefilter("ignore", FutureWarning)  # DeepSpeed uses names that torch deprecates
+                # DeepSpeed imports distutils, then setuptools, to find out what it can compile.
                 warnings.filterwarnings("ignore", "(Distutils was|Setuptools is replacing)", UserWarning)
-                trained = super().train(*given, **named)
+                result = super().train(*args, **kwargs)
             _release(self.deepspeed)
-            return trained
+            return result
         finally:
-            unset_hf_deepspeed_config()  # or transformers splits every model that is loaded from now on
+            os.environ.pop("ACCELERATE_USE_DEEPSPEED", None)  # or the next trainer would use DeepSpeed too
+            unset_hf_deepspeed_config()  # or transformers would split every model it loads from now on
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Add the gradients of a loss; after the last batch of a step, clip each group and take the step."""
+        engine, last = self.model_wrapped, self.accelerator.sync_gradients
+        engine.set_gradient_accumulation_boundary(is_boundary=last)
+        engine.backward(loss, scale_wrt_gas=False)  # the loss is a share of the step's already
+        if last:
+            self._clip_groups()
+            engine.step()
+            gather_trained(self.joined)
+
+    def _clip_groups(self) -> None:
+        """Clip the gradients that DeepSpeed holds in flat buffers: of each process a share."""
+        groups = trainable_groups(self.joined)
+        gradients = {name: [full_gradient(p) for p in group] for name, group in groups.items()}
+        present = {name: [g for g in group if g is not None] for name, group in gradients.items()}
+        self.clip.clip(present, self.optimizer, self.state.global_step + 1)  # in place
+        for name, group in groups.items():
+            for parameter, gradient in zip(group, gradients[name], strict=True):
+                set_full_gradient(parameter, gradient)
 
     def _prepare_for_training(
         self, max_steps: int, train_dataloader: Any, resume_from_checkpoint: str | None
     ) -> Any:
-        """Wrap model and optimizer; a resume sets the weights before they are split."""
+        """Wrap model and optimizer; a resume loads the weights before they are split."""
         if resume_from_checkpoint is not None:
             load_trained(self.joined, Path(resume_from_checkpoint) / TRAINED)
         self.joined.projector.to(self.args.device)
-        ranks.make_alike(p for p in self.joined.parameters() if p.requires_grad)
-        if splits_weights(self.config):
-            self._split()
-        # DeepSpeed praises its build on stdout, which belongs to results.
+        ranks.broadcast(p for p in self.joined.parameters() if p.requires_grad)
+        # DeepSpeed prints its build report on stdout, which is for results.
         with redirect_stdout(StringIO()), _no_broadcast():
+            if splits_weights(self.config):
+                self._split()
+            # Without the checkpoint: the parent would look for one in DeepSpeed's format.
             prepared = super()._prepare_for_training(  # type: ignore[no-untyped-call]
                 max_steps, train_dataloader, None
             )
-        if resume_from_checkpoint is not None:
-            self._load_optimizer_and_scheduler(resume_from_checkpoint)
-        self._wrap_step(self.model_wrapped)
-        keep_whole(self.joined)
+        self._load_optimizer_and_scheduler(resume_from_checkpoint)
+        gather_trained(self.joined)
         return prepared
 
     def _split(self) -> None:
         """Split the weights over the processes, one tensor after the other: no device ever holds them all."""
         from deepspeed import zero
 
-        with redirect_stdout(StringIO()):
-            zero.Init(module=self.joined, config_dict_or_path=self.args.deepspeed)
-        self.joined.to(self.args.device)  # buffers: of a weight, nothing but its share is left
+        zero.Init(module=self.joined, config_dict_or_path=self.args.deepspeed)
+        self.joined.to(self.args.device)  # the buffers; of a weight, only this process's share is left
 
-    def _wrap_step(self, engine: Any) -> None:
-        """Let the engine's step begin with our clipping: accelerate calls it right after `backward`."""
-        step, groups = engine.step, trainable_groups(self.joined)
-
-        def clipped_step() -> None:
-            gradients = {name: [full_gradient(p) for p in group] for name, group in groups.items()}
-            there = {name: [g for g in found if g is not None] for name, found in gradients.items()}
-            self.clip.clip(there, self.optimizer, self.state.global_step + 1)
-            for name, group in groups.items():
-                for parameter, gradient in zip(group, gradients[name], strict=True):
-                    set_full_gradient(parameter, gradient)
-            step()
-            keep_whole(self.joined)
-
-        engine.step = clipped_step
-
-    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        """Write this rank's share of the optimizer's state; rank 0 adds the schedule."""
-        torch.save(self._shares(), _share(output_dir))
+    def save_optimizer(self, folder: Path) -> None:
+        """Write this process's share of the optimizer's state; rank 0 adds the schedule."""
+        optimizer = self.model_wrapped.optimizer
+        states = [_inner(optimizer).state[tensor] for tensor in _stepped(optimizer)]
+        torch.save(states, _share(folder))
         if ranks.first():
-            torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / "scheduler.pt")
+            torch.save(self.lr_scheduler.state_dict(), folder / SCHEDULER)
 
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if checkpoint is None:
-            return
-        with restoring(checkpoint):
-            states = torch.load(_share(checkpoint), map_location="cpu", weights_only=True)
-            for tensor, state in zip(_held(self.model_wrapped.optimizer), states, strict=True):
-                _base(self.model_wrapped.optimizer).state[tensor] = {
-                    key: value if key == "step" else value.to(tensor.device) for key, value in state.items()
-                }
-            schedule = torch.load(Path(checkpoint) / "scheduler.pt", weights_only=True)
-            self.lr_scheduler.load_state_dict(schedule)
+    def load_optimizer(self, folder: Path) -> None:
+        """Read this process's share of the optimizer's state, and the schedule."""
+        optimizer = self.model_wrapped.optimizer
+        states = torch.load(_share(folder), map_location="cpu", weights_only=True)
+        for tensor, state in zip(_stepped(optimizer), states, strict=True):
+            _inner(optimizer).state[tensor] = {
+                key: value if key == "step" else value.to(tensor.device) for key, value in state.items()
+            }
+        self.lr_scheduler.load_state_dict(torch.load(folder / SCHEDULER, weights_only=True))
         rates = self.lr_scheduler.get_last_lr()
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate  # what torch's optimizer would find in its own state
-
-    def _shares(self) -> list[dict[str, torch.Tensor]]:
-        optimizer = self.model_wrapped.optimizer
-        return [_base(optimizer).state[tensor] for tensor in _held(optimizer)]
+            group["lr"] = rate  # torch's optimizer would find it in its own state
 
 
 def trainer_class(config: TrainConfig) -> type[SteeringTrainer]:
-    """Return the trainer for a `[train]` table: with DeepSpeed where it has that table, else without."""
+    """Return the trainer of a `[train]` table: `ZeroTrainer` if it has a table `deepspeed`."""
     return SteeringTrainer if config.deepspeed is None else ZeroTrainer
 
 
-def keep_whole(model: Joined) -> None:
-    """Keep trained parameters in one piece where ZeRO-3 would split them between uses: a collective.
+def gather_trained(model: Joined) -> None:
+    """Gather the trained parameters, which ZeRO-3 would split between uses: a collective.
 
-    They are megabytes, and adapters use them outside the module calls that ZeRO-3 puts them together for.
+    They are megabytes, and adapters use them outside the module calls for which ZeRO-3 gathers them.
     """
     split = [p for p in model.parameters() if p.requires_grad and hasattr(p, "ds_id")]
     if split:
         split[0].all_gather(split)  # type: ignore[attr-defined]
     for parameter in split:
-        parameter.ds_active_sub_modules.add(USER)  # type: ignore[attr-defined]
+        parameter.ds_active_sub_modules.add(ALWAYS)  # type: ignore[attr-defined]
 
 
 def _release(engine: Any) -> None:
-    """Let go of a model whose training is over; DeepSpeed would keep it until the process ends."""
+    """Free a trained model, which DeepSpeed would reference until the process ends."""
     from deepspeed.runtime.zero import parameter_offload, partitioned_param_coordinator
 
     engine.destroy()  # its hooks
     parameter_offload.FWD_MODULE_STACK.clear()
-    for found in gc.get_objects():  # its cache is a private method's, behind a decorator
-        # `type`, not `isinstance`: that asks the object, and some warn when they are asked.
-        if type(found) is _lru_cache_wrapper and found.__module__ == partitioned_param_coordinator.__name__:
-            found.cache_clear()
+    for candidate in gc.get_objects():  # the cache belongs to a private method, behind a decorator
+        # `type`, not `isinstance`, which reads `__class__`: some objects warn when it is read.
+        if (
+            type(candidate) is _lru_cache_wrapper
+            and candidate.__module__ == partitioned_param_coordinator.__name__
+        ):
+            candidate.cache_clear()
 
 
 def full_gradient(parameter: torch.nn.Parameter) -> torch.Tensor | None:
-    """Return a parameter's gradient, put together and averaged over all processes: a collective."""
+    """Return a parameter's whole gradient, averaged over all processes: a collective."""
     from deepspeed.utils import safe_get_full_grad
 
     gradient: torch.Tensor | None = safe_get_full_grad(parameter)
@@ -189,27 +195,27 @@ def full_gradient(parameter: torch.nn.Parameter) -> torch.Tensor | None:
 
 
 def set_full_gradient(parameter: torch.nn.Parameter, gradient: torch.Tensor | None) -> None:
-    """Replace a parameter's gradient, of which each process keeps its share."""
+    """Replace a parameter's gradient; each process keeps its share."""
     from deepspeed.utils import safe_set_full_grad
 
     if gradient is None:
         return
-    if hasattr(parameter, "ds_id"):  # shares of one size are cut off it, past its end (DeepSpeed 0.19)
+    if hasattr(parameter, "ds_id"):  # DeepSpeed 0.19 cuts shares of equal size, past its end
         gradient = torch.nn.functional.pad(gradient.flatten(), (0, -gradient.numel() % ranks.world()))
     safe_set_full_grad(parameter, gradient)
 
 
 def _check_splittable(model: Joined) -> None:
     if single := [name for name, parameter in model.named_parameters() if parameter.ndim == 0]:
-        msg = f"at stage 3 DeepSpeed cannot split {single[0]}, a number without dimensions; use stage 2"
+        msg = f"at stage 3 DeepSpeed cannot split {single[0]}, a tensor without dimensions; use stage 2"
         raise SetupError(msg)
 
 
 @contextmanager
 def _no_broadcast() -> Iterator[None]:
-    """Keep DeepSpeed from sending the whole model to everybody.
+    """Keep DeepSpeed from sending the whole model from rank 0 to every other process.
 
-    Every process has read the frozen part, and DeepSpeed 0.19 fails on a number without dimensions.
+    Every process has read the frozen parts, and DeepSpeed 0.19 fails on a tensor without dimensions.
     """
     from deepspeed.runtime.engine import DeepSpeedEngine
 
@@ -221,19 +227,19 @@ def _no_broadcast() -> Iterator[None]:
         DeepSpeedEngine._broadcast_model = broadcast  # noqa: SLF001
 
 
-def _base(optimizer: Any) -> torch.optim.Optimizer:
+def _inner(optimizer: Any) -> torch.optim.Optimizer:
     """Return torch's optimizer inside DeepSpeed's."""
-    found: torch.optim.Optimizer = getattr(optimizer, "optimizer", optimizer)
-    return found
+    inner: torch.optim.Optimizer = getattr(optimizer, "optimizer", optimizer)
+    return inner
 
 
-def _held(optimizer: Any) -> list[torch.Tensor]:
-    """Return the tensors that this rank's optimizer steps: flat shares of groups, or at stage 0 all."""
+def _stepped(optimizer: Any) -> list[torch.Tensor]:
+    """Return the tensors that this process's optimizer updates: flat shares of groups, or at stage 0 all."""
     for name in ("single_partition_of_fp32_groups", "fp32_partitioned_groups_flat"):  # stages 1 and 2; 3
         if hasattr(optimizer, name):
             return list(getattr(optimizer, name))
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
-def _share(folder: str) -> Path:
-    return Path(folder) / f"optimizer_{ranks.rank()}.pt"
+def _share(folder: Path) -> Path:
+    return folder / f"optimizer_{ranks.rank()}.pt"

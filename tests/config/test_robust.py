@@ -90,8 +90,9 @@ def test_undamaged_experiments_resolve(number, tmp_path):
     "value",
     [*(one for one in STRANGE if one != "\x00"), *NUMBERS[:6], ",,", "~nosuchuser/x", "\udcff", "/dev/null"],
 )
-def test_the_environment_breaks_no_check(name, value, minimal, monkeypatch, capsys):
+def test_the_environment_breaks_no_check(name, value, minimal, monkeypatch, capsys, tmp_path):
     """A check says what it would say without: that the encoder is not a real one."""
+    monkeypatch.chdir(tmp_path)  # a cache folder may be a relative path
     monkeypatch.setenv(name, value)
     assert main(["check", str(minimal), "--set", "encoder.use=nothing"]) == 3
     assert "Traceback" not in capsys.readouterr().err

@@ -44,7 +44,7 @@ def main(place: Path, decoder: str) -> None:
     """Train a fresh model in each way; its frozen parts are compared at the end, as in a run."""
     examples = read_folder(FolderConfig(path=place / "corpus"))
     split_everything()
-    with ranks.together("cpu"):
+    with ranks.process_group("cpu"):
         for way, settings in WAYS.items():
             (place / way).mkdir(exist_ok=True)
             model = joined(decoder)

@@ -112,7 +112,7 @@ class TestOneProcess:
 
         def trained(name: str) -> list[weakref.ref[Any]]:
             model = joined(bench.decoder_folder)
-            with ranks.together("cpu", alone_too=True):
+            with ranks.process_group("cpu", even_alone=True):
                 there = bench.elsewhere(name)
                 there.trainer(model=model, steps=2, deepspeed=DeepSpeedConfig(stage=stage)).train()
             return [weakref.ref(model), *map(weakref.ref, model.parameters())]
@@ -134,7 +134,7 @@ class TestOneProcess:
             return move(module, *given, **named)
 
         monkeypatch.setattr(torch.nn.Module, "to", spy)
-        with ranks.together("cpu", alone_too=True):
+        with ranks.process_group("cpu", even_alone=True):
             bench.trainer(model=model, steps=1, deepspeed=DeepSpeedConfig(stage=3)).train()
 
         assert moved

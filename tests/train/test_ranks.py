@@ -20,7 +20,7 @@ class TestAlone:
         assert (ranks.rank(), ranks.world(), ranks.first()) == (0, 1, True)
         assert ranks.total(3) == 3
         assert ranks.gathered("a") == ["a"]
-        assert ranks.decided(lambda: "b") == "b"
+        assert ranks.on_rank0(lambda: "b") == "b"
         ranks.barrier()
 
     def test_decides_with_its_own_errors(self) -> None:
@@ -30,14 +30,14 @@ class TestAlone:
             raise DataError
 
         with pytest.raises(DataError):
-            ranks.decided(fail)
+            ranks.on_rank0(fail)
 
     def test_forms_no_group_unless_asked(self) -> None:
         """DeepSpeed wants one; then the environment is as before."""
         before = dict(os.environ)
-        with ranks.together("cpu"):
+        with ranks.process_group("cpu"):
             assert not distributed.is_initialized()
-        with ranks.together("cpu", alone_too=True):
+        with ranks.process_group("cpu", even_alone=True):
             assert distributed.get_world_size() == 1
             assert ranks.gathered("a") == ["a"]
 
@@ -64,7 +64,7 @@ class TestLaunched:
         """WORLD_SIZE may be left over from something else."""
         monkeypatch.delenv(name)
 
-        with pytest.raises(SetupError, match=f"but {name} is not"), ranks.together("cpu"):
+        with pytest.raises(SetupError, match=f"but {name} is not"), ranks.process_group("cpu"):
             pass
 
     def test_needs_a_gpu_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,4 +73,4 @@ class TestLaunched:
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
 
         with pytest.raises(SetupError, match="process 1 has no GPU: this machine has 1"):
-            ranks.together("auto").__enter__()
+            ranks.process_group("auto").__enter__()

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 class Listener:
-    """Gives a validation the values of a list, and remembers what it was told."""
+    """Gives a validation the values of a list, and remembers its reports."""
 
     def __init__(self, *values: float | None, every: int = 1) -> None:
         self.values = dict(enumerate(values, 1))
         self.every = every
-        self.told: list[tuple[int, bool]] = []
+        self.reports: list[tuple[int, bool]] = []
 
     def validation(self, *, higher: bool = False, **config: Any) -> Validation:
         """Return a validation that asks this listener."""
@@ -42,12 +42,12 @@ class Listener:
             metric="wer",
             higher=higher,
             measure=lambda step: {"wer": self.values[-(-step // self.every)]},
-            tell=self._tell,
+            report=self._report,
         )
 
-    def _tell(self, step: int, values: Mapping[str, float | None], best: bool) -> None:  # noqa: FBT001
+    def _report(self, step: int, values: Mapping[str, float | None], best: bool) -> None:  # noqa: FBT001
         assert set(values) == {"wer"}
-        self.told.append((step, best))
+        self.reports.append((step, best))
 
 
 def rummage(model: Joined) -> dict[str, float | None]:
@@ -72,7 +72,7 @@ class TestWhen:
         listener = Listener(5.0, 4.0, 3.0, every=2)
         bench.trainer(listener.validation(), steps=steps).train()
 
-        assert [step for step, _ in listener.told] == expected
+        assert [step for step, _ in listener.reports] == expected
         assert [line.step for line in bench.journal.read() if line.validation is not None] == expected
 
     def test_values_are_in_the_journal(self, bench: Bench) -> None:

@@ -1,8 +1,8 @@
-"""What the frozen encoder gives for each training clip, kept on disk, so that it is computed once.
+"""A disk cache of the frozen encoder's output for training clips.
 
-It serves every run whose adapter leaves the encoder as it is: the projection-only ablation, its other seeds,
-an adapter after the encoder. Each clip is encoded by itself, so that its frames do not depend on what else a
-run trains on, and a run that finds them there gives the same numbers as the one that made them.
+It serves every run whose adapter does not change the encoder: the projection-only ablation, its other seeds,
+an adapter after the encoder. Each clip is encoded alone, so that its frames do not depend on the other clips,
+and a run that reads them from disk gives the same numbers as the run that computed them.
 """
 
 from __future__ import annotations
@@ -32,57 +32,57 @@ if TYPE_CHECKING:
     from steermoe_core.data.example import Example
     from steermoe_core.model.encoder import Encoder
 
-#: Lengths of the noise that an encoder is known by, in seconds.
+#: Lengths, in seconds, of the noise whose frames identify an encoder.
 _PROBES = (0.3, 1.0, 4.0)
 
 
 class FrameStore:
-    """The frames of one encoder, in a folder that belongs to what it computes.
+    """The frames of one encoder, in a folder named after its weights, settings, platform and output.
 
-    :param encoder: where it computes, with its weights.
+    :param encoder: with its weights, on the device that computes.
     :param selection: its settings.
     :param fingerprint: SHA-256 of its tensors.
     """
 
     def __init__(self, encoder: Encoder, selection: Selection, fingerprint: str) -> None:
         self.encoder = encoder
-        known_by = [
+        identity = [
             fingerprint,
             _settings(selection.config),
             platform.machine(),
             torch.__version__,
-            _noise_hash(encoder),
+            _output_hash(encoder),
         ]
-        digest = hashlib.sha256(json.dumps(known_by).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
         self.folder = cache_folder() / "frames" / f"{selection.name}-{digest[:16]}"
 
     def keep(
         self,
         examples: Sequence[Example],
-        wanted: Iterable[int],
+        numbers: Iterable[int],
         collator: Collator,
-        progressed: Callable[[int], None] = lambda _: None,
+        advance: Callable[[int], None] = lambda _: None,
     ) -> list[Example]:
-        """Return the examples, those that are wanted with their frames on disk.
+        """Return the examples, with the frames of some on disk.
 
-        :param wanted: numbers of examples.
+        :param numbers: indices of the examples to keep frames of.
         :param collator: makes the encoder's input of one example.
-        :param progressed: called with 1 after each example.
+        :param advance: called with 1 after each of them.
         :raises DataError: a clip cannot be read.
         :raises CheckpointError: the disk is full or not writable.
         """
-        found = list(examples)
-        numbers = sorted(set(wanted))
-        heard = fingerprints(examples[number].audio for number in numbers)
-        for number, name in zip(numbers, heard, strict=True):
+        kept = list(examples)
+        ordered = sorted(set(numbers))
+        names = fingerprints(examples[number].audio for number in ordered)
+        for number, name in zip(ordered, names, strict=True):
             example = examples[number]
             path = self.folder / f"{name}-{example.speed:g}.safetensors"
             if name is None or not path.exists():
-                frames = self._encoded(example, collator)  # raises for a clip that has no fingerprint
+                frames = self._encoded(example, collator)  # raises the error of a clip without a name
                 _write(path, frames)
-            found[number] = attrs.evolve(example, audio=Kept(path, example.audio))
-            progressed(1)
-        return found
+            kept[number] = attrs.evolve(example, audio=Kept(path, example.audio))
+            advance(1)
+        return kept
 
     @torch.no_grad()
     def _encoded(self, example: Example, collator: Collator) -> torch.Tensor:
@@ -93,13 +93,13 @@ class FrameStore:
 
 
 def _settings(config: Any) -> str:
-    """Return an encoder's settings; its weights are known by their hash, wherever they lie."""
+    """Return an encoder's settings without `weights`, which the fingerprint identifies wherever they are."""
     return repr({name: value for name, value in attrs.asdict(config).items() if name != "weights"})
 
 
 @torch.no_grad()
-def _noise_hash(encoder: Encoder) -> str:
-    """Return a hash of what an encoder makes of noise, in which a change of its code or libraries shows."""
+def _output_hash(encoder: Encoder) -> str:
+    """Return a hash of an encoder's output for noise, which changes with its code and libraries."""
     random = np.random.default_rng(0)
     digest = hashlib.sha256()
     device = next(encoder.parameters()).device

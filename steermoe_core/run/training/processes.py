@@ -1,4 +1,4 @@
-"""A run in several processes: one group, one holder of the folder, one that reports an error."""
+"""A run in several processes: one group, one lock on the run folder, one report of an error."""
 
 from __future__ import annotations
 
@@ -18,62 +18,61 @@ if TYPE_CHECKING:
     from steermoe_core.config.experiment import TrainConfig
     from steermoe_core.run.folder.run_folder import RunFolder
 
-#: Seconds that a failing process waits for another to report the same error, and then for its own end.
+#: Seconds that a failed process waits for another to report the error, and then to be ended.
 PATIENCE, LINGER = 10.0, 60.0
 
 
 @contextmanager
-def held(train: TrainConfig, folder: RunFolder) -> Iterator[None]:
-    """Join the processes of a run; rank 0 keeps everybody else out of the folder while the block runs.
+def exclusive(train: TrainConfig, folder: RunFolder) -> Iterator[None]:
+    """Join the processes of a run; inside the block, rank 0 locks the folder against other runs.
 
     :raises SetupError: DeepSpeed is configured and not installed, or there are fewer GPUs than processes.
-    :raises RunFolderError: another run holds the folder.
+    :raises RunFolderError: another run has locked the folder.
     """
     deepspeed = train.deepspeed is not None
     if deepspeed:
         check_installed()
     with ExitStack() as stack:
-        stack.enter_context(ranks.together(train.device, alone_too=deepspeed))
-        ranks.decided(lambda: stack.enter_context(folder.held()))
+        stack.enter_context(ranks.process_group(train.device, even_alone=deepspeed))
+        ranks.on_rank0(lambda: stack.enter_context(folder.held()))
         yield
 
 
-def is_reporter(folder: RunFolder, error: BaseException) -> bool:
-    """Tell whether this process reports an error that ended it; the others wait to be ended.
+def claim_report(folder: RunFolder, error: BaseException) -> None:
+    """Return in the one process that has to report an error; the others wait here until they are ended.
 
-    Rank 0 does, unless the error only follows from the end of another process, which that one or its parent
-    reports; any other process does if rank 0 has not reported the same error in the meantime.
+    Rank 0 reports, unless its error is the loss of a process, which that one or its parent reports. Another
+    rank reports an error that rank 0 does not report within `PATIENCE`.
 
-    :raises ToldElsewhereError: another process reports it.
+    :raises ReportedElsewhereError: another process reports.
     """
     if ranks.world() == 1:
-        return True
+        return
     stopped = isinstance(error, KeyboardInterrupt)
     if ranks.first():
-        reported = (lost(error) and _reported(folder, PATIENCE)) or (stopped and _reported(folder, 0.0))
+        reported = (peer_lost(error) and _reported(folder, PATIENCE)) or (stopped and _reported(folder, 0.0))
     else:
-        reported = isinstance(error, ranks.ToldElsewhereError) or _reported(folder, PATIENCE)
+        reported = isinstance(error, ranks.ReportedElsewhereError) or _reported(folder, PATIENCE)
     if reported and stopped:
-        raise ranks.ToldElsewhereError(ExitCode.INTERRUPTED) from error
+        raise ranks.ReportedElsewhereError(ExitCode.INTERRUPTED) from error
     if reported:
         with handled(signal.SIG_DFL):
-            time.sleep(LINGER)  # the launcher ends this process as soon as the other is gone
-        raise ranks.ToldElsewhereError(1) from error
-    return True
+            time.sleep(LINGER)  # once this process ends, the launcher ends the one that reports
+        raise ranks.ReportedElsewhereError(1) from error
 
 
-def lost(error: BaseException) -> bool:
-    """Tell whether an error is what the network says when another process is gone."""
+def peer_lost(error: BaseException) -> bool:
+    """Return whether an error is a network error after another process ended."""
     words = ("gloo", "NCCL", "nccl", "peer", "Broken pipe")
     return ranks.world() > 1 and isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
 def explained(error: BaseException) -> BaseException:
-    """Return an error, or a sentence in its place where another process is gone."""
-    if not lost(error):
+    """Return an error, or a readable one in its place if another process was lost."""
+    if not peer_lost(error):
         return error
     return SetupError(
-        "another process of this run ended without an error (killed, or out of memory); "
+        "another process of this run ended without an error message (killed, or out of memory); "
         "the same command resumes from the last checkpoint"
     )
 

@@ -1,4 +1,4 @@
-"""The training of a run: its examples, its trainer, the adapter that comes of it."""
+"""The training of a run: examples, trainer, resume, adapter."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from steermoe_core.run.assembly.builder import data_record
 from steermoe_core.run.assembly.device import move
 from steermoe_core.run.folder import adapter, lock
 from steermoe_core.run.folder.run_folder import write_json
-from steermoe_core.run.training import processes as mates
 from steermoe_core.run.training.frames import FrameStore
+from steermoe_core.run.training.processes import peer_lost
 from steermoe_core.run.training.validation import ending
 from steermoe_core.run.training.watch import FrozenWatch, StatusWatch
 from steermoe_core.train import ranks
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False, kw_only=True, slots=False)
 class Training:
-    """Trains a model and writes its adapter into the run's folder; resumes from the newest checkpoint there.
+    """Trains a model, from the newest checkpoint in the run's folder if there is one, and writes its adapter.
 
     :param frozen: SHA-256 of the model's frozen parts.
-    :param splits: what is scored afterwards; lock.json names them with the training data.
+    :param splits: the splits scored afterwards; lock.json records them with the training data.
     """
 
     builder: Builder
@@ -61,16 +61,16 @@ class Training:
     console: Console
 
     def run(self) -> None:
-        """Take the steps that are left, and write the adapter.
+        """Take the remaining steps, and write the adapter.
 
-        :raises KeyboardInterrupt: stopped on request, behind a checkpoint.
+        :raises KeyboardInterrupt: stopped on request, after a checkpoint.
         :raises CheckpointError: the checkpoints in the folder belong to other weights or data.
         """
         if self.builder.start:
             adapter.load(self.builder.start, self.model, self.frozen)
         examples = self._examples()
-        validated = {"validate": self.validator.unseen(examples)} if self.validator else {}
-        ranks.decided(lambda: self._lock({"train": examples, **validated, **self.splits}))
+        validated = {"validate": self.validator.data(examples)} if self.validator else {}
+        ranks.on_rank0(lambda: self._lock({"train": examples, **validated, **self.splits}))
         if self.config.steps:
             self._finish(self._train(examples))
         else:
@@ -85,7 +85,7 @@ class Training:
 
     @cached_property
     def collator(self) -> Collator:
-        """What makes the batches."""
+        """Makes the batches."""
         collator: Collator = self.builder.collator(self.model)
         return collator
 
@@ -99,14 +99,17 @@ class Training:
         return list(examples)
 
     def _lock(self, sets: Mapping[str, list[Example]]) -> None:
-        """Write lock.json, unless the checkpoints there belong to other weights or data."""
+        """Write lock.json.
+
+        :raises CheckpointError: the checkpoints in the folder belong to other weights or data.
+        """
         start = self.builder.start
-        begun = {lock.STARTING_ADAPTER: adapter.checksum(start)} if start else {}
+        started_from = {lock.STARTING_ADAPTER: adapter.checksum(start)} if start else {}
         record = lock.describe(
             self.builder.registry,
             processes=ranks.world(),
             seed=self.builder.experiment.experiment.seed,
-            frozen={**self.frozen, **begun},
+            frozen={**self.frozen, **started_from},
             data={name: data_record(examples) for name, examples in sets.items()},
         )
         if all_checkpoints(self.folder.checkpoints):
@@ -114,7 +117,7 @@ class Training:
         write_json(self.folder.lock, record)
 
     def _train(self, examples: Sequence[Example]) -> int:
-        """Train to the last step, and return which one that is."""
+        """Train, and return the last step taken."""
         stop = StopOnSignal()
         with self.console.progress() as progress:
             trainer = self._trainer(examples, stop, progress)
@@ -124,7 +127,7 @@ class Training:
                 with stop:
                     self._take_steps(trainer)
             except RuntimeError as error:
-                if stop.stopped and mates.lost(error):  # another process was asked as well, and ended at once
+                if stop.stopped and peer_lost(error):  # another process got the signal too, and ended at once
                     raise KeyboardInterrupt from error
                 raise
         step = int(trainer.state.global_step)
@@ -152,51 +155,51 @@ class Training:
         )
 
     def _watches(self, stop: StopOnSignal) -> Iterator[Callback]:
-        """Yield what observes the training itself, after the callbacks of the experiment."""
-        if self.config.deepspeed is None:  # which has the gradients in buffers of its own
+        """Yield the watches of every run; they come after the callbacks of the experiment."""
+        if self.config.deepspeed is None:  # DeepSpeed keeps gradients in its own buffers
             yield GradientWatch(self.folder.read_evidence().gradients, self._keeping("gradients"))
         yield FrozenWatch(self.frozen, self._keeping("frozen"))
         yield stop
         yield StatusWatch(self.folder)
 
     def _keeping(self, name: str) -> Callable[[Any], None]:
-        """Return what keeps a value as evidence; of several processes, rank 0 does."""
+        """Return a function that writes a fact to evidence.json; only rank 0 writes."""
         return lambda value: self.folder.add_evidence(**{name: value}) if ranks.first() else None
 
     def _keep_frames(self, trainer: SteeringTrainer, progress: Progress) -> None:
-        """Let the trainer take the encoder's frames from disk; those that are missing are computed first."""
+        """Let the trainer read the encoder's frames from disk; missing ones are computed first."""
         if self.model.adapter.first_layer is not None:
             self.console.note("no frames are kept: the adapter changes the encoder")
             return
         move(self.model.encoder, self.config.device)
         encoder = self.builder.experiment.encoder
         store = FrameStore(self.model.encoder, encoder, self.frozen["encoder"])
-        wanted = trainer.wanted()
-        task = progress.add_task("keeping frames", total=len(wanted), note="")
+        numbers = trainer.example_numbers()
+        task = progress.add_task("keeping frames", total=len(numbers), note="")
         trainer.examples = store.keep(
-            trainer.examples, wanted, self.collator, lambda clips: progress.advance(task, clips)
+            trainer.examples, numbers, self.collator, lambda clips: progress.advance(task, clips)
         )
 
     def _take_steps(self, trainer: SteeringTrainer) -> None:
-        resumed = ranks.decided(lambda: latest(self.folder.checkpoints))
+        resumed = ranks.on_rank0(lambda: latest(self.folder.checkpoints))
         step = step_of(resumed) if resumed else 0
-        ranks.decided(lambda: Journal(self.folder.metrics).rewind(step))
+        ranks.on_rank0(lambda: Journal(self.folder.metrics).rewind(step))
         if resumed:
             self.console.note(f"resuming from step {step}")
         elif self.builder.start:
             self._extend(trainer.examples)
         else:
             prepare(self.model, self.collator, trainer)
-        if not (self.validator and self.validator.over(resumed)):
+        if not (self.validator and self.validator.stopped_at(resumed)):
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
 
     def _extend(self, examples: Sequence[Example]) -> None:
-        """Let a trained projector take in what is trained on now."""
+        """Extend the projector of a starting adapter with the training data of this run."""
         if added := self.model.projector.extend(map(self.collator.reference, examples)):
             self.console.note(f"projector: {added}")
 
     def _finish(self, step: int) -> None:
-        """Write the adapter of the best step that a validation found, or of the last."""
+        """Write the adapter of the best validated step, or of the last step."""
         if self.validator:
             training = self.validator.finish(self.model, self.folder.checkpoints)
         else:
@@ -204,7 +207,7 @@ class Training:
         self._write_adapter(training)
 
     def _write_adapter(self, training: TrainingEnd) -> None:
-        ranks.decided(lambda: self._write(training))
+        ranks.on_rank0(lambda: self._write(training))
 
     def _write(self, training: TrainingEnd) -> None:
         self.folder.set_status("running", training=training)
@@ -214,15 +217,16 @@ class Training:
 
 
 def prepare(model: Joined, collator: Collator, trainer: SteeringTrainer) -> None:
-    """Let the projector look at the training data before the first step."""
+    """Initialize the projector from training data before the first step."""
 
     def pairs() -> Iterator[tuple[Padded, Padded]]:
-        # The same everywhere, whoever trains on them; a short run has fewer.
-        first = islice(trainer.batches(0, 1), model.projector.begin_batches)
-        place = model.decoder.embeddings.device  # not the encoder's where weights wait to be split
+        # The same batches in every process; a short run has fewer.
+        batches = islice(trainer.batches(0, 1), model.projector.begin_batches)
+        device = model.decoder.embeddings.device  # not the encoder's: ZeRO-3 moves the decoder later
         with torch.no_grad():
-            for batch in first:
-                spoken = Padded(batch.answer.values, batch.answer.lengths - 1)
-                yield model.frames(batch.features.to(trainer.args.device)).to(place), spoken.to(place)
+            for batch in batches:
+                answers = Padded(batch.answer.values, batch.answer.lengths - 1)  # (B, L), without EOS
+                frames = model.frames(batch.features.to(trainer.args.device))  # (B, T, D)
+                yield frames.to(device), answers.to(device)
 
     model.projector.begin(map(collator.reference, trainer.examples), pairs())

@@ -1,4 +1,4 @@
-"""Validation of a run in training: the evaluation's own generation and metrics, and what comes of them."""
+"""Validation of a run, with the generation and metrics of the evaluation; the step of the adapter."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from steermoe_core.run.assembly.builder import Builder
     from steermoe_core.run.console import Console
 
-#: Why a training ended that took all its steps.
+#: The reason of a training that ended at its last step.
 ALL_STEPS = "all steps were taken"
 
 
 class Validator:
-    """The validation data of an experiment with the metrics that judge it; both are checked at once.
+    """The validation data and the metrics of an experiment, both checked when it is created.
 
-    :raises UsageError: no metric is called as `train.validate.metric` says.
-    :raises DataError: the data is not there, or belongs to a test part.
+    :raises UsageError: there is no metric `train.validate.metric`.
+    :raises DataError: the data is missing, or belongs to a test split.
     """
 
     def __init__(self, builder: Builder, console: Console) -> None:
@@ -48,43 +48,42 @@ class Validator:
 
     @classmethod
     def of(cls, builder: Builder, console: Console) -> Self | None:
-        """Return an experiment's validator; None if it has no validations."""
+        """Return an experiment's validator; None if `train.validate.every` is 0."""
         if builder.experiment.train.validate.every:
             return cls(builder, console)
         if builder.experiment.data.validate is not None:
             console.note("[data.validate] is not used: train.validate.every is 0")
         return None
 
-    def unseen(self, trained: Sequence[Example]) -> list[Example]:
-        """Return the validation data; clips that are trained on with the same text are reported."""
+    def data(self, trained: Sequence[Example]) -> list[Example]:
+        """Return the validation data; warn if some of its clips are trained on with the same text."""
         seen = {(example.audio, example.text) for example in trained}
-        if known := [one.id for one in self.examples if (one.audio, one.text) in seen]:
-            count = f"{len(known)} of {len(self.examples)} validation clips"
-            self.console.note(f"warning: {count} are trained on, too: {some(known)}")
+        if overlap := [one.id for one in self.examples if (one.audio, one.text) in seen]:
+            count = f"{len(overlap)} of {len(self.examples)} validation clips"
+            self.console.note(f"warning: {count} are trained on, too: {some(overlap)}")
         return self.examples
 
     def callback(self, model: Joined, progress: Progress) -> Validation:
-        """Return what scores the model in training."""
+        """Return the callback that scores the model in training."""
         return Validation(
             self.config,
             metric=self.judge.name,
             higher=self.judge.higher_is_better,
             measure=lambda step: self._measure(model, progress, step),
-            tell=self._tell,
+            report=self._report,
         )
 
-    def over(self, checkpoint: Path | None) -> bool:
-        """Tell whether training stopped for good at a checkpoint, so that there is nothing to resume."""
+    def stopped_at(self, checkpoint: Path | None) -> bool:
+        """Return whether patience ended the training at a checkpoint."""
         if checkpoint is None:
             return False
         state = history(checkpoint)
         return exhausted(self.config, state["global_step"], state["best_global_step"])
 
     def finish(self, model: Joined, checkpoints: Path) -> TrainingEnd:
-        """Give the model the tensors that the experiment asks for, when training is over.
+        """Load the tensors of the best step (`keep_best`) or of the last, and return the `ending`.
 
-        :returns: how training ended.
-        :raises CheckpointError: the best checkpoint is not there as it was written.
+        :raises CheckpointError: the best checkpoint is missing or damaged.
         """
         last = latest(checkpoints)
         state = {} if last is None else history(last)
@@ -116,7 +115,7 @@ class Validator:
         progress.remove_task(task)
         return {name: score.value for name, score in scores.metrics.items()}
 
-    def _tell(self, step: int, values: Mapping[str, float | None], best: bool) -> None:  # noqa: FBT001
+    def _report(self, step: int, values: Mapping[str, float | None], best: bool) -> None:  # noqa: FBT001
         scores = ", ".join(
             f"{name} –" if value is None else f"{name} {value:.4f}" for name, value in values.items()
         )
@@ -127,7 +126,7 @@ def ending(experiment: Experiment, step: int, *, adapter_step: int) -> TrainingE
     """Return how a training ended that took all its steps.
 
     :param step: its last step.
-    :param adapter_step: the step that the adapter's tensors are of.
+    :param adapter_step: the step of the adapter's tensors.
     """
     return TrainingEnd(
         steps=step, of=experiment.train.steps, ended=ALL_STEPS, adapter_step=adapter_step, best=None

@@ -1,4 +1,4 @@
-"""What a run watches while it trains: that frozen weights stay frozen, and how far it got."""
+"""Callbacks of every run: frozen weights stay frozen, and status.json has the step of the last checkpoint."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class FrozenWatch(Callback):
-    """Compares the frozen parts after the last step, before its checkpoint: what breaks this is never saved.
+    """Compares the frozen parts after the last step, before its checkpoint: a changed model is never saved.
 
-    What stops training for good stands before it in the list of callbacks.
+    Callbacks that stop the training early come before it in the list.
 
-    :param frozen: their `adapter.identity` from before.
-    :param keep: called with their identity, if it is the same.
+    :param frozen: `adapter.identity` of the model before training.
+    :param keep: called with the identity after training, if it is the same.
     """
 
     def __init__(self, frozen: dict[str, str], keep: Callable[[dict[str, str]], None]) -> None:

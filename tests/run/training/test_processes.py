@@ -9,7 +9,7 @@ import pytest
 from steermoe_core.errors import DataError, SteermoeError
 from steermoe_core.run.folder.run_folder import RunFolder
 from steermoe_core.run.training import processes
-from steermoe_core.train.ranks import ToldElsewhereError
+from steermoe_core.train.ranks import ReportedElsewhereError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,13 +47,13 @@ def be(monkeypatch: pytest.MonkeyPatch, rank: int, world: int = 2) -> None:
         (1, "running", GONE),
     ],
 )
-def test_tells_what_nobody_told(
+def test_reports_an_error_that_no_other_process_has_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int, state: str, error: Exception
 ) -> None:
-    """Rank 0 tells its own errors whatever an earlier start left; another rank tells what it alone has."""
+    """Rank 0 reports its own errors whatever an earlier start left; another rank reports its alone."""
     be(monkeypatch, rank)
 
-    assert processes.is_reporter(folder(tmp_path, state), error)
+    processes.claim_report(folder(tmp_path, state), error)
 
 
 @pytest.mark.parametrize(
@@ -62,32 +62,32 @@ def test_tells_what_nobody_told(
         (0, "failed", GONE),
         (1, "failed", OWN),
         (1, "interrupted", KeyboardInterrupt()),
-        (1, "running", ToldElsewhereError(1)),
+        (1, "running", ReportedElsewhereError(1)),
     ],
 )
-def test_is_silent_about_what_another_told(
+def test_is_silent_about_an_error_that_another_process_reports(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int, state: str, error: BaseException
 ) -> None:
-    """It ends without a word."""
+    """It waits to be ended, and prints nothing."""
     be(monkeypatch, rank)
 
-    with pytest.raises(ToldElsewhereError):
-        processes.is_reporter(folder(tmp_path, state), error)
+    with pytest.raises(ReportedElsewhereError):
+        processes.claim_report(folder(tmp_path, state), error)
 
 
-def test_a_process_by_itself_always_tells(tmp_path: Path) -> None:
-    """There is nobody else."""
-    assert processes.is_reporter(folder(tmp_path, "failed"), GONE)
+def test_a_single_process_always_reports(tmp_path: Path) -> None:
+    """Whatever the status says, and without a change of the error."""
+    processes.claim_report(folder(tmp_path, "failed"), GONE)
     assert processes.explained(GONE) is GONE
 
 
-def test_what_the_network_says_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has to know what gloo is; other errors stay what they are."""
+def test_a_lost_process_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network error becomes a message about the process; other errors are unchanged."""
     be(monkeypatch, 0)
 
     found = processes.explained(GONE)
 
     assert isinstance(found, SteermoeError)
-    assert str(found).startswith("another process of this run ended without an error")
+    assert str(found).startswith("another process of this run ended without an error message")
     assert processes.explained(OWN) is OWN
     assert processes.explained(RuntimeError("shapes differ")).args == ("shapes differ",)
