@@ -125,7 +125,7 @@ class TrainConfig:
         of keeping them: less memory for more time, and the same numbers.
     :param keep_frames: keep on disk what the frozen encoder gives for each clip, and take it from there the
         next time, in any run; only where the adapter leaves the encoder as it is. See [kept
-        frames](../how-to/keep-frames.md).
+        frames](../how-to/cache-encoder-frames.md).
     :param device: `auto` takes a GPU where there is one; CUDA_VISIBLE_DEVICES says which.
     :param threads: CPU threads; 0 takes all cores.
     :param workers: processes that load audio; 0 loads in the training process.
