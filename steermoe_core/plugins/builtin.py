@@ -147,7 +147,7 @@ def steermoe_datasets() -> Iterator[Component]:
         "data.sources.tables:disk",
     )
     yield _part(
-        "system.hub",
+        "hub",
         "a dataset of the Hugging Face hub",
         "data.config:HubConfig",
         "data.sources.tables:hub",
