@@ -22,8 +22,8 @@ _CORE = _ROOT / "steermoe_core"
 _PAGE = """\
 # Where is what
 
-This page is generated: `python -m docs.generate.architecture > docs/explanation/architecture.md`. It is for people who
-read the code of the engine. To use steermoe or to write a plugin, you need none of it.
+This page is generated: `python -m docs.generate.architecture > docs/explanation/architecture.md`. It is for
+people who read the code of the engine. You need none of it to use steermoe or to write a plugin.
 
 ## The repository
 
@@ -37,8 +37,8 @@ read the code of the engine. To use steermoe or to write a plugin, you need none
 
 ## The packages of `steermoe_core`
 
-Each package answers one question. They are listed from the bottom layer to the top. A module imports only from its own
-package and from those above it in this list; `lint-imports` checks this.
+Each package answers one question. They are listed from the bottom layer to the top. A module imports only
+from its own package and from those above it in this list; `lint-imports` checks this.
 
 {packages}
 ## From a TOML file to a score
@@ -52,8 +52,8 @@ package and from those above it in this list; `lint-imports` checks this.
 | evaluate | trained model | predictions and scores of each split | `steermoe_core/run/scoring/split.py` |
 | report | run folder | one HTML page | `steermoe_core/report/page.py` |
 
-`steermoe_core/run/execute.py` calls these steps in order. Every step writes to the run folder through
-`steermoe_core/run/folder/`, and everything that reads a run folder uses the same classes.
+`steermoe_core/run/execute.py` builds, trains and evaluates. Every step writes to the run folder through
+`steermoe_core/run/folder/`, and everything that reads a run folder uses the same code.
 
 ## From a waveform to a loss
 
@@ -66,8 +66,9 @@ waveform
   decoder                logits; the loss covers the answer only
 ```
 
-Padded values and their lengths travel together as one `Padded`; no step drops the lengths. `steermoe_core/model/joined.py`
-is this path in code, and `steermoe_core/model/steering.py` contains the mathematics of steering.
+Padded values and their lengths travel together as one `Padded`; no step drops the lengths.
+`steermoe_core/model/joined.py` is this path in code, and `steermoe_core/model/steering.py` contains the
+mathematics of steering.
 """
 
 
