@@ -46,7 +46,7 @@ from its own package and from those above it in this list; `lint-imports` checks
 | step | from | to | code |
 | --- | --- | --- | --- |
 | read | `experiment.toml` | `Experiment`, checked, with every default | `steermoe_core/config/resolve.py` |
-| preview | `Experiment` | shapes, parameters, memory and data, without weights | `steermoe_core/run/preview/plan.py` |
+| preview | `Experiment` | shapes, parameters, memory, data | `steermoe_core/run/preview/plan.py` |
 | build | `Experiment` | model, data, collator, metrics, callbacks | `steermoe_core/run/assembly/builder.py` |
 | train | model and data | trained tensors, checkpoints | `steermoe_core/run/training/training.py` |
 | evaluate | trained model | predictions and scores of each split | `steermoe_core/run/scoring/split.py` |
