@@ -44,10 +44,10 @@ runs every command with every kind of plugin below and fails if one behaves diff
 
 A plugin that cannot be used is quarantined with a reason, and none of its components are offered. Then:
 
-* A command that does not need it behaves as if it were not installed: the same exit code, the same stdout. In
-  particular, a command with `--json` prints JSON and nothing else.
-* A command that needs it stops with exit code 3, the reason and the position in the experiment. It prints nothing
-  on stdout and writes nothing.
+* A command that does not need it behaves as if it were not installed: the same exit code, the same stdout.
+  In particular, a command with `--json` prints JSON and nothing else.
+* A command that needs it stops with exit code 3, the reason and the position in the experiment. It prints
+  nothing on stdout and writes nothing.
 * `steermoe list-plugins` shows the reason and a remedy. `steermoe doctor` shows it too, and exits with 3.
 
 ## Kinds of plugins
@@ -64,8 +64,9 @@ its components, so errors in these may appear only then.
 
 ## Exit codes by command
 
-The exit code of a command that does not need the plugin and, after the slash, of one that does. A command without
-a slash never needs a plugin. `launch` is tested up to the start of its processes, each of which is a `run`.
+The exit code of a command that does not need the plugin and, after the slash, of one that does. A command
+without a slash never needs a plugin. `launch` is tested up to the start of its processes, each of which is a
+`run`.
 `check-plugin` reports errors in the components of an active plugin, and stops only for a broken one.
 
 | plugin | {names} |
