@@ -57,10 +57,10 @@ The status and the reason that `list-plugins` shows; for an active plugin, the f
 | plugin | status | reason |
 | --- | --- | --- |
 {kinds}
-Each plugin is examined once, in a separate process with a time limit. The result is cached in `~/.cache/steermoe`
-until the plugin, the installed packages or steermoe change; `steermoe list-plugins --refresh` and `steermoe
-doctor` examine all plugins again. A command imports the settings and code of a plugin only if it needs one of
-its components, so errors in these may appear only then.
+Each plugin is examined once, in a separate process with a time limit. The result is cached in
+`~/.cache/steermoe` until the plugin, the installed packages or steermoe change; `steermoe list-plugins
+--refresh` and `steermoe doctor` examine all plugins again. A command imports the settings and code of
+a plugin only if it needs one of its components, so errors in these may appear only then.
 
 ## Exit codes by command
 
