@@ -172,8 +172,7 @@ class _Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
         given, named = tree_map_only(torch.Tensor, self.fake, (args, kwargs))
         with self._fakes:
             found = _CTC[func](*given) if func in _CTC else func(*given, **named)
-        floats = (isinstance(one, torch.Tensor) and one.is_floating_point() for one in tree_leaves(found))
-        if not tensors and not any(floats):
+        if not tensors and not any(map(torch.is_floating_point, tree_leaves(found))):
             return func(*args, **kwargs)
         return tree_map_only(FakeTensor, self._seen, found)
 
