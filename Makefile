@@ -1,19 +1,19 @@
 # make setup   install everything into .venv and prepare the pocket lab's models and speech
-# make run     layer-wise steering, and beside it projection only (others: make run EXPERIMENTS=experiments/….toml)
+# make run     layer-wise steering and its projection-only ablation (others: make run EXPERIMENTS=experiments/….toml)
 # make test    lint, types, contracts, tests
 # make check   lint, types, contracts
-# make clean   remove .venv and what tools leave behind; runs/ and the user's cache stay
+# make clean   remove .venv, build output and tool caches; keep runs/ and the user's cache
 #
-# Needs Python >= 3.10 (PYTHON=…), make and pip. Pip's own settings (index, proxy, certificates) are honoured.
+# Needs Python >= 3.10 (PYTHON=…), make and pip. Pip's own settings (index, proxy, certificates) are respected.
 
 SHELL       := /bin/bash
 PYTHON      ?= python3
 VENV        := .venv
 BIN         := $(VENV)/bin
 EXPERIMENTS ?= experiments/whisper_layer_wise.toml experiments/whisper_linear.toml
-# hours of synthetic speech to prepare: what experiments/base/pocket.toml asks for
+# hours of synthetic speech to prepare, as in experiments/base/pocket.toml
 HOURS       ?= 3
-# processes that test side by side
+# number of parallel test processes
 JOBS        ?= $(shell nproc)
 
 PLUGINS     := $(sort $(wildcard plugins/*/pyproject.toml))
@@ -29,7 +29,7 @@ setup: $(PREPARED)
 run: setup
 	$(BIN)/steermoe run $(EXPERIMENTS)
 
-# A file is tested by one process, so that what its tests share is made once; each process takes one core.
+# Each test file runs in one process, so that its fixtures are created once; each process uses one core.
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 

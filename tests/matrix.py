@@ -1,4 +1,4 @@
-"""What every command does beside every kind of broken plugin, found by running it.
+"""What every command does with every kind of broken plugin installed, measured by running it.
 
 ``python -m tests.matrix`` prints the table; with ``--page`` the page docs/reference/quarantine.md.
 """
@@ -37,36 +37,37 @@ PLACE = re.compile(r"(odd|experiment)\.toml:")
 
 
 PAGE = """\
-# Beside a broken plugin
+# Behaviour with a broken plugin
 
 This page is generated: `python -m tests.matrix --page > docs/reference/quarantine.md`. `tests/test_matrix.py`
-runs every command beside every kind of plugin below and fails where one does something else.
+runs every command with every kind of plugin below and fails if one behaves differently.
 
-A plugin that cannot be used is put aside with its reason, and nothing of it is offered. Then:
+A plugin that cannot be used is quarantined with a reason, and none of its components are offered. Then:
 
-* A command that does not need it does what it does without the plugin: the same exit code, the same stdout.
-  So a command with `--json` prints JSON and nothing else.
-* A command that needs it stops with exit code 3, the reason and the place where the experiment asks for it.
-  It prints nothing on stdout and writes nothing.
-* `steermoe list-plugins` shows the reason and what to do. `steermoe doctor` shows it too, and exits with 3.
+* A command that does not need it behaves as if it were not installed: the same exit code, the same stdout.
+  In particular, a command with `--json` prints JSON and nothing else.
+* A command that needs it stops with exit code 3, the reason and the position in the experiment. It prints
+  nothing on stdout and writes nothing.
+* `steermoe list-plugins` shows the reason and a remedy. `steermoe doctor` shows it too, and exits with 3.
 
-## The kinds
+## Kinds of plugins
 
-What `list-plugins` says of each, with the reason that it gives; of an active plugin, what `doctor` says.
+The status and the reason that `list-plugins` shows; for an active plugin, the finding of `doctor`.
 
 | plugin | status | reason |
 | --- | --- | --- |
 {kinds}
-What a plugin offers is found once, in a process of its own with a time limit, and kept in `~/.cache/steermoe`
-until the plugin, the installed packages or steermoe change; `steermoe list-plugins --refresh` and `steermoe
-doctor` examine all plugins again. A command imports a plugin's settings and code only where it needs one of
-its parts, so a fault in these may come to light only then.
+Each plugin is examined once, in a separate process with a time limit. The result is cached in
+`~/.cache/steermoe` until the plugin, the installed packages or steermoe change; `steermoe list-plugins
+--refresh` and `steermoe doctor` examine all plugins again. A command imports the settings and code of
+a plugin only if it needs one of its components, so errors in these may appear only then.
 
-## The matrix
+## Exit codes by command
 
-Exit codes: of a command that does not need the plugin, and behind the stroke, of one that does. A command
-without a stroke never needs a plugin. `launch` is tried up to the start of its processes, each of which is a
-`run`. `check-plugin` says of an active plugin what is wrong with its parts, and stops for a broken one only.
+The exit code of a command that does not need the plugin and, after the slash, of one that does. A command
+without a slash never needs a plugin. `launch` is tested up to the start of its processes, each of which is a
+`run`.
+`check-plugin` reports errors in the components of an active plugin, and stops only for a broken one.
 
 | plugin | {names} |
 | --- {lines}

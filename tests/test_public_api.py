@@ -22,7 +22,7 @@ STRANGERS = sorted(
         ("tests/third_party", "steermoe-*/**/*.py"),
         ("steermoe_core/scaffold/templates", "*.txt"),
         ("docs/tutorial", "write-*.md"),
-        ("docs/how-to", "a-plugin.md"),
+        ("docs/how-to", "write-a-plugin.md"),
     )
     for path in (ROOT / folder).glob(pattern)
 )

@@ -124,7 +124,7 @@ class TrainConfig:
     :param recompute: frozen parts that compute their activations again in the backward pass instead of
         keeping them: less memory, more time, the same numbers.
     :param keep_frames: store the frozen encoder's output for each clip on disk and reuse it, in any run; only
-        if the adapter does not change the encoder. See [kept frames](../how-to/keep-frames.md).
+        if the adapter does not change the encoder. See [kept frames](../how-to/cache-encoder-frames.md).
     :param device: `auto` uses a GPU if there is one; CUDA_VISIBLE_DEVICES selects it.
     :param threads: CPU threads; 0 uses all cores.
     :param workers: processes that load audio; 0 loads it in the training process.

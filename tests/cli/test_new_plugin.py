@@ -244,7 +244,7 @@ class TestWhatIsWritten:
     @pytest.mark.parametrize("kind", KINDS)
     def test_the_page_says_what_is_written(self, kind: str) -> None:
         """In its table of kinds."""
-        page = (ROOT / "docs" / "how-to" / "a-plugin.md").read_text(encoding="utf-8")
+        page = (ROOT / "docs" / "how-to" / "write-a-plugin.md").read_text(encoding="utf-8")
         project = tomli.loads(distribution(Names(kind, "x"), "steermoe")["pyproject.toml"])["project"]
 
         assert f"| `{kind}` | {project['description'].partition(': ')[2]} |" in page

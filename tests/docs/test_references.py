@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 
 import pytest
 
 import steermoe_core
-from docs.generate import api, commands, hooks
+from docs.generate import api, architecture, commands, hooks
 from steermoe_core import hookspecs
 from steermoe_core.cli.commands import COMMANDS, command_parser
 from steermoe_core.component import KINDS, load
@@ -28,6 +29,25 @@ def test_the_page_is_up_to_date(page, module):
     """The committed page equals what the code gives."""
     renew = f"python -m {module.__name__} > docs/reference/{page}"
     assert (REFERENCE / page).read_text(encoding="utf-8") == module.reference(), f"renew it: {renew}"
+
+
+def test_the_page_about_the_architecture_names_every_package():
+    """With the first line of the docstring of its `__init__.py`."""
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    core = ROOT / "steermoe_core"
+    packages = [file.parent for file in core.rglob("__init__.py") if file.parent != core]
+    missing = [
+        package
+        for package in packages
+        if f"`{package.relative_to(core).as_posix()}/`: {_first_line(package)}\n" not in page
+    ]
+    assert missing == [], "renew it: python -m docs.generate.architecture > docs/explanation/architecture.md"
+    assert page == architecture.reference()
+
+
+def _first_line(package):
+    docstring = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8")))
+    return docstring.partition("\n")[0]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

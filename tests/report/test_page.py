@@ -269,7 +269,7 @@ def test_an_ablation_table(shelf: Shelf) -> None:
     assert (two["lowest"], two["highest"]) == (0.0, sixteen["value"])
     assert two["interval"]["low"] <= two["value"] <= two["interval"]["high"]
     assert f"[0.000 – {two['highest']:.3f}]" in shown
-    assert "batch_size seeds trained numbers WER 2 17, 18" in shown
+    assert "batch_size seeds trained parameters WER 2 17, 18" in shown
 
 
 def test_an_ablation_in_many_settings(shelf: Shelf) -> None:

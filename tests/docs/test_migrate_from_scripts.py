@@ -12,7 +12,7 @@ from steermoe_core.config.sweep import resolve_sweep
 from steermoe_core.plugins import load_registry
 from tests.docs.pages import ROOT
 
-PAGE = (ROOT / "docs" / "how-to" / "from-the-scripts.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "migrate-from-scripts.md").read_text(encoding="utf-8")
 REGISTRY = load_registry()
 FILES = [path for path in (ROOT / "experiments").rglob("*.toml") if path.parent.name != "base"]
 
