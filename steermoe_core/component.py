@@ -74,6 +74,30 @@ def _words_by_kind(needs: Mapping[str, Iterable[str]] | None) -> dict[str, tuple
 
 
 @attrs.frozen(kw_only=True)
+class Figure:
+    """A figure of the report, drawn over steps from records that a callback writes into metrics.jsonl.
+
+    :param key: of a line: its value is a list of records, one for each curve.
+    :param value: key of the number in a record.
+    :param curve: name of a record's curve, with keys of the record in braces: ``"layer {layer}"``.
+    :param title: of the figure.
+    :param unit: of the number.
+    :param log: whether the axis is logarithmic where numbers span orders of magnitude.
+    """
+
+    key: str
+    value: str
+    curve: str
+    title: str
+    unit: str
+    log: bool = False
+
+
+def _figures(figures: Iterable[Figure | Mapping[str, Any]]) -> tuple[Figure, ...]:
+    return tuple(one if isinstance(one, Figure) else Figure(**one) for one in figures)
+
+
+@attrs.frozen(kw_only=True)
 class Component:
     """One part that a plugin offers.
 
@@ -86,6 +110,9 @@ class Component:
     :param needs: what it builds on itself, by kind: ``{"encoder": ("layer-taps",)}``. An experiment with a
         part that does not give it is refused. A part that has neither `gives` nor `needs` says nothing, and
         nothing is refused for what it does not say.
+    :param rung: adapter: name of its rung in `steermoe ladder`, where it is a baseline with its defaults, in
+        the layers of the experiment's adapter; empty: it is no baseline.
+    :param figures: callback: figures that the report draws from its records.
     """
 
     name: str = attrs.field(validator=attrs.validators.matches_re(r"[A-Za-z0-9][\w./-]*"))
@@ -95,6 +122,8 @@ class Component:
     factory: str = attrs.field(validator=attrs.validators.matches_re(r"[\w.]+:\w+"))
     gives: tuple[str, ...] | None = attrs.field(default=None, converter=_words)
     needs: dict[str, tuple[str, ...]] | None = attrs.field(default=None, converter=_words_by_kind, hash=False)
+    rung: str = attrs.field(default="", validator=attrs.validators.instance_of(str))
+    figures: tuple[Figure, ...] = attrs.field(default=(), converter=_figures)
 
     @property
     def silent(self) -> bool:

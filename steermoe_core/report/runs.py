@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from steermoe_core.component import Figure
     from steermoe_core.config.resolve import Resolved
     from steermoe_core.evaluate.metrics import Edits, Metric
     from steermoe_core.evaluate.prediction import Prediction
@@ -63,6 +64,7 @@ class Run:
     :param metrics: that it is scored by.
     :param card: adapter.json; empty before training has ended.
     :param journal: lines of metrics.jsonl.
+    :param figures: that its callbacks declare.
     :param splits: that have scores, in the order of the experiment.
     """
 
@@ -75,6 +77,7 @@ class Run:
     lock: dict[str, Any]
     certificates: list[dict[str, Any]]
     journal: list[dict[str, Any]]
+    figures: list[Figure]
     splits: list[Split]
 
     def split(self, name: str) -> Split | None:
@@ -128,6 +131,11 @@ def _run(name: str, folder: RunFolder, resolved: Resolved, registry: Registry) -
         lock=lock.read(folder.lock),
         certificates=read_certificates(folder),
         journal=list(Journal(folder.metrics).read()),
+        figures=[
+            figure
+            for one in resolved.experiment.callbacks
+            for figure in registry.get("callback", one.name).figures
+        ],
         splits=[_split(path.parent, metrics) for path in scored],
     )
 

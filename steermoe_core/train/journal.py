@@ -19,7 +19,6 @@ _MEASURED = {"*": (None, *NUMBER)}
 _RECORD = {
     "step": int, "loss?": NUMBER, "learning_rate?": _MEASURED, "gradient_norm?": _MEASURED,
     "seconds_per_step?": NUMBER, "validation?": _MEASURED, "steering?": [{"layer": (int, str)}],
-    "lora?": [{"layer": (int, str), "map": str, "relative": NUMBER}],
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`steermoe compare`: tables and sentences for people, pages, papers and programs."""
+"""`steermoe results --differences`: tables and sentences for people, pages, papers and programs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from steermoe_core.cli.main import main
 from tests.rig import sentence
 from tests.run.copies import change, copied, say
+
+DIFFERENCES = ("results", "--differences")
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def test_terminal(
 ) -> None:
     """What differs, the scores, what was not controlled, and what may be said."""
     monkeypatch.setenv("COLUMNS", "120")
-    assert main(["compare", *pair, "--split", "dev"]) == 0
+    assert main([*DIFFERENCES, *pair, "--split", "dev"]) == 0
 
     out = capsys.readouterr().out
     assert "projector.pool.kernel" in out
@@ -42,7 +44,7 @@ def test_terminal(
 
 def test_markdown(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Tables with their titles, sentences as a list."""
-    assert main(["compare", *pair, "--split", "dev", "--metric", "cer", "--markdown"]) == 0
+    assert main([*DIFFERENCES, *pair, "--split", "dev", "--metric", "cer", "--markdown"]) == 0
 
     out = capsys.readouterr().out
     assert "|  | tiny | other_2 |\n| --- | --- | --- |\n" in out
@@ -53,7 +55,7 @@ def test_markdown(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_latex(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Ready for a paper: names are escaped."""
-    assert main(["compare", *pair, "--latex"]) == 0
+    assert main([*DIFFERENCES, *pair, "--latex"]) == 0
 
     out = capsys.readouterr().out
     assert "\\begin{tabular}{lllrrr}\n\\toprule\n" in out
@@ -64,7 +66,7 @@ def test_latex(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_json(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Every figure of every metric."""
-    assert main(["compare", *pair, "--json"]) == 0
+    assert main([*DIFFERENCES, *pair, "--json"]) == 0
 
     found = json.loads(capsys.readouterr().out)
     assert found["labels"] == ["tiny", "other_2"]
@@ -84,14 +86,14 @@ def test_json(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_usage(pair: list[str], words: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What is asked for and not there is named."""
-    assert main(["compare", *pair, *words]) == 2
+    assert main([*DIFFERENCES, *pair, *words]) == 2
     assert reason in sentence(capsys)
 
 
 def test_one_run_is_no_comparison(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Nor are seeds of one experiment."""
-    assert main(["compare", pair[0]]) == 2
-    assert "name a run of another experiment to compare with" in sentence(capsys)
+    assert main([*DIFFERENCES, pair[0]]) == 2
+    assert "add a run of another experiment to compare with" in sentence(capsys)
 
 
 def test_other_plugins(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +102,7 @@ def test_other_plugins(pair: list[str], capsys: pytest.CaptureFixture[str]) -> N
     change(path, "plugins", "steermoe-extra", value="1.2")
     change(path, "packages", "soxr", value=["a", "list"])
 
-    assert main(["compare", *pair, "--markdown"]) == 0
+    assert main([*DIFFERENCES, *pair, "--markdown"]) == 0
     assert "| plugins.steermoe-extra | – | 1.2 |\n" in capsys.readouterr().out
-    assert main(["compare", *pair, "--json"]) == 0
+    assert main([*DIFFERENCES, *pair, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["surroundings"]["plugins.steermoe-extra"] == [[None], ["1.2"]]
