@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from steermoe_core.data.padded import Padded
     from steermoe_core.data.token_limit import Room
     from steermoe_core.errors import DataError, SetupError, SteermoeError, UsageError
-    from steermoe_core.evaluate.metrics import Edits, Metric
+    from steermoe_core.evaluate.metrics import Metric
     from steermoe_core.evaluate.prediction import Prediction
+    from steermoe_core.evaluate.scores import Edits
     from steermoe_core.hookspecs import hookimpl
     from steermoe_core.model.adapter import Adapter
     from steermoe_core.model.config import CausalLMConfig, PoolConfig
@@ -90,7 +91,8 @@ _NAMES = {
     "data.padded": ("Padded",),
     "data.token_limit": ("Room",),
     "errors": ("DataError", "SetupError", "SteermoeError", "UsageError"),
-    "evaluate.metrics": ("Edits", "Metric"),
+    "evaluate.metrics": ("Metric",),
+    "evaluate.scores": ("Edits",),
     "evaluate.prediction": ("Prediction",),
     "hookspecs": ("hookimpl",),
     "model.adapter": ("Adapter",),

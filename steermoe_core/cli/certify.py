@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steermoe_core.system.printing import say_json
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from steermoe_core.cli.shared.session import Session
+    from steermoe_core.run.folder.records import Certificate
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -25,16 +26,17 @@ def run(args: Namespace, session: Session) -> int:
     """Print the certificates; the exit code is 1 where one does not hold."""
     from steermoe_core.run.certify.certify import certify_run
     from steermoe_core.run.console import Console
+    from steermoe_core.system.records import plain
 
     found = certify_run(args.folder, session.registry, Console())
     if args.json:
-        say_json(found)
+        say_json(plain(found))
     else:
-        session.console.print(_table(found["certificates"]))
-    return 1 if any(one["passed"] is False for one in found["certificates"]) else 0
+        session.console.print(_table(found.certificates))
+    return 1 if any(one.passed is False for one in found.certificates) else 0
 
 
-def _table(certificates: list[dict[str, Any]]) -> Table:
+def _table(certificates: list[Certificate]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -44,6 +46,6 @@ def _table(certificates: list[dict[str, Any]]) -> Table:
     table.add_column("holds", no_wrap=True)
     table.add_column("measured", overflow="fold")
     for one in certificates:
-        word, style = {True: ("yes", "green"), False: ("NO", "bold red"), None: ("–", "dim")}[one["passed"]]
-        table.add_row(one["name"], Text(word, style), Text(one["why"]))
+        word, style = {True: ("yes", "green"), False: ("NO", "bold red"), None: ("–", "dim")}[one.passed]
+        table.add_row(one.name, Text(word, style), Text(one.why))
     return table

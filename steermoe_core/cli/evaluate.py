@@ -38,6 +38,7 @@ def run(args: Namespace, session: Session) -> int:
     """Score and print the run's table."""
     from steermoe_core.cli.shared.run_tables import print_results
     from steermoe_core.run.console import Console
+    from steermoe_core.run.folder.finished import FinishedRun
     from steermoe_core.run.scoring.again import evaluate_run
 
     if args.own_decoder:
@@ -50,7 +51,7 @@ def run(args: Namespace, session: Session) -> int:
         batch_size=args.batch_size,
         again=args.again,
     )
-    print_results([folder], session.console, as_json=args.json)
+    print_results([FinishedRun(folder.path, session.registry)], session.console, as_json=args.json)
     return 0
 
 

@@ -63,7 +63,7 @@ def run(args: Namespace, session: Session) -> int:
     rows, base = table(runs, session.registry, against)
     rows = chosen(rows, args)
     if args.json:
-        baseline = base and {"experiment": base.name, "seeds": base.seeds, "runs": base.runs}
+        baseline = base and {"experiment": base.name, "seeds": base.seeds, "runs": base.paths}
         say_json([{"label": row.label, **row.to_json(), "against": baseline} for row in rows])
         return 0
     notes = list(_pathologies(rows))

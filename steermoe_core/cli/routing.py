@@ -45,6 +45,7 @@ def run(args: Namespace, session: Session) -> int:
     from steermoe_core.cli.shared.routing_tables import tables
     from steermoe_core.run.console import Console
     from steermoe_core.run.scoring.routing import Request, routing
+    from steermoe_core.system.records import plain
 
     request = Request(
         split=args.split,
@@ -55,7 +56,7 @@ def run(args: Namespace, session: Session) -> int:
     )
     found = routing(args.folder, session.registry, Console(), request)
     if args.json:
-        say_json(found)
+        say_json(plain(found))
         return 0
     for number, part in enumerate(tables(found, args.by or [])):
         if number:

@@ -34,11 +34,12 @@ def run(args: Namespace, session: Session) -> int:
     from steermoe_core.run.assembly.parts import check_imports
     from steermoe_core.run.console import Console
     from steermoe_core.run.execute import Run
+    from steermoe_core.run.folder.finished import FinishedRun
     from steermoe_core.train.ranks import first
 
     for one in resolved:
         check_imports(one, session.registry)
-    folders = []
+    finished: list[FinishedRun] = []
     for one in resolved:
         job = Run(one, session.registry, args.runs, Console(quiet=not first()))
         if job.finished:
@@ -49,13 +50,13 @@ def run(args: Namespace, session: Session) -> int:
             job.execute()
             if first():
                 _report(job)
-        folders.append(job.folder)
+        finished.append(FinishedRun(job.folder.path, session.registry))
         if first() and not args.json:
-            if len(folders) > 1:
+            if len(finished) > 1:
                 say()
-            print_results([job.folder], session.console, as_json=False)
+            print_results(finished[-1:], session.console, as_json=False)
     if first() and args.json:
-        print_results(folders, session.console, as_json=True)
+        print_results(finished, session.console, as_json=True)
     return 0
 
 

@@ -61,26 +61,30 @@ def _facts(one: Rescored) -> dict[str, Any]:
 
 
 def _table(found: Sequence[Rescored]) -> Table:
-    from steermoe_core.cli.shared.cells import new_table, plain, with_interval
+    import attrs
 
-    controls = list(dict.fromkeys(control for one in found for control in one.scores["controls"]))
+    from steermoe_core.cli.shared.cells import new_table, plain, with_interval
+    from steermoe_core.evaluate.scores import Judged
+    from steermoe_core.system.records import structured
+
+    scores = [structured(one.scores, Judged) for one in found]
+    controls = list(dict.fromkeys(control for one in scores for control in one.controls))
     table = new_table("scores, with 95 % intervals")
     table.add_column("experiment", overflow="fold")
     for name in ("split", "metric"):
         table.add_column(name, no_wrap=True)
     for name in ("score", "wrong", "missing", "more", "units", *controls):
         table.add_column(name, justify="right", no_wrap=True)
-    for one in found:
-        for name, score in one.scores["metrics"].items():
-            beside = (one.scores["controls"].get(control, {}).get(name) for control in controls)
-            counts = map(str, score["edits"].values())
+    for one, judged in zip(found, scores, strict=True):
+        for name, score in judged.metrics.items():
+            beside = (judged.controls.get(control, {}).get(name) for control in controls)
+            counts = map(str, attrs.astuple(score.edits))
             table.add_row(one.experiment, one.split, name, with_interval(score), *counts, *map(plain, beside))
     return table
 
 
 def _lines(found: Sequence[Rescored], *, wrote: bool, examples: bool) -> Iterator[str]:
     from steermoe_core.cli.shared.cells import pathologies_line
-    from steermoe_core.evaluate.pathologies import counts
 
     for one in found:
         where = f"{one.run}, {one.split}"
@@ -88,7 +92,9 @@ def _lines(found: Sequence[Rescored], *, wrote: bool, examples: bool) -> Iterato
             yield f"{where}: {'renewed ' + ', '.join(one.changed) if one.changed else 'as it was'}"
         if examples:
             yield from _examples(where, one)
-        elif line := pathologies_line(counts(one.scores), len(one.predictions[""])):
+        elif line := pathologies_line(
+            {name: it["count"] for name, it in one.scores["pathologies"].items()}, len(one.predictions[""])
+        ):
             yield f"{where}: {line}"
 
 

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from steermoe_core.doctor.finding import Finding
 from steermoe_core.errors import SteermoeError
-from steermoe_core.run.folder import lock
+from steermoe_core.run.folder.records import Lock, Status
 from steermoe_core.run.folder.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
-    from typing import Any
 
 
 def runs(folder: Path) -> Iterator[Finding]:
@@ -35,11 +34,11 @@ def runs(folder: Path) -> Iterator[Finding]:
             )
 
 
-def _left(run: Path, status: Mapping[str, Any]) -> Iterator[Finding]:
-    if status.get("state") == "running":
+def _left(run: Path, status: Status | None) -> Iterator[Finding]:
+    if status and status.state == "running":
         yield Finding(
             code="run-abandoned",
-            what=f"{run} says that it is running (step {status.get('step', 0)}), and no process is",
+            what=f"{run} says that it is running (step {status.step}), and no process is",
             mend=f"`{_again(run)}` goes on from its last checkpoint",
             where=str(run),
         )
@@ -54,7 +53,7 @@ def _left(run: Path, status: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _again(run: Path) -> str:
     """Return the command that goes on with a run."""
-    processes = lock.read(run / "lock.json").get("processes", 1)
+    processes = (Lock.find(run / "lock.json") or Lock()).processes
     command = "run" if processes == 1 else f"launch --nproc {processes}"
     place = "" if str(run.parent) == "runs" else f" --runs {quote(str(run.parent))}"
     return f"steermoe {command} {quote(str(run / 'experiment.toml'))}{place}"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.evaluate.metrics import Edits, Metric
+from steermoe_core.evaluate.metrics import Metric
 from steermoe_core.evaluate.rules import Rule, named, rule
+from steermoe_core.evaluate.scores import Edits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from steermoe_core.model.generate import Answer
 from steermoe_core.system.files import saving
-from steermoe_core.system.json_shapes import parsed
+from steermoe_core.system.records import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,6 +64,14 @@ class Answered:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
+@attrs.frozen
+class _Line:
+    """The answers to a batch: token ids and why generation stopped."""
+
+    batch: str
+    answers: list[list[Any]]
+
+
 def _head(key: str) -> str:
     return json.dumps({"key": key})
 
@@ -79,8 +89,8 @@ def _read(path: Path, key: str) -> Iterator[tuple[str, list[Answer]]]:
         return
     for line in lines[:-1]:  # behind the last line break there is nothing, or a line that was cut
         try:
-            row = parsed(line, {"batch": str, "answers": [list]})
-            answers = [Answer(ids, stop) for ids, stop in row["answers"]]
+            row = parsed(line, _Line)
+            answers = [Answer(ids, stop) for ids, stop in row.answers]
         except ValueError:  # cut short, or changed: it is answered again
             return
-        yield row["batch"], answers
+        yield row.batch, answers

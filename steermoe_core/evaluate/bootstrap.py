@@ -13,13 +13,14 @@ import numpy as np
 
 from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.metrics import rate
+from steermoe_core.evaluate.scores import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from steermoe_core.evaluate.metrics import Edits
+    from steermoe_core.evaluate.scores import Edits
 
     Sums = NDArray[np.float64]
 
@@ -28,18 +29,6 @@ LEVEL = 0.95
 DRAWS = 2000
 #: Numbers drawn at a time: 32 MB.
 _CHUNK = 4_000_000
-
-
-@attrs.frozen
-class Interval:
-    """A 95 % percentile interval.
-
-    :param low: 2.5 % of the resampled values are below it.
-    :param high: 2.5 % of them are above it.
-    """
-
-    low: float
-    high: float
 
 
 @attrs.frozen(kw_only=True)

@@ -16,11 +16,13 @@ from steermoe_core.evaluate.answered import Answered
 from steermoe_core.evaluate.prediction import Prediction
 from steermoe_core.evaluate.probes import probes
 from steermoe_core.evaluate.score import judged, marked
+from steermoe_core.evaluate.scores import Decoding, LayerStatistics, ProbeAnswer, Scores
 from steermoe_core.evaluate.shuffle import SHUFFLED, partners
 from steermoe_core.model.generate import generate
+from steermoe_core.system.records import structured
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from steermoe_core.config.experiment import EvaluateConfig
     from steermoe_core.data.collators import Collator
@@ -58,8 +60,8 @@ class Evaluator:
     _silent: dict[tuple[int, ...], Answer] = attrs.field(factory=dict, init=False)
     _audio_tokens: int = attrs.field(default=0, init=False)
 
-    def evaluate(self, examples: Sequence[Example]) -> tuple[dict[str, list[Prediction]], dict[str, Any]]:
-        """Return the predictions (of the model and of each control) and the content of scores.json."""
+    def evaluate(self, examples: Sequence[Example]) -> tuple[dict[str, list[Prediction]], Scores]:
+        """Return the predictions (of the model and of each control) and their scores."""
         started = time.monotonic()
         kept, report = usable(examples, min_seconds=0.0, max_seconds=self._longest(), max_bad=1.0)
         self.model.eval()  # training mode has noise, and the next training step sets it again
@@ -74,18 +76,18 @@ class Evaluator:
         found = {name: marked(self.metrics, rows) for name, rows in found.items()}
         seconds = sum(example.seconds for example in kept)
         audio_tokens = sum(self.gathered(self._audio_tokens))
-        scores = {
-            "examples": len(kept),
-            "hours": round(seconds / 3600, 4),
-            "audio_tokens_per_second": round(audio_tokens / seconds, 3) if kept else None,
-            "left_out": {reason: list(names) for reason, names in report.left_out.items() if names},
-            **judged(self.metrics, found, seed=self.seed, instructions=self.instructions),
-            "probes": self._probed(kept[0].prompt) if self.config.probes else [],
-            "steering": steering,
-            "stops": _counted(prediction.stop for prediction in found[""]),
-            "decoding": {"greedy": True, "batch_size": self.config.batch_size},
-            "seconds": round(time.monotonic() - started, 1),
-        }
+        scores = Scores.of(
+            judged(self.metrics, found, seed=self.seed, instructions=self.instructions),
+            examples=len(kept),
+            hours=round(seconds / 3600, 4),
+            audio_tokens_per_second=round(audio_tokens / seconds, 3) if kept else None,
+            left_out={reason: list(names) for reason, names in report.left_out.items() if names},
+            probes=self._probed(kept[0].prompt) if self.config.probes else [],
+            steering=structured(steering, list[LayerStatistics]),
+            stops=dict(Counter(prediction.stop for prediction in found[""])),
+            decoding=Decoding(greedy=True, batch_size=self.config.batch_size),
+            seconds=round(time.monotonic() - started, 1),
+        )
         return found, scores
 
     def limit(self, seconds: float) -> int:
@@ -117,12 +119,12 @@ class Evaluator:
         rows = zip(self._predict(heard, SHUFFLED), others, strict=True)
         return [attrs.evolve(row, heard=other.id) for row, other in rows]
 
-    def _probed(self, prompt: str | None) -> list[dict[str, Any]]:
-        """Return what is written down when there is nothing to hear."""
+    def _probed(self, prompt: str | None) -> list[ProbeAnswer]:
+        """Return the hypotheses for sounds without speech."""
         sounds = probes(self._longest(), prompt)
         rows = self._predict(list(sounds.values()), "probes")
         return [
-            {"sound": probe.sound, "seconds": probe.length, "hypothesis": row.hypothesis}
+            ProbeAnswer(sound=probe.sound, seconds=probe.length, hypothesis=row.hypothesis)
             for probe, row in zip(sounds, rows, strict=True)
         ]
 
@@ -178,7 +180,3 @@ class Evaluator:
 
     def _longest(self) -> float:
         return self.model.encoder.max_seconds or math.inf
-
-
-def _counted(values: Iterable[str]) -> dict[str, int]:
-    return dict(Counter(values))

@@ -16,39 +16,13 @@ import jiwer
 import kaldialign
 
 from steermoe_core.evaluate.rules import Rule, named, rule
+from steermoe_core.evaluate.scores import Edits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from steermoe_core.evaluate.config import CerConfig, TokenAccuracyConfig, WerConfig
     from steermoe_core.evaluate.prediction import Prediction
-
-
-@attrs.frozen
-class Edits:
-    """How far a hypothesis is from its reference.
-
-    :param substitutions: reference units that were replaced.
-    :param deletions: reference units that are missing.
-    :param insertions: units that no reference unit stands for.
-    :param reference: units of the reference (words, characters, tokens), or answers that were judged.
-    """
-
-    substitutions: int
-    deletions: int
-    insertions: int
-    reference: int
-
-    @property
-    def errors(self) -> int:
-        """Return all edits together."""
-        return self.substitutions + self.deletions + self.insertions
-
-    def __add__(self, other: Edits) -> Edits:
-        """Return the counts of both."""
-        return Edits(
-            *(mine + its for mine, its in zip(attrs.astuple(self), attrs.astuple(other), strict=True))
-        )
 
 
 @attrs.frozen

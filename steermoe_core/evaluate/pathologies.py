@@ -16,9 +16,10 @@ import numpy as np
 
 from steermoe_core.data.config import AUDIO_SLOT, CHAT, PROMPT_SLOT
 from steermoe_core.evaluate.rules import chinese_units
+from steermoe_core.evaluate.scores import LengthRatio, Pathology
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from steermoe_core.evaluate.prediction import Prediction
 
@@ -83,7 +84,7 @@ class _Case:
     prompts: tuple[frozenset[Units], ...]
 
 
-def pathologies(predictions: Sequence[Prediction], instructions: Sequence[str] = ()) -> dict[str, Any]:
+def pathologies(predictions: Sequence[Prediction], instructions: Sequence[str] = ()) -> dict[str, Pathology]:
     """Return for each kind how many answers have it, their share, and the first ids.
 
     :param instructions: texts that the model was given with every clip.
@@ -93,14 +94,14 @@ def pathologies(predictions: Sequence[Prediction], instructions: Sequence[str] =
     return {name: _counted(cases, found) for name, found in KINDS.items()}
 
 
-def length_ratio(predictions: Sequence[Prediction]) -> dict[str, float] | None:
+def length_ratio(predictions: Sequence[Prediction]) -> LengthRatio | None:
     """Return the median and the outer 5 % of units said over units of the reference; None without any."""
     pairs = [(len(_units(p.hypothesis)), len(_units(p.reference))) for p in predictions]
     ratios = [said / wanted for said, wanted in pairs if wanted]
     if not ratios:
         return None
     low, median, high = np.percentile(ratios, [5, 50, 95]).round(4).tolist()
-    return {"low": low, "median": median, "high": high}
+    return LengthRatio(low=low, median=median, high=high)
 
 
 def instructions(collator: Any) -> list[str]:
@@ -114,20 +115,15 @@ def instructions(collator: Any) -> list[str]:
     return [piece for pieces in split for piece in pieces if piece.strip()]
 
 
-def counts(scores: Mapping[str, Any]) -> dict[str, int]:
-    """Return from a scores.json how many answers each kind has; empty where an older version wrote it."""
-    return {name: one["count"] for name, one in scores.get("pathologies", {}).items()}
-
-
 def _case(prediction: Prediction, given: tuple[frozenset[Units], ...]) -> _Case:
     own = () if prediction.prompt is None else (_echoes(prediction.prompt),)
     accepted = tuple(map(_units, prediction.accepted))
     return _Case(prediction, _units(prediction.hypothesis), accepted, given + own)
 
 
-def _counted(cases: Sequence[_Case], found: Callable[[_Case], bool]) -> dict[str, Any]:
+def _counted(cases: Sequence[_Case], found: Callable[[_Case], bool]) -> Pathology:
     ids = [case.prediction.id for case in cases if found(case)]
-    return {"count": len(ids), "share": round(len(ids) / max(len(cases), 1), 4), "ids": ids[:NAMED]}
+    return Pathology(count=len(ids), share=round(len(ids) / max(len(cases), 1), 4), ids=ids[:NAMED])
 
 
 def _loop(case: _Case) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.errors import UsageError
-from steermoe_core.system.json_shapes import NUMBER, parsed
+from steermoe_core.system.records import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -72,21 +72,13 @@ class Prediction:
         return json.dumps(attrs.asdict(self), ensure_ascii=False) + "\n"
 
 
-#: A line, as far as types are concerned.
-_LINE = {
-    "id": str, "reference": str, "hypothesis": str, "seconds": NUMBER, "tokens": int, "stop": str,
-    "cluster?": (None, str), "prompt?": (None, str), "references?": [str], "labels?": {"*": str},
-    "ids?": [int], "reference_ids?": [int], "heard?": (None, str), "edits?": {"*": [int]},
-}  # fmt: skip
-
-
 def file_name(control: str = "") -> str:
     """Return what the file of a control's answers is called; without a control, the model's."""
     return f"predictions.{control}.jsonl" if control else "predictions.jsonl"
 
 
 def read(path: Path) -> list[Prediction]:
-    """Return the lines of a predictions.jsonl; fields that older files lack are empty.
+    """Return the lines of a predictions.jsonl.
 
     :raises UsageError: when the file is missing or a line is no prediction.
     """
@@ -102,7 +94,7 @@ def read(path: Path) -> list[Prediction]:
 
 def _prediction(place: str, line: str) -> Prediction:
     try:
-        return Prediction(**parsed(line, _LINE))
-    except (ValueError, TypeError) as error:
+        return parsed(line, Prediction)
+    except ValueError as error:
         msg = f"{place}: not a prediction ({error}); score the run again with `steermoe evaluate --again`"
         raise UsageError(msg) from None

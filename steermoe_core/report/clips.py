@@ -14,8 +14,9 @@ from steermoe_core.report.sounds import sounds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from steermoe_core.evaluate.metrics import Edits, Units
+    from steermoe_core.evaluate.metrics import Units
     from steermoe_core.evaluate.prediction import Prediction
+    from steermoe_core.evaluate.scores import Edits
     from steermoe_core.plugins import Registry
     from steermoe_core.report.runs import Run
 

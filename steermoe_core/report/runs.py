@@ -7,17 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.config.resolve import resolve
-from steermoe_core.errors import UsageError
-from steermoe_core.evaluate.prediction import read
-from steermoe_core.run.certify.certificate import read_certificates
-from steermoe_core.run.folder import lock
-from steermoe_core.run.folder.adapter import read_card
-from steermoe_core.run.folder.run_folder import RunFolder
-from steermoe_core.run.folder.scores import read_scores, scored_splits
+from steermoe_core.run.assembly.builder import metrics_of
+from steermoe_core.run.folder.finished import FinishedRun
 from steermoe_core.study.names import labels
-from steermoe_core.system.json_shapes import NUMBER, DamagedError, read_json
-from steermoe_core.train.journal import Journal
+from steermoe_core.system.records import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,60 +18,63 @@ if TYPE_CHECKING:
 
     from steermoe_core.component import Figure
     from steermoe_core.config.resolve import Resolved
-    from steermoe_core.evaluate.metrics import Edits, Metric
+    from steermoe_core.evaluate.metrics import Metric
     from steermoe_core.evaluate.prediction import Prediction
+    from steermoe_core.evaluate.scores import Edits, Scores
     from steermoe_core.plugins import Registry
+    from steermoe_core.run.folder.records import AdapterCard, Routing
+    from steermoe_core.run.folder.run_folder import RunFolder
 
     Judged = list[tuple[Prediction, Edits]]
-
-_LAYERS = [{"layer": (int, str), "load?": [NUMBER]}]
-#: routing.json, as far as the page reads it.
-_ROUTING = {
-    "clips?": int,
-    "layers?": (None, _LAYERS),
-    "by?": (None, {"*": {"*": {"clips": int, "layers": _LAYERS}}}),
-    "knockouts?": (None, [{"what": str, "metric": str, "difference": NUMBER, "verdict": str}]),
-}
 
 
 @attrs.frozen(eq=False)
 class Split:
-    """What a run has in `evaluations/<split>/`.
+    """A split of a run that has scores.
 
-    :param scores: scores.json.
-    :param judged: each prediction of the model, with its edits by the run's first metric; empty without one.
-    :param routing: routing.json; empty where the routers were not looked into.
+    :param judged: each prediction of the model with its edits by the run's first metric; empty without one.
+    :param routing: None where the routers were not observed.
     """
 
     name: str
-    scores: dict[str, Any]
+    scores: Scores
     judged: Judged
-    routing: dict[str, Any]
+    routing: Routing | None
 
 
 @attrs.frozen(eq=False)
 class Run:
     """A run, finished or not.
 
-    :param name: what it is called on the page: its experiment, with the settings that tell it from namesakes.
-    :param metrics: that it is scored by.
-    :param card: adapter.json; empty before training has ended.
-    :param journal: lines of metrics.jsonl.
-    :param figures: that its callbacks declare.
-    :param splits: that have scores, in the order of the experiment.
+    :param name: name on the page: the experiment's, with the settings that tell namesakes apart.
+    :param files: what its folder holds.
+    :param metrics: of the experiment.
+    :param journal: lines of metrics.jsonl as plain values: the keys of some are those of plugins' callbacks.
+    :param figures: figures that the installed callbacks declare.
+    :param splits: splits that have scores, in the order of the experiment.
     """
 
     name: str
-    folder: RunFolder
-    resolved: Resolved
+    files: FinishedRun
     metrics: list[Metric]
-    status: dict[str, Any]
-    card: dict[str, Any]
-    lock: dict[str, Any]
-    certificates: list[dict[str, Any]]
     journal: list[dict[str, Any]]
     figures: list[Figure]
     splits: list[Split]
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run folder."""
+        return self.files.folder
+
+    @property
+    def resolved(self) -> Resolved:
+        """The experiment."""
+        return self.files.resolved
+
+    @property
+    def card(self) -> AdapterCard | None:
+        """adapter.json; None before training has ended."""
+        return self.files.adapter if self.files.trained else None
 
     def split(self, name: str) -> Split | None:
         """Return a split, if it has scores."""
@@ -96,16 +92,16 @@ class Run:
 
 
 def runs(paths: Sequence[Path], registry: Registry) -> list[Run]:
-    """Read run folders; one that is named twice is read once.
+    """Read run folders; a folder that is listed twice is read once.
 
-    :raises UsageError: one is none, or a file in it is damaged.
-    :raises ConfigError: its experiment no longer is one.
-    :raises PluginError: a part that it needs is not installed.
+    :raises UsageError: a path is not a run folder, or a file in it is damaged.
+    :raises ConfigError: an experiment is no longer valid.
+    :raises PluginError: a part of an experiment is not installed.
     """
-    folders = [RunFolder.existing(path) for path in {path.resolve(): path for path in paths}.values()]
-    resolved = [resolve(folder.experiment, [], registry) for folder in folders]
-    names = labels([one.table for one in resolved], [folder.path for folder in folders])
-    return [_run(*one, registry) for one in zip(names, folders, resolved, strict=True)]
+    unique = {path.resolve(): path for path in paths}.values()
+    found = [FinishedRun(path, registry) for path in unique]
+    names = labels([run.resolved.table for run in found], [run.path for run in found])
+    return [_run(name, run) for name, run in zip(names, found, strict=True)]
 
 
 def judged(found: Sequence[Run], name: str) -> list[tuple[Run, Judged]]:
@@ -118,53 +114,28 @@ def splits(found: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(split.name for run in found for split in run.splits))
 
 
-def _run(name: str, folder: RunFolder, resolved: Resolved, registry: Registry) -> Run:
-    metrics = [registry.get("metric", one.name).build(one.config) for one in resolved.experiment.metrics]
-    scored = _scored(folder, list(resolved.experiment.data.eval))
+def _run(name: str, run: FinishedRun) -> Run:
+    registry = run.registry
+    metrics = metrics_of(run.experiment, registry)
+    order = list(run.experiment.data.eval)
+    scored = sorted(run.scores, key=lambda split: order.index(split) if split in order else len(order))
     return Run(
         name=name,
-        folder=folder,
-        resolved=resolved,
+        files=run,
         metrics=metrics,
-        status=folder.status,
-        card=read_card(folder.adapter) if folder.adapter.is_dir() else {},
-        lock=lock.read(folder.lock),
-        certificates=read_certificates(folder),
-        journal=list(Journal(folder.metrics).read()),
+        journal=plain(run.metrics),
         figures=[
             figure
-            for one in resolved.experiment.callbacks
-            for figure in registry.get("callback", one.name).figures
+            for callback in registry.names("callback")
+            for figure in registry.get("callback", callback).figures
         ],
-        splits=[_split(path.parent, metrics) for path in scored],
+        splits=[
+            Split(
+                name=split,
+                scores=run.scores[split],
+                judged=[(one, m.edits(one)) for m in metrics[:1] for one in run.predictions(split)],
+                routing=run.routing(split),
+            )
+            for split in scored
+        ],
     )
-
-
-def _scored(folder: RunFolder, order: Sequence[str]) -> list[Path]:
-    """Return the scores.json of a run."""
-    places = {name: number for number, name in enumerate(order)}
-    return sorted(scored_splits(folder), key=lambda path: places.get(path.parent.name, len(places)))
-
-
-def _split(folder: Path, metrics: Sequence[Metric]) -> Split:
-    predictions = read(folder / "predictions.jsonl")
-    return Split(
-        name=folder.name,
-        scores=read_scores(folder / "scores.json"),
-        judged=[(one, metric.edits(one)) for metric in metrics[:1] for one in predictions],
-        routing=_routing(folder / "routing.json"),
-    )
-
-
-def _routing(path: Path) -> dict[str, Any]:
-    """Return a routing.json; an empty one where there is none.
-
-    :raises UsageError: it is damaged.
-    """
-    try:
-        return dict(read_json(path, _ROUTING))
-    except FileNotFoundError:
-        return {}
-    except DamagedError as error:
-        msg = f"{path} cannot be read ({error}); restore it, or move it away to report without it"
-        raise UsageError(msg) from None

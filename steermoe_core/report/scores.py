@@ -13,6 +13,7 @@ from steermoe_core.errors import SteermoeError
 from steermoe_core.report.runs import splits
 from steermoe_core.study.seeds import group_labels, seed_groups
 from steermoe_core.study.table import table
+from steermoe_core.system.records import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,7 +42,7 @@ def differences(found: Sequence[Run], registry: Registry) -> dict[str, Any]:
         return _no_differences("There are no two runs with scores.")
     try:
         base, *_ = groups = seed_groups(paths, registry)
-        label = _side(base.runs, group_labels(groups)[0], found)
+        label = _side(base.paths, group_labels(groups)[0], found)
         rows, _ = table(paths, registry, [folder.path for folder in base.folders])
     except SteermoeError as error:  # scored on other clips, or predictions are missing
         return _no_differences(f"The runs cannot be compared: {error}.")
@@ -59,7 +60,7 @@ def differences(found: Sequence[Run], registry: Registry) -> dict[str, Any]:
     ]
     if not compared:
         return _no_differences("The runs differ only in the seed.")
-    against = [word for one in base.runs for word in ("--against", one)]
+    against = [word for one in base.paths for word in ("--against", one)]
     return {
         "against": label,
         "rows": compared,
@@ -84,8 +85,8 @@ def _side(paths: Sequence[str], label: str, found: Sequence[Run]) -> str:
 def _tables(name: str, found: Sequence[Run]) -> Iterator[dict[str, Any]]:
     """Yield a table for each metric of a split."""
     there = [(run, split) for run in found if (split := run.split(name))]
-    for metric in dict.fromkeys(metric for _, split in there for metric in split.scores["metrics"]):
-        rows = [_row(run, split, metric) for run, split in there if metric in split.scores["metrics"]]
+    for metric in dict.fromkeys(metric for _, split in there for metric in split.scores.metrics):
+        rows = [_row(run, split, metric) for run, split in there if metric in split.scores.metrics]
         yield {"split": name, "metric": metric, "higher_is_better": rows[0]["higher_is_better"], "rows": rows}
 
 
@@ -100,19 +101,23 @@ def _merged(tables: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _row(run: Run, split: Split, metric: str) -> dict[str, Any]:
-    score = split.scores["metrics"][metric]
-    beside = split.scores["controls"].items()
+    score = split.scores.metrics[metric]
+    controls = split.scores.controls.items()
     return {
         "run": run.name,
         "metric": metric,
-        "higher_is_better": bool(score.get("higher_is_better")),  # earlier versions had error rates alone
-        **{key: score[key] for key in ("value", "interval", "edits", "examples", "clusters")},
-        "details": score.get("details", {}),
-        "rule": score.get("rule"),
-        "controls": {name: found[metric]["value"] for name, found in beside if metric in found},
+        "higher_is_better": score.higher_is_better,
+        "value": score.value,
+        "interval": plain(score.interval),
+        "edits": plain(score.edits),
+        "examples": score.examples,
+        "clusters": score.clusters,
+        "details": score.details,
+        "rule": score.rule,
+        "controls": {name: scores[metric].value for name, scores in controls if metric in scores},
     }
 
 
 def _notes(run: Run, split: Split) -> Iterator[str]:
-    for reason, names in split.scores["left_out"].items():
+    for reason, names in split.scores.left_out.items():
         yield f"{run.name}, {split.name}: {len(names)} left out, {reason}: {some(names)}"

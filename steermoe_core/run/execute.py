@@ -82,13 +82,12 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
-        return self.folder.status.get("state") == "finished"
+        return self.folder.state == "finished"
 
     def _begin(self) -> None:
         write_text(self.folder.experiment, self.resolved.to_toml())
-        status = self.folder.status
-        begun = {"step": status.get("step", 0), "started": status.get("started", now())}
-        self.folder.set_status("running", **begun, ended=None, error=None)
+        started = (self.folder.status and self.folder.status.started) or now()
+        self.folder.set_status("running", started=started, ended=None, error=None)
         self.registry.fire("steermoe_before_run", folder=self.folder.path)
 
     def _end(self) -> None:

@@ -13,10 +13,10 @@ import attrs
 from steermoe_core.config.flat import differing, flat
 from steermoe_core.config.naming import dotted
 from steermoe_core.errors import UsageError
-from steermoe_core.run.folder import lock
 from steermoe_core.study.names import SEED, varied
 from steermoe_core.study.seeds import group_labels, seed_groups
 from steermoe_core.study.table import Row, baseline, row
+from steermoe_core.system.records import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.config.text.locate import KeyPath
     from steermoe_core.plugins import Registry
-    from steermoe_core.run.folder.run_folder import RunFolder
+    from steermoe_core.run.folder.finished import FinishedRun
     from steermoe_core.study.seeds import SeedGroup
     from steermoe_core.study.table import Against
 
@@ -100,7 +100,7 @@ def compare(paths: Sequence[Path], registry: Registry, against: Sequence[Path] =
         raise UsageError(msg)
     names = group_labels(groups)
     settings = _dotted(varied([group.resolved.table for group in groups], [SEED]))
-    locks = [[_lock(folder) for folder in group.folders] for group in groups]
+    locks = [[_lock(run) for run in group.runs] for group in groups]
     surroundings = _dotted(differing([_merged(group) for group in locks]))
     rows, refused = _rows(groups, names)
     return Comparison(
@@ -109,9 +109,9 @@ def compare(paths: Sequence[Path], registry: Registry, against: Sequence[Path] =
             Compared(
                 experiment=group.name,
                 seeds=group.seeds,
-                runs=group.runs,
-                trainable_parameters=group.facts[0]["trainable_parameters"],
-                steps=sorted({one["steps"] for one in group.facts}),
+                runs=group.paths,
+                trainable_parameters=group.trainable_parameters,
+                steps=sorted({run.adapter.step for run in group.runs}),
             )
             for group in groups
         ],
@@ -183,14 +183,14 @@ def _dotted(differences: dict[KeyPath, list[Any]]) -> Differences:
     return {dotted(path): values for path, values in differences.items()}
 
 
-def _lock(folder: RunFolder) -> dict[KeyPath, Any]:
+def _lock(run: FinishedRun) -> dict[KeyPath, Any]:
     """Return lock.json flat, with short hashes; empty where the file is missing."""
     return {
         path: value[:_HASH]
         if isinstance(value, str) and (path[0] == "frozen" or path[-1] == "sha256")
         else value
-        for path, value in flat(lock.read(folder.lock))
-        if path != ("seed",)
+        for path, value in flat(plain(run.lock) or {})
+        if path not in {("seed",), ("format",)}
     }
 
 
@@ -219,14 +219,14 @@ def _uncontrolled(
             yield f"{what} differs: {dotted(path)} is {each}"
     for split in groups[0].splits():
         scores = [
-            (label, one["splits"][split])
+            (label, one)
             for label, group in zip(names, groups, strict=True)
             if split in group.splits()
-            for one in group.facts
+            for one in group.of_split(split)
         ]
-        if len({score.get("data", {}).get("sha256") for _, score in scores}) > 1:
+        if len({score.data and score.data.sha256 for _, score in scores}) > 1:
             yield f"{split} is not the same data in all runs"
-        left_out = {label: sum(map(len, score["left_out"].values())) for label, score in scores}
+        left_out = {label: sum(map(len, score.left_out.values())) for label, score in scores}
         if len(set(left_out.values())) > 1:
             counts = ", ".join(f"{count} in {label}" for label, count in left_out.items())
             yield f"clips of {split} were left out: {counts}"

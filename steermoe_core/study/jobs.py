@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 import attrs
 
@@ -100,27 +100,27 @@ class Job:
         """State according to the folder; "running" in status.json without a process means interrupted."""
         if self.folder.in_use:
             return "running"
-        state: State = self.folder.status.get("state", "waiting")
-        return "interrupted" if state == "running" else state
+        state = self.folder.state or "waiting"
+        return "interrupted" if state == "running" else cast("State", state)
 
     @property
     def status(self) -> JobStatus:
         """Progress according to the folder."""
-        lines = [line for line in Journal(self.folder.metrics).read() if "loss" in line]
-        status, last = self.folder.status, lines[-1] if lines else {}
+        lines = [line for line in Journal(self.folder.metrics).read() if line.loss is not None]
+        status, last = self.folder.status, lines[-1] if lines else None
         return JobStatus(
             name=self.name,
             settings=self.settings,
             folder=str(self.folder.path),
             state=self.state,
-            step=max(last.get("step", 0), status.get("step", 0)),
+            step=max(last.step if last else 0, status.step if status else 0),
             of=self.steps,
-            loss=last.get("loss"),
+            loss=last.loss if last else None,
             scores={
-                split: {metric: score["value"] for metric, score in scores["metrics"].items()}
+                split: {metric: score.value for metric, score in scores.metrics.items()}
                 for split, scores in scores_of(self.folder).items()
             },
-            error=status.get("error") if status.get("state") == "failed" else None,
+            error=status.error if status and status.state == "failed" else None,
         )
 
 
@@ -180,7 +180,7 @@ def _end_with_parent() -> None:
 
 def _record_failure(job: Job, code: int, stderr: IO[bytes]) -> None:
     """Write into a job's folder why it failed, unless it did so itself."""
-    if job.folder.status.get("state") in ("failed", "interrupted"):
+    if job.folder.state in ("failed", "interrupted"):
         return
     stderr.seek(0)
     lines = [line for line in stderr.read().decode(errors="replace").splitlines() if line.strip()]

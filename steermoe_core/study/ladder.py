@@ -168,17 +168,16 @@ class Ladder:
 
 def _controls(steering: SeedGroup) -> Iterator[tuple[str, SeedGroup]]:
     """Yield each control of the steering runs as a group of its own."""
-    scores = [one["splits"][split] for one in steering.facts for split in steering.splits()]
-    for name in dict.fromkeys(name for score in scores for name in score["controls"]):
-        facts = [
+    names = dict.fromkeys(
+        name for scores in steering.scores for one in scores.values() for name in one.controls
+    )
+    for name in names:
+        scores = [
             {
-                **one,
-                "splits": {
-                    split: {**score, "metrics": score["controls"][name], "controls": {}, "steering": []}
-                    for split, score in one["splits"].items()
-                    if name in score["controls"]
-                },
+                split: attrs.evolve(one, metrics=one.controls[name], controls={}, steering=[])
+                for split, one in by_split.items()
+                if name in one.controls
             }
-            for one in steering.facts
+            for by_split in steering.scores
         ]
-        yield name, attrs.evolve(steering, facts=facts, control=name)
+        yield name, attrs.evolve(steering, scores=scores, control=name)

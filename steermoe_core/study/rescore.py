@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -12,8 +11,9 @@ from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.pathologies import instructions
 from steermoe_core.evaluate.prediction import file_name, read
 from steermoe_core.evaluate.score import judged, marked
+from steermoe_core.evaluate.scores import Scores
 from steermoe_core.run.folder.run_folder import RunFolder, write_json, write_text
-from steermoe_core.run.folder.scores import read_scores, scored_splits
+from steermoe_core.system.records import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,7 +68,7 @@ def rescore(
 
 
 def _wanted(folder: RunFolder, splits: Sequence[str] | None) -> list[str]:
-    there = [path.parent.name for path in scored_splits(folder)]
+    there = folder.scored
     if not there:
         msg = f"{folder.path} has no scores yet; finish it with `steermoe run {folder.experiment}`"
         raise UsageError(msg)
@@ -99,10 +99,9 @@ def _rescored(
     place, changed = folder.evaluations / split, []
     rows = _predictions(place)
     given = instructions(experiment.collator.config)
-    scores = judged(metrics, rows, seed=experiment.experiment.seed, instructions=given)
-    scores = json.loads(json.dumps(scores))  # as a file gives them
+    scores = plain(judged(metrics, rows, seed=experiment.experiment.seed, instructions=given))
     if write:
-        stored = read_scores(place / "scores.json")
+        stored = plain(Scores.read(place / "scores.json"))
         changed, scores = _changes(stored, scores), {**stored, **scores}
         marks = {control: marked(metrics, answers) for control, answers in rows.items()}
         if changed or marks != rows:

@@ -3,44 +3,50 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
-from steermoe_core.config.resolve import Resolved, resolve
 from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.prediction import Prediction, file_name, read
 from steermoe_core.run.assembly.builder import metrics_of
-from steermoe_core.run.folder.finished import results, scores_of
+from steermoe_core.run.folder.finished import FinishedRun
 from steermoe_core.run.folder.run_folder import RunFolder
-from steermoe_core.run.folder.scores import scored_splits
-from steermoe_core.run.scoring.own_decoder import NAME, own_folder
+from steermoe_core.run.scoring.own_decoder import own_folder
 from steermoe_core.study.names import SEED, labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from steermoe_core.config.resolve import Resolved
     from steermoe_core.evaluate.metrics import Metric
+    from steermoe_core.evaluate.scores import Scores
     from steermoe_core.plugins import Registry
 
 
 @attrs.frozen(eq=False, kw_only=True)
 class SeedGroup:
-    """Finished runs that differ only in the seed, sorted by seed.
+    """Finished runs that differ only in the seed, sorted by seed, with what is scored of them.
 
-    :param resolved: experiment of the first run.
-    :param facts: `results` of each run.
+    :param trainable_parameters: of the model that is scored.
     :param metrics: of the experiment.
+    :param folders: hold the evaluations: the run folders, or those of the encoder's own decoder.
+    :param scores: of each run by split.
     :param control: name of the control whose hypotheses and scores these are; empty for the model's own.
     """
 
-    resolved: Resolved
-    seeds: list[int]
-    facts: list[dict[str, Any]]
-    folders: list[RunFolder]
+    runs: list[FinishedRun]
+    trainable_parameters: int
     metrics: list[Metric]
+    folders: list[RunFolder]
+    scores: list[dict[str, Scores]]
     control: str = ""
+
+    @property
+    def resolved(self) -> Resolved:
+        """Experiment of the first run."""
+        return self.runs[0].resolved
 
     @property
     def name(self) -> str:
@@ -48,19 +54,27 @@ class SeedGroup:
         return self.resolved.experiment.experiment.name
 
     @property
-    def runs(self) -> list[str]:
-        """Paths of the run folders."""
+    def seeds(self) -> list[int]:
+        """Seed of each run."""
+        return [_seed(run) for run in self.runs]
+
+    @property
+    def paths(self) -> list[str]:
+        """Path of each folder."""
         return [str(folder.path) for folder in self.folders]
 
     def splits(self) -> list[str]:
         """Return the splits for which every run has scores."""
-        first, *others = [one["splits"] for one in self.facts]
+        first, *others = self.scores
         return [split for split in first if all(split in other for other in others)]
+
+    def of_split(self, split: str) -> list[Scores]:
+        """Return the scores of each run on a split."""
+        return [scores[split] for scores in self.scores]
 
     def compares(self, group: SeedGroup, split: str) -> bool:
         """Return whether another group can be compared with this one on a split: it shares no run with it."""
-        shared = {folder.path for folder in self.folders} & {folder.path for folder in group.folders}
-        return not shared and split in self.splits()
+        return not {*self.paths} & {*group.paths} and split in self.splits()
 
     def predictions(self, split: str) -> list[list[Prediction]]:
         """Return the predictions of each run, all for the same clips.
@@ -72,7 +86,7 @@ class SeedGroup:
         for folder, predictions in zip(self.folders, by_run, strict=True):
             if {one.id for one in predictions} != {one.id for one in by_run[0]}:
                 msg = (
-                    f"{folder.path} and {self.folders[0].path} were scored on different clips of {split}; "
+                    f"{folder.path} and {self.paths[0]} were scored on different clips of {split}; "
                     "score both again on the same data"
                 )
                 raise UsageError(msg)
@@ -86,32 +100,30 @@ def seed_groups(paths: Sequence[Path], registry: Registry) -> list[SeedGroup]:
 
     :raises UsageError: a path is not a run folder, or the run has no scores yet.
     """
-    groups: dict[str, list[tuple[Resolved, RunFolder]]] = {}
+    groups: dict[str, list[FinishedRun]] = {}
     for path in dict.fromkeys(path.resolve() for path in paths):
-        folder = RunFolder.existing(path)
-        resolved = resolve(folder.experiment, [], registry)
-        if reason := _unscored(folder):
-            msg = f"{folder.path} has nothing to show: {reason}"
+        run = FinishedRun(path, registry)
+        table = run.resolved.table
+        if reason := _unscored(run.folder):
+            msg = f"{path} has nothing to show: {reason}"
             raise UsageError(msg)
-        seedless = {**resolved.table, "experiment": {**resolved.table["experiment"], "seed": None}}
-        groups.setdefault(json.dumps(seedless, sort_keys=True, default=str), []).append((resolved, folder))
-    return [_group(members, registry) for members in groups.values()]
+        seedless = {**table, "experiment": {**table["experiment"], "seed": None}}
+        groups.setdefault(json.dumps(seedless, sort_keys=True, default=str), []).append(run)
+    return [_group(sorted(runs, key=_seed), registry) for runs in groups.values()]
 
 
-def _group(members: Sequence[tuple[Resolved, RunFolder]], registry: Registry) -> SeedGroup:
-    members = sorted(members, key=lambda member: _seed(member[0]))
-    first, _ = members[0]
+def _group(runs: list[FinishedRun], registry: Registry) -> SeedGroup:
     return SeedGroup(
-        resolved=first,
-        seeds=[_seed(resolved) for resolved, _ in members],
-        facts=[results(folder) for _, folder in members],
-        folders=[folder for _, folder in members],
-        metrics=metrics_of(first.experiment, registry),
+        runs=runs,
+        trainable_parameters=runs[0].adapter.trainable_parameters,
+        metrics=metrics_of(runs[0].experiment, registry),
+        folders=[run.folder for run in runs],
+        scores=[run.scores for run in runs],
     )
 
 
-def _seed(resolved: Resolved) -> int:
-    return resolved.experiment.experiment.seed
+def _seed(run: FinishedRun) -> int:
+    return run.experiment.experiment.seed
 
 
 def group_labels(groups: Sequence[SeedGroup]) -> list[str]:
@@ -126,17 +138,13 @@ def own_decoder_group(run: Path, registry: Registry) -> SeedGroup:
 
     :param run: folder of the run whose encoder it is.
     """
-    resolved, folder = resolve(run / "experiment.toml", [], registry), own_folder(run)
-    facts = {
-        "run": str(folder.path),
-        "experiment": NAME,
-        "trainable_parameters": 0,
-        "steps": 0,
-        "splits": scores_of(folder),
-    }
-    metrics = metrics_of(resolved.experiment, registry)
+    finished = FinishedRun(run, registry)
     return SeedGroup(
-        resolved=resolved, seeds=[_seed(resolved)], facts=[facts], folders=[folder], metrics=metrics
+        runs=[finished],
+        trainable_parameters=0,
+        metrics=metrics_of(finished.experiment, registry),
+        folders=[own_folder(run)],
+        scores=[finished.own_decoder],
     )
 
 
@@ -168,6 +176,6 @@ def _unscored(folder: RunFolder) -> str | None:
     """Return why a folder has no scores to show; None if it has scores."""
     if not folder.experiment.is_file():
         return "it is not a run folder: it has no experiment.toml"
-    if not folder.adapter.is_dir() or not scored_splits(folder):
+    if not folder.adapter.is_dir() or not folder.scored:
         return f"it has no scores yet; finish it with `steermoe run {folder.experiment}`"
     return None

@@ -14,18 +14,17 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.errors import UsageError
-from steermoe_core.evaluate.bootstrap import Interval, difference, interval
+from steermoe_core.evaluate.bootstrap import difference, interval
 from steermoe_core.evaluate.metrics import total
-from steermoe_core.evaluate.pathologies import counts
 from steermoe_core.study.seeds import group_labels, seed_groups
-from steermoe_core.train.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from steermoe_core.evaluate.metrics import Edits, Metric
+    from steermoe_core.evaluate.metrics import Metric
     from steermoe_core.evaluate.prediction import Prediction
+    from steermoe_core.evaluate.scores import Edits, Interval, Score
     from steermoe_core.plugins import Registry
     from steermoe_core.study.seeds import SeedGroup
 
@@ -47,7 +46,7 @@ class Against:
 
 
 @attrs.frozen(kw_only=True)
-class Score:
+class RowScore:
     """A metric of a row.
 
     :param value: mean over the seeds; None where no reference has a unit.
@@ -99,7 +98,7 @@ class Row:
     seconds_per_step: float | None
     loss: Losses
     gate_entropy: float | None
-    metrics: dict[str, Score]
+    metrics: dict[str, RowScore]
     pathologies: dict[str, int]
     settings: dict[str, Any] = attrs.field(factory=dict)
 
@@ -138,7 +137,7 @@ def baseline(paths: Sequence[Path], registry: Registry) -> SeedGroup:
     """
     first, *others = seed_groups(paths, registry)
     if others:
-        names = f"{first.folders[0].path} and {others[0].folders[0].path}"
+        names = f"{first.paths[0]} and {others[0].paths[0]}"
         msg = f"runs to compare with may differ only in the seed; {names} differ in more"
         raise UsageError(msg)
     return first
@@ -150,43 +149,43 @@ def row(group: SeedGroup, split: str, base: SeedGroup | None = None, *, label: s
     :param base: the group to compare with, clip by clip.
     :raises UsageError: the two were scored on different clips.
     """
-    scores = [one["splits"][split] for one in group.facts]
-    journals = [
-        [line for line in Journal(folder.metrics).read() if "loss" in line] for folder in group.folders
+    scores = group.of_split(split)
+    journals = [[line for line in run.metrics if line.loss is not None] for run in group.runs]
+    paces = [
+        line.seconds_per_step for lines in journals for line in lines if line.seconds_per_step is not None
     ]
-    paces = [line["seconds_per_step"] for lines in journals for line in lines if "seconds_per_step" in line]
     return Row(
         label=label,
         experiment=group.name,
         split=split,
         seeds=group.seeds,
-        runs=group.runs,
-        clips=scores[0]["examples"],
-        trainable_parameters=group.facts[0]["trainable_parameters"],
-        audio_tokens_per_second=_mean(score.get("audio_tokens_per_second") for score in scores),
+        runs=group.paths,
+        clips=scores[0].examples,
+        trainable_parameters=group.trainable_parameters,
+        audio_tokens_per_second=_mean(score.audio_tokens_per_second for score in scores),
         seconds_per_step=median(paces) if paces else None,
         loss=Losses(
-            start=_mean(lines[0]["loss"] for lines in journals if lines),
-            end=_mean(lines[-1]["loss"] for lines in journals if lines),
+            start=_mean(lines[0].loss for lines in journals if lines),
+            end=_mean(lines[-1].loss for lines in journals if lines),
         ),
-        gate_entropy=_mean(layer.get("entropy") for score in scores for layer in score["steering"]),
+        gate_entropy=_mean(layer.entropy for score in scores for layer in score.steering),
         metrics=_metrics(group, split, base),
-        pathologies=dict(sum((Counter(counts(score)) for score in scores), Counter())),
+        pathologies=dict(sum((Counter(score.pathology_counts) for score in scores), Counter())),
     )
 
 
-def _metrics(group: SeedGroup, split: str, base: SeedGroup | None) -> dict[str, Score]:
+def _metrics(group: SeedGroup, split: str, base: SeedGroup | None) -> dict[str, RowScore]:
     predictions = group.predictions(split)
     others = base.predictions(split) if base is not None and base.compares(group, split) else []
     clusters = {
         one.id: one.cluster if one.cluster is not None else ("alone", one.id) for one in predictions[0]
     }
-    scores = [one["splits"][split] for one in group.facts]
+    scores = group.of_split(split)
     found = {}
     for metric in group.metrics:
         seed, higher = group.seeds[0], metric.higher_is_better
         edits = _pooled(metric, predictions, times=len(others) or 1)
-        values = _values(score["metrics"].get(metric.name) for score in scores)
+        values = _values(score.metrics.get(metric.name) for score in scores)
         against = None
         if others and values:
             delta = difference(
@@ -202,8 +201,8 @@ def _metrics(group: SeedGroup, split: str, base: SeedGroup | None) -> dict[str, 
                 improvement=delta.improvement,
                 verdict=delta.verdict(higher_is_better=higher),
             )
-        controls = dict.fromkeys(name for score in scores for name in score["controls"])
-        found[metric.name] = Score(
+        controls = dict.fromkeys(name for score in scores for name in score.controls)
+        found[metric.name] = RowScore(
             value=fmean(values) if values else None,
             lowest=min(values, default=None),
             highest=max(values, default=None),
@@ -212,7 +211,7 @@ def _metrics(group: SeedGroup, split: str, base: SeedGroup | None) -> dict[str, 
             ),
             higher_is_better=higher,
             controls={
-                name: _mean(_values(score["controls"].get(name, {}).get(metric.name) for score in scores))
+                name: _mean(_values(score.controls.get(name, {}).get(metric.name) for score in scores))
                 for name in controls
             },
             against=against,
@@ -231,8 +230,8 @@ def _pooled(metric: Metric, runs: Sequence[Sequence[Prediction]], times: int) ->
     return {name: total(edits * times) for name, edits in by_clip.items()}
 
 
-def _values(scores: Iterable[dict[str, Any] | None]) -> list[float]:
-    return [score["value"] for score in scores if score is not None and score["value"] is not None]
+def _values(scores: Iterable[Score | None]) -> list[float]:
+    return [score.value for score in scores if score is not None and score.value is not None]
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.evaluate.metrics import Edits, Metric, rate, total
+from steermoe_core.evaluate.metrics import Metric, rate, total
 from steermoe_core.evaluate.prediction import Prediction
+from steermoe_core.evaluate.scores import Edits
 from steermoe_core.testing.suite import Suite, needs
 
 if TYPE_CHECKING:

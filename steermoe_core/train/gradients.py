@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from steermoe_core.train.callbacks import Callback
+from steermoe_core.train.first_gradients import FirstGradients
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,47 +18,44 @@ if TYPE_CHECKING:
 
 
 class GradientWatch(Callback):
-    """Notes the norm of every trained tensor's gradient in the first step, and what comes later than that.
+    """Records the norm of every trained tensor's gradient in the first step, and what comes later than that.
 
     What changes gradients stands before it in the list of callbacks. Once every tensor has had a gradient it
-    looks at nothing any more.
+    does nothing.
 
-    :param record: what it noted before the run was interrupted; empty at a start.
-    :param keep: told the record whenever it changes.
-    :ivar record: ``norms`` of the first step by tensor (null: none, or not finite), ``later`` the step at
-        which a tensor without one had its first, and ``zeros``, the tensors that were all zero until then:
-        what they are multiplied with has no gradient yet.
+    :param record: of the run before it was interrupted; None at a start.
+    :param keep: called with the record whenever it changes.
     """
 
-    def __init__(self, record: dict[str, Any], keep: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self, record: FirstGradients | None, keep: Callable[[FirstGradients], None] = lambda _: None
+    ) -> None:
         self.record = record
         self.keep = keep
 
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if not state.global_step:
-            self.record = {}  # what an earlier start noted is trained again
+            self.record = None  # an earlier start recorded steps that are trained again
 
     def on_pre_optimizer_step(
         self, args: Any, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         step, trained = state.global_step + 1, dict(self._trained())
         if step == 1:
-            norms = {name: _norm(parameter) for name, parameter in trained.items()}
-            zeros = [name for name, parameter in trained.items() if not parameter.any()]
-            self.record = {"norms": norms, "later": {}, "zeros": zeros}
+            self.record = FirstGradients(
+                norms={name: _norm(parameter) for name, parameter in trained.items()},
+                zeros=[name for name, parameter in trained.items() if not parameter.any()],
+            )
             self.keep(self.record)
-        elif came := [name for name in missing(self.record) if name in trained and _norm(trained[name])]:
-            self.record["later"].update(dict.fromkeys(came, step))
+        elif self.record and (
+            came := [name for name in self.record.missing if name in trained and _norm(trained[name])]
+        ):
+            later = {**self.record.later, **dict.fromkeys(came, step)}
+            self.record = attrs.evolve(self.record, later=later)
             self.keep(self.record)
 
     def _trained(self) -> list[tuple[str, nn.Parameter]]:
         return [(name, p) for name, p in self.joined.named_parameters() if p.requires_grad]
-
-
-def missing(record: dict[str, Any]) -> list[str]:
-    """Return the tensors of a record that have had no gradient yet: finite, and not zero."""
-    later = record.get("later", {})
-    return [name for name, norm in record.get("norms", {}).items() if not norm and name not in later]
 
 
 def _norm(parameter: nn.Parameter) -> float | None:

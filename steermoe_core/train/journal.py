@@ -5,21 +5,38 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from steermoe_core.errors import RunFolderError
+from steermoe_core.evaluate.scores import LayerStatistics  # noqa: TC001 - read at run time
 from steermoe_core.system.files import saving
-from steermoe_core.system.json_shapes import NUMBER, DamagedError, parsed
-from steermoe_core.train import ranks
+from steermoe_core.system.records import DamagedError, parsed, rest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_MEASURED = {"*": (None, *NUMBER)}
-#: A line, as far as somebody reads it.
-_RECORD = {
-    "step": int, "loss?": NUMBER, "learning_rate?": _MEASURED, "gradient_norm?": _MEASURED,
-    "seconds_per_step?": NUMBER, "validation?": _MEASURED, "steering?": [{"layer": (int, str)}],
-}  # fmt: skip
+
+@attrs.frozen(kw_only=True)
+class Step:
+    """A line of metrics.jsonl. What a line does not report is None.
+
+    :param loss: mean over the answer tokens since the line before.
+    :param learning_rate: of each parameter group.
+    :param gradient_norm: of each parameter group; None where it is not finite.
+    :param validation: value of each metric; None where there was nothing to measure.
+    :param steering: statistics of the gates.
+    :param others: what plugins' callbacks report.
+    """
+
+    step: int
+    loss: float | None = None
+    learning_rate: dict[str, float | None] | None = None
+    gradient_norm: dict[str, float | None] | None = None
+    seconds_per_step: float | None = None
+    validation: dict[str, float | None] | None = None
+    steering: list[LayerStatistics] | None = None
+    others: dict[str, Any] = rest()
 
 
 class Journal:
@@ -37,39 +54,44 @@ class Journal:
 
         :raises CheckpointError: the disk is full or not writable.
         """
+        from steermoe_core.train import ranks
+
         if not ranks.first():
             return
         with saving(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}, ensure_ascii=False) + "\n")
 
-    def read(self) -> Iterator[dict[str, Any]]:
-        """Yield the records; a last line that a kill cut short is left out.
+    def read(self) -> Iterator[Step]:
+        """Yield the lines; a last line that a kill cut short is left out.
 
-        :raises RunFolderError: a line is none of a journal.
+        :raises RunFolderError: a line is damaged.
         """
-        if self.path.is_dir():
-            msg = f"{self.path} is a folder, where a run writes its steps; move it away"
-            raise RunFolderError(msg)
-        if not self.path.exists():
-            return
-        for number, line in enumerate(self.path.read_bytes().split(b"\n")[:-1], 1):
-            try:
-                yield parsed(line.decode(errors="replace"), _RECORD)
-            except DamagedError as error:
-                msg = f"{self.path}:{number} is not a record of a step ({error}); delete that line"
-                raise RunFolderError(msg) from None
+        return (step for _, step in self._lines())
 
     def rewind(self, step: int) -> None:
         """Drop what was written after a step: it will be written again.
 
         :raises CheckpointError: the disk is full or not writable.
         """
-        kept = [record for record in self.read() if record["step"] <= step]
+        text = "".join(f"{line}\n" for line, record in self._lines() if record.step <= step)
         partial = self.path.with_suffix(".partial")
         with saving(self.path):
             try:
-                text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in kept)
                 partial.write_text(text, encoding="utf-8")
                 partial.replace(self.path)
             finally:
                 partial.unlink(missing_ok=True)
+
+    def _lines(self) -> Iterator[tuple[str, Step]]:
+        if self.path.is_dir():
+            msg = f"{self.path} is a folder, where a run writes its steps; move it away"
+            raise RunFolderError(msg)
+        if not self.path.exists():
+            return
+        for number, line in enumerate(self.path.read_bytes().split(b"\n")[:-1], 1):
+            text = line.decode(errors="replace")
+            try:
+                yield text, parsed(text, Step)
+            except DamagedError as error:
+                msg = f"{self.path}:{number} is not a record of a step ({error}); delete that line"
+                raise RunFolderError(msg) from None

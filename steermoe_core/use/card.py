@@ -11,12 +11,11 @@ from steermoe_core.config.check.structurer import HUB, HUB_SOURCE
 from steermoe_core.config.fields import fields_of
 from steermoe_core.config.resolve import model_toml, resolve_model
 from steermoe_core.errors import UsageError
-from steermoe_core.run.folder import lock
-from steermoe_core.run.folder.adapter import PARTS, content, read_card
-from steermoe_core.run.folder.finished import results, scores_of
+from steermoe_core.run.folder.adapter import content
+from steermoe_core.run.folder.finished import FinishedRun
 from steermoe_core.run.folder.hub import FILES
+from steermoe_core.run.folder.records import Lock
 from steermoe_core.run.folder.run_folder import RunFolder
-from steermoe_core.run.scoring.own_decoder import own_folder
 from steermoe_core.use.provenance import data_lines
 
 if TYPE_CHECKING:
@@ -24,7 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from steermoe_core.config.experiment import ModelConfig
+    from steermoe_core.evaluate.scores import Score, Scores
     from steermoe_core.plugins import Registry
+    from steermoe_core.run.folder.records import FrozenPart
 
 PAGE = "README.md"
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
@@ -102,41 +103,38 @@ def shared_files(
     files = {name: content(folder.adapter, name) for name in FILES}
     # Written anew: a folder that was made by hand may hold the paths of somebody's data.
     files["experiment.toml"] = model_toml(model, registry).encode()
-    return {**files, PAGE: card(folder, model, source, registry, licence, about).encode()}
+    return {**files, PAGE: card(FinishedRun(path, registry), model, source, licence, about).encode()}
 
 
-def card(
-    folder: RunFolder, model: ModelConfig, source: str, registry: Registry, licence: str, about: str
-) -> str:
+def card(run: FinishedRun, model: ModelConfig, source: str, licence: str, about: str) -> str:
     """Return the README.md of a run's adapter.
 
     :raises CheckpointError: the adapter is damaged.
     """
-    facts, found = read_card(folder.adapter), results(folder)
-    then = lock.recorded(folder.lock, "plugins")
+    trained, lock, registry = run.adapter, run.lock or Lock(), run.registry
     plugins = {
-        plugin.distribution: then.get(plugin.distribution, plugin.version)
+        plugin.distribution: lock.plugins.get(plugin.distribution, plugin.version)
         for plugin in _plugins(list(_selections(model)), registry)
     }
-    weights = {part: facts["frozen"][part]["weights"] or facts["frozen"][part]["use"] for part in PARTS}
+    weights = {name: part.label for name, part in trained.frozen.items()}
     on_hub = [
         name for name in weights.values() if _HUB_ID.fullmatch(name) and not registry.find("weights", name)
     ]
     front = {"license": licence, "library_name": "steermoe", "tags": ["steermoe", "audio"]}
-    data = data_lines(folder, registry)
+    data = data_lines(run)
     return _PAGE.format(
         front=_front({**front, "base_model": on_hub}),
-        name=facts["experiment"],
+        name=trained.experiment,
         encoder=f"`{weights['encoder']}`",
         decoder=f"`{weights['decoder']}`",
-        trained=facts["trainable_parameters"],
-        step=facts["step"],
+        trained=trained.trainable_parameters,
+        step=trained.step,
         description="".join(f"\n{text}\n" for text in (model.experiment.description, about) if text),
         distributions=" ".join(sorted({"steermoe", *plugins})),
         source=source,
         data="\n".join(["\n## Data\n", *data, ""]) if data else "",
-        scores=_scores(found["splits"], scores_of(own_folder(folder.path))),
-        frozen="\n".join(_frozen_row(part, facts["frozen"][part]) for part in PARTS),
+        scores=_scores(run.scores, run.own_decoder),
+        frozen="\n".join(_frozen_row(name, part) for name, part in trained.frozen.items()),
         versions=", ".join(f"{name} {version}" for name, version in sorted(plugins.items())),
         experiment=model_toml(model, registry),
     )
@@ -165,14 +163,14 @@ def _plugins(chosen: list[Selection], registry: Registry) -> Iterator[Any]:
             yield registry.plugin_of("weights", name)
 
 
-def _scores(splits: dict[str, Any], own: dict[str, Any]) -> str:
+def _scores(splits: dict[str, Scores], own: dict[str, Scores]) -> str:
     if not splits:
         return "\nNone yet.\n"
     rows = [
         f"| {split} | {name} | {_figure(score)} | {_interval(score)} "
-        f"| {_beside(scores, own.get(split), name)} | {scores['examples']} |"
+        f"| {_others(scores, own.get(split), name)} | {scores.examples} |"
         for split, scores in splits.items()
-        for name, score in scores["metrics"].items()
+        for name, score in scores.metrics.items()
     ]
     head = [
         "| split | score | value | 95 % interval | beside it | clips |",
@@ -181,28 +179,27 @@ def _scores(splits: dict[str, Any], own: dict[str, Any]) -> str:
     left = [
         f"{split}: {len(names)} clips left out, {reason}."
         for split, scores in splits.items()
-        for reason, names in scores["left_out"].items()
+        for reason, names in scores.left_out.items()
     ]
     return "\n" + "\n".join([*head, *rows]) + "\n" + "".join(f"\n{line}\n" for line in left)
 
 
-def _beside(scores: dict[str, Any], own: dict[str, Any] | None, name: str) -> str:
+def _others(scores: Scores, own: Scores | None, name: str) -> str:
     """Return the same score of each control, and of the encoder's own decoder where that was scored."""
-    others = {control: found.get(name) for control, found in scores["controls"].items()}
+    others = {control: found.get(name) for control, found in scores.controls.items()}
     if own is not None:
-        others["the encoder's own decoder"] = own["metrics"].get(name)
-    beside = (f"{other} {_figure(score)}" for other, score in others.items())
-    return ", ".join(beside) or "–"
+        others["the encoder's own decoder"] = own.metrics.get(name)
+    return ", ".join(f"{other} {_figure(score)}" for other, score in others.items()) or "–"
 
 
-def _figure(score: dict[str, Any] | None) -> str:
-    return "–" if score is None or score["value"] is None else f"{score['value']:.3f}"
+def _figure(score: Score | None) -> str:
+    return "–" if score is None or score.value is None else f"{score.value:.3f}"
 
 
-def _interval(score: dict[str, Any]) -> str:
-    interval = score["interval"]
-    return "–" if interval is None else f"{interval['low']:.3f}–{interval['high']:.3f}"
+def _interval(score: Score) -> str:
+    interval = score.interval
+    return "–" if interval is None else f"{interval.low:.3f}–{interval.high:.3f}"
 
 
-def _frozen_row(part: str, facts: dict[str, Any]) -> str:
-    return f"| {part} | {facts['use']} | `{facts['weights'] or '–'}` | `{facts['sha256']}` |"
+def _frozen_row(name: str, part: FrozenPart) -> str:
+    return f"| {name} | {part.use} | `{part.weights or '–'}` | `{part.sha256}` |"

@@ -7,25 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_origin
 
 from steermoe_core.config.fields import fields_of
-from steermoe_core.config.resolve import resolve
 from steermoe_core.errors import SteermoeError
-from steermoe_core.run.folder import lock
+from steermoe_core.run.folder.records import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from steermoe_core.component import Selection
-    from steermoe_core.plugins import Registry
-    from steermoe_core.run.folder.run_folder import RunFolder
+    from steermoe_core.evaluate.scores import DataRecord
+    from steermoe_core.run.folder.finished import FinishedRun
 
 
-def data_lines(folder: RunFolder, registry: Registry) -> list[str]:
+def data_lines(run: FinishedRun) -> list[str]:
     """Return a line of Markdown for each source of a run; none where its parts are not installed."""
     try:
-        data = resolve(folder.experiment, [], registry).experiment.data
+        data = run.experiment.data
     except SteermoeError:
         return []
-    counts = lock.recorded(folder.lock, "data")
+    counts = (run.lock or Lock()).data
     sources = {"train": data.train, **{name: [source] for name, source in data.eval.items()}}
     return [
         f"* {'training' if part == 'train' else f'score `{part}`'}{_amount(counts.get(part))}: "
@@ -34,8 +33,8 @@ def data_lines(folder: RunFolder, registry: Registry) -> list[str]:
     ]
 
 
-def _amount(counts: dict[str, Any] | None) -> str:
-    return f", {counts['examples']:,} clips, {counts['hours']:.2f} hours" if counts else ""
+def _amount(counts: DataRecord | None) -> str:
+    return f", {counts.examples:,} clips, {counts.hours:.2f} hours" if counts else ""
 
 
 def _described(source: Selection) -> str:

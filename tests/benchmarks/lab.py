@@ -87,7 +87,7 @@ class Lab:
         laps = Laps()
         with TemporaryDirectory() as folder:
             self.trainer(Path(folder), laps).train()
-            losses = [record["loss"] for record in Journal(Path(folder) / "metrics.jsonl").read()]
+            losses = [record.loss for record in Journal(Path(folder) / "metrics.jsonl").read()]
         return laps.seconds, losses
 
     def reset(self) -> None:

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steermoe_core.errors import UsageError
-from steermoe_core.evaluate.bootstrap import Interval, difference, interval
-from steermoe_core.evaluate.metrics import Edits, rate
+from steermoe_core.evaluate.bootstrap import difference, interval
+from steermoe_core.evaluate.metrics import rate
+from steermoe_core.evaluate.scores import Edits, Interval
 
 edits = st.lists(st.builds(Edits, *[st.integers(0, 5)] * 3, st.integers(1, 9)), min_size=2, max_size=30)
 

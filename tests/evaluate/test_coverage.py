@@ -11,8 +11,8 @@ import attrs
 import numpy as np
 import pytest
 
-from steermoe_core.evaluate.bootstrap import Interval, difference, interval
-from steermoe_core.evaluate.metrics import Edits
+from steermoe_core.evaluate.bootstrap import difference, interval
+from steermoe_core.evaluate.scores import Edits, Interval
 
 #: Fewer draws than the real ones are noisier at their ends, which costs a little coverage.
 SIMULATIONS, DRAWS = 700, 700

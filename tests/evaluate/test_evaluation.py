@@ -66,10 +66,10 @@ def test_batch_size_changes_nothing(model: Joined, examples: list[Example], size
     together, scores = evaluator(model, {"template": template}, batch_size=size).evaluate(examples)
 
     assert together == alone
-    assert scores["metrics"] == expected["metrics"]
-    assert scores["controls"] == expected["controls"]
-    for one, other in zip(scores["steering"], expected["steering"], strict=True):
-        assert one["load"] == pytest.approx(other["load"], abs=1e-5)
+    assert scores.metrics == expected.metrics
+    assert scores.controls == expected.controls
+    for one, other in zip(scores.steering, expected.steering, strict=True):
+        assert one.load == pytest.approx(other.load, abs=1e-5)
     assert len({row.hypothesis for row in alone[""]}) > 1
 
 
@@ -142,7 +142,7 @@ class TestNoAudio:
         found, scores = evaluator(model, controls=[]).evaluate(examples)
 
         assert found.keys() == {""}
-        assert scores["controls"] == {}
+        assert scores.controls == {}
 
 
 class TestLimits:
@@ -167,8 +167,8 @@ class TestLimits:
         """scores.json says how many answers ended by themselves."""
         found, scores = evaluator(model, max_new_tokens=3).evaluate(examples)
 
-        assert sum(scores["stops"].values()) == len(examples)
-        assert scores["stops"].get("limit", 0) == sum(row.stop == "limit" for row in found[""])
+        assert sum(scores.stops.values()) == len(examples)
+        assert scores.stops.get("limit", 0) == sum(row.stop == "limit" for row in found[""])
         assert all(row.tokens <= 3 for row in found[""])
 
 
@@ -184,7 +184,7 @@ class TestLeftOut:
         found, scores = evaluator(model).evaluate(clips)
 
         assert [row.id for row in found[""]] == ["000.wav"]
-        assert scores["left_out"] == {
+        assert scores.left_out == {
             "longer than 20 s": ["001.wav"],
             "cannot be read": [f"{tmp_path / '002.wav'}: there is no such audio file"],
         }
@@ -253,7 +253,7 @@ def test_audio_tokens_are_counted_by_the_live_model(model: Joined, examples: lis
     for _ in range(2):
         _, scores = judge.evaluate(examples)
         seconds = sum(example.seconds for example in examples)
-        assert scores["audio_tokens_per_second"] == pytest.approx(tokens / seconds, abs=1e-3)
+        assert scores.audio_tokens_per_second == pytest.approx(tokens / seconds, abs=1e-3)
 
 
 class TestShuffledAudio:
@@ -271,7 +271,7 @@ class TestShuffledAudio:
             assert row.reference == example.text
         assert {row.heard for row in found["shuffled-audio"]} == own.keys()
         assert {row.heard for row in found[""]} == {None}
-        assert scores["controls"]["shuffled-audio"]["wer"]["examples"] == len(examples)
+        assert scores.controls["shuffled-audio"]["wer"].examples == len(examples)
 
     def test_changes_nothing_else(self, model: Joined, examples: list[Example]) -> None:
         """Neither answers nor the adapter's statistics nor the count of audio tokens."""
@@ -292,13 +292,13 @@ class TestProbes:
 
         _, scores = judge.evaluate(examples)
 
-        assert [(one["sound"], one["seconds"]) for one in scores["probes"]] == PROBES
-        for one in scores["probes"][::3]:
-            clip = Example(id="x", audio=Probe(one["sound"], one["seconds"]), text="", seconds=one["seconds"])
+        assert [(one.sound, one.seconds) for one in scores.probes] == PROBES
+        for one in scores.probes[::3]:
+            clip = Example(id="x", audio=Probe(one.sound, one.seconds), text="", seconds=one.seconds)
             batch = judge.collator.collate([clip], answered=False)
             (answer,) = generate(model, batch, [judge.limit(clip.seconds)])
-            assert one["hypothesis"] == judge.collator.hypothesis(answer.ids)
-        assert scores["examples"] == len(examples)
+            assert one.hypothesis == judge.collator.hypothesis(answer.ids)
+        assert scores.examples == len(examples)
 
     def test_may_be_left_out(self, model: Joined, examples: list[Example]) -> None:
         """`probes = false` answers none."""
@@ -310,9 +310,9 @@ def test_rows_carry_the_edits_that_the_scores_add_up(model: Joined, examples: li
     found, scores = evaluator(model, controls=["no-audio", "shuffled-audio"]).evaluate(examples)
 
     for control, rows in found.items():
-        for name, score in (scores["controls"][control] if control else scores["metrics"]).items():
+        for name, score in (scores.controls[control] if control else scores.metrics).items():
             sums = [sum(counts) for counts in zip(*(row.edits[name] for row in rows), strict=True)]
-            assert sums == list(score["edits"].values())
+            assert sums == list(attrs.astuple(score.edits))
 
 
 class TestGoesOn:

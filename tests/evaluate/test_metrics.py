@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from steermoe_core.errors import SetupError
 from steermoe_core.evaluate.config import CerConfig, TokenAccuracyConfig, WerConfig
-from steermoe_core.evaluate.metrics import Cer, Edits, Metric, TokenAccuracy, Wer, rate, total
+from steermoe_core.evaluate.metrics import Cer, Metric, TokenAccuracy, Wer, rate, total
+from steermoe_core.evaluate.scores import Edits
 from tests.predictions import predicted
 
 if TYPE_CHECKING:

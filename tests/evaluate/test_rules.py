@@ -18,8 +18,9 @@ from steermoe_core.errors import SetupError
 from steermoe_core.evaluate import rules
 from steermoe_core.evaluate.accuracy import ExactMatch
 from steermoe_core.evaluate.config import CerConfig, ExactMatchConfig, RuleName, WerConfig
-from steermoe_core.evaluate.metrics import Cer, Edits, Wer
+from steermoe_core.evaluate.metrics import Cer, Wer
 from steermoe_core.evaluate.rules import HAN, chinese_units, rule
+from steermoe_core.evaluate.scores import Edits
 from tests.predictions import predicted
 
 if TYPE_CHECKING:

@@ -9,8 +9,10 @@ import pytest
 
 from steermoe_core.evaluate.accuracy import ExactMatch
 from steermoe_core.evaluate.config import ExactMatchConfig, WerConfig
-from steermoe_core.evaluate.metrics import Edits, Wer
+from steermoe_core.evaluate.metrics import Wer
 from steermoe_core.evaluate.score import score
+from steermoe_core.evaluate.scores import Edits
+from steermoe_core.system.records import plain
 from tests.predictions import predicted
 
 if TYPE_CHECKING:
@@ -43,8 +45,8 @@ def test_a_score_counts_everything() -> None:
 
 def test_a_score_is_plain_json() -> None:
     """Nothing in it is a number that JSON does not know."""
-    empty = score(WER, paired(["x"], [""])).as_json()
-    usual = score(WER, paired(["one", "two"], ["one", "three"])).as_json()
+    empty = plain(score(WER, paired(["x"], [""])))
+    usual = plain(score(WER, paired(["one", "two"], ["one", "three"])))
 
     assert json.loads(json.dumps(empty, allow_nan=False))["value"] is None
     assert empty["interval"] is None

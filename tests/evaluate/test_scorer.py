@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steermoe_core.evaluate.config import CerConfig, RuleName, WerConfig
-from steermoe_core.evaluate.metrics import Cer, Edits, Wer
+from steermoe_core.evaluate.metrics import Cer, Wer
 from steermoe_core.evaluate.score import judged, marked, score
+from steermoe_core.evaluate.scores import Edits
 from tests.predictions import predicted
 from tests.tiny import DIGITS
 
@@ -138,6 +139,7 @@ def test_a_score_names_its_rule() -> None:
     """Two rules cannot be taken for one another."""
     scores = judged(METRICS, {"": [predicted("one", "two")], "no-audio": [predicted("", "two")]}, seed=0)
 
-    for some in (scores["metrics"], scores["controls"]["no-audio"]):
-        assert {one["rule"]["name"] for one in some.values()} == set(get_args(RuleName))
-        assert all(one["rule"]["version"] and len(one["rule"]["sha256"]) == 64 for one in some.values())
+    for some in (scores.metrics, scores.controls["no-audio"]):
+        rules = [one.rule or {} for one in some.values()]
+        assert {rule["name"] for rule in rules} == set(get_args(RuleName))
+        assert all(rule["version"] and len(rule["sha256"]) == 64 for rule in rules)

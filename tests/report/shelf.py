@@ -10,6 +10,7 @@ import attrs
 from steermoe_core.config.resolve import resolve
 from steermoe_core.evaluate.score import score
 from steermoe_core.plugins import load_registry
+from steermoe_core.system.records import plain
 from tests.predictions import predicted
 from tests.tiny import DIGITS, write_folder
 
@@ -124,8 +125,8 @@ class Shelf:
                 "split": "dev",
                 "examples": len(rows),
                 "left_out": {},
-                "metrics": {metric.name: score(metric, rows).as_json() for metric in metrics},
-                "controls": {"no-audio": {metric.name: score(metric, deaf).as_json() for metric in metrics}},
+                "metrics": {metric.name: plain(score(metric, rows)) for metric in metrics},
+                "controls": {"no-audio": {metric.name: plain(score(metric, deaf)) for metric in metrics}},
                 "steering": [],
                 **more,
             },
@@ -167,6 +168,6 @@ CERTIFICATES = {
          "measured": {"encoder": "f6956dac"}, "command": "steermoe certify runs/first"},
         {"name": "batch-invariance", "claim": "A clip stands alone.", "passed": False,
          "measured": {"loss": 0.125}},
-        {"name": "whole-splits", "claim": "Every clip is scored.", "passed": None, "measured": "no split"},
+        {"name": "whole-splits", "claim": "Every clip is scored.", "passed": None, "why": "no split"},
     ]
 }  # fmt: skip

@@ -157,7 +157,9 @@ STATES = {
     ),
     "adapter.json: frozen is null": State("adapter/adapter.json", null("frozen"), "frozen is not a table"),
     "adapter.json: training is a number": State(
-        "adapter/adapter.json", lambda path: change(path, "training", value=3), "adapter.json cannot be read"
+        "adapter/adapter.json",
+        lambda path: change(path, "training", value=3),
+        "adapter.json is damaged (training is not a table)",
     ),
     "adapter.json is a folder": State("adapter/adapter.json", folder, "adapter"),
     "no tensors": State("adapter/adapter.safetensors", delete, "adapter.safetensors cannot be read"),

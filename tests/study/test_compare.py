@@ -58,7 +58,7 @@ def test_differences_are_those_of_results(pair: list[Path]) -> None:
     assert rows[0].metrics["wer"].against is None
     (other, *_), base = table([pair[1]], load_registry(), [pair[0]])
     assert base is not None
-    assert (base.name, base.seeds, base.runs) == ("tiny", [17], [str(pair[0])])
+    assert (base.name, base.seeds, base.paths) == ("tiny", [17], [str(pair[0])])
     assert rows[1] == other
     assert compare([pair[1]], load_registry(), [pair[0]]).rows == rows
     against = other.metrics["wer"].against

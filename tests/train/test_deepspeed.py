@@ -199,9 +199,9 @@ class TestTwoProcesses:
         ours = list(alone.journal.read())
         theirs = list(Journal(together / way / "metrics.jsonl").read())
 
-        assert [line["step"] for line in theirs] == [line["step"] for line in ours]
-        assert any(max(line["gradient_norm"].values()) > stages.SETTINGS["clip"] for line in ours)
+        assert [line.step for line in theirs] == [line.step for line in ours]
+        assert any(max(line.gradient_norm.values()) > stages.SETTINGS["clip"] for line in ours)
         for one, other in zip(ours, theirs, strict=True):
-            assert other["loss"] == pytest.approx(one["loss"], abs=1e-5)
-            assert other["learning_rate"] == one["learning_rate"]
-            assert other["gradient_norm"] == pytest.approx(one["gradient_norm"], rel=1e-5)
+            assert other.loss == pytest.approx(one.loss, abs=1e-5)
+            assert other.learning_rate == one.learning_rate
+            assert other.gradient_norm == pytest.approx(one.gradient_norm, rel=1e-5)

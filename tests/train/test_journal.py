@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steermoe_core.train.journal import Journal
+from steermoe_core.train.journal import Journal, Step
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ def test_reads_what_was_written(tmp_path_factory: pytest.TempPathFactory, note: 
     journal.write(1, loss=0.5)
     journal.write(2, note=note)
 
-    assert list(journal.read()) == [{"step": 1, "loss": 0.5}, {"step": 2, "note": note}]
+    assert list(journal.read()) == [Step(step=1, loss=0.5), Step(step=2, others={"note": note})]
 
 
 def test_nothing_written_is_nothing_read(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_rewind_drops_later_steps(tmp_path: Path) -> None:
     journal.rewind(2)
     journal.write(3, loss=9.0)
 
-    assert [record["step"] for record in journal.read()] == [1, 2, 2, 3]
+    assert [record.step for record in journal.read()] == [1, 2, 2, 3]
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
 
 
@@ -58,4 +58,4 @@ def test_a_line_cut_short_is_left_out(tmp_path_factory: pytest.TempPathFactory, 
     journal.rewind(5)
     journal.write(3, loss=0.25)
 
-    assert [record["step"] for record in journal.read()] == [1, 3]
+    assert [record.step for record in journal.read()] == [1, 3]

@@ -89,14 +89,14 @@ class TestRates:
             assert moved.median().item() == pytest.approx(rate, rel=0.1), name
             assert moved.max().item() <= 1.1 * rate, name
         (line,) = bench.journal.read()
-        assert line["learning_rate"] == {name: getattr(RATES, name) for name in set(GROUPS.values())}
+        assert line.learning_rate == {name: getattr(RATES, name) for name in set(GROUPS.values())}
 
     def test_schedule_and_warmup_are_shared(self, bench: Bench, model: Joined) -> None:
         """Half-way through the warm-up, each group has half of its rate."""
         bench.trainer(model=model, learning_rate=RATES, steps=4, warmup=2, schedule="linear").train()
 
         for line, share in zip(bench.journal.read(), (0.0, 0.5, 1.0, 0.5), strict=True):
-            assert line["learning_rate"] == pytest.approx(
+            assert line.learning_rate == pytest.approx(
                 {name: share * getattr(RATES, name) for name in set(GROUPS.values())}
             )
 
@@ -132,7 +132,7 @@ class TestPrecision:
         trainer = half.trainer(steps=8, precision="bf16")
         trainer.train()
 
-        first, second = ([line["loss"] for line in place.journal.read()] for place in (full, half))
+        first, second = ([line.loss for line in place.journal.read()] for place in (full, half))
         assert second == pytest.approx(first, rel=0.1)
         assert second != first
         assert {tensor.dtype for tensor in trained_tensors(trainer.model).values()} == {torch.float32}

@@ -7,6 +7,7 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 import torch
 from transformers import TrainingArguments
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.data.layout import Batch
     from steermoe_core.model.joined import Joined
+    from steermoe_core.train.journal import Step
     from steermoe_core.train.trainer import SteeringTrainer
     from tests.train.conftest import Bench
 
@@ -150,7 +152,7 @@ class TestResume:
 
         assert differing(straight.model, resumed.model) == []
         assert lines(parts) == lines(whole)
-        assert [line["step"] for line in parts.journal.read()] == list(range(1, STEPS + 1))
+        assert [line.step for line in parts.journal.read()] == list(range(1, STEPS + 1))
 
     def test_at_the_last_step_has_nothing_to_do(self, bench: Bench) -> None:
         """A checkpoint of the last step gives the finished model."""
@@ -174,9 +176,9 @@ class TestResume:
         assert latest(bench.checkpoints) == bench.checkpoints / "step-5"
 
 
-def lines(bench: Bench) -> list[dict[str, Any]]:
+def lines(bench: Bench) -> list[Step]:
     """Return the metrics without what the clock says."""
-    return [{k: v for k, v in line.items() if k != "seconds_per_step"} for line in bench.journal.read()]
+    return [attrs.evolve(line, seconds_per_step=None) for line in bench.journal.read()]
 
 
 def differing(one: Joined, two: Joined) -> list[str]:
@@ -292,7 +294,7 @@ class TestSteps:
         names = [name for batch in order.clips for name in batch]
         batch: Batch = trainer.data_collator([e for name in names for e in bench.examples if e.id == name])
         expected = fresh(batch, int(batch.answer.lengths.sum())).item()
-        assert [line["loss"] for line in bench.journal.read()] == pytest.approx([expected], abs=1e-5)
+        assert [line.loss for line in bench.journal.read()] == pytest.approx([expected], abs=1e-5)
 
     def test_frozen_parts_stay_as_they_are(self, bench: Bench) -> None:
         """Training changes every trained tensor and no other; no gradient is left behind in frozen parts."""
@@ -342,30 +344,28 @@ class TestJournal:
 
         found = list(bench.journal.read())
 
-        assert [line["step"] for line in found] == [1, 2, 3, 4]
+        assert [line.step for line in found] == [1, 2, 3, 4]
         groups = {"steering", "scales", "router", "projector"}
-        assert all(set(line["learning_rate"]) == set(line["gradient_norm"]) == groups for line in found)
-        assert [line["learning_rate"]["steering"] for line in found] == pytest.approx([0, 5e-4, 1e-3, 5e-4])
-        assert all(line["gradient_norm"][group] > 0 for line in found for group in groups)
+        assert all(set(line.learning_rate) == set(line.gradient_norm) == groups for line in found)
+        assert [line.learning_rate["steering"] for line in found] == pytest.approx([0, 5e-4, 1e-3, 5e-4])
+        assert all(line.gradient_norm[group] > 0 for line in found for group in groups)
 
     def test_always_has_the_last_step(self, bench: Bench) -> None:
         """A run shorter than `log_every` still leaves a line."""
         bench.trainer(steps=5, log_every=3).train()
 
-        assert [line["step"] for line in bench.journal.read()] == [3, 5]
+        assert [line.step for line in bench.journal.read()] == [3, 5]
 
     def test_has_the_analysis_of_steering(self, bench: Bench) -> None:
         """Every second step: each layer's statistics over all batches of that step."""
         analysis = SteeringAnalysis(SteeringAnalysisConfig(every=2))
         bench.trainer(analysis, steps=4, accumulation=2, log_every=100).train()
 
-        records = [line for line in bench.journal.read() if "steering" in line]
+        records = [line for line in bench.journal.read() if line.steering is not None]
 
-        assert [record["step"] for record in records] == [2, 4]
-        assert all([layer["layer"] for layer in record["steering"]] == [0, 1, 2] for record in records)
-        assert all(
-            sum(layer["load"]) == pytest.approx(1, abs=1e-4) for r in records for layer in r["steering"]
-        )
+        assert [record.step for record in records] == [2, 4]
+        assert all([layer.layer for layer in record.steering] == [0, 1, 2] for record in records)
+        assert all(sum(layer.load) == pytest.approx(1, abs=1e-4) for r in records for layer in r["steering"])
 
 
 def test_a_process_trains_on_one_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from steermoe_core.config.experiment import ValidateConfig
 from steermoe_core.train.analysis import SteeringAnalysis
 from steermoe_core.train.checkpoint import all_checkpoints, history, latest, trained_tensors
 from steermoe_core.train.config import SteeringAnalysisConfig
+from steermoe_core.train.journal import Step
 from steermoe_core.train.validation import Validation, exhausted, undisturbed
 from tests.parts import batch, decoder, joined
 from tests.train.test_trainer import At, Killed, differing, kill, lines, resume, stop
@@ -72,17 +73,14 @@ class TestWhen:
         bench.trainer(listener.validation(), steps=steps).train()
 
         assert [step for step, _ in listener.told] == expected
-        assert [line["step"] for line in bench.journal.read() if "validation" in line] == expected
+        assert [line.step for line in bench.journal.read() if line.validation is not None] == expected
 
     def test_values_are_in_the_journal(self, bench: Bench) -> None:
         """Each with its step; a value that could not be taken is null."""
         bench.trainer(Listener(0.5, None).validation(), steps=2).train()
 
-        found = [line for line in bench.journal.read() if "validation" in line]
-        assert found == [
-            {"step": 1, "validation": {"wer": 0.5}},
-            {"step": 2, "validation": {"wer": None}},
-        ]
+        found = [line for line in bench.journal.read() if line.validation is not None]
+        assert found == [Step(step=1, validation={"wer": 0.5}), Step(step=2, validation={"wer": None})]
 
     def test_time_is_not_that_of_steps(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         """A pace is of training alone."""
@@ -98,7 +96,7 @@ class TestWhen:
         slow.measure = measure
         bench.trainer(slow, At(1, lambda _: clock.__setitem__(0, clock[0] + 2.0)), steps=2).train()
 
-        assert [line["seconds_per_step"] for line in bench.journal.read() if "loss" in line] == [2.0, 0.0]
+        assert [line.seconds_per_step for line in bench.journal.read() if line.loss is not None] == [2.0, 0.0]
 
 
 class TestBest:
@@ -160,7 +158,7 @@ class TestPatience:
 
         assert trainer.state.global_step == 4
         assert latest(bench.checkpoints).name == "step-4"
-        assert [line["step"] for line in bench.journal.read() if "loss" in line] == [4]
+        assert [line.step for line in bench.journal.read() if line.loss is not None] == [4]
 
     def test_counts_from_the_start_when_none_was_good(self, bench: Bench) -> None:
         """Values that are no numbers are no progress."""

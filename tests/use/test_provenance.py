@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from steermoe_core.plugins import load_registry
-from steermoe_core.run.folder import lock
-from steermoe_core.run.folder.run_folder import RunFolder
+from steermoe_core.run.folder.finished import FinishedRun
 from steermoe_core.use.provenance import data_lines
 from tests.rig import EXPERIMENT
 
@@ -32,7 +31,7 @@ split = "train.clean.100"
 
 
 @pytest.fixture
-def run(rig: object, tmp_path: Path) -> RunFolder:
+def run(rig: object, tmp_path: Path) -> Path:
     """Return a run folder as far as this is about it: two training sources, and what they held."""
     text = EXPERIMENT.format(decoder="none", steps=1)
     assert SOURCES in text
@@ -42,14 +41,14 @@ def run(rig: object, tmp_path: Path) -> RunFolder:
         "dev": {"examples": 4, "hours": 0.01, "sha256": "1"},
     }
     (tmp_path / "lock.json").write_text(json.dumps({"data": counts}))
-    return RunFolder(tmp_path)
+    return tmp_path
 
 
-def test_choices_and_changed_settings(run: RunFolder) -> None:
+def test_choices_and_changed_settings(run: Path) -> None:
     """A name on the hub is no path; amounts only where they were recorded."""
     pytest.importorskip("steermoe_pocket")
 
-    assert data_lines(run, load_registry()) == [
+    assert data_lines(FinishedRun(run, load_registry())) == [
         (
             "* training, 12,345 clips, 20.50 hours: `pocket-speech` (source human, split train, fallback "
             "synthetic, numbers written) and `hub` (path openslr/librispeech_asr, split train.clean.100)"
@@ -59,9 +58,8 @@ def test_choices_and_changed_settings(run: RunFolder) -> None:
     ]
 
 
-def test_what_is_lost_is_left_out(run: RunFolder) -> None:
+def test_what_is_lost_is_left_out(run: Path) -> None:
     """Without its plugin, or its lock.json, a run still has a page."""
-    run.lock.unlink()
+    (run / "lock.json").unlink()
 
-    assert lock.recorded(run.lock, "data") == {}
-    assert data_lines(run, load_registry(no_plugins=True)) == []
+    assert data_lines(FinishedRun(run, load_registry(no_plugins=True))) == []

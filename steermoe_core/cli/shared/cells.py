@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -11,6 +11,8 @@ from steermoe_core.evaluate.config import RuleName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from steermoe_core.evaluate.scores import Score
 
 
 def new_table(title: str) -> Table:
@@ -24,16 +26,16 @@ def heading(metric: str) -> str:
     return f"{name.upper()}\n{rule}" if rule in get_args(RuleName) else metric.upper()
 
 
-def with_interval(score: Mapping[str, Any] | None) -> str:
+def with_interval(score: Score | None) -> str:
     """Return a score's value, and its interval on a second line."""
-    if score is None or score["interval"] is None:
+    if score is None or score.interval is None:
         return plain(score)
-    return f"{plain(score)}\n({score['interval']['low']:.3f}–{score['interval']['high']:.3f})"
+    return f"{plain(score)}\n({score.interval.low:.3f}–{score.interval.high:.3f})"
 
 
-def plain(score: Mapping[str, Any] | None) -> str:
+def plain(score: Score | None) -> str:
     """Return a score's value; a dash where there is none."""
-    return "–" if score is None or score["value"] is None else f"{score['value']:.3f}"
+    return "–" if score is None or score.value is None else f"{score.value:.3f}"
 
 
 def pathologies_line(counts: Mapping[str, int], of: int) -> str | None:

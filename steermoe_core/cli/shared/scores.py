@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Sequence
 
-    from steermoe_core.evaluate.bootstrap import Interval
-    from steermoe_core.study.table import Row, Score
+    from steermoe_core.evaluate.scores import Interval
+    from steermoe_core.study.table import Row, RowScore
 
 
 def add_choice(parser: ArgumentParser) -> None:
@@ -56,7 +56,7 @@ def compared(rows: Sequence[Row], metric: str) -> bool:
     return any(metric in row.metrics and row.metrics[metric].against for row in rows)
 
 
-def score(found: Score | None, gap: str = " ") -> str:
+def score(found: RowScore | None, gap: str = " ") -> str:
     """Return a score, its interval in round brackets, and where there are several seeds, their extremes.
 
     :param gap: between words that may stand one under the other; a line break makes a narrow cell.
@@ -69,7 +69,7 @@ def score(found: Score | None, gap: str = " ") -> str:
     return text
 
 
-def difference(found: Score | None, gap: str = " ") -> str:
+def difference(found: RowScore | None, gap: str = " ") -> str:
     """Return a score's difference to the baseline and the verdict on it.
 
     :param gap: as in `score`.

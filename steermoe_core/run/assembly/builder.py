@@ -16,6 +16,7 @@ from steermoe_core.data.audio.mels import stored_as_mels
 from steermoe_core.data.audio.waveform import size
 from steermoe_core.data.token_limit import Room
 from steermoe_core.data.usable import Report, choosable, decoded, readable, trainable, usable
+from steermoe_core.evaluate.scores import DataRecord
 from steermoe_core.model.joined import Joined
 from steermoe_core.run.assembly.from_adapter import started
 
@@ -143,7 +144,7 @@ def audio_tokens(encoder: Encoder, projector: Projector, seconds: float) -> int:
     return projector.tokens(encoder.frames(round(seconds * encoder.sample_rate)))
 
 
-def data_record(examples: Sequence[Example]) -> dict[str, Any]:
+def data_record(examples: Sequence[Example]) -> DataRecord:
     """Return the size of a set of examples and a hash of what it consists of."""
     digest = hashlib.sha256()
     for example in examples:
@@ -151,7 +152,7 @@ def data_record(examples: Sequence[Example]) -> dict[str, Any]:
         asked = [] if example.prompt is None else [example.prompt]
         digest.update(("\0".join([*known, *asked, *example.references]) + "\n").encode())
     hours = sum(example.seconds for example in examples) / 3600
-    return {"examples": len(examples), "hours": round(hours, 4), "sha256": digest.hexdigest()}
+    return DataRecord(examples=len(examples), hours=round(hours, 4), sha256=digest.hexdigest())
 
 
 def metrics_of(experiment: Experiment, registry: Registry) -> list[Metric]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -14,6 +14,7 @@ from steermoe_core.run.assembly.parts import placed
 from steermoe_core.run.assembly.trained import trained_builder, trained_folder
 from steermoe_core.run.certify.from_model import model_proofs
 from steermoe_core.run.certify.from_record import gradients, no_overlap, whole_splits
+from steermoe_core.run.folder.records import Certificates
 from steermoe_core.run.folder.run_folder import now, write_json
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     from steermoe_core.data.example import Example
     from steermoe_core.plugins import Registry
     from steermoe_core.run.assembly.builder import Builder
-    from steermoe_core.run.certify.certificate import Certificate
     from steermoe_core.run.console import Console
+    from steermoe_core.run.folder.records import Certificate
     from steermoe_core.run.folder.run_folder import RunFolder
 
 
-def certify_run(path: Path, registry: Registry, console: Console) -> dict[str, Any]:
-    """Measure the certificates of a trained run anew and return what certificates.json says.
+def certify_run(path: Path, registry: Registry, console: Console) -> Certificates:
+    """Measure the certificates of a trained run again, and write and return certificates.json.
 
     :raises UsageError: there is no such run, or it has no adapter yet.
     """
@@ -37,8 +38,8 @@ def certify_run(path: Path, registry: Registry, console: Console) -> dict[str, A
         return certify(folder, registry, console)
 
 
-def certify(folder: RunFolder, registry: Registry, console: Console) -> dict[str, Any]:
-    """Measure the certificates of a trained run whose folder is held, and write certificates.json."""
+def certify(folder: RunFolder, registry: Registry, console: Console) -> Certificates:
+    """Measure the certificates of a trained run whose folder is held; write and return certificates.json."""
     gc.collect()  # a model that was trained here before is memory that this one needs
     started = time.monotonic()
     resolved = resolve(folder.experiment, [], registry)
@@ -46,11 +47,11 @@ def certify(folder: RunFolder, registry: Registry, console: Console) -> dict[str
         builder = trained_builder(folder, resolved.experiment, registry)
         found = _measured(builder, folder, console)
     command = f"steermoe certify {folder.path}"
-    content = {
-        "certificates": [attrs.asdict(attrs.evolve(one, command=command)) for one in found],
-        "made": now(),
-        "seconds": round(time.monotonic() - started, 1),
-    }
+    content = Certificates(
+        certificates=[attrs.evolve(one, command=command) for one in found],
+        made=now(),
+        seconds=round(time.monotonic() - started, 1),
+    )
     write_json(folder.certificates, content)
     return content
 

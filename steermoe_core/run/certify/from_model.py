@@ -14,9 +14,8 @@ from steermoe_core.errors import DataError
 from steermoe_core.evaluate.evaluation import Evaluator
 from steermoe_core.evaluate.invariance import EXACT, in_fp64, invariance, mixed, rounding
 from steermoe_core.run.assembly.device import available, move
-from steermoe_core.run.certify.certificate import Certificate
-from steermoe_core.run.certify.evidence import evidence
-from steermoe_core.run.folder import adapter, lock
+from steermoe_core.run.folder import adapter
+from steermoe_core.run.folder.records import AdapterCard, Certificate, Lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -59,10 +58,11 @@ def model_proofs(
 
 def _frozen(folder: RunFolder, loaded: dict[str, str], used: dict[str, str]) -> Certificate:
     """Compare the identities of the frozen parts at every time that there is a record of."""
-    saved = {part: one["sha256"] for part, one in adapter.read_card(folder.adapter)["frozen"].items()}
-    times: dict[str, Any] = {
-        "before training": lock.frozen(folder.lock),
-        "after training": evidence(folder).get("frozen"),
+    card, lock = AdapterCard.read(folder.adapter / "adapter.json"), Lock.find(folder.lock)
+    saved = {part: one.sha256 for part, one in card.frozen.items()}
+    times = {
+        "before training": lock.frozen if lock else {},
+        "after training": folder.read_evidence().frozen,
         "in adapter.json": saved,
         "loaded now": loaded,
         "after use": used,

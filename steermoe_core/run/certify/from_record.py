@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 from steermoe_core.data.usable import UNREADABLE, some
 from steermoe_core.errors import SteermoeError, UsageError
 from steermoe_core.evaluate.prediction import read
+from steermoe_core.evaluate.scores import Scores
 from steermoe_core.run.assembly.builder import data_record
-from steermoe_core.run.certify.certificate import Certificate
-from steermoe_core.run.certify.evidence import evidence
-from steermoe_core.run.folder import lock
-from steermoe_core.run.folder.lock import recorded
-from steermoe_core.run.folder.scores import read_scores
+from steermoe_core.run.folder.lock import STARTING_ADAPTER
+from steermoe_core.run.folder.records import Certificate, Lock
 from steermoe_core.run.preview.overlap import overlap
-from steermoe_core.train.gradients import missing
+from steermoe_core.system.records import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,8 +24,9 @@ if TYPE_CHECKING:
     from steermoe_core.run.assembly.builder import Builder
     from steermoe_core.run.console import Console
     from steermoe_core.run.folder.run_folder import RunFolder
+    from steermoe_core.train.first_gradients import FirstGradients
 
-_OLDER = "the run has no record of it: it was trained by an earlier version, or evidence.json is lost"
+_LOST = "the run has no record of it: evidence.json is lost"
 _UNTRAINED = "nothing was trained: train.steps is 0"
 _UNSCORED = "nothing is scored: [data.eval] has no split"
 _NOT_HERE = "the data is not here"
@@ -42,10 +41,10 @@ def gradients(experiment: Experiment, folder: RunFolder, phased: int) -> Certifi
         "name": "every-tensor-got-gradient",
         "claim": "Every trained tensor got a finite gradient that is not zero in the first step.",
     }
-    record = evidence(folder).get("gradients")
-    if not record:
+    record = folder.read_evidence().gradients
+    if record is None:
         return Certificate(**facts, passed=None, why=_no_gradients(experiment))
-    norms, later, never = record["norms"], record["later"], missing(record)
+    norms, later, never = record.norms, record.later, record.missing
     excuse = _excuse(record, experiment, phased)
     why = f"{len(norms) - len(later) - len(never)} of {len(norms)} tensors in the first step"
     if later:
@@ -53,14 +52,14 @@ def gradients(experiment: Experiment, folder: RunFolder, phased: int) -> Certifi
     if never:
         why += f"; never: {some(never)}"
     # The steps that explain why a gradient is late may be all that there are.
-    waiting = experiment.train.steps <= max(phased, 1 if record["zeros"] else 0)
+    waiting = experiment.train.steps <= max(phased, 1 if record.zeros else 0)
     if never and waiting:
         why += f", and training ended with step {experiment.train.steps}, too soon to tell"
     return Certificate(
         **facts,
         passed=None if never and waiting else not never and (not later or bool(excuse)),
         why=why,
-        measured={**record, "never": never, "excuse": excuse},
+        measured={**plain(record), "never": never, "excuse": excuse},
     )
 
 
@@ -69,14 +68,14 @@ def _no_gradients(experiment: Experiment) -> str:
         return _UNTRAINED
     if experiment.train.deepspeed is not None:
         return "DeepSpeed keeps gradients in buffers of its own, where no tensor has one"
-    return _OLDER
+    return _LOST
 
 
-def _excuse(record: dict[str, Any], experiment: Experiment, phased: int) -> str:
+def _excuse(record: FirstGradients, experiment: Experiment, phased: int) -> str:
     """Return what explains that a tensor has no gradient in the first step, if anything does."""
-    if record["zeros"]:
-        return f"what they are multiplied with starts at zero: {some(record['zeros'])}"
-    if phased and all(step <= phased + 1 for step in record["later"].values()):
+    if record.zeros:
+        return f"what they are multiplied with starts at zero: {some(record.zeros)}"
+    if phased and all(step <= phased + 1 for step in record.later.values()):
         return f"the first {phased} steps train the projector by itself"
     return "fp16: the loss scale was too large at first" if experiment.train.precision == "fp16" else ""
 
@@ -116,16 +115,16 @@ def _counted(folder: RunFolder, split: str, examples: Sequence[Example], missing
     """
     path = folder.evaluations / split
     counted: dict[str, Any] = {"source": len(examples), "scored": 0, "left_out": 0, "faults": []}
-    if not path.is_dir() and folder.status.get("state") != "finished":
+    if not path.is_dir() and folder.state != "finished":
         return {**counted, "unknown": "it is not scored yet; finish the run"}
     try:
-        scores = read_scores(path / "scores.json")
+        scores = Scores.read(path / "scores.json")
         ids = [row.id for row in read(path / "predictions.jsonl")]
     except UsageError as error:
         return {**counted, "faults": [f"no scores ({error})"], "unknown": ""}
-    counted |= {"scored": len(ids), "left_out": sum(map(len, scores["left_out"].values()))}
+    counted |= {"scored": len(ids), "left_out": sum(map(len, scores.left_out.values()))}
     unread = sum(not example.seconds > 0.0 for example in examples)
-    if unread > len(scores["left_out"].get(UNREADABLE, ())):
+    if unread > len(scores.left_out.get(UNREADABLE, ())):
         missing = f"{unread} of its {len(examples)} clips cannot be read"
     faults = [
         *_recorded_faults(scores, len(ids), counted["left_out"]),
@@ -134,19 +133,19 @@ def _counted(folder: RunFolder, split: str, examples: Sequence[Example], missing
     return {**counted, "faults": faults, "unknown": f"{_NOT_HERE}: {missing}" if missing else ""}
 
 
-def _recorded_faults(scores: dict[str, Any], scored: int, left_out: int) -> Iterator[str]:
+def _recorded_faults(scores: Scores, scored: int, left_out: int) -> Iterator[str]:
     """Yield what disagrees within the record of a split."""
-    if scored + left_out != (source := scores["data"]["examples"]):
-        yield f"{scored} scored and {left_out} left out, but the source has {source}"
-    if scores["examples"] != scored:
-        yield f"scores.json counts {scores['examples']} clips, predictions.jsonl {scored}"
+    if scores.data and scored + left_out != scores.data.examples:
+        yield f"{scored} scored and {left_out} left out, but the source has {scores.data.examples}"
+    if scores.examples != scored:
+        yield f"scores.json counts {scores.examples} clips, predictions.jsonl {scored}"
 
 
-def _source_faults(scores: dict[str, Any], ids: Sequence[str], examples: Sequence[Example]) -> Iterator[str]:
+def _source_faults(scores: Scores, ids: Sequence[str], examples: Sequence[Example]) -> Iterator[str]:
     """Yield where the record of a split and its source disagree."""
     if unknown := Counter(ids) - Counter(example.id for example in examples):
         yield f"scored, but not so in the source: {some(list(unknown))}"
-    if scores.get("data") != data_record(examples):
+    if scores.data != data_record(examples):
         yield "the data changed since it was scored"
 
 
@@ -176,12 +175,13 @@ def no_overlap(
         trained, _ = builder.collator(model).fitting(trained)
     except SteermoeError as error:
         return Certificate(**facts, passed=None, why=f"the training data is not here: {error}")
-    if recorded(folder.lock, "data").get("train", data_record(trained)) != data_record(trained):
+    lock = Lock.find(folder.lock) or Lock()
+    if lock.data.get("train", data_record(trained)) != data_record(trained):
         return Certificate(**facts, passed=None, why="the training data changed since it was trained on")
     found = {one.pop("set"): one for one in overlap(trained, splits, console)}
     shared = list(_shared(found, "trained", "clips were trained on"))
     unknown = [f"{name}: {_NOT_HERE}: {why}" for name, why in missing.items()]
-    if lock.STARTING_ADAPTER in lock.frozen(folder.lock):
+    if STARTING_ADAPTER in lock.frozen:
         unknown.append("what the adapter that it started from was trained on is not known")
     scored = sum(one["clips"] for one in found.values())
     apart = f"none of {scored} scored clips is among {len(trained)} trained ones"

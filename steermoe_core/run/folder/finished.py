@@ -1,47 +1,139 @@
-"""What a finished run says of itself: its scores by split, what it trained, how its training ended."""
+"""The door to what a run left: every file as a record, read when it is first asked for."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.run.certify.certificate import read_certificates
-from steermoe_core.run.folder.adapter import read_card
-from steermoe_core.run.folder.scores import read_scores, scored_splits
+from steermoe_core.config.resolve import Resolved, resolve
+from steermoe_core.evaluate.prediction import Prediction, file_name, read
+from steermoe_core.evaluate.scores import Scores
+from steermoe_core.run.folder.records import AdapterCard, Certificate, Certificates, Lock, Routing, Status
+from steermoe_core.run.folder.run_folder import RunFolder
+from steermoe_core.system.records import plain
+from steermoe_core.train.journal import Journal, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-    from steermoe_core.run.folder.run_folder import RunFolder
-
-
-def results(folder: RunFolder) -> dict[str, Any]:
-    """Return a run's scores by split, with what it trained."""
-    card = read_card(folder.adapter)
-    return {
-        "run": str(folder.path),
-        "experiment": card["experiment"],
-        "trainable_parameters": card["trainable_parameters"],
-        "steps": card["step"],
-        "training": card.get("training"),  # earlier versions did not write it
-        "certificates": read_certificates(folder),
-        "splits": scores_of(folder),
-    }
+    from steermoe_core.config.experiment import Experiment
+    from steermoe_core.plugins import Registry
 
 
-def scores_of(folder: RunFolder) -> dict[str, Any]:
-    """Return what scores.json says of each split that has been scored."""
-    return {path.parent.name: read_scores(path) for path in scored_splits(folder)}
+class FinishedRun:
+    """A run that was started before. What it has not left yet is None, empty or an error, as declared below.
 
-
-def ended(training: dict[str, Any] | None) -> Iterator[str]:
-    """Yield a sentence on how a training ended, if its adapter is not that of the last step it was to take.
-
-    :param training: what `validation.ending` returns.
+    :param registry: resolves the experiment.
+    :raises UsageError: the path is not a run folder.
     """
-    if training is None or training["adapter_step"] >= training["of"]:
-        return
-    steps = f"training ended at step {training['steps']} of {training['of']}: {training['ended']}"
-    chosen, best = f"the adapter is that of step {training['adapter_step']}", training["best"]
-    if best and best["step"] == training["adapter_step"]:
-        chosen += f" ({best['metric']} {best['value']:.4f} on the validation data)"
-    yield f"{steps}; {chosen}"
+
+    def __init__(self, path: Path, registry: Registry) -> None:
+        self.folder = RunFolder.existing(path)
+        self.path = path
+        self.registry = registry
+
+    @cached_property
+    def resolved(self) -> Resolved:
+        """experiment.toml, with its table and origins.
+
+        :raises ConfigError: it is not a valid experiment.
+        """
+        return resolve(self.folder.experiment, [], self.registry)
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment of the run."""
+        return self.resolved.experiment
+
+    @cached_property
+    def status(self) -> Status | None:
+        """status.json."""
+        return self.folder.status
+
+    @cached_property
+    def lock(self) -> Lock | None:
+        """lock.json; None where it is lost.
+
+        :raises RunFolderError: it is damaged.
+        """
+        return Lock.find(self.folder.lock)
+
+    @cached_property
+    def adapter(self) -> AdapterCard:
+        """adapter.json.
+
+        :raises CheckpointError: it is missing or damaged.
+        """
+        return AdapterCard.read(self.folder.adapter / "adapter.json")
+
+    @property
+    def trained(self) -> bool:
+        """Whether it has its adapter."""
+        return self.folder.adapter.is_dir()
+
+    @cached_property
+    def certificates(self) -> list[Certificate]:
+        """The certificates that were measured.
+
+        :raises CheckpointError: certificates.json is damaged.
+        """
+        found = Certificates.find(self.folder.certificates)
+        return found.certificates if found else []
+
+    @cached_property
+    def metrics(self) -> list[Step]:
+        """The lines of metrics.jsonl.
+
+        :raises RunFolderError: a line is damaged.
+        """
+        return list(Journal(self.folder.metrics).read())
+
+    @cached_property
+    def scores(self) -> dict[str, Scores]:
+        """scores.json of each split that has been scored.
+
+        :raises UsageError: one is damaged.
+        """
+        return scores_of(self.folder)
+
+    @cached_property
+    def own_decoder(self) -> dict[str, Scores]:
+        """The scores of the encoder's own decoder, by split.
+
+        :raises UsageError: one is damaged.
+        """
+        return scores_of(RunFolder(self.folder.own_decoder))
+
+    def predictions(self, split: str, control: str = "") -> list[Prediction]:
+        """Return the hypotheses of the model for a split, or those of a control.
+
+        :raises UsageError: they are missing or damaged.
+        """
+        return read(self.folder.evaluations / split / file_name(control))
+
+    def routing(self, split: str) -> Routing | None:
+        """Return routing.json of a split; None where the routers were not observed.
+
+        :raises UsageError: it is damaged.
+        """
+        return Routing.find(self.folder.evaluations / split / "routing.json")
+
+    def summary(self) -> dict[str, Any]:
+        """Return scores by split, and what was trained, as plain values for `--json`."""
+        return {
+            "run": str(self.path),
+            "experiment": self.adapter.experiment,
+            "trainable_parameters": self.adapter.trainable_parameters,
+            "steps": self.adapter.step,
+            "training": plain(self.adapter.training),
+            "certificates": plain(self.certificates),
+            "splits": plain(self.scores),
+        }
+
+
+def scores_of(folder: RunFolder) -> dict[str, Scores]:
+    """Return scores.json of each split of a folder that has been scored.
+
+    :raises UsageError: one is damaged.
+    """
+    return {split: Scores.read(folder.evaluations / split / "scores.json") for split in folder.scored}

@@ -11,11 +11,12 @@ from steermoe_core.errors import RunFolderError
 from steermoe_core.plugins.discovery import normal
 from steermoe_core.plugins.plugin import ENGINE
 from steermoe_core.plugins.requirements import needed
-from steermoe_core.system.json_shapes import NUMBER, DamagedError, read_json
+from steermoe_core.run.folder.records import Git, Lock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from steermoe_core.evaluate.scores import DataRecord
     from steermoe_core.plugins import Registry
 
 #: Packages whose version can change a number: what decodes, computes, trains, tokenizes and scores.
@@ -43,97 +44,62 @@ PACKAGES = (
 )
 #: What an adapter that training starts from is called among the frozen parts.
 STARTING_ADAPTER = "starting adapter"
-#: The file, as far as somebody reads it.
-_SHAPE = {
-    "git?": (None, {"commit": str, "dirty": bool}),
-    "processes?": int,
-    "frozen?": {"*": str},
-    "data?": {"*": {"examples": int, "hours": NUMBER, "sha256": str}},
-    "packages?": {"*": object},
-    "plugins?": {"*": object},
-}
 
 
 def describe(
-    registry: Registry, *, processes: int, seed: int, fingerprints: dict[str, str], data: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the record of a run's surroundings.
+    registry: Registry, *, processes: int, seed: int, frozen: dict[str, str], data: dict[str, DataRecord]
+) -> Lock:
+    """Return the record of a run that starts here.
 
     :param processes: that train together.
-    :param fingerprints: SHA-256 of each frozen part.
-    :param data: of each source, its number of examples and a hash of their ids, texts and files.
+    :param frozen: SHA-256 of each frozen part.
+    :param data: of each source.
     """
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "plugins": {
+    return Lock(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        plugins={
             plugin.distribution: plugin.version for plugin in registry.plugins if plugin.status == "active"
         },
-        "packages": _packages(registry),
-        "git": _git(),
-        "seed": seed,
-        "processes": processes,
-        "frozen": fingerprints,
-        "data": data,
-    }
+        packages=_packages(registry),
+        git=_git(),
+        seed=seed,
+        processes=processes,
+        frozen=frozen,
+        data=data,
+    )
 
 
-def check(path: Path, record: dict[str, Any]) -> None:
-    """Make sure that a run goes on with the weights and the data that it began to learn from.
+def check(path: Path, record: Lock) -> None:
+    """Make sure that a run resumes with the weights and the data that it began with.
 
     :param path: the lock.json of its beginning.
-    :param record: what `describe` says now.
-    :raises RunFolderError: something else is there now.
+    :param record: what `describe` returns now.
+    :raises RunFolderError: they changed.
     """
-    begun = read(path)
-    if not begun:
+    begun = Lock.find(path)
+    if begun is None:
         return  # lost: nothing to compare with
-    if (before := begun.get("processes", 1)) != record["processes"]:
+    if begun.processes != record.processes:
         msg = (
-            f"{path.parent} began with {before} processes and cannot go on with {record['processes']}, whose "
-            f"steps would be others; start as many (`steermoe launch --nproc {before}`), "
-            "or delete the folder to train from the start"
+            f"{path.parent} began with {begun.processes} processes and cannot resume with "
+            f"{record.processes}, which would take other steps; start as many "
+            f"(`steermoe launch --nproc {begun.processes}`), or delete the folder to train from the start"
         )
         raise RunFolderError(msg)
-    then, here = ({**one.get("frozen", {}), **_learned_from(one.get("data", {}))} for one in (begun, record))
-    if changed := [name for name in here if then.get(name) != here[name]]:
+    before, now = _trained_on(begun), _trained_on(record)
+    if changed := [name for name in now if before.get(name) != now[name]]:
         msg = (
-            f"{path.parent} cannot go on: its {' and '.join(changed)} changed since it began "
+            f"{path.parent} cannot resume: its {' and '.join(changed)} changed since it began "
             f"(see {path.name} there); restore what it began with, "
             "or delete the folder to train from the start"
         )
         raise RunFolderError(msg)
 
 
-def recorded(path: Path, key: str) -> dict[str, Any]:
-    """Return a table of a lock.json; empty where it is lost."""
-    return dict(read(path).get(key, {}))
-
-
-def frozen(path: Path) -> dict[str, str]:
-    """Return the fingerprints of the frozen parts that a run began with; none if its lock.json is lost."""
-    return dict(read(path).get("frozen", {}))
-
-
-def read(path: Path) -> dict[str, Any]:
-    """Return a lock.json; an empty one where it is lost.
-
-    :raises RunFolderError: it is damaged.
-    """
-    try:
-        return dict(read_json(path, _SHAPE))
-    except FileNotFoundError:
-        return {}
-    except DamagedError as error:
-        msg = (
-            f"{path} is damaged ({error}); restore it, or move it away: then nobody knows with which weights "
-            "and data the run began"
-        )
-        raise RunFolderError(msg) from None
-
-
-def _learned_from(data: dict[str, Any]) -> dict[str, Any]:
-    return {"training data": data.get("train"), "validation data": data.get("validate")}
+def _trained_on(record: Lock) -> dict[str, Any]:
+    data = {"training data": record.data.get("train"), "validation data": record.data.get("validate")}
+    return {**record.frozen, **data}
 
 
 def _packages(registry: Registry) -> dict[str, str | None]:
@@ -151,13 +117,13 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _git() -> dict[str, Any] | None:
+def _git() -> Git | None:
     def ask(*words: str) -> str:
         command = ["git", *words]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603
         return done.stdout.strip()
 
     try:
-        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain"))}
+        return Git(commit=ask("rev-parse", "HEAD"), dirty=bool(ask("status", "--porcelain")))
     except (OSError, subprocess.SubprocessError):
         return None

@@ -20,9 +20,12 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from steermoe_core.errors import RunFolderError, UsageError
+from steermoe_core.run.folder.records import Evidence, Status
 from steermoe_core.system.files import saving
-from steermoe_core.system.json_shapes import DamagedError, read_json
+from steermoe_core.system.records import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +37,6 @@ if TYPE_CHECKING:
 
 #: What to do about a run folder that cannot be made.
 OTHER_RUNS = "choose another --runs folder"
-#: status.json, as far as somebody reads it.
-_STATUS = {
-    "state": str, "step?": int, "started?": (None, str), "ended?": (None, str), "updated?": (None, str),
-    "error?": (None, str),
-}  # fmt: skip
 
 
 class RunFolder:
@@ -54,6 +52,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.adapter = path / "adapter"
         self.evaluations = path / "evaluations"
+        self.own_decoder = path / "own-decoder"
         self.report = path / "report" / "index.html"
 
     @classmethod
@@ -74,8 +73,8 @@ class RunFolder:
         return folder
 
     @property
-    def status(self) -> dict[str, Any]:
-        """The last status written; an empty one before the first, or where it is damaged.
+    def status(self) -> Status | None:
+        """The last status written; None before the first, or where it is damaged.
 
         :raises RunFolderError: there is a folder in its place.
         """
@@ -83,10 +82,17 @@ class RunFolder:
         if path.is_dir():
             msg = f"{path} is a folder, where a run writes how far it is; move it away"
             raise RunFolderError(msg)
-        try:
-            return dict(read_json(path, _STATUS))
-        except (FileNotFoundError, DamagedError):
-            return {}
+        return Status.salvage(path)
+
+    @property
+    def state(self) -> str | None:
+        """The state in the status; None before the first."""
+        return self.status.state if self.status else None
+
+    @property
+    def scored(self) -> list[str]:
+        """The splits that have scores, sorted; a folder whose name starts with a dot is not complete."""
+        return sorted(path.parent.name for path in self.evaluations.glob("[!.]*/scores.json"))
 
     @property
     def in_use(self) -> bool:
@@ -102,8 +108,16 @@ class RunFolder:
 
     def set_status(self, state: str, **values: Any) -> None:
         """Write the state and what changed with it; earlier values stay."""
-        status = {**self.status, "state": state, **values, "updated": now()}
-        write_json(self.path / "status.json", status)
+        status = self.status or Status(state=state)
+        write_json(self.path / "status.json", attrs.evolve(status, state=state, **values, updated=now()))
+
+    def read_evidence(self) -> Evidence:
+        """Return what training observed; an empty record where the file is lost or damaged."""
+        return Evidence.salvage(self.evidence) or Evidence()
+
+    def add_evidence(self, **values: Any) -> None:
+        """Add to what training observed."""
+        write_json(self.evidence, attrs.evolve(self.read_evidence(), **values))
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -183,11 +197,11 @@ def whole_folder(final: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a file that is never seen half written.
+    """Write a record, or plain values, as a file that is never seen half written.
 
     :raises CheckpointError: the disk is full or not writable.
     """
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
 
 
 def write_text(path: Path, text: str, instead: str = "") -> None:

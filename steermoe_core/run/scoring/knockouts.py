@@ -14,10 +14,12 @@ import attrs
 
 from steermoe_core.errors import RunFolderError
 from steermoe_core.evaluate.bootstrap import difference
-from steermoe_core.evaluate.metrics import Edits, rate
+from steermoe_core.evaluate.metrics import rate
+from steermoe_core.evaluate.scores import Edits
 from steermoe_core.run.assembly.builder import data_record
+from steermoe_core.run.folder.records import Baseline, KnockoutScore
 from steermoe_core.system.files import saving
-from steermoe_core.system.json_shapes import DamagedError, parsed
+from steermoe_core.system.records import DamagedError, parsed, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,7 +33,19 @@ if TYPE_CHECKING:
 #: The line of the model as it is, which all others are compared with.
 NOTHING = "nothing"
 
-_LINE = {"measured_on": str, "knockout": str, "edits": {"*": [int]}}
+
+@attrs.frozen(kw_only=True)
+class _Line:
+    """A line of knockouts.jsonl.
+
+    :param knockout: JSON of what, layer and expert.
+    :param measured_on: hash of what the numbers depend on.
+    :param edits: of each clip by its id.
+    """
+
+    knockout: str
+    measured_on: str
+    edits: dict[str, list[int]]
 
 
 class KnockoutScores:
@@ -64,12 +78,12 @@ class KnockoutScores:
         self._write(key)
         return True
 
-    def baseline(self) -> dict[str, Any]:
-        """Return the score of the model as it is."""
+    def baseline(self) -> Baseline:
+        """Return the score of the model without a knockout."""
         edits = self._edits[_key(None)]
-        return {"metric": self.metric.name, "value": _rate(edits.values(), self.metric), "clips": len(edits)}
+        return Baseline(metric=self.metric.name, value=_rate(edits.values(), self.metric), clips=len(edits))
 
-    def rows(self, seed: int) -> list[dict[str, Any]]:
+    def rows(self, seed: int) -> list[KnockoutScore]:
         """Return what each knockout that was scored changes, with a paired-bootstrap interval."""
         whole = self._edits.get(_key(None))
         if whole is None:
@@ -77,20 +91,20 @@ class KnockoutScores:
         clusters = {e.id: e.cluster if e.cluster is not None else ("alone", e.id) for e in self.examples}
         return [self._row(key, whole, clusters, seed) for key in self._edits if json.loads(key)[0] != NOTHING]
 
-    def _row(self, key: str, whole: dict[str, Edits], clusters: dict[str, Any], seed: int) -> dict[str, Any]:
+    def _row(self, key: str, whole: dict[str, Edits], clusters: dict[str, Any], seed: int) -> KnockoutScore:
         what, layer, expert = json.loads(key)
         higher, edits = self.metric.higher_is_better, self._edits[key]
         delta = difference(whole, edits, clusters, seed=seed, higher_is_better=higher)
-        return {
-            "what": what,
-            "layer": layer,
-            "expert": expert,
-            "metric": self.metric.name,
-            "value": _rate(edits.values(), self.metric),
-            "difference": delta.value,
-            "interval": None if delta.interval is None else attrs.asdict(delta.interval),
-            "verdict": delta.verdict(higher_is_better=higher),
-        }
+        return KnockoutScore(
+            what=what,
+            layer=layer,
+            expert=expert,
+            metric=self.metric.name,
+            value=_rate(edits.values(), self.metric),
+            difference=delta.value,
+            interval=delta.interval,
+            verdict=delta.verdict(higher_is_better=higher),
+        )
 
     def _read(self) -> Iterable[tuple[str, dict[str, Edits]]]:
         *lines, rest = self.file.read_bytes().split(b"\n") if self.file.exists() else [b""]
@@ -98,18 +112,18 @@ class KnockoutScores:
             os.truncate(self.file, sum(len(line) + 1 for line in lines))
         for line in lines:
             try:
-                one = parsed(line.decode(errors="replace"), _LINE)
+                one = parsed(line.decode(errors="replace"), _Line)
             except DamagedError as error:
                 msg = f"{self.file} has a line that is no knockout ({error}); delete the line, or the file"
                 raise RunFolderError(msg) from None
-            if one["measured_on"] == self.measured_on:
-                yield one["knockout"], {name: Edits(*counts) for name, counts in one["edits"].items()}
+            if one.measured_on == self.measured_on:
+                yield one.knockout, {name: Edits(*counts) for name, counts in one.edits.items()}
 
     def _write(self, key: str) -> None:
-        edits = {name: attrs.astuple(counts) for name, counts in self._edits[key].items()}
-        line = {"knockout": key, "measured_on": self.measured_on, "edits": edits}
+        edits = {name: list(attrs.astuple(counts)) for name, counts in self._edits[key].items()}
+        line = _Line(knockout=key, measured_on=self.measured_on, edits=edits)
         with saving(self.file), self.file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.write(json.dumps(plain(line), ensure_ascii=False) + "\n")
 
 
 def _key(knockout: Knockout | None) -> str:
@@ -120,7 +134,7 @@ def _key(knockout: Knockout | None) -> str:
 def _measured_on(evaluator: Evaluator, examples: Sequence[Example]) -> str:
     """Return a hash of all that a line's numbers depend on, beside the run."""
     limits = (evaluator.config.max_new_tokens, evaluator.config.tokens_per_second)
-    facts = (evaluator.metrics[0].name, data_record(examples)["sha256"], *limits)
+    facts = (evaluator.metrics[0].name, data_record(examples).sha256, *limits)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 

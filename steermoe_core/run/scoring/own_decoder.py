@@ -17,12 +17,13 @@ from steermoe_core.data.usable import usable
 from steermoe_core.errors import CheckpointError, SteermoeError, UsageError
 from steermoe_core.evaluate.prediction import Prediction
 from steermoe_core.evaluate.score import judged, marked
+from steermoe_core.evaluate.scores import Decoding, Scores
 from steermoe_core.model.encoder import OWN_DECODER
 from steermoe_core.model.weights import fingerprint
 from steermoe_core.run.assembly.builder import Builder, data_record, metrics_of
 from steermoe_core.run.assembly.device import move, set_threads
 from steermoe_core.run.assembly.parts import placed
-from steermoe_core.run.folder import lock
+from steermoe_core.run.folder.records import Lock
 from steermoe_core.run.folder.run_folder import RunFolder, now
 from steermoe_core.run.scoring.split import write_scores
 
@@ -41,7 +42,7 @@ NAME = "own-decoder"
 
 def own_folder(run: Path) -> RunFolder:
     """Return the folder of a run's own-decoder scores."""
-    return RunFolder(run / NAME)
+    return RunFolder(RunFolder(run).own_decoder)
 
 
 def has_own_decoder(experiment: Experiment, registry: Registry) -> bool:
@@ -116,18 +117,17 @@ def _score(
             task = progress.add_task(f"{NAME} on {name}", total=len(examples), note="")
             rows = _written(encoder, kept, size, partial(progress.advance, task))
             progress.update(task, completed=len(examples))  # with the clips that were left out
-        scores = {
-            "split": name,
-            "data": data_record(examples),
-            "examples": len(kept),
-            "hours": round(sum(one.seconds for one in kept) / 3600, 4),
-            "audio_tokens_per_second": None,
-            "left_out": {reason: list(names) for reason, names in report.left_out.items() if names},
-            **judged(metrics, {"": rows}, seed=experiment.experiment.seed),
-            "steering": [],
-            "decoding": {"greedy": True, "batch_size": size},
-            "seconds": round(time.monotonic() - started, 1),
-        }
+        scores = Scores.of(
+            judged(metrics, {"": rows}, seed=experiment.experiment.seed),
+            split=name,
+            data=data_record(examples),
+            examples=len(kept),
+            hours=round(sum(one.seconds for one in kept) / 3600, 4),
+            left_out={reason: list(names) for reason, names in report.left_out.items() if names},
+            steering=[],
+            decoding=Decoding(greedy=True, batch_size=size),
+            seconds=round(time.monotonic() - started, 1),
+        )
         write_scores(own_folder(run.path).evaluations / name, {"": marked(metrics, rows)}, scores)
 
 
@@ -165,7 +165,8 @@ def _predictions(encoder: Any, examples: Sequence[Example]) -> list[Prediction]:
 
 def _check_weights(encoder: Any, run: RunFolder) -> None:
     """Make sure that encoder and decoder row are of the same weights."""
-    trained_on = lock.frozen(run.lock).get("encoder")
+    lock = Lock.find(run.lock)
+    trained_on = lock.frozen.get("encoder") if lock else None
     if trained_on is None:
         return  # not begun, or lost: nothing to compare with
     if (here := fingerprint(encoder)) != trained_on:

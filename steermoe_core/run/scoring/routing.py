@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -13,11 +13,14 @@ from steermoe_core.errors import DataError, UsageError
 from steermoe_core.evaluate.evaluation import Evaluator
 from steermoe_core.evaluate.labels import groups
 from steermoe_core.evaluate.routing import observe
+from steermoe_core.evaluate.scores import LayerStatistics
 from steermoe_core.model.knockouts import knockouts
 from steermoe_core.run.assembly.parts import placed
 from steermoe_core.run.assembly.trained import check_splits, trained_builder, trained_folder, trained_model
+from steermoe_core.run.folder.records import Information, LabelValue, Routing
 from steermoe_core.run.folder.run_folder import write_json
 from steermoe_core.run.scoring.knockouts import KnockoutScores
+from steermoe_core.system.records import structured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,8 +53,8 @@ class Request:
     batch_size: int | None = None
 
 
-def routing(path: Path, registry: Registry, console: Console, request: Request) -> dict[str, Any]:
-    """Observe the routers of a trained run and return what routing.json says.
+def routing(path: Path, registry: Registry, console: Console, request: Request) -> Routing:
+    """Observe the routers of a trained run, and write and return routing.json.
 
     :raises UsageError: there is no such run, split or label, or its adapter has no gates.
     """
@@ -79,7 +82,7 @@ class _Observatory:
         self.split = split
         self.place = folder.evaluations / split
 
-    def look(self, request: Request) -> dict[str, Any]:
+    def look(self, request: Request) -> Routing:
         """Observe, write routing.json, and again after each knockout."""
         every = self.builder.examples(self.builder.experiment.data.eval[self.split])
         groups(every, request.by)  # a label that is not there is told before minutes of loading
@@ -132,33 +135,28 @@ class _Observatory:
         )
         return KnockoutScores(evaluator, clips, self.place / "knockouts.jsonl")
 
-    def _knock_out(
-        self, seen: Observation, clips: Sequence[Example], scores: KnockoutScores
-    ) -> dict[str, Any]:
+    def _knock_out(self, seen: Observation, clips: Sequence[Example], scores: KnockoutScores) -> Routing:
         todo = [None, *knockouts(seen.layers, seen.means)]
-        found: dict[str, Any] = {}
         with self.console.progress() as progress:
             task = progress.add_task("knocking out", total=len(todo) * len(clips), note="")
             scores.evaluator.progressed = lambda done: progress.advance(task, done)
             for number, one in enumerate(todo, 1):
-                if scores.add(one) or number == len(todo):
-                    found = self._write(seen, clips, scores)
+                if scores.add(one):
+                    self._write(seen, clips, scores)
                 progress.update(task, completed=number * len(clips))
-        return found
+        return self._write(seen, clips, scores)
 
-    def _write(
-        self, seen: Observation, clips: Sequence[Example], scores: KnockoutScores | None
-    ) -> dict[str, Any]:
+    def _write(self, seen: Observation, clips: Sequence[Example], scores: KnockoutScores | None) -> Routing:
         rows = [] if scores is None else scores.rows(self.builder.experiment.experiment.seed)
-        found = {
-            "split": self.split,
-            "clips": len(clips),
-            "layers": seen.layers,
-            "by": seen.by,
-            "information": seen.information,
-            "baseline": scores.baseline() if scores is not None and rows else None,
-            "knockouts": rows,
-        }
+        found = Routing(
+            split=self.split,
+            clips=len(clips),
+            layers=structured(seen.layers, list[LayerStatistics]),
+            by=structured(seen.by, dict[str, dict[str, LabelValue]]),
+            information=structured(seen.information, dict[str, list[Information]]),
+            baseline=scores.baseline() if scores is not None and rows else None,
+            knockouts=rows,
+        )
         self.place.mkdir(parents=True, exist_ok=True)
         write_json(self.place / "routing.json", found)
         return found

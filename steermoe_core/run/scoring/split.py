@@ -1,11 +1,12 @@
-"""Score a split into its folder; an evaluation that was killed goes on with the batch that it was at."""
+"""Score a split into its folder; an evaluation that was killed resumes with the batch that it was at."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import attrs
 import torch
 
 from steermoe_core.config.resolve import model_toml
@@ -16,6 +17,7 @@ from steermoe_core.evaluate.prediction import file_name
 from steermoe_core.evaluate.probes import PROBES
 from steermoe_core.run.assembly.builder import data_record
 from steermoe_core.run.folder.run_folder import whole_folder, write_json, write_text
+from steermoe_core.system.records import plain
 from steermoe_core.train import ranks
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.data.example import Example
     from steermoe_core.evaluate.prediction import Prediction
+    from steermoe_core.evaluate.scores import DataRecord, Scores
     from steermoe_core.model.joined import Joined
     from steermoe_core.run.assembly.builder import Builder
     from steermoe_core.run.console import Console
@@ -38,8 +41,8 @@ def score(
     *,
     label: str,
     identity: Mapping[str, str],
-) -> dict[str, Any]:
-    """Score a split into its folder and return scores.json; the folder appears when it is complete.
+) -> None:
+    """Score a split into its folder, which appears when it is complete.
 
     :param identity: SHA-256 of the adapter and of each frozen part: answers that an evaluation left when it
         was killed are used if they are this model's, on the same data and settings.
@@ -69,14 +72,11 @@ def score(
         predictions, scores = evaluator.evaluate(examples)
         progress.update(task, completed=total)  # with the clips that were left out
     if ranks.first():
-        write_scores(folder, predictions, {"split": label, "data": data, **scores})
+        write_scores(folder, predictions, attrs.evolve(scores, split=label, data=data))
         answered.forget()
-    return scores
 
 
-def write_scores(
-    folder: Path, predictions: Mapping[str, Sequence[Prediction]], scores: Mapping[str, Any]
-) -> None:
+def write_scores(folder: Path, predictions: Mapping[str, Sequence[Prediction]], scores: Scores) -> None:
     """Write a split's folder; it appears when it is complete.
 
     :param predictions: of each control, by its name; the model's own under an empty one.
@@ -90,7 +90,7 @@ def write_scores(
 def _key(
     builder: Builder,
     examples: Sequence[Example],
-    data: Mapping[str, Any],
+    data: DataRecord,
     device: str,
     identity: Mapping[str, str],
 ) -> str:
@@ -98,7 +98,7 @@ def _key(
     known = {
         "model": dict(identity),
         "settings": model_toml(builder.experiment, builder.registry),
-        "data": dict(data),
+        "data": plain(data),
         "clips": [repr(example) for example in examples],
         "arithmetic": f"torch {torch.__version__} on {device}",
     }

@@ -74,7 +74,7 @@ def understood(error: BaseException) -> BaseException:
 
 def _told(folder: RunFolder, patience: float) -> bool:
     end = time.monotonic() + patience
-    while folder.status.get("state") == "running":
+    while folder.state == "running":
         if time.monotonic() >= end:
             return False
         time.sleep(0.2)

@@ -13,7 +13,6 @@ from steermoe_core.config.resolve import model_toml
 from steermoe_core.data.padded import Padded
 from steermoe_core.run.assembly.builder import data_record
 from steermoe_core.run.assembly.device import move
-from steermoe_core.run.certify.evidence import evidence, keep
 from steermoe_core.run.folder import adapter, lock
 from steermoe_core.run.folder.run_folder import write_json
 from steermoe_core.run.training.frames import FrameStore
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from steermoe_core.model.joined import Joined
     from steermoe_core.run.assembly.builder import Builder
     from steermoe_core.run.console import Console
+    from steermoe_core.run.folder.records import TrainingEnd
     from steermoe_core.run.folder.run_folder import RunFolder
     from steermoe_core.run.training.validation import Validator
     from steermoe_core.train.callbacks import Callback
@@ -105,7 +105,7 @@ class Training:
             self.builder.registry,
             processes=ranks.world(),
             seed=self.builder.experiment.experiment.seed,
-            fingerprints={**self.frozen, **begun},
+            frozen={**self.frozen, **begun},
             data={name: data_record(examples) for name, examples in sets.items()},
         )
         if all_checkpoints(self.folder.checkpoints):
@@ -148,14 +148,14 @@ class Training:
     def _watches(self, stop: StopOnSignal) -> Iterator[Callback]:
         """Yield what watches the training itself: it stands behind what the experiment names."""
         if self.config.deepspeed is None:  # which has the gradients in buffers of its own
-            yield GradientWatch(evidence(self.folder).get("gradients", {}), self._keeping("gradients"))
+            yield GradientWatch(self.folder.read_evidence().gradients, self._keeping("gradients"))
         yield FrozenWatch(self.frozen, self._keeping("frozen"))
         yield stop
         yield StatusWatch(self.folder)
 
-    def _keeping(self, name: str) -> Callable[[dict[str, Any]], None]:
-        """Return what keeps a fact as evidence; of several processes, rank 0 does."""
-        return lambda fact: keep(self.folder, **{name: fact}) if ranks.first() else None
+    def _keeping(self, name: str) -> Callable[[Any], None]:
+        """Return what keeps a value as evidence; of several processes, rank 0 does."""
+        return lambda value: self.folder.add_evidence(**{name: value}) if ranks.first() else None
 
     def _keep_frames(self, trainer: SteeringTrainer, progress: Progress) -> None:
         """Let the trainer take the encoder's frames from disk; those that are missing are computed first."""
@@ -197,10 +197,10 @@ class Training:
             training = ending(self.builder.experiment, step, adapter_step=step)
         self._write_adapter(training)
 
-    def _write_adapter(self, training: dict[str, Any]) -> None:
+    def _write_adapter(self, training: TrainingEnd) -> None:
         ranks.decided(lambda: self._write(training))
 
-    def _write(self, training: dict[str, Any]) -> None:
+    def _write(self, training: TrainingEnd) -> None:
         self.folder.set_status("running", training=training)
         experiment = self.builder.experiment
         toml = model_toml(experiment, self.builder.registry)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 from steermoe_core.data.usable import some
 from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.evaluation import Evaluator
+from steermoe_core.run.folder.records import Best, TrainingEnd
 from steermoe_core.suggest import did_you_mean
 from steermoe_core.train import ranks
 from steermoe_core.train.checkpoint import TRAINED, history, intact, latest, load_trained
@@ -81,10 +82,10 @@ class Validator:
         state = history(checkpoint)
         return exhausted(self.config, state["global_step"], state["best_global_step"])
 
-    def finish(self, model: Joined, checkpoints: Path) -> dict[str, Any]:
+    def finish(self, model: Joined, checkpoints: Path) -> TrainingEnd:
         """Give the model the tensors that the experiment asks for, when training is over.
 
-        :returns: what `ending` returns.
+        :returns: how training ended.
         :raises CheckpointError: the best checkpoint is not there as it was written.
         """
         last = latest(checkpoints)
@@ -94,10 +95,11 @@ class Validator:
         load_trained(model, intact(checkpoints / f"step-{chosen}") / TRAINED)
         record = ending(self.builder.experiment, step, adapter_step=chosen)
         if step < self.builder.experiment.train.steps:
-            record["ended"] = f"no better {self.judge.name} in {self.config.patience} validations"
-        if best is not None:
-            record["best"] = {"step": best, "metric": self.judge.name, "value": state["best_metric"]}
-        return record
+            why = f"no better {self.judge.name} in {self.config.patience} validations"
+            record = attrs.evolve(record, ended=why)
+        if best is None:
+            return record
+        return attrs.evolve(record, best=Best(step=best, metric=self.judge.name, value=state["best_metric"]))
 
     def _measure(self, model: Joined, progress: Progress, step: int) -> dict[str, float | None]:
         experiment = self.builder.experiment
@@ -114,7 +116,7 @@ class Validator:
         )
         _, scores = evaluator.evaluate(self.examples)
         progress.remove_task(task)
-        return {name: score["value"] for name, score in scores["metrics"].items()}
+        return {name: score.value for name, score in scores.metrics.items()}
 
     def _tell(self, step: int, values: Mapping[str, float | None], best: bool) -> None:  # noqa: FBT001
         scores = ", ".join(
@@ -143,16 +145,12 @@ def judge(metrics: Sequence[Metric], name: str) -> Metric:
     return metrics[0]
 
 
-def ending(experiment: Experiment, step: int, *, adapter_step: int) -> dict[str, Any]:
-    """Return how a training ended, for status.json and adapter.json.
+def ending(experiment: Experiment, step: int, *, adapter_step: int) -> TrainingEnd:
+    """Return how a training ended that took all its steps.
 
     :param step: its last step.
     :param adapter_step: the step that the adapter's tensors are of.
     """
-    return {
-        "steps": step,
-        "of": experiment.train.steps,
-        "ended": ALL_STEPS,
-        "adapter_step": adapter_step,
-        "best": None,
-    }
+    return TrainingEnd(
+        steps=step, of=experiment.train.steps, ended=ALL_STEPS, adapter_step=adapter_step, best=None
+    )

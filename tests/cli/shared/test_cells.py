@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from steermoe_core.cli.shared.cells import heading, pathologies_line
-from steermoe_core.evaluate.pathologies import counts
 
 
 @pytest.mark.parametrize(
@@ -24,13 +23,8 @@ def test_a_rule_is_a_line_of_its_own(metric: str, lines: list[str]) -> None:
 
 
 def test_what_is_wrong_is_counted_in_a_line() -> None:
-    """Only what there is; nothing where nothing is wrong, or an older version did not look."""
-    scores = {
-        "pathologies": {name: {"count": count} for name, count in (("loop", 2), ("empty", 0), ("refusal", 1))}
-    }
-
-    line = pathologies_line(counts(scores), 10)
+    """Only what there is; nothing where nothing is wrong."""
+    line = pathologies_line({"loop": 2, "empty": 0, "refusal": 1}, 10)
 
     assert line == "2 loop, 1 refusal among 10 answers (`steermoe score RUN --pathologies` shows them)"
     assert pathologies_line({"loop": 0}, 10) is None
-    assert pathologies_line(counts({}), 10) is None

@@ -68,23 +68,6 @@ def test_scores_say_which_way_is_better(answered: Path) -> None:
     }  # fmt: skip
 
 
-def test_scores_of_earlier_versions_are_shown(
-    finished: Path, capsys: pytest.CaptureFixture[str], rig: Rig
-) -> None:
-    """They lack the new fields and are error rates."""
-    for file in finished.glob("evaluations/*/scores.json"):
-        scores = json.loads(file.read_text())
-        for score in scores["metrics"].values():
-            del score["higher_is_better"], score["details"]
-        file.write_text(json.dumps(scores))
-
-    assert main(["run", *rig.words()]) == 0
-
-    out = capsys.readouterr().out
-    assert "WER" in out
-    assert "accuracies" not in out
-
-
 def test_steering_is_shown_by_layer(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     """Entropy, experts in use, dead ones, scale, size of the shift and every expert's load; as JSON, too."""
     run = rig.run("train.steps=2")

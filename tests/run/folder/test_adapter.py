@@ -76,9 +76,9 @@ def test_other_base_model(
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("", "cannot be read"),
-        ("[1]", "cannot be read"),
-        ("\xff", "cannot be read"),
+        ("", "is damaged (it is not JSON)"),
+        ("[1]", "is damaged (it is not a table)"),
+        ("\xff", "is damaged (it is not UTF-8)"),
         ('{"format": 1}', "it has no experiment"),
         ('{"format": 2}', "has format 2, and this steermoe reads 1"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, requires, version
-from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -21,8 +20,7 @@ WITHOUT_EFFECT = {
 
 def packages() -> dict[str, str | None]:
     """Return the packages of a lock.json written here."""
-    found: dict[str, Any] = lock.describe(load_registry(), processes=1, seed=1, fingerprints={}, data={})
-    return dict(found["packages"])
+    return lock.describe(load_registry(), processes=1, seed=1, frozen={}, data={}).packages
 
 
 def test_every_requirement_is_recorded_or_without_effect() -> None:
@@ -56,6 +54,6 @@ def test_what_a_plugin_requires_is_recorded() -> None:
 
 def test_a_blocked_plugin_requires_nothing() -> None:
     """Nothing of it is used."""
-    found = lock.describe(load_registry(block=["lora"]), processes=1, seed=1, fingerprints={}, data={})
+    found = lock.describe(load_registry(block=["lora"]), processes=1, seed=1, frozen={}, data={})
 
-    assert "peft" not in found["packages"]
+    assert "peft" not in found.packages

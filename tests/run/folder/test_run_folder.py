@@ -8,9 +8,11 @@ import multiprocessing
 import os
 from pathlib import Path
 
+import attrs
 import pytest
 
 from steermoe_core.errors import CheckpointError, RunFolderError, UsageError
+from steermoe_core.run.folder.records import Status
 from steermoe_core.run.folder.run_folder import RunFolder, whole_folder, write_json
 from tests.misbehaving import full
 
@@ -85,12 +87,10 @@ class TestStatus:
         folder.set_status("running", step=3, started="now")
         folder.set_status("failed", error="why")
 
-        assert {key: value for key, value in folder.status.items() if key != "updated"} == {
-            "state": "failed",
-            "step": 3,
-            "started": "now",
-            "error": "why",
-        }
+        assert folder.status
+        assert attrs.evolve(folder.status, updated=None) == Status(
+            state="failed", step=3, started="now", error="why"
+        )
 
     @pytest.mark.parametrize("content", [None, b"", b"{", b"\xff", b"3"])
     def test_none_before_the_first_or_when_damaged(self, tmp_path: Path, content: bytes | None) -> None:
@@ -98,7 +98,7 @@ class TestStatus:
         if content is not None:
             (tmp_path / "status.json").write_bytes(content)
 
-        assert RunFolder(tmp_path).status == {}
+        assert RunFolder(tmp_path).status is None
 
 
 def test_existing_needs_an_experiment(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from steermoe_core.evaluate.metrics import Edits, Metric
+from steermoe_core.evaluate.metrics import Metric
+from steermoe_core.evaluate.scores import Edits
 
 
 class Right(Metric):
