@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from steermoe_core.component import Component, Selection, choose
+    from steermoe_core.component import Component, Figure, Selection, choose
     from steermoe_core.data.audio.waveform import durations
     from steermoe_core.data.collators import AsrCollator, Collator
     from steermoe_core.data.config import AsrConfig
@@ -51,6 +51,7 @@ __all__ = [
     "Edits",
     "Encoder",
     "Example",
+    "Figure",
     "Metric",
     "Padded",
     "PoolConfig",
@@ -80,7 +81,7 @@ __all__ = [
 
 #: The public names of each module.
 _NAMES = {
-    "component": ("Component", "Selection", "choose"),
+    "component": ("Component", "Figure", "Selection", "choose"),
     "data.audio.waveform": ("durations",),
     "system.cache": ("cache_folder",),
     "data.collators": ("AsrCollator", "Collator"),

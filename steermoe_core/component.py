@@ -72,6 +72,30 @@ def _needs(needs: Mapping[str, Iterable[str]] | None) -> dict[str, tuple[str, ..
 
 
 @attrs.frozen(kw_only=True)
+class Figure:
+    """A figure of the report, drawn over steps from records that a callback writes into metrics.jsonl.
+
+    :param key: of a line: its value is a list of records, one for each curve.
+    :param value: key of the number in a record.
+    :param curve: name of a record's curve, with keys of the record in braces: ``"layer {layer}"``.
+    :param title: of the figure.
+    :param unit: of the number.
+    :param log: whether the axis is logarithmic where numbers span orders of magnitude.
+    """
+
+    key: str
+    value: str
+    curve: str
+    title: str
+    unit: str
+    log: bool = False
+
+
+def _figures(figures: Iterable[Figure | Mapping[str, Any]]) -> tuple[Figure, ...]:
+    return tuple(one if isinstance(one, Figure) else Figure(**one) for one in figures)
+
+
+@attrs.frozen(kw_only=True)
 class Component:
     """One component that a plugin offers.
 
@@ -84,6 +108,9 @@ class Component:
     :param needs: the capabilities that it requires of other kinds: ``{"encoder": ("layer-taps",)}``. An
         experiment whose component lacks one is refused. If `gives` and `needs` are both left out, nothing
         is known about the component and it is never refused.
+    :param rung: adapter: name of its rung in `steermoe ladder`, where it is a baseline with its defaults, in
+        the layers of the experiment's adapter; empty: it is no baseline.
+    :param figures: callback: figures that the report draws from its records.
     """
 
     name: str = attrs.field(validator=attrs.validators.matches_re(r"[A-Za-z0-9][\w./-]*"))
@@ -93,6 +120,8 @@ class Component:
     factory: str = attrs.field(validator=attrs.validators.matches_re(r"[\w.]+:\w+"))
     gives: tuple[str, ...] | None = attrs.field(default=None, converter=_capabilities)
     needs: dict[str, tuple[str, ...]] | None = attrs.field(default=None, converter=_needs, hash=False)
+    rung: str = attrs.field(default="", validator=attrs.validators.instance_of(str))
+    figures: tuple[Figure, ...] = attrs.field(default=(), converter=_figures)
 
     @property
     def undeclared(self) -> bool:

@@ -114,7 +114,6 @@ CALLS = {
     "routing": Command("{run} --json", "{odd}", builds=True, writes=True),
     "results": Command("{run} --json", "{odd}"),
     "report": Command("{run} --json", "{odd} --json"),
-    "compare": Command("{run} runs/other --json", "{odd} runs/other"),
     "transcribe": Command("{run} hello.wav --json", "{odd} hello.wav", builds=True),
     "ask": Command("{run} hello.wav 'what is it ?' --json", "{odd} hello.wav 'what is it ?'", builds=True),
     "push": Command("{run} me/it --dry-run", "{odd} me/it --dry-run"),

@@ -20,8 +20,7 @@ GROUPS = {
     },
     "results": {
         "evaluate": "score a trained run again, or rescore its saved predictions",
-        "results": "print one table of finished runs, with seeds merged",
-        "compare": "show what differs between runs: settings, packages, scores",
+        "results": "print one table of finished runs, or what differs between them",
         "report": "write an HTML page about runs: scores, curves, audio, routing",
         "certify": "measure what supports a run's results and report what fails",
         "routing": "show what the routers of a run do, by layer and by label",

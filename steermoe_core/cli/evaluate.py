@@ -91,7 +91,7 @@ def _own_decoder(args: Namespace, session: Session) -> int:
     """Score the encoder's own decoder and print a row for each split and metric."""
     from steermoe_core.run.console import Console
     from steermoe_core.run.scoring.own_decoder import score_own_decoder
-    from steermoe_core.study.own_decoder import own_group
+    from steermoe_core.study.seeds import own_decoder_group
     from steermoe_core.study.table import row
 
     score_own_decoder(
@@ -102,15 +102,15 @@ def _own_decoder(args: Namespace, session: Session) -> int:
         batch_size=args.batch_size,
         again=args.again,
     )
-    group = own_group(args.runs[0], session.registry)
+    group = own_decoder_group(args.runs[0], session.registry)
     rows = [row(group, split) for split in group.splits()]
     if args.json:
-        say_json(rows)
+        say_json([one.to_json() for one in rows])
         return 0
     cells = [
-        [one["split"], str(one["clips"]), name.upper(), score(found)]
+        [one.split, str(one.clips), name.upper(), score(found)]
         for one in rows
-        for name, found in one["metrics"].items()
+        for name, found in one.metrics.items()
     ]
     title = "the encoder's own decoder, with 95 % intervals"
     columns = [*words("split"), *figures("clips", "score", "value")]

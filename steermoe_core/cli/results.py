@@ -1,4 +1,7 @@
-"""`steermoe results RUN…`: one table over finished runs; runs that differ only in the seed are one row."""
+"""`steermoe results RUN…`: one table over finished runs, and with `--differences` what differs between them.
+
+Runs that differ only in the seed are one row.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,9 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator, Sequence
 
-    from steermoe_core.cli.shared.scores import Rows
     from steermoe_core.cli.shared.session import Session
+    from steermoe_core.study.compare import Comparison
+    from steermoe_core.study.table import Row
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -36,6 +40,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="RUN",
         help="compare every row with this run, clip by clip; more runs are its other seeds",
     )
+    parser.add_argument(
+        "--differences",
+        action="store_true",
+        help="print what differs in settings, packages, weights and data, and compare clip by clip "
+        "(with the first run, unless --against names another)",
+    )
     add_choice(parser)
     add_formats(parser)
 
@@ -47,13 +57,83 @@ def run(args: Namespace, session: Session) -> int:
     from steermoe_core.study.table import table
 
     runs, against = (scored_runs(paths, Console().note) for paths in (args.runs, args.against))
-    rows = chosen(table(runs, session.registry, against), args)
-    sentences = [*_base(rows), *_pathologies(rows)]
-    print_tables([_table(rows)], args, session.console, facts=rows, sentences=sentences)
+    if args.differences:
+        return _differences(runs, against, args, session)
+    rows, base = table(runs, session.registry, against)
+    rows = chosen(rows, args)
+    baseline = base and {"experiment": base.name, "seeds": base.seeds, "runs": base.paths}
+    facts = [{"label": row.label, **row.to_json(), "against": baseline} for row in rows]
+    notes = list(_pathologies(rows))
+    if base is not None:
+        notes.insert(0, f"differences are to {base.name}, seed {', '.join(map(str, base.seeds))}")
+    print_tables([_table(rows)], args, session.console, facts=facts, sentences=notes)
     return 0
 
 
-def _table(rows: Rows) -> Table:
+def _differences(runs: Sequence[Path], against: Sequence[Path], args: Namespace, session: Session) -> int:
+    """Print what differs, the table, and what the differences support."""
+    import attrs
+
+    from steermoe_core.study.compare import compare, one_seed, sentences
+
+    found = compare(runs, session.registry, against)
+    rows = chosen(found.rows, args)
+    verdicts, note = list(sentences(rows, found.labels[0])), one_seed(found)
+    notes = [note] if note else []
+    facts = {
+        **attrs.asdict(attrs.evolve(found, rows=[])),
+        "rows": [{"label": row.label, **row.to_json()} for row in rows],
+        "sentences": verdicts,
+        "notes": notes,
+    }
+    warnings = [f"warning: {warning}" for warning in found.warnings]
+    print_tables(
+        [*_what_differs(found), _table(rows)],
+        args,
+        session.console,
+        facts=facts,
+        sentences=[*warnings, *verdicts, *notes, *_pathologies(rows)],
+    )
+    return 0
+
+
+def _what_differs(found: Comparison) -> Iterator[Table]:
+    """Yield the tables of settings and of packages, weights and data, with a column for each group."""
+    settings = {
+        "seeds": [", ".join(map(str, group.seeds)) for group in found.groups],
+        "trained": [f"{group.trainable_parameters:,}" for group in found.groups],
+        **{key: [_setting(value) for value in values] for key, values in found.settings.items()},
+    }
+    surroundings = {
+        key: [", ".join(map(_setting, some)) for some in values] for key, values in found.surroundings.items()
+    }
+    for title, values in (
+        ("settings that differ", settings),
+        ("packages, weights and data that differ", surroundings),
+    ):
+        if values:
+            rows = [[key, *cells] for key, cells in values.items()]
+            yield Table(title=title, columns=words("", *found.labels), rows=rows)
+
+
+def _setting(value: Any) -> str:
+    """Return a setting as its file has it, text without quotes."""
+    from steermoe_core.config.text.write import inline
+
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else inline(value)
+
+
+def _pathologies(rows: Sequence[Row]) -> Iterator[str]:
+    from steermoe_core.cli.shared.scores import pathologies_line
+
+    for row in rows:
+        if line := pathologies_line(row.pathologies, row.clips * len(row.runs)):
+            yield f"{row.label}, {row.split}: {line}"
+
+
+def _table(rows: Sequence[Row]) -> Table:
     """Return the table; on a terminal names, costs and training are one cell each."""
     title, names = "results: (95 % interval), [lowest–highest seed]", _columns(rows)
     cells = [list(_cells(row, rows)) for row in rows]
@@ -67,27 +147,7 @@ def _table(rows: Rows) -> Table:
     return Table(title=title, columns=columns, rows=cells, on_terminal=stacked)
 
 
-def _base(rows: Rows) -> Iterator[str]:
-    """Yield what the differences are differences to."""
-    base = rows[0]["against"] if rows else None  # the same for every row
-    if base:
-        yield f"differences are to {base['experiment']}, seed {', '.join(map(str, base['seeds']))}"
-
-
-def _pathologies(rows: Rows) -> Iterator[str]:
-    from steermoe_core.cli.shared.scores import pathologies_line
-
-    for row in rows:
-        if line := pathologies_line(row["pathologies"], row["clips"] * len(row["runs"])):
-            yield f"{row['label']}, {row['split']}: {line}"
-
-
-def _controls(rows: Rows, metric: str) -> list[str]:
-    scores = (row["metrics"].get(metric, {}) for row in rows)
-    return list(dict.fromkeys(name for score in scores for name in score.get("controls", {})))
-
-
-def _columns(rows: Rows) -> list[str]:
+def _columns(rows: Sequence[Row]) -> list[str]:
     columns = ["experiment", "split", "seeds", "trained", "audio tokens/s", "s/step", "loss", "gate entropy"]
     for metric in metrics_of(rows):
         columns.append(metric.upper())
@@ -97,25 +157,29 @@ def _columns(rows: Rows) -> list[str]:
     return columns
 
 
-def _cells(row: dict[str, Any], rows: Rows) -> Iterator[str]:
-    loss = row["loss"]
-    yield row["label"]
-    yield row["split"]
-    yield ", ".join(map(str, row["seeds"]))
-    yield f"{row['trainable_parameters']:,}"
-    yield number(row["audio_tokens_per_second"], 1)
-    yield number(row["seconds_per_step"])
-    yield f"{number(loss['start'], 2)} → {number(loss['end'], 2)}"
-    yield number(row["gate_entropy"], 2)
+def _cells(row: Row, rows: Sequence[Row]) -> Iterator[str]:
+    yield row.label
+    yield row.split
+    yield ", ".join(map(str, row.seeds))
+    yield f"{row.trainable_parameters:,}"
+    yield number(row.audio_tokens_per_second, 1)
+    yield number(row.seconds_per_step)
+    yield f"{number(row.loss.start, 2)} → {number(row.loss.end, 2)}"
+    yield number(row.gate_entropy, 2)
     for metric in metrics_of(rows):
-        found = row["metrics"].get(metric)
-        yield score(found, "\n")
+        one = row.metrics.get(metric)
+        yield score(one, "\n")
         if compared(rows, metric):
-            yield difference(found, "\n")
+            yield difference(one, "\n")
         for control in _controls(rows, metric):
-            yield number((found or {}).get("controls", {}).get(control))
+            yield number(one.controls.get(control) if one else None)
+
+
+def _controls(rows: Sequence[Row], metric: str) -> list[str]:
+    scores = (row.metrics[metric] for row in rows if metric in row.metrics)
+    return list(dict.fromkeys(name for score in scores for name in score.controls))
 
 
 def _stacked(cells: Sequence[str]) -> list[str]:
-    """Return the names, the costs and what training did as three cells, and each score as it is."""
+    """Return the names, the costs and the training figures as three cells, and the scores unchanged."""
     return ["\n".join(cells[:3]), "\n".join(cells[3:6]), "\n".join(cells[6:8]), *cells[8:]]

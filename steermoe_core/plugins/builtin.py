@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from steermoe_core.component import API, Component
+from steermoe_core.component import API, Component, Figure
 from steermoe_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 def _part(
@@ -19,6 +19,7 @@ def _part(
     *,
     gives: tuple[str, ...] = (),
     needs: Mapping[str, tuple[str, ...]] | None = None,
+    figures: Sequence[Figure] = (),
 ) -> Component:
     return Component(
         name=name,
@@ -28,6 +29,7 @@ def _part(
         factory=f"steermoe_core.{factory}",
         gives=gives,
         needs=needs or {},
+        figures=figures,
     )
 
 
@@ -203,4 +205,12 @@ def steermoe_callbacks() -> Iterator[Component]:
         "train.config:SteeringAnalysisConfig",
         "train.analysis:SteeringAnalysis",
         needs={"adapter": ("gates",)},
+        figures=[
+            Figure(key="steering", curve="layer {layer}", value=value, title=title, unit=unit, log=log)
+            for value, title, unit, log in (
+                ("entropy", "Gate entropy", "nats, mean over frames", False),
+                ("effective", "Experts in use", "effective number", False),
+                ("relative_norm", "Size of the shift", "shift / frame", True),
+            )
+        ],
     )

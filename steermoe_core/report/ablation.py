@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from steermoe_core.errors import SteermoeError
 from steermoe_core.study.names import SEED, short, shown, varied
-from steermoe_core.study.seeds import groups, named
+from steermoe_core.study.seeds import group_labels, seed_groups
 from steermoe_core.study.table import row
 
 if TYPE_CHECKING:
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
     from steermoe_core.plugins import Registry
     from steermoe_core.report.runs import Run
-    from steermoe_core.study.seeds import Group
+    from steermoe_core.study.seeds import SeedGroup
 
-    _Row = tuple[Group, Sequence[Any]]
+    #: A group, and its values of the settings' columns.
+    _Line = tuple[SeedGroup, Sequence[Any]]
 
 #: With more settings than these, a row has its name alone; the page has a section about settings.
 _MOST = 4
@@ -29,11 +30,11 @@ def ablation(found: Sequence[Run], registry: Registry) -> dict[str, Any]:
     if len(found) == 1 or not paths:
         return _none("There are no runs with scores to put side by side.")
     try:
-        together = groups(paths, registry)
+        together = seed_groups(paths, registry)
         settings = varied([group.resolved.table for group in together], [SEED])
         by_name = not 0 < len(settings) <= _MOST
         if by_name:
-            settings = {("run",): named(together)}
+            settings = {("run",): group_labels(together)}
         rows = list(zip(together, zip(*settings.values(), strict=True), strict=True))
         if not by_name:
             rows.sort(key=_order)
@@ -52,14 +53,14 @@ def _none(why: str) -> dict[str, Any]:
     return {"settings": [], "tables": [], "missing": why, "commands": []}
 
 
-def _tables(ordered: Sequence[_Row]) -> Iterator[dict[str, Any]]:
+def _tables(ordered: Sequence[_Line]) -> Iterator[dict[str, Any]]:
     """Yield the table of each split.
 
-    :param ordered: the runs of each row, and what stands in its settings' columns.
+    :param ordered: the lines of the table.
     """
     for split in dict.fromkeys(split for group, _ in ordered for split in group.splits()):
         rows = [
-            {**row(group, split), "settings": [shown(value) for value in cells]}
+            {**row(group, split).to_json(), "settings": [shown(value) for value in cells]}
             for group, cells in ordered
             if split in group.splits()
         ]
@@ -67,7 +68,7 @@ def _tables(ordered: Sequence[_Row]) -> Iterator[dict[str, Any]]:
         yield {"split": split, "metrics": metrics, "rows": rows}
 
 
-def _order(pair: _Row) -> list[tuple[bool, Any]]:
+def _order(pair: _Line) -> list[tuple[bool, Any]]:
     """Return what sorts rows by their settings: numbers by size, and before texts."""
     _, cells = pair
     return [(False, value) if isinstance(value, (int, float)) else (True, shown(value)) for value in cells]

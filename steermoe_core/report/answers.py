@@ -1,8 +1,10 @@
-"""What is wrong with answers beside single words, and what is said where nothing is."""
+"""Defects of whole answers: loops, refusals and the like, lengths, and answers to audio without speech."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from steermoe_core.system.records import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -11,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def answers(found: Sequence[Run]) -> dict[str, Any]:
-    """Return the pathologies, the lengths and the probes of each split that was searched for them."""
+    """Return the pathologies, lengths and probes of each split that was checked for them."""
     rows = list(_rows(found))
     return {
         "splits": rows,
-        "missing": None if rows else "The scores hold no search for loops, refusals and the like.",
+        "missing": None if rows else "No answer was checked for loops, refusals and the like.",
         "commands": [run.command("evaluate", again=["--again", "--json"]) for run in found if run.card],
     }
 
@@ -23,14 +25,13 @@ def answers(found: Sequence[Run]) -> dict[str, Any]:
 def _rows(found: Sequence[Run]) -> Iterator[dict[str, Any]]:
     for run in found:
         for split in run.splits:
-            pathologies = split.scores.get("pathologies") or {}
-            probes, ratio = split.scores.get("probes") or [], split.scores.get("length_ratio")
-            if "pathologies" in split.scores or probes or ratio:
+            scores = split.scores
+            if scores.pathologies or scores.probes or scores.length_ratio:
                 yield {
                     "run": run.name,
                     "split": split.name,
-                    "clips": split.scores["examples"],
-                    "pathologies": [{"name": name, **facts} for name, facts in pathologies.items()],
-                    "length_ratio": ratio,
-                    "probes": probes,
+                    "clips": scores.examples,
+                    "pathologies": [{"name": name, **plain(one)} for name, one in scores.pathologies.items()],
+                    "length_ratio": plain(scores.length_ratio),
+                    "probes": plain(scores.probes),
                 }

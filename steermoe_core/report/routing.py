@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.system.records import plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from steermoe_core.evaluate.scores import LayerStatistics
     from steermoe_core.report.runs import Run, Split
-
-#: What is shown of a layer; a plugin's adapter may have other statistics.
-_KEYS = {"layer", "load", "entropy", "effective", "dead"}
 
 
 def routing(found: Sequence[Run]) -> dict[str, Any]:
@@ -24,28 +24,37 @@ def routing(found: Sequence[Run]) -> dict[str, Any]:
 
 
 def _maps(run: Run, split: Split) -> Iterator[dict[str, Any]]:
-    found = split.routing.get("layers") or split.scores.get("steering") or []
-    layers = [layer for layer in found if layer.keys() >= _KEYS]
+    routing, scores = split.routing, split.scores
+    found = routing.layers if routing and routing.layers else scores.steering
+    layers = [layer for layer in found if _drawn(layer)]
     if layers:
         yield {
             "run": run.name,
             "split": split.name,
-            "experts": max(len(layer["load"]) for layer in layers),
-            "clips": split.routing.get("clips", split.scores["examples"]),
-            "layers": layers,
+            "experts": max(len(layer.load) for layer in layers),
+            "clips": routing.clips if routing else scores.examples,
+            "layers": plain(layers),
             "by": [
-                {"label": label, "values": [{"value": value, **facts} for value, facts in groups.items()]}
-                for label, groups in (split.routing.get("by") or {}).items()
+                {
+                    "label": label,
+                    "values": [{"value": value, **plain(one)} for value, one in groups.items()],
+                }
+                for label, groups in (routing.by if routing else {}).items()
             ],
-            "knockouts": split.routing.get("knockouts") or [],
+            "knockouts": plain(routing.knockouts) if routing else [],
         }
+
+
+def _drawn(layer: LayerStatistics) -> bool:
+    """Return whether a layer has the figures of a map; a plugin's adapter may have other statistics."""
+    return bool(layer.load) and None not in (layer.entropy, layer.effective, layer.dead)
 
 
 def _commands(found: Sequence[Run]) -> Iterator[str]:
     for run in found:
         for split in run.splits:
-            if split.scores.get("steering"):
+            if split.scores.steering:
                 yield run.command("evaluate", again=["--split", split.name, "--again", "--json"])
             if split.routing:
-                looked = ["--split", split.name, *(["--knockout"] if split.routing.get("knockouts") else [])]
-                yield run.command("routing", again=looked)
+                knockout = ["--knockout"] if split.routing.knockouts else []
+                yield run.command("routing", again=["--split", split.name, *knockout])

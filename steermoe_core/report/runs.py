@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.config.resolve import resolve
+from steermoe_core.run.assembly.builder import metrics_of
 from steermoe_core.run.folder.finished import FinishedRun
-from steermoe_core.run.folder.run_folder import RunFolder
 from steermoe_core.study.names import labels
 from steermoe_core.system.records import plain
 
@@ -17,51 +16,65 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from steermoe_core.component import Figure
     from steermoe_core.config.resolve import Resolved
     from steermoe_core.evaluate.metrics import Metric
     from steermoe_core.evaluate.prediction import Prediction
-    from steermoe_core.evaluate.scores import Edits
+    from steermoe_core.evaluate.scores import Edits, Scores
     from steermoe_core.plugins import Registry
+    from steermoe_core.run.folder.records import AdapterCard, Routing
+    from steermoe_core.run.folder.run_folder import RunFolder
 
     Judged = list[tuple[Prediction, Edits]]
 
 
 @attrs.frozen(eq=False)
 class Split:
-    """What a run has in `evaluations/<split>/`.
+    """A split of a run that has scores.
 
-    :param scores: scores.json.
-    :param judged: each prediction of the model, with its edits by the run's first metric; empty without one.
-    :param routing: routing.json; empty where the routers were not looked into.
+    :param judged: each prediction of the model with its edits by the run's first metric; empty without one.
+    :param routing: None where the routers were not observed.
     """
 
     name: str
-    scores: dict[str, Any]
+    scores: Scores
     judged: Judged
-    routing: dict[str, Any]
+    routing: Routing | None
 
 
 @attrs.frozen(eq=False)
 class Run:
     """A run, finished or not.
 
-    :param name: what it is called on the page: its experiment, with the settings that tell it from namesakes.
-    :param metrics: that it is scored by.
-    :param card: adapter.json; empty before training has ended.
-    :param journal: lines of metrics.jsonl.
-    :param splits: that have scores, in the order of the experiment.
+    :param name: name on the page: the experiment's, with the settings that tell namesakes apart.
+    :param files: what its folder holds.
+    :param metrics: of the experiment.
+    :param journal: lines of metrics.jsonl as plain values: the keys of some are those of plugins' callbacks.
+    :param figures: figures that the installed callbacks declare.
+    :param splits: splits that have scores, in the order of the experiment.
     """
 
     name: str
-    folder: RunFolder
-    resolved: Resolved
+    files: FinishedRun
     metrics: list[Metric]
-    status: dict[str, Any]
-    card: dict[str, Any]
-    lock: dict[str, Any]
-    certificates: list[dict[str, Any]]
     journal: list[dict[str, Any]]
+    figures: list[Figure]
     splits: list[Split]
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run folder."""
+        return self.files.folder
+
+    @property
+    def resolved(self) -> Resolved:
+        """The experiment."""
+        return self.files.resolved
+
+    @property
+    def card(self) -> AdapterCard | None:
+        """adapter.json; None before training has ended."""
+        return self.files.adapter if self.files.trained else None
 
     def split(self, name: str) -> Split | None:
         """Return a split, if it has scores."""
@@ -79,16 +92,16 @@ class Run:
 
 
 def runs(paths: Sequence[Path], registry: Registry) -> list[Run]:
-    """Read run folders; one that is named twice is read once.
+    """Read run folders; a folder that is listed twice is read once.
 
-    :raises UsageError: one is none, or a file in it is damaged.
-    :raises ConfigError: its experiment no longer is one.
-    :raises PluginError: a part that it needs is not installed.
+    :raises UsageError: a path is not a run folder, or a file in it is damaged.
+    :raises ConfigError: an experiment is no longer valid.
+    :raises PluginError: a part of an experiment is not installed.
     """
-    folders = [RunFolder.existing(path) for path in {path.resolve(): path for path in paths}.values()]
-    resolved = [resolve(folder.experiment, [], registry) for folder in folders]
-    names = labels([one.table for one in resolved], [folder.path for folder in folders])
-    return [_run(*one, registry) for one in zip(names, folders, resolved, strict=True)]
+    unique = {path.resolve(): path for path in paths}.values()
+    found = [FinishedRun(path, registry) for path in unique]
+    names = labels([run.resolved.table for run in found], [run.path for run in found])
+    return [_run(name, run) for name, run in zip(names, found, strict=True)]
 
 
 def judged(found: Sequence[Run], name: str) -> list[tuple[Run, Judged]]:
@@ -101,35 +114,28 @@ def splits(found: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(split.name for run in found for split in run.splits))
 
 
-def _run(name: str, folder: RunFolder, resolved: Resolved, registry: Registry) -> Run:
-    metrics = [registry.get("metric", one.name).build(one.config) for one in resolved.experiment.metrics]
-    run = FinishedRun(folder.path, registry)
-    scored = _scored(folder, list(resolved.experiment.data.eval))
+def _run(name: str, run: FinishedRun) -> Run:
+    registry = run.registry
+    metrics = metrics_of(run.experiment, registry)
+    order = list(run.experiment.data.eval)
+    scored = sorted(run.scores, key=lambda split: order.index(split) if split in order else len(order))
     return Run(
         name=name,
-        folder=folder,
-        resolved=resolved,
+        files=run,
         metrics=metrics,
-        status=plain(run.status) or {},
-        card=plain(run.adapter) if run.trained else {},
-        lock=plain(run.lock) or {},
-        certificates=plain(run.certificates),
         journal=plain(run.metrics),
-        splits=[_split(run, split, metrics) for split in scored],
-    )
-
-
-def _scored(folder: RunFolder, order: Sequence[str]) -> list[str]:
-    """Return the splits of a run that have scores."""
-    places = {name: number for number, name in enumerate(order)}
-    return sorted(folder.scored, key=lambda split: places.get(split, len(places)))
-
-
-def _split(run: FinishedRun, split: str, metrics: Sequence[Metric]) -> Split:
-    predictions = run.predictions(split)
-    return Split(
-        name=split,
-        scores=plain(run.scores[split]),
-        judged=[(one, metric.edits(one)) for metric in metrics[:1] for one in predictions],
-        routing=plain(run.routing(split)) or {},
+        figures=[
+            figure
+            for callback in registry.names("callback")
+            for figure in registry.get("callback", callback).figures
+        ],
+        splits=[
+            Split(
+                name=split,
+                scores=run.scores[split],
+                judged=[(one, m.edits(one)) for m in metrics[:1] for one in run.predictions(split)],
+                routing=run.routing(split),
+            )
+            for split in scored
+        ],
     )

@@ -6,11 +6,14 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from steermoe_core.config.naming import some
 from steermoe_core.errors import SteermoeError
 from steermoe_core.report.runs import splits
-from steermoe_core.study.seeds import groups, named
+from steermoe_core.study.seeds import group_labels, seed_groups
 from steermoe_core.study.table import table
+from steermoe_core.system.records import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,50 +37,56 @@ def scores(found: Sequence[Run]) -> dict[str, Any]:
 
 def differences(found: Sequence[Run], registry: Registry) -> dict[str, Any]:
     """Return the paired differences of each run to the first, clip by clip; seeds are merged."""
-    scored = [run for run in found if run.splits and run.card]
-    if len(scored) < 2:  # noqa: PLR2004 - a difference takes two
-        return _none("There are no two runs with scores.")
+    paths = [run.folder.path for run in found if run.splits and run.card]
+    if len(paths) < 2:  # noqa: PLR2004 - a difference takes two
+        return _no_differences("There are no two runs with scores.")
     try:
-        base, label = _base(scored, registry)
-        rows = list(_rows(table(_paths(scored), registry, _paths(base)), scored))
+        base, *_ = groups = seed_groups(paths, registry)
+        label = _side(base.paths, group_labels(groups)[0], found)
+        rows, _ = table(paths, registry, [folder.path for folder in base.folders])
     except SteermoeError as error:  # scored on other clips, or predictions are missing
-        return _none(f"The runs cannot be compared: {error}.")
-    if not rows:
-        return _none("The runs differ in nothing but their seeds.")
-    against = [word for path in _paths(base) for word in ("--against", str(path))]
+        return _no_differences(f"The runs cannot be compared: {error}.")
+    compared = [
+        {
+            "run": _side(row.runs, row.label, found),
+            "split": row.split,
+            "metric": metric,
+            "clips": row.clips,
+            **attrs.asdict(score.against),
+        }
+        for row in rows
+        for metric, score in row.metrics.items()
+        if score.against
+    ]
+    if not compared:
+        return _no_differences("The runs differ only in the seed.")
+    against = [word for one in base.paths for word in ("--against", one)]
     return {
-        "against": _named(base, label),
-        "rows": rows,
+        "against": label,
+        "rows": compared,
         "missing": None,
-        "commands": [shlex.join(["steermoe", "results", *map(str, _paths(scored)), *against])],
+        "commands": [shlex.join(["steermoe", "results", *map(str, paths), *against])],
     }
 
 
-def _none(why: str) -> dict[str, Any]:
+def _no_differences(why: str) -> dict[str, Any]:
     return {"against": "", "rows": [], "missing": why, "commands": []}
 
 
-def _base(scored: Sequence[Run], registry: Registry) -> tuple[list[Run], str]:
-    """Return the first run, those that differ from it in nothing but the seed, and their name."""
-    found = groups(_paths(scored), registry)
-    return _at([folder.path for folder in found[0].folders], scored), named(found)[0]
-
-
-def _paths(some_runs: Sequence[Run]) -> list[Path]:
-    return [run.folder.path for run in some_runs]
-
-
-def _at(paths: Sequence[str | Path], scored: Sequence[Run]) -> list[Run]:
-    """Return the runs whose folders these are."""
-    there = {Path(path).resolve() for path in paths}
-    return [run for run in scored if run.folder.path.resolve() in there]
+def _side(paths: Sequence[str], label: str, found: Sequence[Run]) -> str:
+    """Return the name of one side of a comparison: that of its only run, or a label with all its seeds."""
+    resolved = {Path(path).resolve() for path in paths}
+    merged = [run for run in found if run.folder.path.resolve() in resolved]
+    if len(merged) == 1:
+        return merged[0].name
+    return f"{label} (seeds {', '.join(str(run.resolved.experiment.experiment.seed) for run in merged)})"
 
 
 def _tables(name: str, found: Sequence[Run]) -> Iterator[dict[str, Any]]:
     """Yield a table for each metric of a split."""
     there = [(run, split) for run in found if (split := run.split(name))]
-    for metric in dict.fromkeys(metric for _, split in there for metric in split.scores["metrics"]):
-        rows = [_row(run, split, metric) for run, split in there if metric in split.scores["metrics"]]
+    for metric in dict.fromkeys(metric for _, split in there for metric in split.scores.metrics):
+        rows = [_row(run, split, metric) for run, split in there if metric in split.scores.metrics]
         yield {"split": name, "metric": metric, "higher_is_better": rows[0]["higher_is_better"], "rows": rows}
 
 
@@ -92,39 +101,23 @@ def _merged(tables: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _row(run: Run, split: Split, metric: str) -> dict[str, Any]:
-    score = split.scores["metrics"][metric]
-    beside = split.scores["controls"].items()
+    score = split.scores.metrics[metric]
+    controls = split.scores.controls.items()
     return {
         "run": run.name,
         "metric": metric,
-        "higher_is_better": bool(score.get("higher_is_better")),  # earlier versions had error rates alone
-        **{key: score[key] for key in ("value", "interval", "edits", "examples", "clusters")},
-        "details": score.get("details", {}),
-        "rule": score.get("rule"),
-        "controls": {name: found[metric]["value"] for name, found in beside if metric in found},
+        "higher_is_better": score.higher_is_better,
+        "value": score.value,
+        "interval": plain(score.interval),
+        "edits": plain(score.edits),
+        "examples": score.examples,
+        "clusters": score.clusters,
+        "details": score.details,
+        "rule": score.rule,
+        "controls": {name: scores[metric].value for name, scores in controls if metric in scores},
     }
 
 
 def _notes(run: Run, split: Split) -> Iterator[str]:
-    for reason, names in split.scores["left_out"].items():
+    for reason, names in split.scores.left_out.items():
         yield f"{run.name}, {split.name}: {len(names)} left out, {reason}: {some(names)}"
-
-
-def _rows(found: Sequence[dict[str, Any]], scored: Sequence[Run]) -> Iterator[dict[str, Any]]:
-    for row in found:
-        for metric, score in row["metrics"].items():
-            if "against" in score:
-                yield {
-                    "run": _named(_at(row["runs"], scored), row["label"]),
-                    "split": row["split"],
-                    "metric": metric,
-                    "clips": row["clips"],
-                    **score["against"],
-                }
-
-
-def _named(merged: Sequence[Run], label: str) -> str:
-    """Return what one run is called, or several that differ in their seed."""
-    if len(merged) == 1:
-        return merged[0].name
-    return f"{label} (seeds {', '.join(str(run.resolved.experiment.experiment.seed) for run in merged)})"

@@ -1,23 +1,18 @@
-"""What metrics.jsonl tells: figures over steps."""
+"""The figures of training, over optimizer steps, from metrics.jsonl."""
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from steermoe_core.component import Figure
     from steermoe_core.report.runs import Run
 
     Line = dict[str, Any]
-
-#: Figures of the routers: key of a layer's record, title, unit.
-_STEERING = (
-    ("entropy", "Gate entropy", "nats, mean over frames"),
-    ("effective", "Experts in use", "effective number"),
-    ("relative_norm", "Size of the shift", "shift / frame"),
-)
 
 
 def training(found: Sequence[Run]) -> dict[str, Any]:
@@ -49,12 +44,9 @@ def _shared(found: Sequence[Run]) -> Iterator[dict[str, Any]]:
 def _own(run: Run) -> Iterator[dict[str, Any]]:
     yield from _figure("Learning rate", "by group of parameters", _groups(run, "learning_rate"))
     yield from _figure("Gradient norm", "by group, before clipping", _groups(run, "gradient_norm"), log=True)
-    for key, title, unit in _STEERING:
-        lines = {f"layer {layer}": points for layer, points in _layers(run.journal, key)}
-        mark = _uniform(run.journal) if key == "entropy" else None
-        yield from _figure(title, unit, lines, log=key == "relative_norm", mark=mark)
-    lora = _adapted(run.journal)
-    yield from _figure("Size of the low-rank change", "norm, beside that of the matrix", lora, log=True)
+    for one in run.figures:
+        mark = _equal_gates(run.journal, one.key) if one.value == "entropy" else None
+        yield from _figure(one.title, one.unit, _curves(run.journal, one), log=one.log, mark=mark)
     pace = _points(run.journal, lambda line: line.get("seconds_per_step"))
     yield from _figure("Pace", "seconds a step", {run.name: pace})
 
@@ -97,30 +89,24 @@ def _validation(metric: str) -> Callable[[Line], Any]:
     return _of("validation", metric)
 
 
-def _layers(journal: Iterable[Line], key: str) -> Iterator[tuple[Any, list[list[float]]]]:
-    """Yield each steered layer with its points."""
-    found: dict[Any, list[Line]] = {}
+def _curves(journal: Iterable[Line], figure: Figure) -> dict[str, list[list[float]]]:
+    """Return the points of each curve of a figure that a callback declares."""
+    curves: dict[str, list[Line]] = {}
     for line in journal:
-        for layer in line.get("steering") or ():
-            found.setdefault(layer["layer"], []).append({**layer, "step": line["step"]})
-    for layer, lines in found.items():
-        yield layer, _points(lines, lambda line: line.get(key))
+        for record in _records(line, figure.key):
+            name = figure.curve.format_map(defaultdict(str, record))
+            curves.setdefault(name, []).append({"step": line["step"], "value": record.get(figure.value)})
+    return {name: _points(lines, lambda line: line["value"]) for name, lines in curves.items()}
 
 
-def _uniform(journal: Iterable[Line]) -> dict[str, Any] | None:
-    """Return the entropy of gates that are all equal: what a router that chooses nothing has."""
-    sizes = (len(layer.get("load", ())) for line in journal for layer in line.get("steering") or ())
-    experts = next(sizes, 0)
-    if not experts:
-        return None
-    return {"name": f"equal gates, ln {experts}", "value": math.log(experts)}
+def _equal_gates(journal: Iterable[Line], key: str) -> dict[str, Any] | None:
+    """Return the entropy of equal gates, that of a router that does not choose."""
+    loads = (record["load"] for line in journal for record in _records(line, key) if record.get("load"))
+    experts = len(next(loads, ()))
+    return {"name": f"equal gates, ln {experts}", "value": math.log(experts)} if experts else None
 
 
-def _adapted(journal: Iterable[Line]) -> dict[str, list[list[float]]]:
-    """Return the points of each low-rank map."""
-    found: dict[str, list[list[float]]] = {}
-    for line in journal:
-        for one in line.get("lora") or ():
-            name = f"layer {one['layer']} {one['map']}"
-            found.setdefault(name, []).append([line["step"], one["relative"]])
-    return found
+def _records(line: Line, key: str) -> list[dict[str, Any]]:
+    """Return the records of a callback in a line; a plugin may have written something else there."""
+    value = line.get(key)
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

@@ -1,14 +1,14 @@
-"""The baselines of a steering experiment, rung by rung: what each part of it adds, with all else the same.
+"""The baselines of a steering experiment, rung by rung: what each part adds, with everything else equal.
 
-    own decoder       what the encoder's own decoder writes down; nothing is trained
+    own decoder       the encoder's own decoder, greedily; nothing is trained
     projection only   no adapter
     static steering   one expert: the same vector for every frame
-    steering          the experiment as it is
-    LoRA              low-rank matrices in the same layers, with that adapter's defaults
-    no-audio, …       the controls of the steering run
+    steering          the experiment itself
+    LoRA, …           every adapter that declares a rung, in the same layers, with its defaults
+    no-audio, …       the controls of the steering runs
 
 Each rung that trains is an ordinary run of the same file with one table changed: same data, seed, steps and
-pooling. A callback that an adapter has nothing for is left out of its rung.
+pooling. Callbacks that a rung's adapter does not support are left out of its run.
 """
 
 from __future__ import annotations
@@ -19,39 +19,46 @@ import attrs
 
 from steermoe_core.config.check.capabilities import lacking
 from steermoe_core.config.resolve import Resolved, resolve
+from steermoe_core.config.sweep import Cell
 from steermoe_core.config.text.write import inline
 from steermoe_core.errors import UsageError
-from steermoe_core.run.assembly.parts import check_imports
 from steermoe_core.run.scoring.own_decoder import has_own_decoder, own_folder
-from steermoe_core.study.jobs import Job
-from steermoe_core.study.own_decoder import own_group
-from steermoe_core.study.seeds import Group, groups
-from steermoe_core.study.table import row
+from steermoe_core.study.seeds import SeedGroup, own_decoder_group
+from steermoe_core.study.sweep import finished_groups, jobs_of
+from steermoe_core.study.table import Row, row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from steermoe_core.plugins import Registry
+    from steermoe_core.study.jobs import Job
 
-OWN, PROJECTION, STATIC, STEERING, LORA = (
-    "own decoder",
-    "projection only",
-    "static steering",
-    "steering",
-    "LoRA",
-)
-#: What the others are compared with.
+OWN, PROJECTION, STATIC, STEERING = "own decoder", "projection only", "static steering", "steering"
+#: The baseline of all others.
 BASE = PROJECTION
+
+
+@attrs.frozen
+class Rung:
+    """A rung that trains.
+
+    :param adapter: the component.
+    :param overrides: ``KEY=VALUE`` texts that turn the experiment into this rung.
+    """
+
+    name: str
+    adapter: str
+    overrides: list[str]
 
 
 @attrs.frozen(kw_only=True)
 class Ladder:
-    """A file whose ladder is built.
+    """The ladder of an experiment.
 
     :param file: an experiment with a steering adapter.
     :param overrides: ``KEY=VALUE`` texts of `--set` flags, for every rung.
-    :param seeds: of each rung; empty: the file's own.
+    :param seeds: of each rung; empty for the seed of the file.
     """
 
     file: Path
@@ -60,124 +67,117 @@ class Ladder:
     registry: Registry
 
     def jobs(self, runs: Path, flags: Sequence[str] = ()) -> list[Job]:
-        """Return the jobs from the lowest rung on.
+        """Return the jobs, from the lowest rung up.
 
         :param runs: the folder that holds the run folders.
-        :param flags: those that every command takes.
+        :param flags: flags that every command takes.
         :raises ConfigError: the file or one of its rungs is wrong.
-        :raises UsageError: the file steers nothing.
+        :raises UsageError: the adapter of the file does not steer.
         """
-        whole = resolve(
-            self.file, [*self.overrides, *self._seed(next(iter(self.seeds), None))], self.registry
-        )
+        whole = self._resolved(*(f"experiment.seed={seed}" for seed in self.seeds[:1]))
         self._check(whole)
-        found: list[Job] = []
-        for name, change in self._changes(whole):
-            for seed in self.seeds or [whole.experiment.experiment.seed]:
-                flags_of = [*self.overrides, *self._seed(seed), *change, *self._callbacks(whole, name)]
-                resolved = resolve(self.file, flags_of, self.registry)
-                check_imports(resolved, self.registry)
-                found.append(Job.run({"rung": name, "seed": seed}, resolved, runs, flags))
+        seeds = self.seeds or [whole.experiment.experiment.seed]
+        cells = {
+            f"{rung.name}, seed {seed}" if len(seeds) > 1 else rung.name: Cell(
+                {"rung": rung.name, "seed": seed},
+                self._resolved(
+                    f"experiment.seed={seed}", *rung.overrides, *self._callbacks(whole, rung.adapter)
+                ),
+            )
+            for rung in self._rungs(whole)
+            for seed in seeds
+        }
+        jobs = jobs_of(cells, self.registry, runs, flags)
         if has_own_decoder(whole.experiment, self.registry):
-            steering = next(job for job in found if job.settings["rung"] == STEERING)
-            found.insert(0, _own_job(steering, flags))
-        return found
+            steering = next(job for job in jobs if job.settings["rung"] == STEERING)
+            run = steering.folder.path
+            own = attrs.evolve(
+                steering,
+                name=OWN,
+                settings={"rung": OWN, "seed": None},
+                folder=own_folder(run),
+                words=["evaluate", str(run), "--own-decoder", *flags],
+                steps=0,
+            )
+            jobs.insert(0, own)
+        return jobs
 
-    def rows(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
-        """Return the scores of the finished rungs as `table.row` does, seeds merged, with their `rung`.
-
-        All others are compared with the projection alone.
-        """
-        found = self._groups(jobs)
-        base = found.get(BASE)
-        splits = dict.fromkeys(split for group in found.values() for split in group.splits())
+    def rows(self, jobs: Sequence[Job]) -> list[Row]:
+        """Return the scores of the finished rungs, seeds merged, compared with the projection alone."""
+        groups = self._groups(jobs)
+        splits = dict.fromkeys(split for group in groups.values() for split in group.splits())
         return [
-            {"rung": name, **row(group, split, base)}
+            row(group, split, groups.get(BASE), label=name)
             for split in splits
-            for name, group in found.items()
+            for name, group in groups.items()
             if split in group.splits()
         ]
 
-    def _groups(self, jobs: Sequence[Job]) -> dict[str, Group]:
-        done: dict[str, list[Path]] = {}
-        for job in jobs:
-            if job.state == "finished":
-                done.setdefault(job.settings["rung"], []).append(job.folder.path)
-        found = {}
-        for name, paths in done.items():
-            if name == OWN:
-                found[name] = own_group(paths[0].parent, self.registry)
-            else:
-                (found[name],) = groups(paths, self.registry)
-        steering = found.get(STEERING)
-        return {**found, **({} if steering is None else dict(_controls(steering)))}
+    def _groups(self, jobs: Sequence[Job]) -> dict[str, SeedGroup]:
+        """Return the finished rungs by name, then the controls of the steering runs."""
+        trained = [job for job in jobs if job.settings["rung"] != OWN]
+        groups = {settings["rung"]: group for settings, group in finished_groups(trained, self.registry)}
+        if STEERING in groups:
+            groups |= dict(_controls(groups[STEERING]))
+        own = next((job for job in jobs if job.settings["rung"] == OWN and job.state == "finished"), None)
+        if own is None:
+            return groups
+        return {OWN: own_decoder_group(own.folder.path.parent, self.registry), **groups}
 
-    def _changes(self, whole: Resolved) -> Iterator[tuple[str, list[str]]]:
-        """Yield each rung that trains, with the flags that make it of the file."""
-        adapter = whole.experiment.adapter.config
-        yield PROJECTION, ['adapter={use="none"}']
-        if adapter.experts > 1:
-            yield STATIC, ["adapter.experts=1"]
-        yield STEERING, []
+    def _rungs(self, whole: Resolved) -> Iterator[Rung]:
+        """Yield the rungs that train, from the lowest up."""
+        adapter = whole.experiment.adapter
         encoder = self.registry.get("encoder", whole.experiment.encoder.name)
-        lora = self.registry.find("adapter", "lora")
-        if lora and not lacking(lora, "encoder", encoder):
-            layers = getattr(adapter, "layers", [])
-            yield LORA, [f"adapter={inline({'use': 'lora', **({'layers': layers} if layers else {})})}"]
+        yield Rung(PROJECTION, "none", ['adapter={use="none"}'])
+        if adapter.config.experts > 1:
+            yield Rung(STATIC, adapter.name, ["adapter.experts=1"])
+        yield Rung(STEERING, adapter.name, [])
+        layers = getattr(adapter.config, "layers", [])
+        for name in self.registry.names("adapter"):
+            part = self.registry.get("adapter", name)
+            if part.rung and not lacking(part, "encoder", encoder):
+                table: dict[str, Any] = {"use": name}
+                if layers and "layers" in attrs.fields_dict(part.config_class()):
+                    table["layers"] = layers
+                yield Rung(part.rung, name, [f"adapter={inline(table)}"])
 
-    def _callbacks(self, whole: Resolved, rung: str) -> list[str]:
-        """Return the flag that leaves out the callbacks that a rung's adapter has nothing for, if any."""
-        chosen = {PROJECTION: "none", LORA: "lora"}.get(rung, whole.experiment.adapter.name)
-        adapter = self.registry.get("adapter", chosen)
-        tables = whole.table["callbacks"]
+    def _callbacks(self, whole: Resolved, adapter: str) -> list[str]:
+        """Return the override that leaves out the callbacks that an adapter does not support, if any."""
+        part, tables = self.registry.get("adapter", adapter), whole.table["callbacks"]
         kept = [
             table
             for table in tables
-            if not lacking(self.registry.get("callback", table["use"]), "adapter", adapter)
+            if not lacking(self.registry.get("callback", table["use"]), "adapter", part)
         ]
         return [] if kept == tables else [f"callbacks={inline(kept)}"]
 
     def _check(self, whole: Resolved) -> None:
-        """Refuse a file without experts.
+        """Refuse an adapter without experts.
 
-        :raises UsageError: naming its adapter.
+        :raises UsageError: naming the adapter.
         """
-        chosen = whole.experiment.adapter
-        part = self.registry.find("adapter", chosen.name)
-        if part is None or "gates" not in (part.gives or ()) or not hasattr(chosen.config, "experts"):
-            msg = f"{self.file} has the adapter {chosen.name}: a ladder leads up to an adapter that steers"
+        adapter = whole.experiment.adapter
+        part = self.registry.find("adapter", adapter.name)
+        if part is None or "gates" not in (part.gives or ()) or not hasattr(adapter.config, "experts"):
+            msg = f"{self.file} has the adapter {adapter.name}: a ladder needs an adapter that steers"
             raise UsageError(msg)
 
-    @staticmethod
-    def _seed(seed: int | None) -> list[str]:
-        return [] if seed is None else [f"experiment.seed={seed}"]
+    def _resolved(self, *overrides: str) -> Resolved:
+        return resolve(self.file, [*self.overrides, *overrides], self.registry)
 
 
-def _own_job(steering: Job, flags: Sequence[str]) -> Job:
-    """Return the job of scoring the encoder's own decoder, in the folder of the steering run."""
-    run = steering.folder.path
-    return attrs.evolve(
-        steering,
-        settings={"rung": OWN, "seed": None},
-        folder=own_folder(run),
-        words=["evaluate", str(run), "--own-decoder", *flags],
-        steps=0,
+def _controls(steering: SeedGroup) -> Iterator[tuple[str, SeedGroup]]:
+    """Yield each control of the steering runs as a group of its own."""
+    names = dict.fromkeys(
+        name for scores in steering.scores for one in scores.values() for name in one.controls
     )
-
-
-def _controls(steering: Group) -> Iterator[tuple[str, Group]]:
-    """Yield the controls of the steering runs as groups of their own."""
-    scores = [one["splits"][split] for one in steering.facts for split in steering.splits()]
-    for name in dict.fromkeys(name for score in scores for name in score["controls"]):
-        facts = [
+    for name in names:
+        scores = [
             {
-                **one,
-                "splits": {
-                    split: {**score, "metrics": score["controls"][name], "controls": {}, "steering": []}
-                    for split, score in one["splits"].items()
-                    if name in score["controls"]
-                },
+                split: attrs.evolve(one, metrics=one.controls[name], controls={}, steering=[])
+                for split, one in by_split.items()
+                if name in one.controls
             }
-            for one in steering.facts
+            for by_split in steering.scores
         ]
-        yield name, attrs.evolve(steering, facts=facts, control=name)
+        yield name, attrs.evolve(steering, scores=scores, control=name)

@@ -1,47 +1,58 @@
-"""The runs of a sweep, and the table that they end in."""
+"""Several experiments as jobs, and the groups of seeds that they leave: what a sweep and a ladder share."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from steermoe_core.run.assembly.parts import check_imports
 from steermoe_core.study.jobs import Job
-from steermoe_core.study.seeds import groups
+from steermoe_core.study.seeds import seed_groups
 from steermoe_core.study.table import row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from steermoe_core.config.sweep import Cell
     from steermoe_core.plugins import Registry
+    from steermoe_core.study.seeds import SeedGroup
+    from steermoe_core.study.table import Row
 
 SEED = "experiment.seed"
 
 
-def sweep_jobs(cells: Sequence[Cell], registry: Registry, runs: Path, flags: Sequence[str] = ()) -> list[Job]:
-    """Return a job for each cell.
+def jobs_of(
+    cells: Mapping[str, Cell], registry: Registry, runs: Path, flags: Sequence[str] = ()
+) -> list[Job]:
+    """Return a job for each experiment.
 
+    :param cells: experiments by name.
     :param runs: the folder that holds the run folders.
-    :param flags: those that every command takes.
+    :param flags: flags that every command takes.
     :raises PluginError: the code of a part cannot be imported.
     """
-    for cell in cells:
+    for cell in cells.values():
         check_imports(cell.resolved, registry)
-    return [Job.run(cell.settings, cell.resolved, runs, flags) for cell in cells]
+    return [Job.run(name, cell, runs, flags) for name, cell in cells.items()]
 
 
-def sweep_rows(jobs: Sequence[Job], registry: Registry) -> list[dict[str, Any]]:
-    """Return the scores of the finished runs as `table.row` does, seeds merged, with their `settings`."""
-    done = {job.folder.path.resolve(): job for job in jobs if job.state == "finished"}
-    found = groups(list(done), registry)
+def finished_groups(jobs: Sequence[Job], registry: Registry) -> list[tuple[dict[str, Any], SeedGroup]]:
+    """Return the finished runs grouped by seed, each group with the settings of its first job."""
+    finished = {job.folder.path.resolve(): job for job in jobs if job.state == "finished"}
     return [
-        {"settings": _varied(done[group.folders[0].path]), **row(group, split)}
-        for group in found
-        for split in group.splits()
+        (finished[group.folders[0].path].settings, group) for group in seed_groups(list(finished), registry)
     ]
 
 
-def _varied(job: Job) -> dict[str, Any]:
-    """Return a job's settings but for the seed, which a row has several of."""
-    return {name: value for name, value in job.settings.items() if name != SEED}
+def sweep_rows(jobs: Sequence[Job], registry: Registry) -> list[Row]:
+    """Return the scores of the finished cells, with the settings of each but the seed."""
+    return [
+        attrs.evolve(
+            row(group, split),
+            settings={name: value for name, value in settings.items() if name != SEED},
+        )
+        for settings, group in finished_groups(jobs, registry)
+        for split in group.splits()
+    ]

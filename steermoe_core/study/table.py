@@ -1,8 +1,8 @@
-"""One table over finished runs, from their folders alone: a row for each split, runs of other seeds merged.
+"""The results table: a row for each group of seeds and split, computed from run folders alone.
 
-Runs are merged where their experiments differ in nothing but the seed. A score is then the mean over the
-runs, with the lowest and the highest; its interval is resampled from the clips, the edits of a clip summed
-over the runs. So the interval speaks of other clips, and lowest and highest of other seeds.
+A score is the mean over the seeds, with the lowest and the highest. Its interval is resampled from the clips,
+with the edits of a clip summed over the seeds: the interval is about other clips, lowest and highest are
+about other seeds.
 """
 
 from __future__ import annotations
@@ -16,142 +16,224 @@ import attrs
 from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.bootstrap import difference, interval
 from steermoe_core.evaluate.metrics import total
-from steermoe_core.study.seeds import groups, named
-from steermoe_core.train.journal import Journal
+from steermoe_core.study.seeds import group_labels, seed_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from steermoe_core.evaluate.metrics import Metric
     from steermoe_core.evaluate.prediction import Prediction
-    from steermoe_core.evaluate.scores import Edits
+    from steermoe_core.evaluate.scores import Edits, Interval, Score
     from steermoe_core.plugins import Registry
-    from steermoe_core.study.seeds import Group
+    from steermoe_core.study.seeds import SeedGroup
 
 
-def table(paths: Sequence[Path], registry: Registry, against: Sequence[Path] = ()) -> list[dict[str, Any]]:
-    """Return the rows of the table as plain values.
+@attrs.frozen(kw_only=True)
+class Against:
+    """The paired difference of a score to that of a baseline on the same clips.
+
+    :param value: score minus score of the baseline.
+    :param interval: 95 % interval of the difference; None with too few independent clips.
+    :param improvement: probability of improvement; None as above.
+    :param verdict: "better", "worse" or "not distinguishable".
+    """
+
+    value: float
+    interval: Interval | None
+    improvement: float | None
+    verdict: str
+
+
+@attrs.frozen(kw_only=True)
+class RowScore:
+    """A metric of a row.
+
+    :param value: mean over the seeds; None where no reference has a unit.
+    :param lowest: of the seeds.
+    :param highest: of the seeds.
+    :param interval: 95 % interval over clips.
+    :param controls: mean score of each control.
+    :param against: difference to the baseline; None without one.
+    """
+
+    value: float | None
+    lowest: float | None
+    highest: float | None
+    interval: Interval | None
+    higher_is_better: bool
+    controls: dict[str, float | None]
+    against: Against | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Losses:
+    """Mean training loss over the seeds, of the first and of the last logged step."""
+
+    start: float | None
+    end: float | None
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """The scores of one group of seeds on one split.
+
+    :param label: of the group.
+    :param settings: values of the axes of a sweep but for the seed.
+    :param runs: run folders.
+    :param seconds_per_step: median over all logged steps.
+    :param gate_entropy: mean over steered layers, in nats; None without routers.
+    :param metrics: scores by metric.
+    :param pathologies: number of answers of all runs with each pathology.
+    """
+
+    label: str
+    experiment: str
+    split: str
+    seeds: list[int]
+    runs: list[str]
+    clips: int
+    trainable_parameters: int
+    audio_tokens_per_second: float | None
+    seconds_per_step: float | None
+    loss: Losses
+    gate_entropy: float | None
+    metrics: dict[str, RowScore]
+    pathologies: dict[str, int]
+    settings: dict[str, Any] = attrs.field(factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON values, without label and settings, which each command names itself."""
+
+        def kept(field: attrs.Attribute[Any], value: Any) -> bool:
+            return field.name not in ("label", "settings") and (field.name != "against" or value is not None)
+
+        return attrs.asdict(self, filter=kept)
+
+
+def table(
+    paths: Sequence[Path], registry: Registry, against: Sequence[Path] = ()
+) -> tuple[list[Row], SeedGroup | None]:
+    """Return the rows of runs, and the baseline that they are compared with.
 
     :param paths: run folders.
-    :param against: run folders that every row is compared with, on the same clips; they differ in nothing
-        but the seed.
-    :raises UsageError: a folder is none of a run, has no scores yet, or cannot be compared.
+    :param against: run folders of the baseline, which differ only in the seed; none: nothing is compared.
+    :raises UsageError: a path is not a run folder, has no scores yet, or cannot be compared.
     """
-    bases = groups(against, registry)
-    if len(bases) > 1:
-        names = " and ".join(str(base.folders[0].path) for base in bases[:2])
-        msg = f"runs to compare with may differ in nothing but the seed; {names} differ in more"
-        raise UsageError(msg)
-    base = bases[0] if bases else None
-    found = groups(paths, registry)
-    said = base and {
-        "experiment": base.name,
-        "seeds": base.seeds,
-        "runs": [str(folder.path) for folder in base.folders],
-    }
-    return [
-        {"label": label, **row(group, split, base), "against": said}
-        for group, label in zip(found, named(found), strict=True)
+    base = baseline(against, registry) if against else None
+    groups = seed_groups(paths, registry)
+    rows = [
+        row(group, split, base, label=label)
+        for group, label in zip(groups, group_labels(groups), strict=True)
         for split in group.splits()
     ]
+    return rows, base
 
 
-def row(group: Group, split: str, base: Group | None = None) -> dict[str, Any]:
-    """Return the scores of one group on one split, and what its training was, as plain values.
+def baseline(paths: Sequence[Path], registry: Registry) -> SeedGroup:
+    """Return the group of seeds to compare with.
 
-    :param base: what it is compared with, clip by clip.
+    :raises UsageError: the runs differ in more than the seed.
+    """
+    first, *others = seed_groups(paths, registry)
+    if others:
+        names = f"{first.paths[0]} and {others[0].paths[0]}"
+        msg = f"runs to compare with may differ only in the seed; {names} differ in more"
+        raise UsageError(msg)
+    return first
+
+
+def row(group: SeedGroup, split: str, base: SeedGroup | None = None, *, label: str = "") -> Row:
+    """Return the scores of a group on a split.
+
+    :param base: the group to compare with, clip by clip.
     :raises UsageError: the two were scored on different clips.
     """
-    scores = [one["splits"][split] for one in group.facts]
-    first = group.facts[0]
-    return {
-        "experiment": group.name,
-        "split": split,
-        "seeds": group.seeds,
-        "runs": [one["run"] for one in group.facts],
-        "clips": scores[0]["examples"],
-        "trainable_parameters": first["trainable_parameters"],
-        "audio_tokens_per_second": _mean(score.get("audio_tokens_per_second") for score in scores),
-        **_training(group),
-        "gate_entropy": _mean(layer.get("entropy") for score in scores for layer in score["steering"]),
-        "metrics": _metrics(group, split, base),
-        "pathologies": _pathologies(scores),
-    }
+    scores = group.of_split(split)
+    journals = [[line for line in run.metrics if line.loss is not None] for run in group.runs]
+    paces = [
+        line.seconds_per_step for lines in journals for line in lines if line.seconds_per_step is not None
+    ]
+    return Row(
+        label=label,
+        experiment=group.name,
+        split=split,
+        seeds=group.seeds,
+        runs=group.paths,
+        clips=scores[0].examples,
+        trainable_parameters=group.trainable_parameters,
+        audio_tokens_per_second=_mean(score.audio_tokens_per_second for score in scores),
+        seconds_per_step=median(paces) if paces else None,
+        loss=Losses(
+            start=_mean(lines[0].loss for lines in journals if lines),
+            end=_mean(lines[-1].loss for lines in journals if lines),
+        ),
+        gate_entropy=_mean(layer.entropy for score in scores for layer in score.steering),
+        metrics=_metrics(group, split, base),
+        pathologies=dict(sum((Counter(score.pathology_counts) for score in scores), Counter())),
+    )
 
 
-def _pathologies(scores: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """Return how many answers of all runs together have each."""
-    return dict(sum((Counter(_counts(one)) for one in scores), Counter()))
-
-
-def _counts(scores: dict[str, Any]) -> dict[str, int]:
-    return {name: one["count"] for name, one in scores["pathologies"].items()}
-
-
-def _training(group: Group) -> dict[str, Any]:
-    """Return speed and loss of the training runs: the median of the speeds, means of the losses."""
-    lines = [[line for line in Journal(f.metrics).read() if line.loss is not None] for f in group.folders]
-    paces = [line.seconds_per_step for run in lines for line in run if line.seconds_per_step is not None]
-    return {
-        "seconds_per_step": median(paces) if paces else None,
-        "loss": {
-            "start": _mean(run[0].loss for run in lines if run),
-            "end": _mean(run[-1].loss for run in lines if run),
-        },
-    }
-
-
-def _metrics(group: Group, split: str, base: Group | None) -> dict[str, Any]:
-    answers = group.predictions(split)
+def _metrics(group: SeedGroup, split: str, base: SeedGroup | None) -> dict[str, RowScore]:
+    predictions = group.predictions(split)
     others = base.predictions(split) if base is not None and base.compares(group, split) else []
-    clusters = {row.id: row.cluster if row.cluster is not None else ("alone", row.id) for row in answers[0]}
+    clusters = {
+        one.id: one.cluster if one.cluster is not None else ("alone", one.id) for one in predictions[0]
+    }
+    scores = group.of_split(split)
     found = {}
     for metric in group.metrics:
-        higher, seed = metric.higher_is_better, group.seeds[0]
-        edits = _pooled(metric, answers, times=len(others) or 1)
-        options: dict[str, Any] = {"seed": seed, "higher_is_better": higher}
-        between = interval(list(edits.values()), [clusters[i] for i in edits], **options)
-        found[metric.name] = {
-            **_spread(one["splits"][split]["metrics"].get(metric.name) for one in group.facts),
-            "interval": None if between is None else attrs.asdict(between),
-            "higher_is_better": higher,
-            "controls": _controls(group, split, metric.name),
-        }
-        if others and found[metric.name]["value"] is not None:
-            before = _pooled(metric, others, times=len(answers))
-            delta = difference(before, edits, clusters, **options)
-            found[metric.name]["against"] = {
-                **attrs.asdict(delta),
-                "verdict": delta.verdict(higher_is_better=higher),
-            }
+        seed, higher = group.seeds[0], metric.higher_is_better
+        edits = _pooled(metric, predictions, times=len(others) or 1)
+        values = _values(score.metrics.get(metric.name) for score in scores)
+        against = None
+        if others and values:
+            delta = difference(
+                _pooled(metric, others, times=len(predictions)),
+                edits,
+                clusters,
+                seed=seed,
+                higher_is_better=higher,
+            )
+            against = Against(
+                value=delta.value,
+                interval=delta.interval,
+                improvement=delta.improvement,
+                verdict=delta.verdict(higher_is_better=higher),
+            )
+        controls = dict.fromkeys(name for score in scores for name in score.controls)
+        found[metric.name] = RowScore(
+            value=fmean(values) if values else None,
+            lowest=min(values, default=None),
+            highest=max(values, default=None),
+            interval=interval(
+                list(edits.values()), [clusters[i] for i in edits], seed=seed, higher_is_better=higher
+            ),
+            higher_is_better=higher,
+            controls={
+                name: _mean(_values(score.controls.get(name, {}).get(metric.name) for score in scores))
+                for name in controls
+            },
+            against=against,
+        )
     return found
 
 
 def _pooled(metric: Metric, runs: Sequence[Sequence[Prediction]], times: int) -> dict[str, Edits]:
-    """Return the edits of each clip, summed over the runs and taken so many times.
+    """Return the edits of each clip, summed over the runs and multiplied.
 
-    Taken as often as the other side of a comparison has runs, both have the same reference units.
+    Multiplied by the number of runs on the other side, both sides of a comparison have equal reference units.
     """
     by_clip: dict[str, list[Edits]] = {}
-    for row in (row for rows in runs for row in rows):
-        by_clip.setdefault(row.id, []).append(metric.edits(row))
+    for prediction in (prediction for predictions in runs for prediction in predictions):
+        by_clip.setdefault(prediction.id, []).append(metric.edits(prediction))
     return {name: total(edits * times) for name, edits in by_clip.items()}
 
 
-def _spread(scores: Iterator[dict[str, Any] | None]) -> dict[str, Any]:
-    values = [score["value"] for score in scores if score is not None and score["value"] is not None]
-    if not values:
-        return {"value": None, "lowest": None, "highest": None}
-    return {"value": fmean(values), "lowest": min(values), "highest": max(values)}
+def _values(scores: Iterable[Score | None]) -> list[float]:
+    return [score.value for score in scores if score is not None and score.value is not None]
 
 
-def _controls(group: Group, split: str, metric: str) -> dict[str, Any]:
-    beside = [one["splits"][split]["controls"] for one in group.facts]
-    names = dict.fromkeys(name for controls in beside for name in controls)
-    return {name: _spread(c.get(name, {}).get(metric) for c in beside)["value"] for name in names}
-
-
-def _mean(values: Iterator[float | None]) -> float | None:
-    there = [value for value in values if value is not None]
-    return fmean(there) if there else None
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None

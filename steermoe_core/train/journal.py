@@ -18,19 +18,6 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(kw_only=True)
-class MapChange:
-    """By how much a trained low-rank update changes a linear map of a layer.
-
-    :param map: name of the map.
-    :param relative: norm of the update over that of the frozen weights.
-    """
-
-    layer: int | str
-    map: str
-    relative: float
-
-
-@attrs.frozen(kw_only=True)
 class Step:
     """A line of metrics.jsonl. What a line does not report is None.
 
@@ -39,8 +26,7 @@ class Step:
     :param gradient_norm: of each parameter group; None where it is not finite.
     :param validation: value of each metric; None where there was nothing to measure.
     :param steering: statistics of the gates.
-    :param lora: size of the low-rank updates.
-    :param others: what else a callback reports.
+    :param others: what plugins' callbacks report.
     """
 
     step: int
@@ -50,7 +36,6 @@ class Step:
     seconds_per_step: float | None = None
     validation: dict[str, float | None] | None = None
     steering: list[LayerStatistics] | None = None
-    lora: list[MapChange] | None = None
     others: dict[str, Any] = rest()
 
 

@@ -77,8 +77,9 @@ def clean(capfd: pytest.CaptureFixture[str], *words: str, colours: bool = False)
 
 FOLDER = [
     "results RUN", "results RUN OTHER", "results RUN --against OTHER", "results RUN --markdown",
-    "results RUN --latex", "results RUN --json", "compare RUN OTHER", "compare RUN OTHER --json",
-    "compare RUN OTHER --markdown", "report RUN --json", "report RUN OTHER --json", "report RUN --open no",
+    "results RUN --latex", "results RUN --json", "results RUN OTHER --differences",
+    "results RUN OTHER --differences --json", "results RUN OTHER --differences --markdown",
+    "report RUN --json", "report RUN OTHER --json", "report RUN --open no",
     "score RUN --pathologies --rule raw", "score RUN --pathologies --rule raw --json", "score RUN",
     "certify RUN", "certify RUN --json", "evaluate RUN", "evaluate RUN --json", "evaluate RUN --again",
     "routing RUN --by duration", "routing RUN --json", "push RUN me/it --dry-run", "doctor --runs runs",

@@ -132,12 +132,12 @@ class TestManyFolders:
         capsys.readouterr()
         return sorted(str(path) for path in runs.iterdir() if "-" not in path.name)
 
-    @pytest.mark.parametrize("command", ["results", "compare", "report"])
+    @pytest.mark.parametrize("command", ["results", "results --differences", "report"])
     def test_only_finished_runs_are_shown(
         self, shelf: list[str], command: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """The others are left out, with a note each that says why."""
-        assert main([command, *shelf]) == 0
+        assert main([*command.split(), *shelf]) == 0
 
         place = shelf[0].removesuffix("hooks.txt")
         no_run = "is left out: it is not a run folder: it has no experiment.toml"
@@ -149,25 +149,25 @@ class TestManyFolders:
             f"{place}untrained {unscored} {place}untrained/experiment.toml`",
         ]
 
-    @pytest.mark.parametrize("command", ["results", "compare", "report"])
+    @pytest.mark.parametrize("command", ["results", "results --differences", "report"])
     def test_nothing_is_left(
         self, shelf: list[str], command: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """One sentence, and the exit code of a usage error; a path that is not there is one, too."""
         bad = [path for path in shelf if not path.endswith(("tiny", "other_2"))]
-        assert main([command, *bad]) == 2
+        assert main([*command.split(), *bad]) == 2
         said = capsys.readouterr().err
         assert said == "steermoe: none of these 4 is a run with scores; finish one with `steermoe run`\n"
 
-        assert main([command, *shelf, "typo"]) == 2
+        assert main([*command.split(), *shelf, "typo"]) == 2
         assert sentence(capsys) == "typo does not exist"
 
-    @pytest.mark.parametrize("command", ["results", "compare"])
+    @pytest.mark.parametrize("command", ["results", "results --differences"])
     def test_alone(self, shelf: list[str], command: str, capsys: pytest.CaptureFixture[str]) -> None:
         """A run that is named alone has to be one with scores."""
         for path in shelf:
             if path.endswith(("unscored", "untrained", "notes")):
-                assert main([command, path]) == 2
+                assert main([*command.split(), path]) == 2
                 assert sentence(capsys).startswith(path)
 
 
@@ -183,7 +183,8 @@ def test_without_metrics(scored: Path, capsys: pytest.CaptureFixture[str]) -> No
     places = {"A": str(plain), "B": str(other), "OTHER": str(scored)}
     for line in (
         "results A", "results A --json", "results A --markdown", "results A --latex", "results A --against B",
-        "results A OTHER", "compare A B", "compare A B --json", "compare A OTHER", "compare OTHER A",
+        "results A OTHER", "results A B --differences", "results A B --differences --json",
+        "results A OTHER --differences", "results OTHER A --differences",
         "score A", "report A B --json", "push A me/it --dry-run", "evaluate A",
     ):  # fmt: skip
         assert main([places.get(word, word) for word in line.split()]) == 0, line

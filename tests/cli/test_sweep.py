@@ -61,7 +61,7 @@ def test_killed_at_any_time_the_same_command_goes_on(
     out, err = capsys.readouterr()
     assert "1 of 3, train.learning_rate.steering = 10.0: running" in err
     assert "train.learning_rate.steering = 10.0: failed: the " in err
-    assert "--retry-failed goes on with them" in err
+    assert "--retry-failed resumes them" in err
     found = json.loads(out)
     assert [(run["state"], Path(run["folder"])) for run in found["runs"]] == [
         ("failed", broken),

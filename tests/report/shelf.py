@@ -168,6 +168,6 @@ CERTIFICATES = {
          "measured": {"encoder": "f6956dac"}, "command": "steermoe certify runs/first"},
         {"name": "batch-invariance", "claim": "A clip stands alone.", "passed": False,
          "measured": {"loss": 0.125}},
-        {"name": "whole-splits", "claim": "Every clip is scored.", "passed": None, "measured": "no split"},
+        {"name": "whole-splits", "claim": "Every clip is scored.", "passed": None, "why": "no split"},
     ]
 }  # fmt: skip

@@ -54,7 +54,7 @@ def full(shelf: Shelf) -> Path:
         steering=layers(),
         left_out={"longer than 30 s": ["900.wav"]},
         pathologies={"loop": {"count": 1, "share": 1 / 6, "ids": ["002.wav"]}},
-        length_ratio={"median": 1.0, "5 %": 0.0},
+        length_ratio={"low": 0.0, "median": 1.0, "high": 1.5},
         probes=[{"sound": "silence", "seconds": 1.0, "hypothesis": "thanks for watching"}],
     )
     write(run / "evaluations" / "dev" / "routing.json", ROUTING)
@@ -237,7 +237,7 @@ def test_runs_that_cannot_be_compared(shelf: Shelf) -> None:
 
     assert "are in one run only" in missing(first, short)
     assert missing(first, shelf.begun("new")) == "There are no two runs with scores."
-    assert missing(first, seed) == "The runs differ in nothing but their seeds."
+    assert missing(first, seed) == "The runs differ only in the seed."
     third = contents([first, seed, shelf.run("third")], load_registry(), audio=False)["differences"]
     assert third["against"] == "first (seeds 17, 18)"
     assert third["commands"][0].count("--against") == 2

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 COMMANDS = (
     "results RUN",
     "results RUN --json",
-    "compare RUN OTHER",
+    "results RUN OTHER --differences",
     "report RUN --open no",
     "report RUN OTHER --json",
     "score RUN --pathologies",

@@ -8,7 +8,7 @@ import pytest
 
 from steermoe_core.errors import UsageError
 from steermoe_core.plugins import load_registry
-from steermoe_core.study.compare import Comparison, compare, one_seed, sentence
+from steermoe_core.study.compare import Comparison, compare, one_seed, sentences
 from steermoe_core.study.table import table
 from tests.run.copies import change, copied, say
 
@@ -32,7 +32,7 @@ def compared(*paths: Path) -> Comparison:
     return compare(paths, load_registry())
 
 
-def test_only_what_differs_is_told(pair: list[Path]) -> None:
+def test_only_what_differs_is_listed(pair: list[Path]) -> None:
     """Dotted keys with a value a run; the name stands above, seeds are merged."""
     change(pair[1] / "lock.json", "packages", "torch", value="1.0")
     twin = copied(pair[1], "twin", experiment__seed=18)
@@ -44,22 +44,26 @@ def test_only_what_differs_is_told(pair: list[Path]) -> None:
     (key, (here, there)), *_ = found.surroundings.items()
     assert (key, there) == ("packages.torch", ["1.0"])
     assert here != there
-    assert [group["seeds"] for group in found.groups] == [[17], [17, 18]]
+    assert [group.seeds for group in found.groups] == [[17], [17, 18]]
     assert found.warnings == []
 
 
 def test_differences_are_those_of_results(pair: list[Path]) -> None:
-    """`results --against` and `compare` share their figures."""
+    """`results --against` and `results --differences` share their figures."""
     rows = compared(*pair).rows
 
-    assert [(row["label"], row["split"]) for row in rows] == [
+    assert [(row.label, row.split) for row in rows] == [
         ("tiny", "dev"), ("other", "dev"), ("tiny", "other"), ("other", "other"),
     ]  # fmt: skip
-    assert "against" not in rows[0]["metrics"]["wer"]
-    (other, *_) = table([pair[1]], load_registry(), [pair[0]])
-    assert other.pop("against") == {"experiment": "tiny", "seeds": [17], "runs": [str(pair[0])]}
-    assert rows[1] == {"label": "other", **other}
-    assert other["metrics"]["wer"]["against"]["value"] == -1.0
+    assert rows[0].metrics["wer"].against is None
+    (other, *_), base = table([pair[1]], load_registry(), [pair[0]])
+    assert base is not None
+    assert (base.name, base.seeds, base.paths) == ("tiny", [17], [str(pair[0])])
+    assert rows[1] == other
+    assert compare([pair[1]], load_registry(), [pair[0]]).rows == rows
+    against = other.metrics["wer"].against
+    assert against is not None
+    assert against.value == -1.0
 
 
 @pytest.mark.parametrize(
@@ -76,7 +80,7 @@ def test_a_sentence_says_what_may_be_said(
     """No word of better where the interval of the difference holds 0."""
     say(pair[1], *said)
 
-    text = sentence("tiny", "other", compared(*pair).rows[1], "wer")
+    text, *_ = sentences(compared(*pair).rows, "tiny")
 
     odds = {"-": "1.00", "+": "0.00"}[figures[0]] if figures != "+0.000" else "0.50"
     assert text == (
@@ -91,7 +95,7 @@ def test_one_clip_has_no_interval(pair: list[Path]) -> None:
         path = run / "evaluations" / "dev" / "predictions.jsonl"
         path.write_text(path.read_text().splitlines(keepends=True)[0])
 
-    text = sentence("tiny", "other", compared(*pair).rows[1], "wer")
+    text, *_ = sentences(compared(*pair).rows, "tiny")
 
     assert text.startswith("other and tiny are not distinguishable")
     assert text.endswith("too few independent clips for an interval)")
@@ -116,12 +120,12 @@ def test_one_clip_has_no_interval(pair: list[Path]) -> None:
         ),
         (
             {"metrics": [{"use": "wer", "normalise": "raw"}, {"use": "cer"}]},
-            "the ruler differs: metrics.0.normalise",
+            "the scoring differs: metrics.0.normalise",
         ),
     ],
 )
 def test_what_was_not_controlled_is_a_warning(scored: Path, settings: dict, warning: str) -> None:
-    """Pooling, steps, precision, data, ruler: a difference in them is no merit of what was varied."""
+    """Pooling, steps, precision, data, scoring: a difference in them is no merit of what was varied."""
     (found, *_) = compared(scored, copied(scored, "other", experiment__name="other", **settings)).warnings
 
     assert found.startswith(warning)
@@ -147,7 +151,7 @@ def test_what_the_runs_noted_is_compared_too(pair: list[Path]) -> None:
 
 
 def test_a_split_that_cannot_be_compared_does_not_hide_the_others(pair: list[Path]) -> None:
-    """It is told with its reason."""
+    """It is reported with its reason."""
     path = pair[1] / "evaluations" / "dev" / "predictions.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
 
@@ -155,18 +159,18 @@ def test_a_split_that_cannot_be_compared_does_not_hide_the_others(pair: list[Pat
 
     (warning,) = found.warnings
     assert warning.startswith("other is not compared with tiny on dev: 1 examples are in one run only")
-    assert [row["split"] for row in found.rows] == ["dev", "other", "other"]
+    assert [row.split for row in found.rows] == ["dev", "other", "other"]
 
 
 def test_names(pair: list[Path]) -> None:
     """Two experiments of one name go by what differs; runs of one experiment are not compared."""
     third = copied(pair[1], "third", adapter__experts=4)
     assert compared(pair[1], third, pair[0]).labels == ["other, experts 2", "other, experts 4", "tiny"]
-    with pytest.raises(UsageError, match="differ in nothing but the seed"):
+    with pytest.raises(UsageError, match="differ only in the seed"):
         compared(pair[0], copied(pair[0], "twin", experiment__seed=18))
 
 
-def test_one_seed_is_told(pair: list[Path]) -> None:
+def test_one_seed_is_reported(pair: list[Path]) -> None:
     """No interval knows about other seeds."""
     twins = [copied(run, f"{run.name}-18", experiment__seed=18) for run in pair]
 

@@ -12,6 +12,7 @@ import attrs
 import pytest
 
 from steermoe_core.config.resolve import resolve
+from steermoe_core.config.sweep import Cell
 from steermoe_core.plugins import load_registry
 from steermoe_core.run.folder.run_folder import RunFolder
 from steermoe_core.study.jobs import Job, work
@@ -55,7 +56,7 @@ class Bench:
         folder = RunFolder(self.place / name)
         folder.path.mkdir(exist_ok=True)
         (folder.path / "do").write_text(do)
-        made = Job.run({"name": name}, self.resolved, self.place, [])
+        made = Job.run(name, Cell({"name": name}, self.resolved), self.place, [])
         return attrs.evolve(
             made, folder=folder, words=["run", str(folder.experiment)], experiment=folder.experiment
         )
@@ -76,11 +77,11 @@ def bench(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     python = tmp_path / "python"
     python.write_text(STAND_IN)
     python.chmod(0o755)
+    (tmp_path / "jobs").mkdir()
+    found = Bench(rig, tmp_path / "jobs")  # before Python is replaced: plugins are examined with it
     monkeypatch.setattr(sys, "executable", str(python))
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
     monkeypatch.setattr("steermoe_core.study.jobs._TICK", 0.01)
-    (tmp_path / "jobs").mkdir()
-    found = Bench(rig, tmp_path / "jobs")
     found.calls = tmp_path / "calls"
     return found
 
@@ -119,11 +120,11 @@ def test_a_job_that_fails_stops_no_other(bench: Bench, do: str, reason: str) -> 
     assert bench.work(jobs) == "abc"
 
     assert states(jobs) == ["finished", "failed", "finished"]
-    assert [job.facts["error"] for job in jobs] == [None, reason, None]
+    assert [job.status.error for job in jobs] == [None, reason, None]
     assert bench.work(jobs) == ""
     assert bench.work([bench.job("b", "finish")], retry_failed=True) == "b"
     assert jobs[1].state == "finished"
-    assert jobs[1].facts["error"] is None
+    assert jobs[1].status.error is None
 
 
 def test_an_interrupted_job_is_gone_on_with(bench: Bench) -> None:
@@ -168,7 +169,7 @@ def test_a_look_at_a_lock_keeps_nobody_out(bench: Bench) -> None:
     assert not job.folder.in_use
 
 
-def test_facts(bench: Bench) -> None:
+def test_status(bench: Bench) -> None:
     """What a table of progress shows: the last logged step and loss, and all scores."""
     (job,) = bench.jobs("finish")
     lines = [{"step": 3, "loss": 2.5}, {"step": 4, "validation": {}}]
@@ -177,7 +178,8 @@ def test_facts(bench: Bench) -> None:
     scores.mkdir(parents=True)
     (scores / "scores.json").write_text(json.dumps({"metrics": {"wer": {"value": 0.5}}}))
 
-    assert job.facts == {
+    assert attrs.asdict(job.status) == {
+        "name": "a",
         "settings": {"name": "a"},
         "folder": str(job.folder.path),
         "state": "waiting",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 import tomli
 
@@ -95,7 +96,7 @@ def test_seeds(rig: Rig) -> None:
 @pytest.mark.parametrize("adapter", ['{use="none"}', '"runs/trained"'])
 def test_a_file_that_does_not_steer_has_no_ladder(rig: Rig, adapter: str) -> None:
     """It would have nothing at its top."""
-    with pytest.raises(UsageError, match="a ladder leads up to an adapter that steers"):
+    with pytest.raises(UsageError, match="a ladder needs an adapter that steers"):
         ladder(rig, f"adapter={adapter}", *(["projector={use='linear'}"] if "none" in adapter else [])).jobs(
             rig.runs
         )
@@ -116,22 +117,19 @@ def test_rows(rig: Rig, scored: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert own.state == "finished"
     capsys.readouterr()
 
-    rows = {row["rung"]: row for row in made.rows(jobs) if row["split"] == "dev"}
+    rows = {row.label: row for row in made.rows(jobs) if row.split == "dev"}
 
     assert list(rows) == ["own decoder", "projection only", "static steering", "steering", "no-audio"]
-    assert [rows[name]["seeds"] for name in rows] == [[17], [17], [17, 18], [17, 18], [17, 18]]
-    assert rows["steering"]["metrics"]["wer"]["against"]["value"] == -1.0
-    assert "against" not in rows["projection only"]["metrics"]["wer"]
+    assert [row.seeds for row in rows.values()] == [[17], [17], [17, 18], [17, 18], [17, 18]]
+    against = {name: row.metrics["wer"].against for name, row in rows.items()}
+    assert against["steering"].value == -1.0
+    assert against["projection only"] is None
     said = json.loads((steering.folder.evaluations / "dev" / "scores.json").read_text())
-    control, silent = rows["no-audio"]["metrics"]["wer"], said["controls"]["no-audio"]["wer"]
-    assert (control["value"], control["interval"]) == (silent["value"], silent["interval"])
-    assert control["against"]["value"] == pytest.approx(silent["value"] - 1.0)
-    assert rows["own decoder"]["trainable_parameters"] == 0
-    assert rows["own decoder"]["metrics"]["wer"]["against"]["verdict"] in {
-        "better",
-        "worse",
-        "not distinguishable",
-    }
+    control, silent = rows["no-audio"].metrics["wer"], said["controls"]["no-audio"]["wer"]
+    assert (control.value, attrs.asdict(control.interval)) == (silent["value"], silent["interval"])
+    assert against["no-audio"].value == pytest.approx(silent["value"] - 1.0)
+    assert rows["own decoder"].trainable_parameters == 0
+    assert against["own decoder"].verdict in {"better", "worse", "not distinguishable"}
 
 
 def test_without_the_lowest_rung_nothing_is_compared(rig: Rig, scored: Path) -> None:
@@ -142,6 +140,6 @@ def test_without_the_lowest_rung_nothing_is_compared(rig: Rig, scored: Path) -> 
 
     rows = made.rows(jobs)
 
-    assert {row["rung"] for row in rows} == {"steering", "no-audio"}
-    assert not any("against" in row["metrics"]["wer"] for row in rows)
+    assert {row.label for row in rows} == {"steering", "no-audio"}
+    assert not any(row.metrics["wer"].against for row in rows)
     assert made.rows([]) == []

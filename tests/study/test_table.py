@@ -26,7 +26,9 @@ WER, SEED, PLAIN = Wer(WerConfig()), "experiment.seed=18", 'adapter={use="none"}
 
 def rows(paths: list[Path], against: list[Path] | None = None) -> list[dict[str, Any]]:
     """Return the rows of the table."""
-    return table(paths, load_registry(), against or [])
+    found, base = table(paths, load_registry(), against or [])
+    assert (base is None) == (against is None)
+    return [row.to_json() for row in found]
 
 
 def scores(run: Path, split: str = "dev") -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from steermoe_core import Component, hookimpl
+from steermoe_core import Component, Figure, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,7 @@ def steermoe_adapters() -> Iterator[Component]:
         factory="steermoe_lora.adapter:Lora",
         gives=("lora",),
         needs={"encoder": ("linear-maps",)},
+        rung="LoRA",
     )
 
 
@@ -34,4 +35,14 @@ def steermoe_callbacks() -> Iterator[Component]:
         config="steermoe_lora.config:LoraAnalysisConfig",
         factory="steermoe_lora.analysis:LoraAnalysis",
         needs={"adapter": ("lora",)},
+        figures=[
+            Figure(
+                key="lora",
+                value="relative",
+                curve="layer {layer} {map}",
+                title="Size of the low-rank change",
+                unit="norm, beside that of the matrix",
+                log=True,
+            )
+        ],
     )

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from steermoe_core.evaluate.scores import Score
-
-    #: What `steermoe_core.study.table.row` returns.
-    Rows = list[dict[str, Any]]
+    from steermoe_core.evaluate.scores import Interval, Score
+    from steermoe_core.study.table import Row, RowScore
 
 
 def add_choice(parser: ArgumentParser) -> None:
@@ -25,58 +23,61 @@ def add_choice(parser: ArgumentParser) -> None:
     )
 
 
-def chosen(rows: Rows, args: Namespace) -> Rows:
+def chosen(rows: Sequence[Row], args: Namespace) -> list[Row]:
     """Return the rows and scores that the flags ask for.
 
     :raises UsageError: no run has such a split or metric.
     """
+    import attrs
+
     from steermoe_core.errors import UsageError
 
-    splits, metrics = list(dict.fromkeys(row["split"] for row in rows)), metrics_of(rows)
-    firsts = dict.fromkeys(name for row in rows for name in list(row["metrics"])[:1])
-    usual = metrics if args.json else list(firsts)
-    for flag, wanted, known in (("split", args.split, splits), ("metric", args.metric, metrics)):
-        if unknown := [name for name in wanted or [] if name not in known]:
+    splits, metrics = list(dict.fromkeys(row.split for row in rows)), metrics_of(rows)
+    firsts = dict.fromkeys(name for row in rows for name in list(row.metrics)[:1])
+    for flag, values, known in (("split", args.split, splits), ("metric", args.metric, metrics)):
+        if unknown := [name for name in values or [] if name not in known]:
             msg = f"no run has the {flag} {unknown[0]!r}; there are {', '.join(known) or 'none'}"
             raise UsageError(msg)
-    kept = [row for row in rows if row["split"] in (args.split or splits)]
-    shown = args.metric or usual
-    return [{**row, "metrics": {m: s for m, s in row["metrics"].items() if m in shown}} for row in kept]
+    shown = args.metric or (metrics if args.json else firsts)
+    return [
+        attrs.evolve(row, metrics={name: one for name, one in row.metrics.items() if name in shown})
+        for row in rows
+        if row.split in (args.split or splits)
+    ]
 
 
-def metrics_of(rows: Rows) -> list[str]:
+def metrics_of(rows: Sequence[Row]) -> list[str]:
     """Return the names of all metrics of the rows."""
-    return list(dict.fromkeys(metric for row in rows for metric in row["metrics"]))
+    return list(dict.fromkeys(metric for row in rows for metric in row.metrics))
 
 
-def compared(rows: Rows, metric: str) -> bool:
-    """Tell whether a row has a difference in this metric."""
-    return any("against" in row["metrics"].get(metric, {}) for row in rows)
+def compared(rows: Sequence[Row], metric: str) -> bool:
+    """Return whether a row has a difference in this metric."""
+    return any(metric in row.metrics and row.metrics[metric].against for row in rows)
 
 
-def score(found: dict[str, Any] | None, gap: str = " ") -> str:
+def score(found: RowScore | None, gap: str = " ") -> str:
     """Return a score, its interval in round brackets, and where there are several seeds, their extremes.
 
     :param gap: between words that may stand one under the other; a line break makes a narrow cell.
     """
-    if found is None or found["value"] is None:
+    if found is None or found.value is None:
         return "–"
-    text = number(found["value"]) + _interval(found["interval"], gap)
-    if found["lowest"] != found["highest"]:
-        text += f"\n[{number(found['lowest'])}–{number(found['highest'])}]"
+    text = number(found.value) + _interval(found.interval, gap)
+    if found.lowest != found.highest:
+        text += f"\n[{number(found.lowest)}–{number(found.highest)}]"
     return text
 
 
-def difference(found: dict[str, Any] | None, gap: str = " ") -> str:
-    """Return a score's difference to what it was compared with, and what may be said of it.
+def difference(found: RowScore | None, gap: str = " ") -> str:
+    """Return a score's difference to the baseline and the verdict on it.
 
     :param gap: as in `score`.
     """
-    against = (found or {}).get("against")
-    if against is None:
+    if found is None or found.against is None:
         return "–"
-    verdict = against["verdict"].replace(" ", gap)
-    return f"{against['value']:+.3f}{_interval(against['interval'], gap, '+')}\n{verdict}"
+    against = found.against
+    return f"{against.value:+.3f}{_interval(against.interval, gap, '+')}\n{against.verdict.replace(' ', gap)}"
 
 
 def number(value: float | None, places: int = 3) -> str:
@@ -84,10 +85,10 @@ def number(value: float | None, places: int = 3) -> str:
     return "–" if value is None else f"{value:.{places}f}"
 
 
-def _interval(found: dict[str, float] | None, gap: str, sign: str = "") -> str:
-    if found is None:
+def _interval(interval: Interval | None, gap: str, sign: str = "") -> str:
+    if interval is None:
         return ""
-    return f"\n({found['low']:{sign}.3f} …{gap}{found['high']:{sign}.3f})"
+    return f"\n({interval.low:{sign}.3f} …{gap}{interval.high:{sign}.3f})"
 
 
 def heading(metric: str) -> str:
