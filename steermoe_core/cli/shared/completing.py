@@ -258,7 +258,6 @@ _OF = {
     ("evaluate", "split"): _splits,
     ("routing", "split"): _splits,
     ("results", "split"): _splits,
-    ("compare", "split"): _splits,
     ("sweep", "split"): _nothing,
     ("ladder", "split"): _nothing,
 }
