@@ -80,7 +80,8 @@ FOLDER = [
     "results RUN --latex", "results RUN --json", "results RUN OTHER --differences",
     "results RUN OTHER --differences --json", "results RUN OTHER --differences --markdown",
     "report RUN --json", "report RUN OTHER --json", "report RUN --open no",
-    "score RUN --pathologies --rule raw", "score RUN --pathologies --rule raw --json", "score RUN",
+    "evaluate RUN --from-predictions --pathologies --rule raw",
+    "evaluate RUN --from-predictions --pathologies --rule raw --json", "evaluate RUN --from-predictions",
     "certify RUN", "certify RUN --json", "evaluate RUN", "evaluate RUN --json", "evaluate RUN --again",
     "routing RUN --by duration", "routing RUN --json", "push RUN me/it --dry-run", "doctor --runs runs",
     "doctor --runs runs --json", "transcribe RUN CLIP", "transcribe RUN CLIP --json",
@@ -114,7 +115,7 @@ def test_run_folder(
     monkeypatch.setenv("FORCE_COLOR", "1")
     for line in FOLDER[:2]:
         clean(capfd, *[places.get(word, word) for word in line.split()], colours=True)
-    assert r"000.wav\x1b[2J\x07\x9b1m\u202e[/bold]" in said["score RUN --pathologies --rule raw"]
+    assert r"000.wav\x1b[2J\x07\x9b1m\u202e[/bold]" in said["evaluate RUN --from-predictions --pathologies --rule raw"]
     assert r"\u001b[2J\u0007\u009b1m\u202e[/bold]" in said["report RUN --json"]
     assert (evil / "report" / "index.html").is_file()
 

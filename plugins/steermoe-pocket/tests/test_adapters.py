@@ -12,7 +12,7 @@ import tomli
 from steermoe_core import cache_folder
 from steermoe_core.config.resolve import resolve_model
 from steermoe_core.plugins import load_registry
-from steermoe_core.run.folder.adapter import read_card
+from steermoe_core.run.folder.records import AdapterCard
 from steermoe_core.run.folder.hub import adapter_folder
 from steermoe_pocket import adapters, debian
 from steermoe_pocket.adapters import __main__ as command
@@ -33,7 +33,7 @@ def test_it_is_small_and_whole() -> None:
         "README.md", "adapter.json", "adapter.safetensors", "experiment.toml",
     }  # fmt: skip
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 2 * 2**20
-    assert read_card(folder)["trainable_parameters"] > 0
+    assert AdapterCard.read(folder / "adapter.json").trainable_parameters > 0
 
 
 def test_its_experiment_is_the_model_alone() -> None:

@@ -38,7 +38,7 @@ def sentences(found: Routing) -> Iterator[str]:
     rows, base = found.knockouts, found.baseline
     if base is None:
         return
-    yield f"{base.metric} of the model as it is: {base.value:.3f} on {base.clips} clips"
+    yield f"{base.metric} without a knockout: {base.value:.3f} on {base.clips} clips"
     for what, name in ((ALL_LAYERS, "unsteered"), (MEAN_GATES, "with mean gates")):
         for row in (row for row in rows if row.what == what):
             yield f"{name}: {row.value:.3f} ({row.difference:+.3f}{_interval(row)}), {row.verdict}"

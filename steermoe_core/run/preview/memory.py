@@ -73,7 +73,7 @@ def memory(model: Joined, train: TrainConfig, clip: Shapes, answers: Sequence[li
     reason = ""
     try:
         _prepare(model.projector, answers)
-        kept, peak = _step(model, train, clip)
+        kept, peak = _step(model, train, clip, next((ids[0] for ids in answers if ids), 0))
         backward, total = peak - kept, weights + trained + peak
     except RuntimeError as error:  # torch's, where a part reads values: fake tensors have none
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
@@ -91,13 +91,16 @@ def _prepare(projector: Projector, answers: Sequence[list[int]]) -> None:
         projector.begin(answers, iter(()))
 
 
-def _step(model: Joined, train: TrainConfig, clip: Shapes) -> tuple[int, int]:
-    """Return the bytes of activations after the forward pass, and at their peak."""
+def _step(model: Joined, train: TrainConfig, clip: Shapes, token: int) -> tuple[int, int]:
+    """Return the bytes of activations after the forward pass, and at their peak.
+
+    :param token: id of which the answers consist; one that the projector's vocabulary has.
+    """
     model.encoder.recompute, model.decoder.recompute = (
         part in train.recompute for part in ("encoder", "decoder")
     )
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(train.precision, torch.bfloat16)
-    batch, shapes = _batch(model, train.batch_size, clip), _Shapes()
+    batch, shapes = _batch(model, train.batch_size, clip, token), _Shapes()
     batch = replace(batch, features=Padded(shapes.fake(batch.features.values), batch.features.lengths))
     step = _Step(model)
     numbers = shapes.numbers(step)
@@ -121,7 +124,7 @@ class _Step(nn.Module):
         return kept
 
 
-def _batch(model: Joined, size: int, clip: Shapes) -> Batch:
+def _batch(model: Joined, size: int, clip: Shapes, token: int) -> Batch:
     """Return a batch of equally long clips of noise, with answers as long as speech of their length."""
     wave = np.random.default_rng(0).normal(0.0, 0.1, clip.samples).astype(np.float32)
     one = model.encoder.features([wave])
@@ -132,7 +135,7 @@ def _batch(model: Joined, size: int, clip: Shapes) -> Batch:
         features=Padded(one.values.expand(size, *one.values.shape[1:]), one.lengths.expand(size)),
         before=ids([[0] * before] * size),
         after=ids([[0] * after] * size),
-        answer=ids([[0] * answer] * size),
+        answer=ids([[token] * answer] * size),
         seconds=torch.full((size,), float(clip.seconds)),
         shared=before,
     )
