@@ -1,1 +1,1 @@
-"""What is wrong with an installation, and the command that mends each thing; imports nothing heavy."""
+"""What is wrong with an installation, and the command that fixes each problem; imports nothing heavy."""

@@ -1,1 +1,1 @@
-"""Runs: from a resolved experiment to a run folder, and from a run folder to a model."""
+"""One run: training, scoring, certificates and the folder that it leaves."""
