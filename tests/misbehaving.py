@@ -81,10 +81,10 @@ class Act(Callback):
     def _wait_while_scoring(self) -> None:
         from steermoe_core.evaluate.evaluation import Evaluator
 
-        Evaluator._unheard = self._wait
+        Evaluator._without_audio = self._wait
 
     def _wait_while_certifying(self) -> None:
-        import steermoe_core.run.certify as module
+        import steermoe_core.run.certify.certify as module
 
         module.model_proofs = self._wait
 
@@ -94,7 +94,7 @@ class Act(Callback):
     def _kill_while_scoring(self) -> None:
         from steermoe_core.evaluate.evaluation import Evaluator
 
-        Evaluator._unheard = kill
+        Evaluator._without_audio = kill
 
     def _kill_while_writing_scores(self) -> None:
         import steermoe_core.run.scoring.split as module

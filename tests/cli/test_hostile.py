@@ -115,7 +115,10 @@ def test_run_folder(
     monkeypatch.setenv("FORCE_COLOR", "1")
     for line in FOLDER[:2]:
         clean(capfd, *[places.get(word, word) for word in line.split()], colours=True)
-    assert r"000.wav\x1b[2J\x07\x9b1m\u202e[/bold]" in said["evaluate RUN --from-predictions --pathologies --rule raw"]
+    assert (
+        r"000.wav\x1b[2J\x07\x9b1m\u202e[/bold]"
+        in said["evaluate RUN --from-predictions --pathologies --rule raw"]
+    )
     assert r"\u001b[2J\u0007\u009b1m\u202e[/bold]" in said["report RUN --json"]
     assert (evil / "report" / "index.html").is_file()
 

@@ -115,7 +115,7 @@ FILES = {
     "jsonl empty": (read_lines, "m.jsonl: the manifest has no lines"),
     "jsonl no json": (
         lambda p: read("jsonl", broken(p / "m.jsonl", b'{"audio": 1}\n{"audio"')),
-        "m.jsonl:2: the line is no JSON",
+        "m.jsonl:2: the line is not JSON",
     ),
     "jsonl no object": (
         lambda p: read("jsonl", broken(p / "m.jsonl", b"[1]\n")),
@@ -263,7 +263,7 @@ LENGTHS = {
 RATES = {
     "missing": (
         lambda p: read_table(p, without("sample_rate", processed_samples())),
-        "t.parquet row 0: samples need their rate, but column 'sample_rate' is not there",
+        "t.parquet row 0: samples need their rate, but column 'sample_rate' is missing",
     ),
     "null": (
         lambda p: read_table(p, processed_samples(["a", "b"]) | {"sample_rate": [16_000, None]}),

@@ -19,6 +19,7 @@ from steermoe_core.evaluate.pathologies import (
     pathologies,
     scripts,
 )
+from steermoe_core.evaluate.scores import LengthRatio, Pathology
 from tests.predictions import predicted
 
 PROMPT = "please transcribe the audio content into text: "
@@ -32,7 +33,7 @@ scripted = st.sampled_from(
 def found(said: str, wanted: str, given: list[str] | None = None, **facts: object) -> set[str]:
     """Return the kinds that an answer has."""
     counts = pathologies([predicted(said, wanted, **facts)], given or [])
-    return {name for name, one in counts.items() if one["count"]}
+    return {name for name, one in counts.items() if one.count}
 
 
 @given(st.text(max_size=40))
@@ -204,7 +205,7 @@ class TestLength:
         """Median and outer 5 %; empty references have none."""
         rows = [predicted("a b", "a"), predicted("a", "a"), predicted("", "a"), predicted("a", "")]
 
-        assert length_ratio(rows) == {"low": 0.1, "median": 1.0, "high": 1.9}
+        assert length_ratio(rows) == LengthRatio(low=0.1, median=1.0, high=1.9)
         assert length_ratio([predicted("a", "")]) is None
         assert length_ratio([]) is None
 
@@ -216,7 +217,7 @@ def test_a_report_counts_and_names() -> None:
     report = pathologies(rows)
 
     assert report.keys() == KINDS.keys()
-    assert report["empty"] == {"count": 7, "share": 0.7, "ids": [f"clip-{number}" for number in range(NAMED)]}
-    assert report["loop"] == {"count": 0, "share": 0.0, "ids": []}
+    assert report["empty"] == Pathology(count=7, share=0.7, ids=[f"clip-{number}" for number in range(NAMED)])
+    assert report["loop"] == Pathology(count=0, share=0.0, ids=[])
     assert json.loads(json.dumps(report)) == report
-    assert pathologies([])["empty"]["share"] == 0.0
+    assert pathologies([])["empty"].share == 0.0

@@ -328,7 +328,7 @@ class TestData:
     def test_test_split_is_not_trained_on(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
         """Neither where the file says so, nor where the data does."""
         assert main(["run", *rig.words('data.train.split="test"')]) == 2
-        assert "a test split must not be trained on" in capsys.readouterr().err
+        assert "a test split is never trained on" in capsys.readouterr().err
 
         write_folder(rig.folder / "train" / "test", ["nine"])
         write_folder(rig.folder / "train" / "train", ["one"])

@@ -27,19 +27,19 @@ ALL = (
 )
 #: What the process is about to do when the signal comes: a function, and which call of it.
 PHASES = {
-    "loading parts": ("run.build:Builder.model", 1),
-    "reading data": ("run.build:Builder.train_examples", 1),
-    "encoding kept frames": ("run.frames:FrameStore._encoded", 4),
+    "loading parts": ("run.assembly.builder:Builder.model", 1),
+    "reading data": ("run.assembly.builder:Builder.train_examples", 1),
+    "encoding kept frames": ("run.training.frames:FrameStore._encoded", 4),
     "the ridge start": ("model.ridge:Ridge.add", 2),
     "inside a step": ("model.joined:Joined.forward", 3),
     "between steps": ("train.callbacks:JournalWriter.on_log", 1),
     "validation": ("evaluate.evaluation:Evaluator.evaluate", 1),
     "writing a checkpoint": ("train.checkpoint:_seal", 1),
     "writing the last checkpoint": ("train.checkpoint:_seal", 2),
-    "writing the adapter": ("run.adapter:save_trained", 1),
-    "scoring": ("run.scoring:Evaluator.evaluate", 3),
-    "writing scores": ("run.scoring:write_scores", 1),
-    "certificates": ("run.certify:model_proofs", 1),
+    "writing the adapter": ("run.folder.adapter:save_trained", 1),
+    "scoring": ("run.scoring.split:Evaluator.evaluate", 3),
+    "writing scores": ("run.scoring.split:write_scores", 1),
+    "certificates": ("run.certify.certify:model_proofs", 1),
 }
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

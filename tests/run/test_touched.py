@@ -30,7 +30,7 @@ COMMANDS = (
     "results RUN OTHER --differences",
     "report RUN --open no",
     "report RUN OTHER --json",
-    "score RUN --pathologies",
+    "evaluate RUN --from-predictions --pathologies",
     "push RUN me/it --dry-run",
     "doctor --runs runs",
     "run FILE",

@@ -173,7 +173,7 @@ class TestExitCode:
         """247 is what DeepSpeed's launcher makes of -9."""
         script = "import os; os.kill(os.getpid(), 9)" if code == "-9" else f"exit({code})"
 
-        with pytest.raises(SetupError, match="was ended by signal 9; the same command goes on"):
+        with pytest.raises(SetupError, match="was ended by signal 9; the same command resumes"):
             launch([sys.executable, "-c", script], os.environ, local=True)
 
 

@@ -12,8 +12,8 @@ import tomli
 from steermoe_core import cache_folder
 from steermoe_core.config.resolve import resolve_model
 from steermoe_core.plugins import load_registry
-from steermoe_core.run.folder.records import AdapterCard
 from steermoe_core.run.folder.hub import adapter_folder
+from steermoe_core.run.folder.records import AdapterCard
 from steermoe_pocket import adapters, debian
 from steermoe_pocket.adapters import __main__ as command
 
