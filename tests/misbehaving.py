@@ -78,6 +78,12 @@ class Act(Callback):
         while not Path("go").exists():
             time.sleep(0.02)
 
+    def _wait_for_a_signal(self) -> None:
+        Path("waiting").touch()
+        stop = signal.getsignal(signal.SIGINT).__self__  # type: ignore[union-attr]
+        while not stop.stopped:
+            time.sleep(0.02)
+
     def _wait_while_scoring(self) -> None:
         from steermoe_core.evaluate.evaluation import Evaluator
 

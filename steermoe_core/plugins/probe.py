@@ -166,7 +166,7 @@ class _Worker:
         if self._status is None:
             reason = f"{'its end' if found else self._doing()} did not finish in {self._seconds:g} s"
             hint += f"; if this machine is slow, `export STEERMOE_PLUGIN_TIMEOUT={6 * self._seconds:.0f}`"
-        elif self._status or not found:
+        elif self._status > 0 or not found:  # large libraries may crash when Python ends: no verdict
             reason = f"{'its exit hook' if found else self._doing()} {_ending(self._status)}"
         else:
             return found

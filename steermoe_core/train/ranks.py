@@ -11,10 +11,14 @@ import socket
 import sys
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import lru_cache
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from steermoe_core.errors import SetupError, SteermoeError
 
@@ -27,6 +31,9 @@ T = TypeVar("T")
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 #: How long a process waits for the others, which may score longer clips.
 PATIENCE = timedelta(hours=2)
+
+
+_GROUPS = count()
 
 
 class ReportedElsewhereError(SystemExit):
@@ -62,7 +69,7 @@ def process_group(device: str, *, even_alone: bool = False) -> Iterator[None]:
     added = {} if "RANK" in os.environ else _lone_variables()
     os.environ.update(added)
     try:
-        distributed.init_process_group(_backend(device), timeout=PATIENCE)
+        _join(_backend(device))
         yield
     finally:
         _leave()
@@ -128,6 +135,20 @@ def on_rank0(function: Callable[[], T]) -> T:
         raise ReportedElsewhereError(message[1])
     result: T = message[0]
     return result
+
+
+def _join(backend: str) -> None:
+    """Form the group; groups that follow one another meet in one store, each under a name of its own."""
+    store = _store(os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"])
+    own = PrefixStore(f"group {next(_GROUPS)}", store)
+    distributed.init_process_group(backend, store=own, rank=rank(), world_size=world(), timeout=PATIENCE)
+
+
+@lru_cache(maxsize=1)
+def _store(address: str, port: str) -> Store:  # noqa: ARG001 - the key of the cache; torch reads the environment
+    """Return the store in which processes meet; it outlives a group, as another process may still use it."""
+    store: Store = next(rendezvous("env://", timeout=PATIENCE))[0]
+    return store
 
 
 def _leave() -> None:
