@@ -15,6 +15,7 @@ from steermoe_core.cli.main import main
 from steermoe_core.data.config import FolderConfig
 from steermoe_core.data.sources.folder import read_folder
 from steermoe_core.run.assembly.builder import data_record
+from steermoe_core.system.records import plain
 from tests.rig import STEPS, files, metrics, sentence, status, texts, trained
 from tests.tiny import DIGITS, sine, write_folder, write_wav
 
@@ -90,7 +91,7 @@ class TestWhatARunLeaves:
             part: data_record(read_folder(FolderConfig(path=rig.folder / part)))
             for part in ("train", "dev", "other")
         }
-        assert lock["data"] == here
+        assert lock["data"] == plain(here)
         card = json.loads((run / "adapter" / "adapter.json").read_text())
         assert {part: facts["sha256"] for part, facts in card["frozen"].items()} == lock["frozen"]
 

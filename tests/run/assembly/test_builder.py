@@ -63,7 +63,7 @@ def test_data_with_any_difference_has_another_hash(tmp_path: Path, change: dict[
     clip = Example(id="a", audio=tmp_path / "a.wav", text="yes", seconds=1.0)
 
     assert data_record([clip]) == data_record([attrs.evolve(clip)])
-    assert data_record([attrs.evolve(clip, **change)])["sha256"] != data_record([clip])["sha256"]
+    assert data_record([attrs.evolve(clip, **change)]).sha256 != data_record([clip]).sha256
 
 
 class TestUntrainedProjection:
