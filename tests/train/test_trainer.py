@@ -365,7 +365,7 @@ class TestJournal:
 
         assert [record.step for record in records] == [2, 4]
         assert all([layer.layer for layer in record.steering] == [0, 1, 2] for record in records)
-        assert all(sum(layer.load) == pytest.approx(1, abs=1e-4) for r in records for layer in r["steering"])
+        assert all(sum(layer.load) == pytest.approx(1, abs=1e-4) for r in records for layer in r.steering)
 
 
 def test_a_process_trains_on_one_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

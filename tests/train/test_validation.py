@@ -208,14 +208,14 @@ class TestUndisturbed:
         validated.train()
 
         assert differing(plain.model, validated.model) == []
-        assert [line for line in lines(with_) if "validation" not in line] == lines(without)
+        assert [line for line in lines(with_) if line.validation is None] == lines(without)
 
     def test_everything_is_put_back(self, decoder_folder: str) -> None:
         """Random numbers of three generators, modes and statistics; also after an error."""
         model = joined(decoder_folder).train()
         model.adapter.watch()
         model.frames(batch(model.encoder).features)
-        seen = model.adapter._seen
+        seen = model.adapter._statistics
         torch.manual_seed(1)
         random.seed(1)
         np.random.seed(1)  # noqa: NPY002 - a library may use it
@@ -231,8 +231,8 @@ class TestUndisturbed:
         assert (torch.rand(1), random.random(), np.random.rand()) == expected  # noqa: NPY002
         assert model.training
         assert not model.encoder.training
-        assert model.adapter._seen is seen
-        assert sum(map(len, seen._seen)) == 3  # a batch a layer
+        assert model.adapter._statistics is seen
+        assert sum(map(len, seen._batches)) == 3  # a batch a layer
 
 
 class TestResume:
