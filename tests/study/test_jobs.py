@@ -176,7 +176,10 @@ def test_status(bench: Bench) -> None:
     job.folder.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
     scores = job.folder.evaluations / "dev"
     scores.mkdir(parents=True)
-    (scores / "scores.json").write_text(json.dumps({"metrics": {"wer": {"value": 0.5}}}))
+    edits = {"substitutions": 1, "deletions": 0, "insertions": 0, "reference": 2}
+    wer = {"value": 0.5, "interval": None, "edits": edits, "examples": 1, "clusters": 1}
+    record = {"metrics": {"wer": wer}, "controls": {}, "examples": 1, "left_out": {}, "steering": []}
+    (scores / "scores.json").write_text(json.dumps(record))
 
     assert attrs.asdict(job.status) == {
         "name": "a",
