@@ -121,7 +121,7 @@ def test_facts_name_every_failure(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ["prices", "--only", "metric", "wer"],
             2,
-            "is of steermoe: steermoe check-plugin steermoe --only metric wer",
+            'metric "wer" belongs to steermoe: steermoe check-plugin steermoe --only metric wer',
         ),
         (
             ["prices", "--set", "prize=1"],

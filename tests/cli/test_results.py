@@ -185,7 +185,7 @@ def test_without_metrics(scored: Path, capsys: pytest.CaptureFixture[str]) -> No
         "results A", "results A --json", "results A --markdown", "results A --latex", "results A --against B",
         "results A OTHER", "results A B --differences", "results A B --differences --json",
         "results A OTHER --differences", "results OTHER A --differences",
-        "score A", "report A B --json", "push A me/it --dry-run", "evaluate A",
+        "evaluate A --from-predictions", "report A B --json", "push A me/it --dry-run", "evaluate A",
     ):  # fmt: skip
         assert main([places.get(word, word) for word in line.split()]) == 0, line
     assert "Traceback" not in capsys.readouterr().err

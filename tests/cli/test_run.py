@@ -43,9 +43,7 @@ def test_json(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
 def test_each_file_has_its_tables_when_it_ends(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     """The first run's are there before the second begins; JSON is one list."""
     second = rig.folder / "second.toml"
-    second.write_text(
-        'extends = "tiny.toml"\nexperiment.name = "second"\ntrain.learning_rate.steering = 1e25\n'
-    )
+    second.write_text('extends = "tiny.toml"\nexperiment.name = "second"\nadapter = { use = "thief" }\n')
 
     assert main(["run", *rig.words(), str(second)]) != 0
 

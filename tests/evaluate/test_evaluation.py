@@ -33,6 +33,8 @@ from tests.tiny import DIGITS, write_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from steermoe_core.evaluate.prediction import Prediction
+    from steermoe_core.evaluate.scores import Scores
     from steermoe_core.model.joined import Joined
 
 
@@ -280,7 +282,7 @@ class TestShuffledAudio:
 
         assert found[""] == expected[""]
         for key in ("metrics", "steering", "audio_tokens_per_second", "stops", "pathologies", "probes"):
-            assert scores[key] == alone[key]
+            assert getattr(scores, key) == getattr(alone, key)
 
 
 class TestProbes:
@@ -302,7 +304,7 @@ class TestProbes:
 
     def test_may_be_left_out(self, model: Joined, examples: list[Example]) -> None:
         """`probes = false` answers none."""
-        assert evaluator(model, probes=False).evaluate(examples)[1]["probes"] == []
+        assert evaluator(model, probes=False).evaluate(examples)[1].probes == []
 
 
 def test_rows_carry_the_edits_that_the_scores_add_up(model: Joined, examples: list[Example]) -> None:
@@ -353,7 +355,7 @@ class TestGoesOn:
         found, after_all = again.evaluate(examples)
 
         assert found == expected
-        assert {**after_all, "seconds": 0} == {**scores, "seconds": 0}
+        assert attrs.evolve(after_all, seconds=0) == attrs.evolve(scores, seconds=0)
         assert len((tmp_path / "0.jsonl").read_text().splitlines()) == 1 + self.BATCHES
 
 
@@ -363,7 +365,7 @@ def test_processes_share_all_of_it(model: Joined, examples: list[Example]) -> No
     expected, scores = evaluator(model, **settings).evaluate(examples)
     meeting, said = Barrier(3), [None] * 3
 
-    def share(rank: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    def share(rank: int) -> tuple[dict[str, list[Prediction]], Scores]:
         def gathered(value: Any) -> list[Any]:
             said[rank] = value
             meeting.wait()
@@ -382,4 +384,4 @@ def test_processes_share_all_of_it(model: Joined, examples: list[Example]) -> No
     for found, one in shares:
         assert found == expected
         for key in ("metrics", "controls", "pathologies", "probes", "audio_tokens_per_second"):
-            assert one[key] == scores[key]
+            assert getattr(one, key) == getattr(scores, key)

@@ -152,7 +152,7 @@ class TestInterrupt:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(Evaluator, "_unheard", interrupted)
+            patch.setattr(Evaluator, "_without_audio", interrupted)
             run = rig.run(expect=130)
         assert status(run)["state"] == "interrupted"
 

@@ -24,7 +24,12 @@ def strict() -> Strict:
 
 
 VALUES = st.one_of(
-    st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.lists(st.integers()), st.none()
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(),
+    st.lists(st.integers()),
+    st.none(),
 )
 
 
@@ -55,6 +60,7 @@ def test_a_value_is_taken_as_it_is_or_not_at_all(value, kind):
         (True, float),
         ("1e-3", float),
         (float("nan"), float),
+        (float("inf"), float),
         (5, str),
         (True, str),
         ("abc", list[str]),

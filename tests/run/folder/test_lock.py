@@ -12,7 +12,7 @@ from steermoe_core.run.folder import lock
 
 #: What steermoe requires and no number depends on: settings, plugins, files of the hub, what people see.
 WITHOUT_EFFECT = {
-    *("attrs", "packaging", "pluggy", "tomli"),
+    *("attrs", "cattrs", "packaging", "pluggy", "tomli"),
     "huggingface-hub",
     *("jinja2", "rich"),
 }

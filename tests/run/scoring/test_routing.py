@@ -12,6 +12,7 @@ from steermoe_core.evaluate.evaluation import Evaluator
 from steermoe_core.plugins import load_registry
 from steermoe_core.run.console import Console
 from steermoe_core.run.scoring.routing import Request, routing
+from steermoe_core.system.records import plain
 from tests.rig import files
 
 if TYPE_CHECKING:
@@ -25,11 +26,11 @@ KNOCKOUTS = 3 * 3 + 3 + 2
 
 
 def look(run: Path, **request: Any) -> dict[str, Any]:
-    """Return what was observed; the file says the same."""
+    """Return what was observed, as JSON; the file says the same."""
     found = routing(run, load_registry(), Console(quiet=True), Request(**request))
-    written = json.loads((run / "evaluations" / found["split"] / "routing.json").read_text())
-    assert written == json.loads(json.dumps(found))
-    return found
+    written = json.loads((run / "evaluations" / found.split / "routing.json").read_text())
+    assert written == json.loads(json.dumps(plain(found)))
+    return dict(written)
 
 
 def scores(run: Path) -> dict[str, Any]:

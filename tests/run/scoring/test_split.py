@@ -122,7 +122,7 @@ def test_answers_to_something_else_are_not_used(
     run = rig.run()
     words = ["evaluate", str(run), "--again", "--split", "dev", "--batch-size"]
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation.Evaluator, "_unheard", full)
+        patch.setattr(evaluation.Evaluator, "_without_audio", full)
         assert main([*words, "1"]) == 1
     assert (run / "evaluations" / ".dev.answers" / "0.jsonl").is_file()
     if changed == "another text":
