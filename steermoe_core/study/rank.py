@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ from steermoe_core.system.signals import handled
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
+
+#: Seconds within which a process and its parent get the same signal.
+SIGNAL_DELAY = 1.0
 
 
 def main(folder: Path, words: Sequence[str]) -> int:
@@ -43,6 +47,8 @@ def main(folder: Path, words: Sequence[str]) -> int:
 
     with handled(forward):
         code = process.wait()
+        if code == -signal.SIGTERM and not asked:  # DeepSpeed's launcher ends a process before its parent
+            time.sleep(SIGNAL_DELAY)
     if code >= 0:
         return code
     if asked:

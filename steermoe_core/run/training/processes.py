@@ -49,10 +49,14 @@ def claim_report(folder: RunFolder, error: BaseException) -> None:
     if ranks.world() == 1:
         return
     stopped = isinstance(error, KeyboardInterrupt)
-    if ranks.first():
-        reported = (peer_lost(error) and _reported(folder, PATIENCE)) or (stopped and _reported(folder, 0.0))
-    else:
-        reported = isinstance(error, ranks.ReportedElsewhereError) or _reported(folder, PATIENCE)
+    try:
+        if ranks.first():
+            patience = PATIENCE if peer_lost(error) else 0.0
+            reported = (stopped or patience > 0.0) and _reported(folder, patience)
+        else:
+            reported = isinstance(error, ranks.ReportedElsewhereError) or _reported(folder, PATIENCE)
+    except KeyboardInterrupt:  # the launcher ends this process, as another one has ended
+        stopped, reported = True, not ranks.first() or _reported(folder, 0.0)
     if reported and stopped:
         raise ranks.ReportedElsewhereError(ExitCode.INTERRUPTED) from error
     if reported:

@@ -1,93 +1,111 @@
-"""Of several processes one tells what went wrong, and none is left waiting for another."""
+"""One process of a run reports an error; which one is decided here."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from steermoe_core.errors import DataError, SteermoeError
-from steermoe_core.run.folder.run_folder import RunFolder
+from steermoe_core.errors import ExitCode
 from steermoe_core.run.training import processes
+from steermoe_core.run.training.processes import claim_report, explained, peer_lost
 from steermoe_core.train.ranks import ReportedElsewhereError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-GONE = RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:8586")
-OWN = DataError("clip 7 fell apart")
+LOST = RuntimeError("[gloo] connection closed by peer")
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "PATIENCE", 0.0)
+class Folder:
+    """A run folder whose state is asked for; `then` happens when it is asked for the third time."""
+
+    def __init__(self, state: str, then: Callable[[Folder], None] = lambda _: None) -> None:
+        self._state, self.then, self.asked = state, then, 0
+
+    @property
+    def state(self) -> str:
+        self.asked += 1
+        if self.asked == 3:
+            self.then(self)
+        return self._state
+
+
+def failed(folder: Folder) -> None:
+    """Do what the process does that reports an error."""
+    folder._state = "failed"
+
+
+def ended(folder: Folder) -> None:
+    """Do what the launcher does once a process that reported has ended."""
+    failed(folder)
+    raise KeyboardInterrupt
+
+
+def stopped(_: Folder) -> None:
+    """Do what Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+@pytest.fixture
+def of_two(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Return what makes this process one of two; nobody waits long."""
+    monkeypatch.setattr(processes, "PATIENCE", 0.7)
     monkeypatch.setattr(processes, "LINGER", 0.0)
 
+    def become(rank: int) -> None:
+        monkeypatch.setattr(processes.ranks, "world", lambda: 2)
+        monkeypatch.setattr(processes.ranks, "first", lambda: rank == 0)
 
-def folder(path: Path, state: str) -> RunFolder:
-    """Return a run folder in a state."""
-    found = RunFolder(path)
-    found.set_status(state, step=0)
-    return found
-
-
-def be(monkeypatch: pytest.MonkeyPatch, rank: int, world: int = 2) -> None:
-    """Be one of several processes."""
-    monkeypatch.setenv("RANK", str(rank))
-    monkeypatch.setenv("WORLD_SIZE", str(world))
+    return become
 
 
-@pytest.mark.parametrize(
-    ("rank", "state", "error"),
-    [
-        (0, "running", OWN),
-        (0, "running", GONE),
-        (0, "failed", OWN),
-        (1, "running", OWN),
-        (1, "running", GONE),
-    ],
-)
-def test_reports_an_error_that_no_other_process_has_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int, state: str, error: Exception
-) -> None:
-    """Rank 0 reports its own errors whatever an earlier start left; another rank reports its alone."""
-    be(monkeypatch, rank)
+def claim(folder: Any, error: BaseException) -> int | None:
+    """Return the exit code of a process that leaves the report to another; None for the one that reports."""
+    try:
+        claim_report(folder, error)
+    except ReportedElsewhereError as elsewhere:
+        return int(elsewhere.code or 0)
+    return None
 
-    processes.claim_report(folder(tmp_path, state), error)
+
+def test_a_run_of_one_process_reports_its_error() -> None:
+    """At once, whatever status.json says."""
+    assert claim(Folder("failed"), ValueError("x")) is None
 
 
 @pytest.mark.parametrize(
-    ("rank", "state", "error"),
+    ("rank", "error", "folder", "code"),
     [
-        (0, "failed", GONE),
-        (1, "failed", OWN),
-        (1, "interrupted", KeyboardInterrupt()),
-        (1, "running", ReportedElsewhereError(1)),
+        (0, ValueError("x"), Folder("running"), None),
+        (0, LOST, Folder("running"), None),
+        (0, LOST, Folder("running", failed), 1),
+        (0, LOST, Folder("running", ended), ExitCode.INTERRUPTED),
+        (0, LOST, Folder("running", stopped), None),
+        (0, KeyboardInterrupt(), Folder("running"), None),
+        (0, KeyboardInterrupt(), Folder("failed"), ExitCode.INTERRUPTED),
+        (1, ValueError("x"), Folder("running"), None),
+        (1, ValueError("x"), Folder("running", failed), 1),
+        (1, LOST, Folder("running", failed), 1),
+        (1, LOST, Folder("running", ended), ExitCode.INTERRUPTED),
+        (1, LOST, Folder("running", stopped), ExitCode.INTERRUPTED),
+        (1, KeyboardInterrupt(), Folder("failed"), ExitCode.INTERRUPTED),
+        (1, ReportedElsewhereError(1), Folder("running"), 1),
     ],
 )
-def test_is_silent_about_an_error_that_another_process_reports(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int, state: str, error: BaseException
+def test_one_of_two_processes_reports(
+    of_two: Callable[[int], None], rank: int, error: BaseException, folder: Folder, code: int | None
 ) -> None:
-    """It waits to be ended, and prints nothing."""
-    be(monkeypatch, rank)
-
-    with pytest.raises(ReportedElsewhereError):
-        processes.claim_report(folder(tmp_path, state), error)
+    """Rank 0, unless another process was lost; a process that is ended while it waits has nothing to say."""
+    of_two(rank)
+    assert claim(folder, error) == code
 
 
-def test_a_single_process_always_reports(tmp_path: Path) -> None:
-    """Whatever the status says, and without a change of the error."""
-    processes.claim_report(folder(tmp_path, "failed"), GONE)
-    assert processes.explained(GONE) is GONE
-
-
-def test_a_lost_process_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The network error becomes a message about the process; other errors are unchanged."""
-    be(monkeypatch, 0)
-
-    found = processes.explained(GONE)
-
-    assert isinstance(found, SteermoeError)
-    assert str(found).startswith("another process of this run ended without an error message")
-    assert processes.explained(OWN) is OWN
-    assert processes.explained(RuntimeError("shapes differ")).args == ("shapes differ",)
+def test_a_lost_process_is_named_in_words(of_two: Callable[[int], None]) -> None:
+    """The network's message says nothing to a person; any other error stays as it is."""
+    assert not peer_lost(LOST)
+    of_two(1)
+    assert peer_lost(LOST)
+    assert "another process of this run ended" in str(explained(LOST))
+    other = ValueError("x")
+    assert explained(other) is other
