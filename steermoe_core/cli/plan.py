@@ -62,6 +62,11 @@ def _tables(found: Plan) -> Iterable[Table]:
     yield _table(f"a clip of {clip.seconds:g} s", ("stage", "size"), steps)
     counts = [(row.part, f"{row.trainable:,}", f"{row.frozen:,}") for row in found.parameters]
     yield _table("parameters", ("part", "trainable", "frozen"), counts)
+    groups = [
+        (row.group, f"{row.parameters:,}", "–" if row.learning_rate is None else f"{row.learning_rate:g}")
+        for row in found.groups
+    ]
+    yield _table("parameter groups", ("group", "trainable", "learning rate"), groups)
     unknown = f"unknown ({memory.unknown})"
     sizes = [
         (name, unknown if size is None else f"{size / 2**20:,.0f} MiB")

@@ -7,10 +7,15 @@ from typing import Literal
 import attrs
 from attrs.validators import deep_iterable, ge, gt, le, matches_re
 
-from steermoe_core.component import Selection, choose
+from steermoe_core.component import Selection, Trained, choose
+from steermoe_core.config.limits import NumberOrTable
 
 #: No experiment here trains with a higher learning rate.
 HIGHEST_RATE = 10.0
+#: Defaults of `weight_decay` and `clip`, of groups that their tables leave out too.
+WEIGHT_DECAY, CLIP = 0.01, 1.0
+#: Marks a key whose table takes the parameter groups of the chosen components.
+BY_GROUP = {"by_group": True}
 #: Longest clip in seconds that a setting may name.
 A_DAY = 86_400.0
 
@@ -58,24 +63,6 @@ class DataConfig:
 
 
 @attrs.frozen(kw_only=True)
-class LearningRates:
-    """`[train] learning_rate = {…}`: peak rate of each parameter group.
-
-    :param projector: the projection into the language model, with everything else that a projector trains.
-    :param steering: steering vectors.
-    :param router: routers.
-    :param scales: the scale of each steered layer.
-    :param lora: low-rank adapters.
-    """
-
-    projector: float = attrs.field(default=1e-3, validator=[ge(0.0), le(HIGHEST_RATE)])
-    steering: float = attrs.field(default=1e-3, validator=[ge(0.0), le(HIGHEST_RATE)])
-    router: float = attrs.field(default=2e-4, validator=[ge(0.0), le(HIGHEST_RATE)])
-    scales: float = attrs.field(default=1e-3, validator=[ge(0.0), le(HIGHEST_RATE)])
-    lora: float = attrs.field(default=1e-4, validator=[ge(0.0), le(HIGHEST_RATE)])
-
-
-@attrs.frozen(kw_only=True)
 class ValidateConfig:
     """`[train.validate]`: scores of `[data.validate]` during training, generated as in the evaluation.
 
@@ -115,11 +102,13 @@ class TrainConfig:
         accumulation k equals a batch k times as large.
     :param bucket: number of batches whose clips are sorted by length together, so that a batch holds clips of
         similar length; 1 draws batches at random.
-    :param learning_rate: peak rate of each parameter group.
+    :param learning_rate: peak rate of each parameter group of the chosen adapters and projector; a group that
+        is left out has the default of its component.
     :param schedule: shape of the learning rate after the warm-up.
     :param warmup: steps in which the learning rate rises from zero to its peak.
-    :param weight_decay: AdamW's decay; never applied to scales and biases.
-    :param clip: maximum norm of each parameter group's gradient.
+    :param weight_decay: AdamW's decay of matrices; never applied to vectors and biases. A table sets it by
+        parameter group; a group that is left out has the default.
+    :param clip: maximum norm of each parameter group's gradient. A table sets it by group, as for the decay.
     :param precision: of the forward pass; trained parameters stay fp32.
     :param recompute: frozen parts that compute their activations again in the backward pass instead of
         keeping them: less memory, more time, the same numbers.
@@ -139,11 +128,17 @@ class TrainConfig:
     batch_size: int = attrs.field(default=8, validator=[gt(0), le(100_000)])
     accumulation: int = attrs.field(default=1, validator=[gt(0), le(100_000)])
     bucket: int = attrs.field(default=16, validator=[gt(0), le(100_000)])
-    learning_rate: LearningRates = attrs.field(factory=LearningRates)
+    learning_rate: dict[str, float] = attrs.field(
+        factory=dict, validator=NumberOrTable(ge(0.0), le(HIGHEST_RATE)), metadata=BY_GROUP
+    )
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     warmup: int = attrs.field(default=0, validator=ge(0))
-    weight_decay: float = attrs.field(default=0.01, validator=[ge(0.0), le(10.0)])
-    clip: float = attrs.field(default=1.0, validator=gt(0.0))
+    weight_decay: float | dict[str, float] = attrs.field(
+        default=WEIGHT_DECAY, validator=NumberOrTable(ge(0.0), le(10.0)), metadata=BY_GROUP
+    )
+    clip: float | dict[str, float] = attrs.field(
+        default=CLIP, validator=NumberOrTable(gt(0.0)), metadata=BY_GROUP
+    )
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     recompute: list[Literal["encoder", "decoder"]] = attrs.field(factory=list)
     keep_frames: bool = False
@@ -155,6 +150,15 @@ class TrainConfig:
     keep: int = attrs.field(default=2, validator=gt(0))
     validate: ValidateConfig = attrs.field(factory=ValidateConfig)
     deepspeed: DeepSpeedConfig | None = None
+
+    def decay_of(self, group: str) -> float:
+        """Return AdamW's decay of a parameter group."""
+        decay = self.weight_decay
+        return decay.get(group, WEIGHT_DECAY) if isinstance(decay, dict) else decay
+
+    def clip_of(self, group: str) -> float:
+        """Return the maximum norm of a parameter group's gradient."""
+        return self.clip.get(group, CLIP) if isinstance(self.clip, dict) else self.clip
 
 
 @attrs.frozen(kw_only=True)
@@ -187,9 +191,10 @@ class ModelConfig:
 
     :param experiment: name and seed.
     :param encoder: the frozen audio encoder.
-    :param adapter: what is trained inside or right after the encoder. Text instead of a table starts from a
-        trained adapter: the path of a run or adapter folder, with a slash in it, or `hub:OWNER/NAME`, with
-        `@REVISION` unless it is the newest; then leave [projector] out or give it the same `use`.
+    :param adapter: what is trained inside or right after the encoder or the decoder: one (`[adapter]`) or
+        several (`[[adapter]]`). Text instead of a table starts from a trained adapter: the path of a run or
+        adapter folder, with a slash in it, or `hub:OWNER/NAME`, with `@REVISION` unless it is the newest;
+        then leave [projector] out or give it the same `use`.
     :param projector: what is trained between encoder and decoder.
     :param decoder: the frozen language model.
     :param collator: the layout of prompt, audio and answer.
@@ -198,11 +203,17 @@ class ModelConfig:
 
     experiment: ExperimentInfo
     encoder: Selection = choose("encoder")
-    adapter: Selection = choose("adapter", default="none")
+    adapter: list[Selection] = choose("adapter", default="none", one=True)
     projector: Selection = choose("projector", default="linear")
     decoder: Selection = choose("decoder")
     collator: Selection = choose("collator", default="asr")
     evaluate: EvaluateConfig = attrs.field(factory=EvaluateConfig)
+
+    @property
+    def started_from(self) -> str | None:
+        """The source of the trained adapter that the experiment starts from, if any."""
+        config = self.adapter[0].config if self.adapter else None
+        return config.source if isinstance(config, Trained) else None
 
 
 @attrs.frozen(kw_only=True)

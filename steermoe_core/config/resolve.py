@@ -15,6 +15,7 @@ from steermoe_core.config.check.faults import Fault, InvalidError
 from steermoe_core.config.check.structurer import Structurer
 from steermoe_core.config.experiment import Experiment, ModelConfig
 from steermoe_core.config.fields import fields_of
+from steermoe_core.config.groups import Groups, group_faults, groups_of, installed_groups, with_groups
 from steermoe_core.config.origins import Filler, Origin, origins
 from steermoe_core.config.text.axes import take_axes, unpinned
 from steermoe_core.config.text.layers import Layers, open_layers
@@ -143,15 +144,22 @@ def _structure(layers: Layers, registry: Registry) -> Experiment:
     try:
         experiment: Experiment = structurer.settings(layers.table, Experiment)
     except InvalidError as error:
-        more = contradictions(error.done.get("data"), error.done.get("train"), error.done.get("adapter"))
-        raise InvalidError([*error.faults, *more, *mismatches(error.done, registry)]) from None
+        done = error.done
+        more = [*contradictions(done.get("data"), done.get("train"), done.get("adapter"))]
+        groups = Groups(installed_groups(registry), complete=True)
+        if {"projector", "adapter"} <= done.keys():
+            groups = groups_of(done["projector"], done["adapter"], registry)
+        more += group_faults(layers.table.get("train"), groups, registry, layers.below)
+        raise InvalidError([*error.faults, *more, *mismatches(done, registry)]) from None
+    groups = groups_of(experiment.projector, experiment.adapter, registry)
     faults = [
         *contradictions(experiment.data, experiment.train, experiment.adapter),
         *mismatches(experiment, registry),
+        *group_faults(layers.table.get("train"), groups, registry, layers.below),
     ]
     if faults:
         raise InvalidError(faults)
-    return experiment
+    return attrs.evolve(experiment, train=with_groups(experiment.train, groups, registry, layers.below))
 
 
 def _folder(layers: Layers, path: KeyPath) -> Path:

@@ -40,7 +40,23 @@ class Frozen(nn.Module):
         return self
 
 
-class Encoder(Frozen):
+class Tower(Frozen):
+    """A frozen stack of layers that adapters can work on: an encoder or a decoder."""
+
+    #: Width D of its output.
+    width: int
+    #: Layers that can be tapped.
+    layers: int
+    #: Whether its layers compute activations again in the backward pass instead of keeping them.
+    recompute: bool = False
+
+    @property
+    def layer_width(self) -> int:
+        """Width of its layers' outputs, which taps see; `width` unless a subclass overrides it."""
+        return self.width
+
+
+class Encoder(Tower):
     """A frozen audio encoder.
 
     A subclass sets the three numbers, implements three methods and calls `freeze` at the end of its
@@ -50,19 +66,8 @@ class Encoder(Frozen):
 
     #: Samples per second of the waveforms it takes.
     sample_rate: int
-    #: Width D of the frames it gives.
-    width: int
-    #: Layers that can be tapped.
-    layers: int
     #: Longest clip in seconds; None if there is no limit.
     max_seconds: float | None = None
-    #: Whether `layer` computes activations again in the backward pass instead of keeping them.
-    recompute: bool = False
-
-    @property
-    def layer_width(self) -> int:
-        """Width of its layers' outputs, which taps see; `width` unless a subclass overrides it."""
-        return self.width
 
     @abstractmethod
     def frames(self, samples: int) -> int:

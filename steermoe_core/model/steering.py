@@ -19,6 +19,7 @@ from torch import nn
 
 from steermoe_core.data.padded import Padded
 from steermoe_core.model.adapter import Adapter
+from steermoe_core.model.config import chosen_layers
 from steermoe_core.model.gates import GateStatistics, balance_loss
 from steermoe_core.model.recompute import again
 from steermoe_core.model.routers import Static
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.model.adapter import Change, Group
     from steermoe_core.model.config import ExpertsConfig, SteeringConfig
-    from steermoe_core.model.encoder import Encoder
+    from steermoe_core.model.encoder import Tower
 
 
 class Bank(Adapter):
@@ -110,11 +111,11 @@ class Bank(Adapter):
 
 
 class Steering(Bank):
-    """Steers the chosen layers of an encoder, of which it uses only the width and the number of layers."""
+    """Steers the chosen layers of a tower, of which it uses only the width and the number of layers."""
 
-    def __init__(self, config: SteeringConfig, encoder: Encoder, build: Callable[..., Any]) -> None:
-        layers = config.steered(encoder.layers)
-        super().__init__(config, encoder.layer_width, len(layers), build)
+    def __init__(self, config: SteeringConfig, tower: Tower, build: Callable[..., Any]) -> None:
+        layers = chosen_layers(config.layers, tower.layers, config.on)
+        super().__init__(config, tower.layer_width, len(layers), build)
         self.rows = {layer: row for row, layer in enumerate(layers)}
         self.first_layer = layers[0]
         self.bound = 2 * config.scale if config.bounded else None

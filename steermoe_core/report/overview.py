@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.component import tower_of
 from steermoe_core.system.records import plain
 
 if TYPE_CHECKING:
@@ -58,10 +59,16 @@ def _card(run: Run) -> dict[str, Any]:
 def _parts(run: Run) -> Iterator[tuple[str, str]]:
     """Yield what the model consists of, each part with its weights."""
     experiment = run.resolved.experiment
-    for kind in ("encoder", "adapter", "projector", "decoder"):
-        selection: Selection = getattr(experiment, kind)
-        weights = getattr(selection.config, "weights", None)
-        yield kind, f"{selection.name} · {weights}" if weights else selection.name
+    chosen = [experiment.encoder, *experiment.adapter, experiment.projector, experiment.decoder]
+    for kind in dict.fromkeys(one.kind for one in chosen):
+        yield kind, ", ".join(_named(one) for one in chosen if one.kind == kind)
+
+
+def _named(selection: Selection) -> str:
+    """Return a component with its weights, and the decoder where an adapter works on it."""
+    weights = getattr(selection.config, "weights", None)
+    name = f"{selection.name} · {weights}" if weights else selection.name
+    return f"{name} on the decoder" if tower_of(selection.config) == "decoder" else name
 
 
 def _seconds(status: Status) -> float | None:

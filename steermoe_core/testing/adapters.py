@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import torch
 
-from steermoe_core.config.experiment import LearningRates
+from steermoe_core.component import tower_of
 from steermoe_core.data.padded import Padded
 from steermoe_core.model.adapter import Adapter
 from steermoe_core.model.config import IdentityConfig
@@ -24,7 +23,7 @@ from steermoe_core.testing.modules import (
     weighed,
     without_gradient,
 )
-from steermoe_core.testing.parts import DenseEncoder, TinyConfig, decoder, save_decoder
+from steermoe_core.testing.parts import DecoderTower, DenseEncoder, TinyConfig, decoder, save_decoder
 from steermoe_core.testing.suite import needs
 from steermoe_core.train.checkpoint import load_trained, save_trained
 
@@ -47,9 +46,15 @@ class AdapterSuite(ModuleSuite):
         """Return a new encoder for the adapter; an adapter of certain encoders overrides this."""
         return DenseEncoder(TinyConfig(width=_WIDTH))
 
+    def tower(self) -> Encoder:
+        """Return what the adapter works on: a new encoder, or the decoder in an encoder's place."""
+        if tower_of(self.selection().config) == "encoder":
+            return self.encoder()
+        return DecoderTower(save_decoder(self.folder / "decoder"))
+
     def context(self) -> Sequence[Any]:
-        """Return a new encoder, and what builds parts."""
-        self._encoder = self.encoder()
+        """Return a new tower, and what builds parts."""
+        self._encoder = self.tower()
         return (self._encoder, self._built)
 
     def check_type(self, part: Any) -> None:
@@ -62,6 +67,8 @@ class AdapterSuite(ModuleSuite):
         :param moved: away from where it starts, which may be without any effect.
         """
         adapter: Adapter = self.seeded(seed)
+        if isinstance(self._encoder, DecoderTower):
+            self._encoder.prompt = adapter.prompt
         if moved:
             with torch.no_grad():
                 for number, parameter in enumerate(_trained(adapter)):
@@ -82,12 +89,7 @@ class AdapterSuite(ModuleSuite):
         frozen = [number for number in grouped if number not in trainable]
         self.expect(not frozen, "groups() holds a parameter that is not trainable, or of another module")
         self.expect(len(grouped) == len(set(grouped)), "groups() holds a parameter twice")
-        rates = list(attrs.asdict(LearningRates()))
-        unknown = [name for name, parameters in adapter.groups().items() if parameters and name not in rates]
-        self.expect(
-            not unknown,
-            f"there is no learning rate for the group {unknown[:1]}: name it one of {', '.join(rates)}",
-        )
+        self.expect_declared(adapter.groups())
 
     @needs("builds")
     def test_lengths(self) -> None:
@@ -97,7 +99,7 @@ class AdapterSuite(ModuleSuite):
             if dtype is torch.bfloat16:
                 _halve(encoder, adapter)
             features = encoder.features(self._waves())
-            bare = self.encoder().to(dtype)(features)
+            bare = self.tower().to(dtype)(features)
             frames = adapter.after(encoder(features, adapter.tap))
             found, wanted = frames.values, bare.values
             same = found.shape == wanted.shape and frames.lengths.tolist() == bare.lengths.tolist()
@@ -169,7 +171,7 @@ class AdapterSuite(ModuleSuite):
         """Layers before `first_layer` give what they give without it; with None, the whole encoder does."""
         adapter, encoder = self.adapted()
         features = encoder.features(self._waves())
-        bare, found = _layers(self.encoder(), features), _layers(encoder, features, adapter)
+        bare, found = _layers(self.tower(), features), _layers(encoder, features, adapter)
         until = encoder.layers if adapter.first_layer is None else adapter.first_layer
         self.expect(
             0 <= until <= encoder.layers, f"first_layer is {until}, expected a layer's number or None"
@@ -184,7 +186,7 @@ class AdapterSuite(ModuleSuite):
     @needs("groups")
     def test_frozen_encoder(self) -> None:
         """A training step leaves every frozen tensor of the encoder as it is."""
-        before = fingerprint(self.encoder())
+        before = fingerprint(self.tower())
         adapter, encoder = self.adapted()
         optimizer = torch.optim.SGD([*_trained(adapter), torch.nn.Parameter(torch.zeros(1))], lr=0.1)
         for _ in range(2):

@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from steermoe_core.config.groups import declared
 from steermoe_core.config.naming import some
 from steermoe_core.model.weights import shapes_only
 from steermoe_core.plugins.quarantine import described
 from steermoe_core.testing.suite import Suite, needs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from steermoe_core.data.padded import Padded
 
@@ -60,6 +61,19 @@ class ModuleSuite(Suite):
             not different,
             f"built without weights (steermoe_core.model.weights.shapes_only), {some(different, most=3)} has "
             "another shape or type than with them, or is missing",
+        )
+
+    def expect_declared(self, groups: Mapping[str, Sequence[nn.Parameter]]) -> None:
+        """Refuse a parameter group that the component's record does not declare."""
+        names = [name for name, parameters in groups.items() if parameters]
+        known = declared(self.kind, self.record)
+        if known is None:
+            rates = ", ".join(f'"{name}": 1e-3' for name in names)
+            self.expect(not names, f"its record declares no parameter groups: add groups={{{rates}}}")
+        unknown = [name for name in names if name not in (known or names)]
+        self.expect(
+            not unknown,
+            f"groups() has {unknown[:1]}, which the record does not declare: add it to the record's groups",
         )
 
     def expect_close(self: Suite, one: torch.Tensor, other: torch.Tensor, sentence: str) -> None:

@@ -32,6 +32,8 @@ from steermoe_core.train import ranks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torch import nn
+
     from steermoe_core.model.joined import Joined
 
 log = logging.getLogger("steermoe")
@@ -46,15 +48,23 @@ _NAME = re.compile(r"step-\d+")
 
 
 def trained_tensors(model: Joined) -> dict[str, torch.Tensor]:
-    """Return what training changes: trainable parameters, and the buffers of adapter and projector."""
+    """Return what training changes: trainable parameters, and the buffers of adapters and projector."""
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
-    parts = {"adapter": model.adapter, "projector": model.projector}
+    parts: dict[str, nn.Module] = {"adapter": model.adapter, "projector": model.projector}
+    if model.decoder_adapter is not None:
+        parts["decoder_adapter"] = model.decoder_adapter
     state = {
         f"{part}.{name}": tensor
         for part, module in parts.items()
         for name, tensor in module.state_dict().items()
     }
-    inside = {n: p for n, p in model.encoder.named_parameters(prefix="encoder") if p.requires_grad}
+    towers: dict[str, nn.Module] = {"encoder": model.encoder, "decoder": model.decoder}
+    inside = {
+        name: parameter
+        for tower, module in towers.items()
+        for name, parameter in module.named_parameters(prefix=tower)
+        if parameter.requires_grad
+    }
     return {name: tensor for name, tensor in {**state, **inside}.items() if name not in frozen}
 
 

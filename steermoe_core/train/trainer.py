@@ -78,7 +78,7 @@ class SteeringTrainer(Trainer):
         self.collate = collate
         model.encoder.recompute = "encoder" in config.recompute
         model.decoder.recompute = "decoder" in config.recompute
-        self.clip = GroupClip(config.clip)
+        self.clip = GroupClip(config.clip_of)
         own: list[Any] = [self.clip, JournalWriter(self.clip), LastStep(), *callbacks]
         for callback in own:
             callback.journal, callback.joined = journal, model

@@ -13,13 +13,13 @@ from pathlib import Path
 import attrs
 import pytest
 
+from steermoe_core.component import tower_of
 from steermoe_core.config.experiment import (
     DataConfig,
     DeepSpeedConfig,
     EvaluateConfig,
     Experiment,
     ExperimentInfo,
-    LearningRates,
     TrainConfig,
     ValidateConfig,
 )
@@ -43,6 +43,7 @@ from steermoe_core.model.config import (
     PoolConfig,
     SoftCtcConfig,
     SoftmaxRouterConfig,
+    SoftPromptConfig,
     SteeringConfig,
     TopKRouterConfig,
 )
@@ -75,12 +76,13 @@ READERS = {
     },
     TrainConfig: {
         "train/trainer.py config": """
-            steps batch_size accumulation bucket schedule warmup clip precision recompute device workers
+            steps batch_size accumulation bucket schedule warmup precision recompute device workers
             log_every save_every keep
         """,
         "train/deepspeed.py train": "deepspeed",
         "run/training train": "validate",
-        "train/groups.py config": "learning_rate weight_decay",
+        "train/groups.py config": "learning_rate",
+        "config/experiment.py self": "weight_decay clip",
         "run/execute.py train": "threads",
         "run/training config": "keep_frames",
     },
@@ -95,9 +97,9 @@ READERS = {
     },
     NoAdapterConfig: {},
     SteeringConfig: {
-        "model/steering.py config": "experts start balance router scale bounded",
-        "model/config.py self": "layers",
+        "model/steering.py config": "on experts start balance router layers scale bounded",
     },
+    SoftPromptConfig: {"model/soft_prompt.py config": "tokens text"},
     SoftmaxRouterConfig: {"model/routers.py config": "temperature jitter"},
     TopKRouterConfig: {"model/routers.py config": "temperature jitter k"},
     PoolConfig: {"model/pooling.py config": "kind kernel"},
@@ -141,9 +143,7 @@ OTHERWISE = {
         dict.fromkeys((f"{meaning}_column" for meaning in COLUMNS), "test_every_column_has_its_meaning"),
     ),
     ExperimentInfo: {"description": "test_a_description_is_kept_with_the_run"},
-    LearningRates: dict.fromkeys(
-        ("projector", "steering", "router", "scales", "lora"), "test_every_group_has_its_rate"
-    ),
+    SoftPromptConfig: {"on": "test_an_adapter_names_its_tower"},
 }
 
 
@@ -226,10 +226,7 @@ def test_every_column_has_its_meaning():
     assert {field.name for field in attrs.fields(Columns)} == {*COLUMNS, "labels"}
 
 
-def test_every_group_has_its_rate():
-    """A rate is looked up by the name of a parameter group: what a part may name, and no other, is a key."""
-    from steermoe_core.train.groups import _rate
-
-    rates = attrs.asdict(LearningRates(lora=0.5))
-    assert {name: _rate(rates, name, LearningRates()) for name in rates} == rates
-    assert rates["lora"] == 0.5
+def test_an_adapter_names_its_tower():
+    """By its key `on`; an adapter without one works on the encoder."""
+    assert tower_of(SoftPromptConfig()) == tower_of(SteeringConfig(on="decoder")) == "decoder"
+    assert tower_of(SteeringConfig()) == tower_of(NoAdapterConfig()) == "encoder"

@@ -22,7 +22,7 @@ _FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
 def contradictions(
-    data: DataConfig | None, train: TrainConfig | None, adapter: Selection | None
+    data: DataConfig | None, train: TrainConfig | None, adapters: list[Selection] | None
 ) -> Iterator[Fault]:
     """Yield settings that contradict each other. A table with other faults is None."""
     if data is not None:
@@ -30,8 +30,10 @@ def contradictions(
         yield from _evaluation_names(data)
         yield from _seconds(data)
         yield from _weights(data)
-    if train is not None and adapter is not None and not train.steps:
-        yield from _untrained(train, adapter)
+    if adapters is not None:
+        yield from _adapters(adapters)
+    if train is not None and adapters is not None and not train.steps:
+        yield from _untrained(train, adapters)
     if train is not None:
         yield from _training(train)
         yield from _validation(train.validate)
@@ -90,9 +92,18 @@ def _validation(validate: ValidateConfig) -> Iterator[Fault]:
             yield Fault("E302", message, ("train", "validate", key), hint=hint)
 
 
-def _untrained(train: TrainConfig, adapter: Selection) -> Iterator[Fault]:
+def _adapters(adapters: list[Selection]) -> Iterator[Fault]:
+    for number, one in enumerate(adapters):
+        if len(adapters) > 1 and isinstance(one.config, Trained):
+            message = "a trained adapter stands for all adapters of its run, so it has to be the only one"
+            yield Fault(
+                "E302", message, ("adapter", number), "text", f'write adapter = "{one.config.source}"'
+            )
+
+
+def _untrained(train: TrainConfig, adapters: list[Selection]) -> Iterator[Fault]:
     path: KeyPath = ("train", "steps")
-    if not isinstance(adapter.config, Trained):
+    if not any(isinstance(one.config, Trained) for one in adapters):
         message = "steps is 0, but the experiment does not start from a trained adapter"
         yield Fault("E302", message, path, hint='set adapter = "hub:OWNER/NAME" or the path of a run')
     elif train.validate.every:

@@ -156,7 +156,7 @@ class Structurer(Strict):
             return self._trained_adapter(value)
         use = shown(value) if isinstance(value, str) else '"…"'
         table = self.table(value, hint=f"write a table with use = {use}")
-        name = table.get("use", None if wanted.many else wanted.default or None)
+        name = table.get("use", None if wanted.many and not wanted.one else wanted.default or None)
         if name is None:
             message = f"{table_name(self.path())} does not choose {article(kind)}"
             raise self.fault("E202", message, "key", f'add use = "…"; {self._catalogue.known(kind)}')

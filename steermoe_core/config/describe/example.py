@@ -61,7 +61,7 @@ def _nested(registry: Registry, chosen: ComponentOf) -> Any:
         except Exception:  # noqa: BLE001, S112 - another plugin's code may raise anything
             continue
         break
-    if chosen.many is list:
+    if chosen.many is list and not chosen.one:
         return [table]
     return {"name": table} if chosen.many is dict else table
 

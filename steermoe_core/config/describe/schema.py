@@ -19,6 +19,7 @@ from steermoe_core.config.check.catalogue import settings_class
 from steermoe_core.config.check.structurer import HUB_SOURCE
 from steermoe_core.config.experiment import Experiment
 from steermoe_core.config.fields import fields_of, plain, summary
+from steermoe_core.config.groups import installed_groups
 from steermoe_core.config.limits import in_json
 from steermoe_core.config.text.axes import SWEEP
 from steermoe_core.config.text.layers import EXTENDS
@@ -102,10 +103,22 @@ class SchemaWriter:
         node = field.type.schema(self.table, whole=whole)
         for limit in field.limits if field.attribute.converter is None else ():
             limit.restrict(node)
+        if field.by_group:
+            self._name_groups(node)
         if field.doc:
             node["description"] = field.doc
         default = None if field.required else plain(field.default())
         return node if default is None else node | in_json("default", default)
+
+    def _name_groups(self, node: Node) -> None:
+        """List the parameter groups of the installed components in a table that sets values by group."""
+        (table,) = (one for one in [node, *node.get("anyOf", ())] if one.get("type") == "object")
+        value = table["additionalProperties"]
+        table["properties"] = {
+            name: {**value, "description": f"parameters of {group.component}"}
+            for name, group in installed_groups(self.registry).items()
+        }
+        table["additionalProperties"] = False
 
     def _choice(self, chosen: ComponentOf, *, whole: bool) -> Node:
         """Return the value of a key that chooses a component: a table, a list of them, or tables by name."""
@@ -117,10 +130,10 @@ class SchemaWriter:
             least = {"minItems": 1} if chosen.default is None else {}
             items = {"items": self._chosen(chosen, whole=True), **least}
             offered = _offered(offer, {"items": offer})
-            return {"type": ["object", "array"], **offered, **_if({"type": "array"}, items, table)}
-        if kind == "adapter":
-            text = {"pattern": _SOURCE}
-            return {"type": ["object", "string"], **_offered(offer), **_if({"type": "string"}, text, table)}
+            types, rules = ["object", "array"], _if({"type": "array"}, items, table)
+            if kind == "adapter":
+                types, rules = [*types, "string"], _if({"type": "string"}, {"pattern": _SOURCE}, rules)
+            return {"type": types, **offered, **rules}
         return table
 
     def _chosen(self, chosen: ComponentOf, *, whole: bool) -> Node:
@@ -137,7 +150,7 @@ class SchemaWriter:
         """Return what a table without `use` may hold."""
         if not whole:
             return _refer(f"{chosen.kind}.any")
-        if chosen.many or chosen.default not in self.parts[chosen.kind]:
+        if (chosen.many and not chosen.one) or chosen.default not in self.parts[chosen.kind]:
             return {"required": ["use"]}
         return _refer(_label(chosen.kind, str(chosen.default), whole=True))
 

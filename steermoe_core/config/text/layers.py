@@ -40,15 +40,18 @@ class Layers:
         self.table: dict[str, Any] = {}
         self.problems: list[Problem] = []
         self._written: dict[KeyPath, Source] = {}
+        self._order: dict[Source, int] = {}
 
     def copy(self) -> Layers:
         """Return a copy, to merge other values into it."""
         other = Layers(self.top)
         other.table, other._written = copy.deepcopy(self.table), dict(self._written)
+        other._order = dict(self._order)
         return other
 
     def lay(self, table: dict[str, Any], source: Source) -> None:
         """Merge the tables of a source into the layers."""
+        self._order.setdefault(source, len(self._order))
         self._merge(self.table, table, (), source)
 
     def put(self, path: KeyPath, value: Any, source: Source) -> None:
@@ -61,6 +64,7 @@ class Layers:
         elif self.raw_path(path[: depth - 1]) is None:
             self.put(path[: depth - 1], [value], source)
         else:
+            self._order.setdefault(source, len(self._order))
             self._lay_value(self.at(path[: depth - 1]), path[depth - 1], value, path[:depth], source)
 
     def at(self, path: KeyPath) -> Any:
@@ -75,6 +79,15 @@ class Layers:
         while path and path not in self._written:
             path = path[:-1]
         return self._written.get(path, self.top), path
+
+    def below(self, path: KeyPath, table: str) -> bool:
+        """Return whether a value was written below the choice of a component: in a file that is extended.
+
+        :param table: whose key `use` chooses the component; the file itself chooses the default.
+        """
+        raw = self.raw_path((table, "use")) or self.raw_path((table,))
+        chooser = self.written(raw)[0] if raw else self.top
+        return self._order.get(self.written(path)[0], 0) < self._order.get(chooser, 0)
 
     def raw_path(self, path: KeyPath) -> KeyPath | None:
         """Return the path of a resolved value in the files; None for a default.

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import torch
 
+from steermoe_core.component import tower_of
 from steermoe_core.data.audio.features import log_mels
 from steermoe_core.data.audio.waveform import size
 from steermoe_core.data.token_limit import Room
 from steermoe_core.data.usable import Report, decoded, readable, refuse_tests, usable
 from steermoe_core.evaluate.scores import DataRecord
+from steermoe_core.model.adapter import combined
 from steermoe_core.model.joined import Joined
 from steermoe_core.run.assembly.from_adapter import started
 
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
     from steermoe_core.config.experiment import Experiment, ModelConfig
     from steermoe_core.data.example import Example
     from steermoe_core.evaluate.metrics import Metric
+    from steermoe_core.model.adapter import Adapter
     from steermoe_core.model.decoder import Decoder
-    from steermoe_core.model.encoder import Encoder
+    from steermoe_core.model.encoder import Encoder, Tower
     from steermoe_core.model.projectors import Projector
     from steermoe_core.plugins import Registry
 
@@ -71,8 +74,13 @@ class ModelBuilder:
         decoder = self.part(self.experiment.decoder) if decoder is None else decoder
         torch.manual_seed(self.experiment.experiment.seed)
         projector = self.part(self.experiment.projector, encoder.width, decoder)
-        adapter = self.part(self.experiment.adapter, encoder, self.part)
-        return Joined(encoder, adapter, projector, decoder).eval()
+        towers: dict[str, Tower] = {"encoder": encoder, "decoder": decoder}
+        adapters: dict[str, list[Adapter]] = {"encoder": [], "decoder": []}
+        for selection in self.experiment.adapter:
+            tower = tower_of(selection.config)
+            adapters[tower].append(self.part(selection, towers[tower], self.part))
+        on_decoder = combined(adapters["decoder"]) if adapters["decoder"] else None
+        return Joined(encoder, combined(adapters["encoder"]), projector, decoder, on_decoder).eval()
 
     def collator(self, model: Joined) -> Any:
         """Build the collator on the decoder's tokenizer and the encoder's features."""
@@ -82,7 +90,7 @@ class ModelBuilder:
             model.encoder.features,
             model.encoder.sample_rate,
             self.experiment.experiment.seed,
-            Room(model.decoder.context, partial(audio_tokens, model.encoder, model.projector)),
+            Room(model.context, partial(audio_tokens, model.encoder, model.projector)),
         )
 
 

@@ -203,6 +203,7 @@ class AdapterCard(Record):
 
     :param experiment: its name.
     :param step: that the tensors are of.
+    :param groups: trainable parameters of each parameter group.
     :param tensors: shape of each trained tensor.
     :param frozen: the encoder and the decoder.
     """
@@ -214,6 +215,7 @@ class AdapterCard(Record):
     step: int
     training: TrainingEnd
     trainable_parameters: int
+    groups: dict[str, int] = attrs.field(factory=dict)
     tensors: dict[str, list[int]]
     frozen: dict[str, FrozenPart]
 

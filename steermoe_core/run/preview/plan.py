@@ -18,9 +18,10 @@ from steermoe_core.run.folder.run_folder import RunFolder
 from steermoe_core.run.preview.memory import Memory, memory
 from steermoe_core.run.preview.shapes import Shapes, shapes
 from steermoe_core.system.hub import nothing_fetched
+from steermoe_core.train.groups import trainable_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from steermoe_core.component import Selection
@@ -56,6 +57,15 @@ class Parameters:
 
 
 @attrs.frozen(kw_only=True)
+class GroupSize:
+    """A parameter group: its trainable parameters, and the peak of its learning rate."""
+
+    group: str
+    parameters: int
+    learning_rate: float | None
+
+
+@attrs.frozen(kw_only=True)
 class Split:
     """A set of examples; one that cannot be read has no counts, and the error as its note."""
 
@@ -73,6 +83,7 @@ class Plan:
     parts: list[Part]
     shapes: Shapes
     parameters: list[Parameters]
+    groups: list[GroupSize]
     memory_bytes: Memory
     data: list[Split]
 
@@ -103,6 +114,7 @@ def plan(resolved: Resolved, registry: Registry, runs: Path, *, seconds: float) 
             parts=[_part(one, registry) for _, one in selections(experiment) if one.kind != "router"],
             shapes=clip,
             parameters=parameters(model),
+            groups=group_sizes(model, experiment.train.learning_rate),
             memory_bytes=memory(model, experiment.train, clip, answers),
             data=data,
         )
@@ -111,12 +123,28 @@ def plan(resolved: Resolved, registry: Registry, runs: Path, *, seconds: float) 
 def parameters(model: Joined) -> list[Parameters]:
     """Return the parameters of each part, counted on the live modules."""
     counts = []
-    for part in ("encoder", "adapter", "projector", "decoder"):
-        sizes = [(p.numel(), p.requires_grad) for p in getattr(model, part).parameters()]
+    parts = {"encoder": model.encoder, "adapter": model.adapter, "projector": model.projector}
+    parts |= {"decoder": model.decoder, "decoder adapter": model.decoder_adapter}
+    for part, module in parts.items():
+        if module is None:
+            continue
+        sizes = [(p.numel(), p.requires_grad) for p in module.parameters()]
         trainable = sum(size for size, trained in sizes if trained)
         frozen = sum(size for size, trained in sizes if not trained)
         counts.append(Parameters(part=part, trainable=trainable, frozen=frozen))
     return counts
+
+
+def group_sizes(model: Joined, rates: Mapping[str, float]) -> list[GroupSize]:
+    """Return the parameter groups; a part that groups its parameters wrongly has none here."""
+    try:
+        groups = trainable_groups(model)
+    except SteermoeError:  # reported by the run
+        return []
+    return [
+        GroupSize(group=name, parameters=sum(p.numel() for p in group), learning_rate=rates.get(name))
+        for name, group in groups.items()
+    ]
 
 
 def _part(selection: Selection, registry: Registry) -> Part:

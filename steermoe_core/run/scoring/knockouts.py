@@ -72,7 +72,7 @@ class KnockoutScores:
         if knockout is None:
             predictions, _ = self.evaluator.evaluate(self.examples)
         else:
-            with self.evaluator.model.adapter.rerouted(knockout):
+            with self.evaluator.model.adapters.rerouted(knockout):
                 predictions, _ = self.evaluator.evaluate(self.examples)
         self._edits[key] = {one.id: self.metric.edits(one) for one in predictions[""]}
         self._write(key)

@@ -169,7 +169,7 @@ class Training:
     def _keep_frames(self, trainer: SteeringTrainer, progress: Progress) -> None:
         """Let the trainer read the encoder's frames from disk; missing ones are computed first."""
         if self.model.adapter.first_layer is not None:
-            self.console.note("no frames are kept: the adapter changes the encoder")
+            self.console.note("no frames are kept: an adapter changes the encoder")
             return
         move(self.model.encoder, self.config.device)
         encoder = self.builder.experiment.encoder

@@ -217,7 +217,8 @@ def test_types_defaults_and_limits_are_those_of_the_classes():
     assert train["batch_size"]["exclusiveMinimum"] == 0
     assert train["batch_size"]["default"] == 8
     assert train["schedule"]["enum"] == ["constant", "linear", "cosine"]
-    assert train["learning_rate"]["default"]["router"] == 2e-4
+    assert train["learning_rate"]["properties"]["router"]["maximum"] == 10.0
+    assert train["clip"]["anyOf"][1]["properties"]["router"]["exclusiveMinimum"] == 0.0
     folder = REAL.schema["definitions"]["dataset.whole.folder"]
     assert folder["properties"]["path"]["type"] == "string"
     assert folder["properties"]["speeds"]["minItems"] == 1

@@ -28,7 +28,7 @@ def value_of(flags, path, minimal, registry):
         ("encoder.weights=''", ("encoder", "weights"), ""),
         ("projector.widths=[1, 2]", ("projector", "widths"), [1, 2]),
         ("projector.pool={kernel=9}", ("projector", "pool"), {"kind": "avg", "kernel": 9}),
-        ("train.learning_rate.router=1", ("train", "learning_rate", "router"), 1.0),
+        ("train.learning_rate.projector=1", ("train", "learning_rate", "projector"), 1.0),
         ("projector.extra.kernel=3", ("projector", "extra", "kernel"), 3),
         ('data.eval."a.b".use=folder', ("data", "eval", "dev", "use"), "folder"),
     ],
