@@ -39,9 +39,8 @@ class Limit:
         target: Any = node
         for _ in range(self.depth):
             forms = [target, *target.get("anyOf", ())]
-            target = next(
-                (one for form in forms for key in _ENTRIES if isinstance(one := form.get(key), dict)), None
-            )
+            entries = (form.get(key) for form in forms for key in ("items", "additionalProperties"))
+            target = next((one for one in entries if isinstance(one, dict)), None)
             if target is None:
                 return
         if self.keyword in ("min", "max"):

@@ -53,6 +53,9 @@ class Adapter(nn.Module):
         """Switch off inside the block what the adapter has put into the tower; taps are not called then."""
         yield
 
+    def merge(self) -> None:
+        """Fold into the frozen weights what can be folded, for inference: same outputs, less time."""
+
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the trainable parameters by learning-rate group."""
         return {}
@@ -134,6 +137,10 @@ class Adapters(Adapter):
             for part in self.adapters:
                 stack.enter_context(part.disabled())
             yield
+
+    def merge(self) -> None:
+        for part in self.adapters:
+            part.merge()
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         groups: dict[str, list[nn.Parameter]] = {}

@@ -50,7 +50,8 @@ class AdapterSuite(ModuleSuite):
         """Return what the adapter works on: a new encoder, or the decoder in an encoder's place."""
         if tower_of(self.selection().config) == "encoder":
             return self.encoder()
-        return DecoderTower(save_decoder(self.folder / "decoder"))
+        folder = self.folder / "tower"
+        return DecoderTower(str(folder) if folder.exists() else save_decoder(folder))
 
     def context(self) -> Sequence[Any]:
         """Return a new tower, and what builds parts."""

@@ -14,6 +14,8 @@ import math
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar, overload
 
+import torch
+
 from steermoe_core.config.resolve import resolve_model
 from steermoe_core.data.audio.recordings import is_sound, open_sounds
 from steermoe_core.data.audio.segments import SHORTEST, Span, spans
@@ -68,6 +70,8 @@ class Transcriber:
             self.model = self.builder.model()
             adapter.load(folder, self.model, adapter.identity(self.model))
             move(self.model, device)
+            if self.model.decoder.embeddings.dtype == torch.float32:  # half precision would round the sums
+                self.model.adapters.merge()
             self.collator = self.builder.collator(self.model)
         config = self.experiment.evaluate
         self._model = Answering(self.model, self.collator, config, batch_size or config.batch_size)

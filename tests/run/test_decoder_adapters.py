@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from tests.rig import metrics
@@ -75,3 +76,18 @@ def test_killed_and_resumed_it_ends_with_the_same_tensors(rig: Rig, name: str) -
 
     assert whole.keys() == resumed.keys()
     assert all(whole[key].equal(resumed[key]) for key in whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", [0, 2, 3])
+def test_under_deepspeed_it_is_the_same(rig: Rig, stage: int) -> None:
+    """In one process, whatever is split."""
+    alone = load_file(rig.run(*sets("all")) / "adapter" / "adapter.safetensors")
+    split = [*sets("all"), f"train.deepspeed={{stage={stage}}}"]
+    process = rig.process(*split)
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    under = load_file(rig.path(*split) / "adapter" / "adapter.safetensors")
+    assert alone.keys() == under.keys()
+    for key, tensor in alone.items():
+        torch.testing.assert_close(under[key], tensor, atol=1e-5, rtol=1e-4)
