@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from steermoe_core.model.adapter import Adapter
     from steermoe_core.model.config import CausalLMConfig, PoolConfig
     from steermoe_core.model.decoder import CausalLM, Decoder
-    from steermoe_core.model.encoder import Encoder, Tap, untouched
+    from steermoe_core.model.encoder import Encoder, Tap, Tower, untouched
     from steermoe_core.model.pooling import pool, pooled_length, pooled_width
     from steermoe_core.model.projectors import Projector
     from steermoe_core.model.routers import Router
@@ -64,6 +64,7 @@ __all__ = [
     "SetupError",
     "SteermoeError",
     "Tap",
+    "Tower",
     "Transcriber",
     "UsageError",
     "cache_folder",
@@ -98,7 +99,7 @@ _NAMES = {
     "model.adapter": ("Adapter",),
     "model.config": ("CausalLMConfig", "PoolConfig"),
     "model.decoder": ("CausalLM", "Decoder"),
-    "model.encoder": ("Encoder", "Tap", "untouched"),
+    "model.encoder": ("Encoder", "Tap", "Tower", "untouched"),
     "model.pooling": ("pool", "pooled_length", "pooled_width"),
     "model.projectors": ("Projector",),
     "model.routers": ("Router",),

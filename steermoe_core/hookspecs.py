@@ -7,7 +7,7 @@ names of `steermoe_core`:
 kind        factory(config, …)                                          returns
 ==========  ==========================================================  ==============================
 encoder     ()                                                          `Encoder`
-adapter     (encoder: Encoder, build: Callable[[Selection, …], object])  `Adapter`
+adapter     (tower: Tower, build: Callable[[Selection, …], object])     `Adapter`
 router      (width: int, experts: int, layers: int)                     `Router`
 projector   (width: int, decoder: Decoder)                              `Projector`
 decoder     ()                                                          `Decoder`
@@ -52,7 +52,7 @@ def steermoe_encoders() -> Components:
 
 @hookspec
 def steermoe_adapters() -> Components:
-    """Yield what is trained inside or right after the frozen encoder."""
+    """Yield what is trained inside or right after the frozen encoder or decoder."""
 
 
 @hookspec

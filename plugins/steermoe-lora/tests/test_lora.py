@@ -193,7 +193,7 @@ class TestPlaces:
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # of peft
 @pytest.mark.parametrize("targets", [["q_proj", "v_proj"], ["q_proj", "k_proj", "v_proj", "o_proj"], []])
 def test_count_on_a_decoder_is_that_of_peft(targets: list[str]) -> None:
-    """Qwen2.5-7B on the meta device: the same targets, the same trainable parameters; frozen ones keep names."""
+    """Qwen2.5-7B on the meta device: the same trainable parameters; the frozen ones keep their names."""
     import peft
     from transformers import AutoModelForCausalLM
 
