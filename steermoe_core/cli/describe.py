@@ -70,12 +70,15 @@ def _components(facts: list[dict[str, Any]], kind: str) -> Table:
 
 
 def _one(args: Namespace, session: Session) -> int:
+    from steermoe_core.config.groups import declared
+
     registry, kind, name = session.registry, args.kind, args.name
     component, origin = registry.get(kind, name), _origin(session.registry, kind, name)
     keys, about, snippet = _documented(registry, kind, name)
     if args.json:
         facts = {"kind": kind, **origin, "api": component.api, "config": component.config}
         facts |= {"factory": component.factory, "gives": component.gives, "needs": component.needs}
+        facts |= {"groups": declared(kind, component)}
         facts |= {"about": about, "example": snippet}
         say_json({**facts, "settings": [key.as_dict() for key in keys]})
         return 0
@@ -85,6 +88,9 @@ def _one(args: Namespace, session: Session) -> int:
     show(f"{about}\n")
     for line in _capabilities(component):
         show(line)
+    if groups := declared(kind, component):
+        rates = ", ".join(f"{group} (learning rate {rate:g})" for group, rate in groups.items())
+        show(f"parameter groups: {rates}")
     show(_keys(keys) if keys else "It has no settings.")
     show(f"\n{snippet}", soft_wrap=True, end="")
     return 0
