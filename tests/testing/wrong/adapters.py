@@ -65,7 +65,7 @@ class Forgotten(Right):
 
 
 class NoRate(Right):
-    """Calls its group by a name that has no learning rate."""
+    """Calls its group by a name that its record does not declare."""
 
     caught_by = "groups"
 
