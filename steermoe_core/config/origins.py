@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from steermoe_core.config.text.layers import Layers
-    from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.config.text.locate import KeyPath, Toml
     from steermoe_core.config.text.source import Source
     from steermoe_core.plugins import Registry
 
@@ -52,7 +52,7 @@ class Filler:
         self._registry = registry
         self.owners: dict[KeyPath, str] = {}
 
-    def table(self, settings: object, path: KeyPath = (), owner: str = ENGINE) -> dict[str, Any]:
+    def table(self, settings: object, path: KeyPath = (), owner: str = ENGINE) -> Toml:
         """Return the keys of a settings object; those without a value are left out."""
         table = {}
         for key, field in fields_of(type(settings)).items():
