@@ -228,7 +228,7 @@ def test_a_problem_is_a_record_too(minimal, registry, monkeypatch):
         resolve(minimal, [], registry)
     assert caught.value.problems[0].to_json() == {
         "code": "E301", "message": "steps must be >= 0, is -1", "path": "train.steps", "file": "tiny.toml",
-        "line": 16, "column": 9, "hint": "", "notes": [],
+        "line": 16, "column": 9, "hint": "", "notes": (),
     }  # fmt: skip
 
 
