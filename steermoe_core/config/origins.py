@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from steermoe_core.config.text.layers import Layers
-    from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.config.text.locate import KeyPath, Toml
     from steermoe_core.config.text.source import Source
     from steermoe_core.plugins import Registry
 
@@ -56,7 +56,7 @@ class Filler:
         self.owners: dict[KeyPath, str] = {}
         self._trainers: dict[str, str] = {}
 
-    def table(self, settings: object, path: KeyPath = (), owner: str = ENGINE) -> dict[str, Any]:
+    def table(self, settings: object, path: KeyPath = (), owner: str = ENGINE) -> Toml:
         """Return the keys of a settings object; those without a value are left out."""
         if isinstance(settings, ModelConfig):
             groups = groups_of(settings.projector, settings.adapter, self._registry).known.items()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from steermoe_core.config.text.axes import Axis
-    from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.config.text.locate import KeyPath, Toml
     from steermoe_core.config.text.problems import Problem
     from steermoe_core.plugins import Registry
 
@@ -48,7 +48,7 @@ class Resolved:
     """
 
     experiment: Experiment
-    table: dict[str, Any]
+    table: Toml
     origins: Mapping[KeyPath, Origin] = attrs.field(repr=False, eq=False)
     path: Path = attrs.field(eq=False)
 
@@ -57,6 +57,11 @@ class Resolved:
         """8 hex digits of a hash of the settings: equal tables have equal digests, whatever set them."""
         text = json.dumps(_canonical(self.table), sort_keys=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    @property
+    def folder(self) -> str:
+        """Name of the run folder; a changed setting is another folder."""
+        return f"{self.experiment.experiment.name}-{self.digest}"
 
     def to_toml(self) -> str:
         """Return an experiment file that resolves to an equal table without base files and flags."""

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import IO, TYPE_CHECKING, Any, Literal, cast
+from typing import IO, TYPE_CHECKING, Literal, cast
 
 import attrs
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from steermoe_core.config.sweep import Cell
+    from steermoe_core.config.sweep import AxisValues, Cell
 
 State = Literal["waiting", "running", "interrupted", "failed", "finished"]
 
@@ -48,7 +48,7 @@ class JobStatus:
     """
 
     name: str
-    settings: dict[str, Any]
+    settings: AxisValues
     folder: str
     state: State
     step: int
@@ -62,7 +62,7 @@ class JobStatus:
 class Job:
     """One run.
 
-    :param name: what tells it from the other jobs, for people; `settings`: the same for programs.
+    :param name: what distinguishes it from the other jobs, for people; `settings`: the same for programs.
     :param words: arguments of `steermoe` that start or resume it.
     :param experiment: the experiment file in these arguments.
     :param toml: content of that file, written if it does not exist.
@@ -70,7 +70,7 @@ class Job:
     """
 
     name: str
-    settings: dict[str, Any]
+    settings: AxisValues
     folder: RunFolder
     words: Sequence[str]
     experiment: Path

@@ -226,9 +226,9 @@ def test_a_problem_is_a_record_too(minimal, registry, monkeypatch):
     minimal.write_text(minimal.read_text().replace("steps = 10", "steps = -1"))
     with pytest.raises(ConfigError) as caught:
         resolve(minimal, [], registry)
-    assert caught.value.problems[0].as_dict() == {
+    assert caught.value.problems[0].to_json() == {
         "code": "E301", "message": "steps must be >= 0, is -1", "path": "train.steps", "file": "tiny.toml",
-        "line": 16, "column": 9, "hint": "", "notes": [],
+        "line": 16, "column": 9, "hint": "", "notes": (),
     }  # fmt: skip
 
 

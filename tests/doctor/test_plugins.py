@@ -47,7 +47,7 @@ def test_every_finding_has_a_command(case: str, site: Site) -> None:
 
     assert finding.mend.count("`") >= 2
     assert "odd" in finding.mend or "steermoe" in finding.mend
-    assert finding.exit_code == 3
+    assert exit_code([finding]) == 3
 
 
 def test_the_place_of_a_fault(site: Site) -> None:

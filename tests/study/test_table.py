@@ -15,6 +15,7 @@ from steermoe_core.evaluate.metrics import Wer
 from steermoe_core.evaluate.prediction import read
 from steermoe_core.plugins import load_registry
 from steermoe_core.study.table import table
+from steermoe_core.system.records import plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,7 @@ def rows(paths: list[Path], against: list[Path] | None = None) -> list[dict[str,
     """Return the rows of the table."""
     found, base = table(paths, load_registry(), against or [])
     assert (base is None) == (against is None)
-    return [row.to_json() for row in found]
+    return [plain(row) for row in found]
 
 
 def scores(run: Path, split: str = "dev") -> dict[str, Any]:

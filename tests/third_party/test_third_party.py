@@ -191,9 +191,7 @@ def test_a_group_of_their_own_has_its_rate_everywhere(installed: Installed, run:
     assert "houlsby" in (run / "report" / "index.html").read_text()
     plan = json.loads(installed("steermoe_core", "plan", "strangers.toml", "--json", cwd=place).stdout)
     assert {"group": "houlsby", "parameters": 384, "learning_rate": 2e-3} in plan["groups"]
-    page = installed(
-        "steermoe_core", "push", str(run), "me/it", "--dry-run", cwd=place
-    )
+    page = installed("steermoe_core", "push", str(run), "me/it", "--dry-run", cwd=place)
     assert "houlsby 384" in page.stdout
     words = ("check", "strangers.toml", "--set", "train.learning_rate.houlsbi=1")
     wrong = installed("steermoe_core", *words, cwd=place, expect=2)

@@ -68,3 +68,18 @@ def seconds(text: str) -> float:
         msg = f"{text!r} is not a number above 0"
         raise ArgumentTypeError(msg)
     return value
+
+
+def check_kinds(*kinds: str) -> None:
+    """Refuse a kind of component that does not exist.
+
+    :raises UsageError: one does not.
+    """
+    from steermoe_core.component import KINDS
+    from steermoe_core.errors import UsageError
+    from steermoe_core.suggest import did_you_mean
+
+    for kind in kinds:
+        if kind not in KINDS:
+            msg = f'there is no kind "{kind}"{did_you_mean(kind, KINDS)} (known: {", ".join(KINDS)})'
+            raise UsageError(msg)

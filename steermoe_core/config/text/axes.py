@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from steermoe_core.config.text.layers import Layers
-    from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.config.text.locate import KeyPath, Toml
     from steermoe_core.config.text.problems import Problem
     from steermoe_core.config.text.source import Source
 
@@ -113,7 +113,7 @@ def unpinned(axes: list[Axis], file: str) -> Problem:
     return axes[0].problem("E007", f"the file is a sweep over {names}", hint=hint)
 
 
-def _leaves(table: dict[str, Any], path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+def _leaves(table: Toml, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
     for key, value in table.items():
         if isinstance(value, dict):
             yield from _leaves(value, (*path, key))

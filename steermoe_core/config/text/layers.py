@@ -21,7 +21,7 @@ from steermoe_core.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.config.text.locate import KeyPath, Toml
     from steermoe_core.config.text.problems import Problem
     from steermoe_core.config.text.source import Source
 
@@ -37,7 +37,7 @@ class Layers:
 
     def __init__(self, top: Source) -> None:
         self.top = top
-        self.table: dict[str, Any] = {}
+        self.table: Toml = {}
         self.problems: list[Problem] = []
         self._written: dict[KeyPath, Source] = {}
         self._order: dict[Source, int] = {}
@@ -49,7 +49,7 @@ class Layers:
         other._order = dict(self._order)
         return other
 
-    def lay(self, table: dict[str, Any], source: Source) -> None:
+    def lay(self, table: Toml, source: Source) -> None:
         """Merge the tables of a source into the layers."""
         self._order.setdefault(source, len(self._order))
         self._merge(self.table, table, (), source)
@@ -105,7 +105,7 @@ class Layers:
             value, raw = value[part], (*raw, part)
         return raw
 
-    def _merge(self, into: dict[str, Any], table: dict[str, Any], path: KeyPath, source: Source) -> None:
+    def _merge(self, into: Toml, table: Toml, path: KeyPath, source: Source) -> None:
         for key, value in table.items():
             self._lay_value(into, key, value, (*path, key), source)
 
@@ -134,7 +134,7 @@ class Layers:
                 self._mark((*path, key), item, source)
 
 
-def _other(inherited: dict[str, Any], table: dict[str, Any]) -> bool:
+def _other(inherited: Toml, table: Toml) -> bool:
     """Return whether two tables choose different components."""
     return "use" in inherited and "use" in table and inherited["use"] != table["use"]
 
@@ -152,7 +152,7 @@ def open_layers(path: Path) -> Layers:
     return layers
 
 
-def _lists_for_tables(source: Source, table: dict[str, Any]) -> Iterator[Problem]:
+def _lists_for_tables(source: Source, table: Toml) -> Iterator[Problem]:
     """Yield the lists in place of tables, such as `[[train]]`; a table of another file would hide them."""
     for path, cls in tables(Experiment).items():
         holder: Any = table
@@ -166,7 +166,7 @@ def _lists_for_tables(source: Source, table: dict[str, Any]) -> Iterator[Problem
                 yield source.problem("E101", message, where, hint=hint)
 
 
-def _chain(path: Path) -> list[tuple[Source, dict[str, Any]]]:
+def _chain(path: Path) -> list[tuple[Source, Toml]]:
     """Return the file, then the file that it extends, and so on."""
     source, table = read(path)
     chain, opened = [(source, table)], [path.resolve()]

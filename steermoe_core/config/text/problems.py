@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -11,6 +11,7 @@ from steermoe_core.config.text.snippet import GUTTER, snippet
 
 if TYPE_CHECKING:
     from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.system.records import Json
 
 #: Every code and what it means; docs/reference/errors.md has an example of each.
 CODES = {
@@ -82,15 +83,7 @@ class Problem:
         lines += [f"{'':{GUTTER}} = note: {note}" for note in self.notes]
         return "\n".join(lines)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the facts for `--json`."""
-        return {
-            "code": self.code,
-            "message": self.message,
-            "path": dotted(self.path),
-            "file": self.file,
-            "line": self.line,
-            "column": self.column,
-            "hint": self.hint,
-            "notes": list(self.notes),
-        }
+    def to_json(self) -> Json:
+        """Return the facts for programs."""
+        fields = attrs.asdict(self, filter=attrs.filters.exclude("source", "width"))
+        return {**fields, "path": dotted(self.path)}

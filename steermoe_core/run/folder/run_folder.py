@@ -57,8 +57,8 @@ class RunFolder:
 
     @classmethod
     def of(cls, resolved: Resolved, runs: Path) -> RunFolder:
-        """Return the folder that belongs to an experiment: a changed setting is another folder."""
-        return cls(runs / f"{resolved.experiment.experiment.name}-{resolved.digest}")
+        """Return the folder of an experiment."""
+        return cls(runs / resolved.folder)
 
     @classmethod
     def existing(cls, path: Path) -> RunFolder:
