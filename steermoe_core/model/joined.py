@@ -29,6 +29,7 @@ class Joined(nn.Module):
     """A frozen encoder and a frozen decoder, with the trained adapter and projector between them.
 
     :ivar prefixed: whether tokens that all rows begin with are computed once, not in every row.
+    :ivar losses: what adapter and projector added to the loss of the last forward pass, by name.
     """
 
     prefixed: bool = True
@@ -39,6 +40,7 @@ class Joined(nn.Module):
         self.adapter = adapter
         self.projector = projector
         self.decoder = decoder
+        self.losses: dict[str, torch.Tensor] = {}
 
     def forward(self, batch: Batch, tokens: int, *, language_model: bool = True) -> torch.Tensor:
         """Return the training loss: sums over answer tokens, divided by ``tokens``.
@@ -49,16 +51,21 @@ class Joined(nn.Module):
         """
         frames = self.frames(batch.features)
         spoken = Padded(batch.answer.values, batch.answer.lengths - 1)  # EOS is not spoken
-        total = frames.values.new_zeros(())
         if language_model:
             audio, own = self.projector(frames, spoken)
-            total = self.answer_losses(batch, audio).sum()
-            total = total if own is None else total + self.projector.loss_weight * own
-        elif (own := self.projector.loss(frames, spoken)) is not None:
-            total = own
-        penalty = self.adapter.penalty()
+            total, weight = self.answer_losses(batch, audio).sum() / tokens, self.projector.loss_weight
+        else:
+            own = self.projector.loss(frames, spoken)
+            total, weight = frames.values.new_zeros(()), 1.0
         share = batch.answer.lengths.sum() / tokens
-        return total / tokens + (0.0 if penalty is None else penalty * share)
+        added = [] if own is None else [(self.projector.loss_name, weight * own / tokens)]
+        for part in (self.adapter, self.projector):
+            added += [(name, loss * share) for name, loss in part.losses().items()]
+        self.losses = {}
+        for name, loss in added:
+            total = total + loss
+            self.losses[name] = self.losses.get(name, 0.0) + loss.detach()
+        return total
 
     def frames(self, features: Padded) -> Padded:
         """Return the input (B,T,D) of the projector, in fp32 like all trained parameters.

@@ -42,6 +42,9 @@ def _shared(found: Sequence[Run]) -> Iterator[dict[str, Any]]:
 
 
 def _own(run: Run) -> Iterator[dict[str, Any]]:
+    yield from _figure(
+        "Added losses", "what each adds to the loss, by name", _groups(run, "losses"), log=True
+    )
     yield from _figure("Learning rate", "by group of parameters", _groups(run, "learning_rate"))
     yield from _figure("Gradient norm", "by group, before clipping", _groups(run, "gradient_norm"), log=True)
     for one in run.figures:
