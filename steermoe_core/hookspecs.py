@@ -17,6 +17,8 @@ metric      ()                                                          `Metric`
 callback    ()                                                          `Callback`
 weights     ()                                                          `Path` of a local model folder
 ==========  ==========================================================  ==============================
+
+A factory of any kind whose settings choose parts (`choose`) is given ``build`` too, last: it builds them.
 """
 
 from __future__ import annotations

@@ -29,9 +29,11 @@ class Adapter(nn.Module):
 
     :ivar first_layer: number of the first layer whose output it changes; None if it leaves the tower
         untouched, so that the encoder's output may be cached.
+    :ivar penalty_name: name of its `penalty` in metrics.jsonl.
     """
 
     first_layer: int | None = None
+    penalty_name: str = "penalty"
 
     def tap(self, layer: int, frames: Padded) -> Padded:
         """Return the input (B,T,D) of the layer after ``layer``, given the output (B,T,D) of ``layer``."""
@@ -63,6 +65,15 @@ class Adapter(nn.Module):
     def penalty(self) -> torch.Tensor | None:
         """Return the term that the last forward pass adds to the loss, a mean; None if it adds none."""
         return None
+
+    def losses(self) -> dict[str, torch.Tensor]:
+        """Return all terms that the last forward pass adds to the loss, by name, and forget them.
+
+        Each is a mean over the batch's answer tokens, frames or clips, with its weight. Names are lower-case
+        letters, digits and dashes; terms of one name add up. metrics.jsonl has them as `losses`.
+        """
+        penalty = self.penalty()
+        return {} if penalty is None else {self.penalty_name: penalty}
 
     def watch(self) -> None:
         """Start to collect statistics of the forward passes that follow."""
@@ -149,9 +160,12 @@ class Adapters(Adapter):
                 groups.setdefault(name, []).extend(parameters)
         return groups
 
-    def penalty(self) -> torch.Tensor | None:
-        penalties = [penalty for part in self.adapters if (penalty := part.penalty()) is not None]
-        return torch.stack(penalties).sum() if penalties else None
+    def losses(self) -> dict[str, torch.Tensor]:
+        losses: dict[str, torch.Tensor] = {}
+        for part in self.adapters:
+            for name, loss in part.losses().items():
+                losses[name] = losses[name] + loss if name in losses else loss
+        return losses
 
     def watch(self) -> None:
         for part in self.adapters:

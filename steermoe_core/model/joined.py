@@ -40,6 +40,7 @@ class Joined(nn.Module):
     :param decoder_adapter: of the decoder; None for none.
     :ivar prefixed: whether tokens that all rows begin with are computed once, not in every row; never where
         an adapter changes what the decoder computes from them.
+    :ivar losses: what adapters and projector added to the loss of the last forward pass, by name.
     """
 
     prefixed: bool = True
@@ -58,6 +59,7 @@ class Joined(nn.Module):
         self.projector = projector
         self.decoder = decoder
         self.decoder_adapter = decoder_adapter
+        self.losses: dict[str, torch.Tensor] = {}
         if decoder_adapter is not None:
             self.prefixed = False
             decoder.tap = decoder_adapter.tap
@@ -100,16 +102,21 @@ class Joined(nn.Module):
         """
         frames = self.frames(batch.features)
         spoken = Padded(batch.answer.values, batch.answer.lengths - 1)  # EOS is not spoken
-        total = frames.values.new_zeros(())
         if language_model:
             audio, own = self.projector(frames, spoken)
-            total = self.answer_losses(batch, audio).sum()
-            total = total if own is None else total + self.projector.loss_weight * own
-        elif (own := self.projector.loss(frames, spoken)) is not None:
-            total = own
-        penalty = self.adapters.penalty()
+            total, weight = self.answer_losses(batch, audio).sum() / tokens, self.projector.loss_weight
+        else:
+            own = self.projector.loss(frames, spoken)
+            total, weight = frames.values.new_zeros(()), 1.0
         share = batch.answer.lengths.sum() / tokens
-        return total / tokens + (0.0 if penalty is None else penalty * share)
+        added = [] if own is None else [(self.projector.loss_name, weight * own / tokens)]
+        for part in (self.adapters, self.projector):
+            added += [(name, loss * share) for name, loss in part.losses().items()]
+        self.losses = {}
+        for name, loss in added:
+            total = total + loss
+            self.losses[name] = self.losses.get(name, 0.0) + loss.detach()
+        return total
 
     def frames(self, features: Padded) -> Padded:
         """Return the input (B,T,D) of the projector, in fp32 like all trained parameters.

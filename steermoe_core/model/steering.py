@@ -38,6 +38,8 @@ class Bank(Adapter):
     :param rows: number of places L; each has a row of experts.
     """
 
+    penalty_name = "balance"
+
     def __init__(self, config: ExpertsConfig, width: int, rows: int, build: Callable[..., Any]) -> None:
         super().__init__()
         experts = config.experts

@@ -47,6 +47,8 @@ def _shared(runs: Sequence[Run]) -> Iterator[Plot]:
 
 def _own(run: Run) -> Iterator[Plot]:
     steps = run.files.metrics
+    losses = _series((key, step, value) for step in steps for key, value in (step.losses or {}).items())
+    yield from _plot("Added losses", "what each adds to the loss, by name", losses, log=True)
     rates = _series((key, step, rate) for step in steps for key, rate in (step.learning_rate or {}).items())
     yield from _plot("Learning rate", "by group of parameters", rates)
     norms = _series((key, step, norm) for step in steps for key, norm in (step.gradient_norm or {}).items())

@@ -154,12 +154,12 @@ class AdapterSuite(ModuleSuite):
         """A training step gives every trained parameter a finite gradient that is not zero."""
         adapter, encoder = self.adapted()
         frames = adapter.after(encoder(encoder.features(self._waves()), adapter.tap))
-        penalty, trained = adapter.penalty(), _trained(adapter)
+        added, trained = sum(adapter.losses().values()), _trained(adapter)
         if trained:
             self.expect(
                 frames.values.requires_grad, "the adapted frames carry no gradient to what is trained"
             )
-            backward(weighed(frames) + (0.0 if penalty is None else penalty))
+            backward(weighed(frames) + added)
         ids = {id(parameter) for parameter in trained}
         named = {**dict(encoder.named_parameters()), **dict(adapter.named_parameters())}
         missing = without_gradient((name, p) for name, p in named.items() if id(p) in ids)
@@ -203,9 +203,9 @@ class AdapterSuite(ModuleSuite):
 
     @needs("gradients", "determinism", "statistics", "same_start")
     def test_recompute(self) -> None:
-        """With the encoder's `recompute`, frames, gradients, penalty and statistics are the same."""
+        """With the encoder's `recompute`, frames, gradients, losses and statistics are the same."""
         plain, again = (self._step(recompute=recompute) for recompute in (False, True))
-        for name, one, other in zip(("frames", "gradients", "penalty"), plain[:3], again[:3], strict=True):
+        for name, one, other in zip(("frames", "gradients", "losses"), plain[:3], again[:3], strict=True):
             self.expect_close(
                 one,
                 other,
@@ -219,17 +219,11 @@ class AdapterSuite(ModuleSuite):
         )
 
     @needs("builds")
-    def test_penalty(self) -> None:
-        """`penalty()` is one finite number, told once for each forward pass; or None."""
+    def test_losses(self) -> None:
+        """`losses()` has finite numbers with a gradient, under valid names, once for each forward pass."""
         adapter, encoder = self.adapted()
         adapter.after(encoder(encoder.features(self._waves()), adapter.tap))
-        found = adapter.penalty()
-        if found is not None:
-            self.expect(found.ndim == 0, f"penalty() has the shape {tuple(found.shape)}, expected one number")
-            self.expect(found.isfinite(), "penalty() is not finite")
-        self.expect(
-            adapter.penalty() is None, "penalty() told twice of one forward pass: forget what was told"
-        )
+        self.expect_losses(adapter)
 
     @needs("builds")
     def test_statistics(self) -> None:
@@ -287,13 +281,12 @@ class AdapterSuite(ModuleSuite):
         return adapter.after(encoder(features, adapter.tap)).zeroed()
 
     def _step(self, *, recompute: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Any]:
-        """Return frames, all gradients, penalty and statistics of one training step."""
+        """Return frames, all gradients, the sum of the losses and statistics of one training step."""
         adapter, encoder = self.adapted()
         encoder.recompute = recompute
         adapter.watch()
         frames = adapter.after(encoder(encoder.features(self._waves()), adapter.tap))
-        penalty = adapter.penalty()
-        total = torch.zeros(()) if penalty is None else penalty
+        total = torch.stack([torch.zeros(()), *adapter.losses().values()]).sum()
         if frames.values.requires_grad:
             backward(weighed(frames) + total)
         gradients = [p.grad.flatten() for p in _trained(adapter) if p.grad is not None]

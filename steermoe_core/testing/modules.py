@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.data.padded import Padded
 
+_LOSS_NAME = re.compile(r"[a-z][a-z0-9-]*")
 #: Largest difference of two computations of the same thing, beside the largest number in them.
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
@@ -74,6 +76,22 @@ class ModuleSuite(Suite):
         self.expect(
             not unknown,
             f"groups() has {unknown[:1]}, which the record does not declare: add it to the record's groups",
+        )
+
+    def expect_losses(self, part: Any) -> None:
+        """Refuse losses by name that cannot be added to the loss, or that are returned twice."""
+        for name, loss in part.losses().items():
+            self.expect(
+                _LOSS_NAME.fullmatch(name),
+                f"losses() has the name {name!r}: use lower-case letters, digits and dashes",
+            )
+            scalar = isinstance(loss, torch.Tensor) and loss.ndim == 0
+            self.expect(scalar, f"the loss {name!r} is {loss}, expected a tensor without dimensions")
+            self.expect(loss.isfinite(), f"the loss {name!r} is not finite")
+            self.expect(loss.requires_grad, f"the loss {name!r} has no gradient, so it trains nothing")
+        self.expect(
+            not part.losses(),
+            "losses() returned the losses of one forward pass twice: forget them once they are returned",
         )
 
     def expect_close(self: Suite, one: torch.Tensor, other: torch.Tensor, sentence: str) -> None:

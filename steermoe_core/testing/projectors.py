@@ -136,14 +136,14 @@ class ProjectorSuite(ModuleSuite):
         self.expect(once, "groups() holds a parameter twice, or one that is not trained")
         self.expect_declared(projector.groups())
 
-    @needs("width")
+    @needs("width", "losses")
     def test_gradients(self) -> None:
-        """Audio tokens and the own loss reach every parameter with a gradient, and the frames."""
+        """Audio tokens and losses reach every parameter with a gradient, and the frames."""
         projector = self.seeded().train()
         frames = self._frames(24, 30)
         frames.values.requires_grad_()
         audio, own = projector(frames, self._answers())
-        total = weighed(audio) + (0.0 if own is None else own)
+        total = weighed(audio) + (0.0 if own is None else own) + sum(projector.losses().values())
         if total.requires_grad:
             backward(total)
         missing = without_gradient((n, p) for n, p in projector.named_parameters() if p.requires_grad)
@@ -177,6 +177,13 @@ class ProjectorSuite(ModuleSuite):
             self.expect_close(
                 alone, beside, "loss() is another number than forward() gives with answers (by {})"
             )
+
+    @needs("own_loss")
+    def test_losses(self) -> None:
+        """`losses()` has finite numbers with a gradient, under valid names, once for each forward pass."""
+        projector = self.seeded().train()
+        projector(self._frames(24, 30), self._answers())
+        self.expect_losses(projector)
 
     @needs("determinism", "same_start")
     def test_begin(self) -> None:

@@ -117,7 +117,7 @@ class JournalWriter(Callback):
         args: Any,
         state: TrainerState,
         control: TrainerControl,
-        logs: dict[str, float] | None = None,
+        logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
         if logs is None or "loss" not in logs:
@@ -128,6 +128,7 @@ class JournalWriter(Callback):
         self.journal.write(
             state.global_step,
             loss=logs["loss"],
+            **({"losses": logs["losses"]} if logs.get("losses") else {}),
             learning_rate=self.clip.rates,
             gradient_norm=self.clip.norms,
             seconds_per_step=pace,

@@ -44,6 +44,8 @@ OPTIMIZER = "optimizer.pt"
 SCHEDULER = "scheduler.pt"
 STATE = "trainer_state.json"
 LOSS = "loss.json"
+#: Key of the whole loss among the losses by name; no name of a loss is empty.
+TOTAL = ""
 _NAME = re.compile(r"step-\d+")
 
 
@@ -215,23 +217,25 @@ def history(checkpoint: Path) -> dict[str, Any]:
     return found
 
 
-def save_loss(checkpoint: Path, since: int, sums: list[float]) -> None:
-    """Write the loss that a checkpoint's steps have added since the last logged step.
+def save_loss(checkpoint: Path, since: int, sums: list[dict[str, float]]) -> None:
+    """Write the losses that a checkpoint's steps have added since the last logged step.
 
     :param since: the last logged step.
-    :param sums: of each process.
+    :param sums: of each process: of each loss by name, and of `TOTAL`.
     """
     (checkpoint / LOSS).write_text(json.dumps({"since": since, "sums": sums}), encoding="utf-8")
 
 
-def load_loss(checkpoint: Path) -> tuple[int, list[float]]:
+def load_loss(checkpoint: Path) -> tuple[int, list[dict[str, float]]]:
     """Return ``since`` and ``sums`` of `save_loss`.
 
     :raises CheckpointError: the file is missing or holds something else.
     """
     with restoring(checkpoint):
         record = json.loads((checkpoint / LOSS).read_text(encoding="utf-8"))
-        return int(record["since"]), [float(loss) for loss in record["sums"]]
+        # A number: a checkpoint from before losses had names.
+        sums = [one if isinstance(one, dict) else {TOTAL: one} for one in record["sums"]]
+        return int(record["since"]), [{name: float(loss) for name, loss in one.items()} for one in sums]
 
 
 def prune(folder: Path, keep: int, *, best: bool = False) -> None:

@@ -24,6 +24,7 @@ from steermoe_core.train.checkpoint import (
     OPTIMIZER,
     SCHEDULER,
     STATE,
+    TOTAL,
     TRAINED,
     load_loss,
     load_trained,
@@ -87,7 +88,7 @@ class SteeringTrainer(Trainer):
             model=model, args=arguments(config, seed, folder), data_collator=collator, callbacks=own
         )
         self.pop_callback(PrinterCallback)
-        self._unlogged = torch.zeros((), device=self.args.device)  # loss since the last logged step
+        self._unlogged: dict[str, Any] = {}  # losses since the last logged step, and TOTAL
         self._logged_step = 0
 
     # One optimizer step: `accumulation` batches forward and backward, clip, step.
@@ -124,7 +125,8 @@ class SteeringTrainer(Trainer):
             )
             raise DivergedError(msg)
         self.backward(loss)
-        self._unlogged += loss.detach()
+        for name, value in {TOTAL: loss.detach(), **self.joined.losses}.items():
+            self._unlogged[name] = self._unlogged.get(name, 0.0) + value  # on the device: no wait for it
         return loss.detach()
 
     def backward(self, loss: torch.Tensor) -> None:
@@ -175,17 +177,25 @@ class SteeringTrainer(Trainer):
 
     # Log.
 
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log the loss as the mean over processes and over the steps since the last logged one.
+    def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
+        """Log the loss, and those by name, as means over processes and the steps since the last logged one.
 
         The parent's own sum starts at zero after a resume; this one continues.
         """
         if "loss" in logs:
             steps = self.state.global_step - self._logged_step
-            logs["loss"] = torch.tensor(ranks.gathered(self._unlogged.item())).mean().item() / steps
-            self._unlogged.zero_()
-            self._logged_step = self.state.global_step
+            sums = self._unlogged_sums()
+            means = {
+                name: sum(one.get(name, 0.0) for one in sums) / len(sums) / steps
+                for name in dict.fromkeys(name for one in sums for name in one)
+            }
+            logs["loss"], logs["losses"] = means.pop(TOTAL), means
+            self._unlogged, self._logged_step = {}, self.state.global_step
         super().log(logs, start_time)
+
+    def _unlogged_sums(self) -> list[dict[str, float]]:
+        """Return each process's losses since the last logged step: a collective."""
+        return ranks.gathered({name: float(loss) for name, loss in self._unlogged.items()})
 
     def floating_point_ops(self, inputs: Batch) -> int:  # type: ignore[override]
         """Return 0: no log reports them, and the parent would look for a key of a dict."""
@@ -194,7 +204,7 @@ class SteeringTrainer(Trainer):
     # Checkpoints.
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        losses = ranks.gathered(self._unlogged.item())
+        losses = self._unlogged_sums()
         with shared_checkpoint(self.folder / f"step-{self.state.global_step}") as partial:
             if ranks.first():
                 save_trained(self.joined, partial / TRAINED)
@@ -235,7 +245,7 @@ class SteeringTrainer(Trainer):
         with restoring(checkpoint):
             super()._load_rng_state(checkpoint)
         self._logged_step, losses = load_loss(Path(checkpoint))
-        self._unlogged.fill_(losses[ranks.rank()])
+        self._unlogged = dict(losses[ranks.rank()])
 
 
 def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments:

@@ -133,7 +133,7 @@ class Structurer(Strict):
 
     def _default_components(self, wanted: ComponentOf) -> Any:
         """Return the default of a component table that is left out."""
-        if wanted.kind == "projector" and self._trained is not None:
+        if self.path() == ("projector",) and self._trained is not None:
             return Selection("projector", self._trained.source, self._trained)
         if wanted.default is None:
             return self._no_components(wanted)

@@ -13,6 +13,8 @@ import attrs
 import torch
 
 from steermoe_core.component import tower_of
+from steermoe_core.config.fields import fields_of
+from steermoe_core.config.types import ComponentOf
 from steermoe_core.data.audio.features import log_mels
 from steermoe_core.data.audio.waveform import size
 from steermoe_core.data.token_limit import Room
@@ -44,8 +46,13 @@ class ModelBuilder:
         self.registry = registry
 
     def part(self, selection: Selection, *context: Any) -> Any:
-        """Build one component."""
+        """Build one component; one whose settings choose parts is given this function to build them.
+
+        An adapter always is, by `model`.
+        """
         factory, config = self.registry.factory(selection.kind, selection.name), self.located(selection)
+        if selection.kind != "adapter" and _chooses_parts(type(config)):
+            context = (*context, self.part)
         with redirect_stdout(sys.stderr):  # what a part prints; stdout belongs to the command
             return factory(config, *context)
 
@@ -152,6 +159,10 @@ class Builder(ModelBuilder):
         """Return all examples of a source, decoded once where the experiment says so."""
         found: list[Example] = list(self.part(source))
         return decoded(found) if self.experiment.data.check == "decode" else found
+
+
+def _chooses_parts(cls: type) -> bool:
+    return attrs.has(cls) and any(isinstance(one.type, ComponentOf) for one in fields_of(cls).values())
 
 
 def audio_tokens(encoder: Encoder, projector: Projector, seconds: float) -> int:

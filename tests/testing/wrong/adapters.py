@@ -156,9 +156,9 @@ class CountsTwice(Right):
 
 
 class Repeats(Right):
-    """Tells its penalty again and again."""
+    """Returns its penalty again and again."""
 
-    caught_by = "penalty"
+    caught_by = "losses"
 
     def penalty(self):
         return self.vectors.square().mean()
