@@ -153,7 +153,7 @@ def _table(found: Sequence[Rescored]) -> Table:
     rows = []
     for one, judged in zip(found, scores, strict=True):
         for name, metric in judged.metrics.items():
-            counts = map(str, attrs.astuple(metric.edits))
+            counts = ["–"] * 4 if metric.edits is None else map(str, attrs.astuple(metric.edits))
             others = (plain(judged.controls.get(control, {}).get(name)) for control in controls)
             rows.append([one.experiment, one.split, name, with_interval(metric), *counts, *others])
     columns = [*words("experiment"), *tags("split", "metric")]

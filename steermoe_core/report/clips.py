@@ -61,7 +61,7 @@ def _split(name: str, found: Sequence[Run], registry: Registry, budget: int) -> 
         heard, silent = sounds(first, name, worst, registry, budget)
     return {
         "split": name,
-        "metric": first.metrics[0].name,
+        "metric": first.counting.name if first.counting else None,
         "shown": len(worst),
         "wrong": sum(1 for count in errors.values() if count),
         "clips": len(errors),
@@ -73,7 +73,7 @@ def _split(name: str, found: Sequence[Run], registry: Registry, budget: int) -> 
 
 
 def _answers(name: str, found: Sequence[Run]) -> dict[str, list[Answer]]:
-    """Return what all runs said to each clip of a split, judged by each run's first metric."""
+    """Return what all runs said to each clip, judged by each run's first metric that counts edits."""
     answers: dict[str, list[Answer]] = {}
     for run, rows in judged(found, name):
         for prediction, edits in rows:
@@ -110,4 +110,4 @@ def _answer(one: Answer) -> dict[str, Any]:
 
 
 def _units(run: Run, prediction: Prediction) -> Units | None:
-    return run.metrics[0].units(prediction)
+    return run.counting.units(prediction) if run.counting else None

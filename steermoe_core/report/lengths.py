@@ -24,7 +24,7 @@ _MANY = 5
 
 
 def lengths(found: Sequence[Run]) -> dict[str, Any]:
-    """Return how errors and durations lie in each split, by each run's first metric."""
+    """Return how errors and durations lie in each split, by each run's first metric that counts edits."""
     shown = [_split(name, there) for name in splits(found) if (there := judged(found, name))]
     return {
         "splits": shown,
@@ -37,7 +37,7 @@ def _split(name: str, there: Sequence[tuple[Run, Judged]]) -> dict[str, Any]:
     run, first = there[0]
     return {
         "split": name,
-        "metric": run.metrics[0].name,
+        "metric": run.counting.name if run.counting else None,
         "durations": histogram([prediction.seconds for prediction, _ in first]),
         "kinds": [_kinds(run, rows) for run, rows in there],
         "by_duration": [{"run": run.name, "groups": list(_by_duration(run, rows))} for run, rows in there],
@@ -50,7 +50,7 @@ def _kinds(run: Run, rows: Judged) -> dict[str, Any]:
     stops = Counter(prediction.stop for prediction, _ in rows)
     return {
         "run": run.name,
-        "whole": run.metrics[0].higher_is_better,
+        "whole": _higher(run),
         **attrs.asdict(counts),
         "errors": counts.errors,
         "ended": stops["eos"],
@@ -66,13 +66,17 @@ def _by_duration(run: Run, rows: Judged) -> Iterator[dict[str, Any]]:
     for start, end in pairwise(edges):
         group = ordered[start:end]
         edits = [edits for _, edits in group]
-        higher = run.metrics[0].higher_is_better
+        higher = _higher(run)
         yield {
             "from": group[0][0].seconds,
             "to": group[-1][0].seconds,
             "clips": len(group),
             "value": rate(edits, higher_is_better=higher) if total(edits).reference else None,
         }
+
+
+def _higher(run: Run) -> bool:
+    return run.counting is not None and run.counting.higher_is_better
 
 
 def _by_clip(rows: Judged) -> Iterator[dict[str, Any]]:

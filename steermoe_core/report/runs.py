@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from steermoe_core.evaluate.metrics import CorpusMetric
 from steermoe_core.run.assembly.builder import metrics_of
 from steermoe_core.run.folder.finished import FinishedRun
 from steermoe_core.study.names import labels
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 class Split:
     """A split of a run that has scores.
 
-    :param judged: each prediction of the model with its edits by the run's first metric; empty without one.
+    :param judged: each prediction of the model with its edits by the run's first metric that counts edits;
+        empty without one.
     :param routing: None where the routers were not observed.
     """
 
@@ -60,6 +62,11 @@ class Run:
     journal: list[dict[str, Any]]
     figures: list[Figure]
     splits: list[Split]
+
+    @property
+    def counting(self) -> Metric | None:
+        """The first metric that counts edits, by which single clips are judged."""
+        return next(iter(_counting(self.metrics)), None)
 
     @property
     def folder(self) -> RunFolder:
@@ -117,6 +124,7 @@ def splits(found: Sequence[Run]) -> list[str]:
 def _run(name: str, run: FinishedRun) -> Run:
     registry = run.registry
     metrics = metrics_of(run.experiment, registry)
+    counting = _counting(metrics)[:1]
     order = list(run.experiment.data.eval)
     scored = sorted(run.scores, key=lambda split: order.index(split) if split in order else len(order))
     return Run(
@@ -133,9 +141,13 @@ def _run(name: str, run: FinishedRun) -> Run:
             Split(
                 name=split,
                 scores=run.scores[split],
-                judged=[(one, m.edits(one)) for m in metrics[:1] for one in run.predictions(split)],
+                judged=[(one, m.edits(one)) for m in counting for one in run.predictions(split)],
                 routing=run.routing(split),
             )
             for split in scored
         ],
     )
+
+
+def _counting(metrics: Sequence[Metric]) -> list[Metric]:
+    return [metric for metric in metrics if not isinstance(metric, CorpusMetric)]
