@@ -50,12 +50,14 @@ class Training:
 
     :param frozen: SHA-256 of the model's frozen parts.
     :param splits: the splits scored afterwards; lock.json records them with the training data.
+    :param callbacks: of the experiment.
     """
 
     builder: Builder
     model: Joined
     frozen: dict[str, str]
     splits: Mapping[str, list[Example]]
+    callbacks: Sequence[Callback]
     validator: Validator | None
     folder: RunFolder
     console: Console
@@ -139,7 +141,7 @@ class Training:
     def _trainer(
         self, examples: Sequence[Example], stop: StopOnSignal, progress: Progress
     ) -> SteeringTrainer:
-        callbacks = [self.builder.part(selection) for selection in self.builder.experiment.callbacks]
+        callbacks = list(self.callbacks)
         if self.validator:
             callbacks.append(self.validator.callback(self.model, progress))
         return trainer_class(self.config)(
