@@ -9,7 +9,7 @@ import sys
 from inspect import cleandoc
 from typing import TYPE_CHECKING
 
-from steermoe_core.component import KINDS
+from steermoe_core.component import COMMAND, KINDS
 from steermoe_core.testing.runner import suite_class
 from steermoe_core.testing.suite import Suite, checks
 
@@ -71,7 +71,7 @@ seconds on a CPU; nothing is fetched.
 def reference() -> str:
     """Return the page."""
     parts = [_INTRODUCTION, "## Every kind", _table(checks(Suite))]
-    for kind in KINDS:
+    for kind in (*KINDS, COMMAND):
         suite = suite_class(kind)
         own = {name: text for name, text in checks(suite).items() if name not in checks(Suite)}
         parts += [f"## {kind.capitalize()}: `{suite.__name__}`", _about(suite), _table(own)]

@@ -1,4 +1,7 @@
-"""`steermoe describe KIND [NAME]`: list the components of a kind, or every key of a component."""
+"""`steermoe describe KIND [NAME]`: list the components of a kind, or every key of a component.
+
+The kind `command` stands for the commands.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.cli.shared.table import Table, words
-from steermoe_core.component import KINDS
+from steermoe_core.component import COMMAND, KINDS
 from steermoe_core.config.naming import article
 from steermoe_core.errors import PluginError, UsageError
 from steermoe_core.suggest import did_you_mean
@@ -22,9 +25,12 @@ if TYPE_CHECKING:
     from steermoe_core.plugins import Registry
 
 
+_DESCRIBED = (*KINDS, COMMAND)
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument("kind", metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("kind", metavar="KIND", help=", ".join(_DESCRIBED))
     parser.add_argument(
         "name", metavar="NAME", nargs="?", help="the component, as experiments write it after `use =`"
     )
@@ -33,12 +39,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, session: Session) -> int:
     """Print a list of components, or one in full."""
-    if args.kind not in KINDS:
-        msg = f'there is no kind "{args.kind}"{did_you_mean(args.kind, KINDS)} (known: {", ".join(KINDS)})'
+    if args.kind not in _DESCRIBED:
+        near = did_you_mean(args.kind, _DESCRIBED)
+        msg = f'there is no kind "{args.kind}"{near} (known: {", ".join(_DESCRIBED)})'
         raise UsageError(msg)
     if args.name is None:
         return _list(args, session)
-    return _one(args, session)
+    return _command(args, session) if args.kind == COMMAND else _one(args, session)
 
 
 def _list(args: Namespace, session: Session) -> int:
@@ -54,10 +61,10 @@ def _list(args: Namespace, session: Session) -> int:
 
 
 def _origin(registry: Registry, kind: str, name: str) -> dict[str, Any]:
-    component, plugin = registry.get(kind, name), registry.plugin_of(kind, name)
+    plugin = registry.plugin_of(kind, name)
     return {
         "name": name,
-        "summary": component.summary,
+        "summary": next(part.summary for of, part in plugin.offer if (of, part.name) == (kind, name)),
         "plugin": plugin.name,
         "distribution": plugin.distribution,
         "version": plugin.version,
@@ -87,6 +94,17 @@ def _one(args: Namespace, session: Session) -> int:
         show(line)
     show(_keys(keys) if keys else "It has no settings.")
     show(f"\n{snippet}", soft_wrap=True, end="")
+    return 0
+
+
+def _command(args: Namespace, session: Session) -> int:
+    command, origin = session.registry.command(args.name), _origin(session.registry, COMMAND, args.name)
+    if args.json:
+        say_json({"kind": COMMAND, **origin, "api": command.api, "code": command.code})
+        return 0
+    session.console.print(f"command {args.name}: {command.summary}")
+    session.console.print(f"from {origin['distribution']} {origin['version']}, code {command.code}\n")
+    session.console.print(f"`steermoe {args.name} --help` lists its arguments.")
     return 0
 
 

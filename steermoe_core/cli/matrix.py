@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.cli.shared.table import Cell, Table, words
-from steermoe_core.component import KINDS
+from steermoe_core.component import COMMAND, KINDS
 from steermoe_core.config.naming import article
 from steermoe_core.errors import UsageError
 from steermoe_core.suggest import did_you_mean
@@ -52,9 +52,10 @@ def _check(rows: str, columns: str, registry: Registry) -> None:
     """Refuse kinds that do not exist, and kinds that need nothing of each other."""
     from steermoe_core.config.check.capabilities import dependent_kinds
 
+    listed = (*KINDS, COMMAND)
     for kind in (rows, columns):
-        if kind not in KINDS:
-            msg = f'there is no kind "{kind}"{did_you_mean(kind, KINDS)} (known: {", ".join(KINDS)})'
+        if kind not in listed:
+            msg = f'there is no kind "{kind}"{did_you_mean(kind, listed)} (known: {", ".join(listed)})'
             raise UsageError(msg)
     pairs = dependent_kinds(registry)
     if not {(rows, columns), (columns, rows)} & set(pairs):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steermoe_core.component import KINDS
+from steermoe_core.component import COMMAND, KINDS
 from steermoe_core.errors import UsageError
 from steermoe_core.suggest import did_you_mean
 from steermoe_core.system.printing import say
@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     from steermoe_core.cli.shared.session import Session
 
 
+_KINDS = (*KINDS, COMMAND)
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument(
-        "name", metavar="NAME", help="the name of the component, as experiments write it after `use =`"
+        "name",
+        metavar="NAME",
+        help="the name of the component, as experiments write it after `use =`, or of the command",
     )
-    parser.add_argument("--kind", required=True, metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("--kind", required=True, metavar="KIND", help=", ".join(_KINDS))
     parser.add_argument(
         "--folder",
         type=Path,
@@ -37,8 +42,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, session: Session) -> int:
     """Write the distribution and print the next steps."""
-    if args.kind not in KINDS:
-        msg = f'there is no kind "{args.kind}"{did_you_mean(args.kind, KINDS)} (known: {", ".join(KINDS)})'
+    if args.kind not in _KINDS:
+        msg = f'there is no kind "{args.kind}"{did_you_mean(args.kind, _KINDS)} (known: {", ".join(_KINDS)})'
         raise UsageError(msg)
     from steermoe_core.scaffold.names import chosen
     from steermoe_core.scaffold.templates import check
