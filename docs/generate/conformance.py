@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from steermoe_core.component import COMMAND, KINDS
 from steermoe_core.testing.runner import suite_class
-from steermoe_core.testing.suite import Suite, checks
+from steermoe_core.testing.suite import AnySuite, Suite, checks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +78,7 @@ def reference() -> str:
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-def _about(suite: type[Suite]) -> str:
+def _about(suite: type[AnySuite]) -> str:
     """Return what the suite's own docstring says, its class variables as a list."""
     text, _, variables = cleandoc(suite.__doc__ or "").partition("\n:cvar ")
     names = [one.partition(":") for one in f"{variables}".split("\n:cvar ") if one]

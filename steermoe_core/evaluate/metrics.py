@@ -183,7 +183,7 @@ def corpus_value(metric: Metric) -> Callable[[Sequence[float]], float] | None:
     return metric.value if isinstance(metric, CorpusMetric) else None
 
 
-def counted(metric: Metric, predictions: Sequence[Prediction]) -> Sequence[Edits] | Sequence[Sequence[float]]:
+def counted(metric: Metric, predictions: Sequence[Prediction]) -> Sequence[Edits | Sequence[float]]:
     """Return what is summed of each example: its edits, or its statistics."""
     if isinstance(metric, CorpusMetric):
         return metric.statistics(predictions)

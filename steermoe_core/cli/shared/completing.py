@@ -52,6 +52,7 @@ def answer(words: Sequence[str]) -> Iterator[str]:
     """
     *before, word = words or [""]
     place = command_place(before)
+    offers: Iterable[Offer]
     if place is None:
         line = CommandLine("", bare_parser(), before, word)
         offers = _commands(before) if line.action is None and not word.startswith("-") else line.offers()
