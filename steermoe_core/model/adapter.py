@@ -37,6 +37,10 @@ class Adapter(nn.Module):
         """Return the input (B,T,D) of the projector, given the encoder's frames (B,T,D)."""
         return frames
 
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return the trainable parameters by learning-rate group."""
+        return {}
+
     def extend(self, answers: Iterable[list[int]]) -> str | None:
         """Prepare for the training data of a run that starts from this adapter, trained elsewhere.
 
@@ -47,10 +51,6 @@ class Adapter(nn.Module):
         :returns: a note for the user on what was added; None if nothing was.
         """
         return None
-
-    def groups(self) -> dict[str, list[nn.Parameter]]:
-        """Return the trainable parameters by learning-rate group."""
-        return {}
 
     def penalty(self) -> torch.Tensor | None:
         """Return the term that the last forward pass adds to the loss, a mean; None if it adds none."""
