@@ -24,7 +24,7 @@ class Aligner(Bank):
     """Steers the frames that an encoder gives, and leaves the encoder itself untouched."""
 
     def __init__(self, config: AlignerConfig, encoder: Encoder, build: Callable[..., Any]) -> None:
-        super().__init__(config, encoder.width, 1, build)
+        super().__init__(config, [encoder.width], build)
 
     def after(self, frames: Padded) -> Padded:
         return self.steer(0, frames)
