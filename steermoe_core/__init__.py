@@ -10,7 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from steermoe_core.component import Component, Figure, Selection, choose
+    from steermoe_core.cli.shared.session import Session
+    from steermoe_core.component import Command, Component, Figure, Selection, choose
+    from steermoe_core.data.audio.stored import EncodedAudio, StoredAudio
     from steermoe_core.data.audio.waveform import durations
     from steermoe_core.data.collators import AsrCollator, Collator
     from steermoe_core.data.config import AsrConfig
@@ -19,9 +21,9 @@ if TYPE_CHECKING:
     from steermoe_core.data.padded import Padded
     from steermoe_core.data.token_limit import Room
     from steermoe_core.errors import DataError, SetupError, SteermoeError, UsageError
-    from steermoe_core.evaluate.metrics import Metric
+    from steermoe_core.evaluate.metrics import CorpusMetric, Metric
     from steermoe_core.evaluate.prediction import Prediction
-    from steermoe_core.evaluate.scores import Edits
+    from steermoe_core.evaluate.scores import Edits, Scores
     from steermoe_core.hookspecs import hookimpl
     from steermoe_core.model.adapter import Adapter
     from steermoe_core.model.config import CausalLMConfig, PoolConfig
@@ -29,10 +31,11 @@ if TYPE_CHECKING:
     from steermoe_core.model.encoder import Encoder, Tap, Tower, untouched
     from steermoe_core.model.pooling import pool, pooled_length, pooled_width
     from steermoe_core.model.projectors import Projector
-    from steermoe_core.model.routers import Router
+    from steermoe_core.model.routers import Router, UtteranceRouter
     from steermoe_core.model.weights import prepared, pretrained
     from steermoe_core.system.cache import cache_folder
     from steermoe_core.train.callbacks import Callback
+    from steermoe_core.train.journal import Step
     from steermoe_core.use.transcriber import Transcriber, load
     from steermoe_core.use.transcript import Segment
 
@@ -45,10 +48,13 @@ __all__ = [
     "CausalLM",
     "CausalLMConfig",
     "Collator",
+    "Command",
     "Component",
+    "CorpusMetric",
     "DataError",
     "Decoder",
     "Edits",
+    "EncodedAudio",
     "Encoder",
     "Example",
     "Figure",
@@ -59,14 +65,19 @@ __all__ = [
     "Projector",
     "Room",
     "Router",
+    "Scores",
     "Segment",
     "Selection",
+    "Session",
     "SetupError",
     "SteermoeError",
+    "Step",
+    "StoredAudio",
     "Tap",
     "Tower",
     "Transcriber",
     "UsageError",
+    "UtteranceRouter",
     "cache_folder",
     "choose",
     "durations",
@@ -82,7 +93,9 @@ __all__ = [
 
 #: The public names of each module.
 _NAMES = {
-    "component": ("Component", "Figure", "Selection", "choose"),
+    "cli.shared.session": ("Session",),
+    "component": ("Command", "Component", "Figure", "Selection", "choose"),
+    "data.audio.stored": ("EncodedAudio", "StoredAudio"),
     "data.audio.waveform": ("durations",),
     "system.cache": ("cache_folder",),
     "data.collators": ("AsrCollator", "Collator"),
@@ -92,8 +105,8 @@ _NAMES = {
     "data.padded": ("Padded",),
     "data.token_limit": ("Room",),
     "errors": ("DataError", "SetupError", "SteermoeError", "UsageError"),
-    "evaluate.metrics": ("Metric",),
-    "evaluate.scores": ("Edits",),
+    "evaluate.metrics": ("CorpusMetric", "Metric"),
+    "evaluate.scores": ("Edits", "Scores"),
     "evaluate.prediction": ("Prediction",),
     "hookspecs": ("hookimpl",),
     "model.adapter": ("Adapter",),
@@ -102,11 +115,12 @@ _NAMES = {
     "model.encoder": ("Encoder", "Tap", "Tower", "untouched"),
     "model.pooling": ("pool", "pooled_length", "pooled_width"),
     "model.projectors": ("Projector",),
-    "model.routers": ("Router",),
+    "model.routers": ("Router", "UtteranceRouter"),
     "model.weights": ("prepared", "pretrained"),
     "use.transcriber": ("Transcriber", "load"),
     "use.transcript": ("Segment",),
     "train.callbacks": ("Callback",),
+    "train.journal": ("Step",),
 }
 #: Where each public name lives.
 _HOMES = {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names}

@@ -1,4 +1,4 @@
-"""The record that a plugin yields for each part it offers, and the choice of a part in an experiment.
+"""The records that a plugin yields for what it offers, and the choice of a part in an experiment.
 
 A `Component` names its classes as ``"module:attribute"``. Importing a plugin's record therefore imports none
 of them; they are imported on first use.
@@ -35,6 +35,8 @@ KINDS = (
     "callback",
     "weights",
 )
+#: What stands in the place of a kind where commands are listed with components.
+COMMAND = "command"
 
 #: What components can require of each other, by capability. Plugins may define more capabilities.
 CAPABILITIES = {
@@ -169,6 +171,24 @@ class Component:
         return load(self.factory)(config, *context, **named)
 
 
+@attrs.frozen(kw_only=True)
+class Command:
+    """One command that a plugin adds to `steermoe`.
+
+    :param name: what follows `steermoe` on the command line: lower-case letters, digits and dashes.
+    :param api: version of the hook contract that it was written for.
+    :param summary: its line in `steermoe --help`.
+    :param code: ``"module"`` or ``"module:attribute"`` of its code; imported when the command is called. The
+        module or object has `add_arguments(parser)`, which declares its arguments, and `run(args, session)`,
+        which returns the exit code. A class is instantiated without arguments.
+    """
+
+    name: str = attrs.field(validator=attrs.validators.matches_re(r"[a-z][a-z0-9]*(-[a-z0-9]+)*"))
+    api: int = attrs.field(validator=attrs.validators.instance_of(int))
+    summary: str = attrs.field(validator=attrs.validators.instance_of(str))
+    code: str = attrs.field(validator=attrs.validators.matches_re(r"[\w.]+(:\w+)?"))
+
+
 @attrs.frozen
 class Selection:
     """A component that an experiment chooses, with its settings: a table with a `use` key, resolved."""
@@ -208,7 +228,7 @@ def tower_of(settings: object) -> str:
 
 
 def load(path: str) -> Any:
-    """Return the object that ``"module:attribute"`` names.
+    """Return the object that ``"module:attribute"`` names, or the module that ``"module"`` names.
 
     Whatever its import prints goes to stderr, because stdout belongs to the command.
 
@@ -217,7 +237,8 @@ def load(path: str) -> Any:
     module, _, attribute = path.partition(":")
     with redirect_stdout(sys.stderr):
         try:
-            return getattr(import_module(module), attribute)
+            found = import_module(module)
+            return getattr(found, attribute) if attribute else found
         except SystemExit as stop:
             msg = f"{module} ends the program: SystemExit({stop.code!r})"
             raise ImportError(msg) from stop

@@ -1,4 +1,4 @@
-"""The contract with plugins: one hook a kind, each yields `Component` records.
+"""The contract with plugins: one hook a kind, each yields `Component` records; one yields commands.
 
 A factory is called with the component's own settings, then with what its kind is given; the types are public
 names of `steermoe_core`:
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from steermoe_core.component import KINDS, Component
+from steermoe_core.component import KINDS, Command, Component
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,10 +41,14 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 #: The hook that yields the components of each kind.
 HOOK_OF_KIND = {kind: "steermoe_weights" if kind == "weights" else f"steermoe_{kind}s" for kind in KINDS}
 
-#: The hooks that yield components; the others are called when a run begins or ends.
-YIELDING = frozenset(HOOK_OF_KIND.values())
+#: The hook that yields commands.
+COMMANDS = "steermoe_commands"
+
+#: The hooks that yield what a plugin offers; the others are called when a run begins or ends.
+YIELDING = frozenset({*HOOK_OF_KIND.values(), COMMANDS})
 
 Components = Iterable[Component]
+Commands = Iterable[Command]
 
 
 @hookspec
@@ -95,6 +99,11 @@ def steermoe_callbacks() -> Components:
 @hookspec
 def steermoe_weights() -> Components:
     """Yield named sets of pretrained weights that this machine can provide without a hub."""
+
+
+@hookspec
+def steermoe_commands() -> Commands:
+    """Yield commands of the command line."""
 
 
 @hookspec

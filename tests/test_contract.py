@@ -20,6 +20,7 @@ CONTRACTS: dict[int, dict[str, dict[str, list[str]]]] = {
         "hooks": {
             **{f"steermoe_{kind}s": NOTHING for kind in KINDS if kind != "weights"},
             "steermoe_weights": NOTHING,
+            "steermoe_commands": NOTHING,
             "steermoe_before_run": ["folder"],
             "steermoe_after_run": ["folder"],
             "steermoe_run_failed": ["folder", "error"],

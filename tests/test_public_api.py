@@ -22,7 +22,9 @@ STRANGERS = sorted(
         ("tests/third_party", "steermoe-*/**/*.py"),
         ("steermoe_core/scaffold/templates", "*.txt"),
         ("docs/tutorial", "write-*.md"),
-        ("docs/how-to", "write-a-plugin.md"),
+        ("docs/how-to", "write-a-*.md"),
+        ("docs/how-to", "add-a-command.md"),
+        ("docs/how-to", "read-audio-from-an-archive.md"),
     )
     for path in (ROOT / folder).glob(pattern)
 )

@@ -9,9 +9,9 @@ import sys
 from inspect import cleandoc
 from typing import TYPE_CHECKING
 
-from steermoe_core.component import KINDS
+from steermoe_core.component import COMMAND, KINDS
 from steermoe_core.testing.runner import suite_class
-from steermoe_core.testing.suite import Suite, checks
+from steermoe_core.testing.suite import AnySuite, Suite, checks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,14 +71,14 @@ seconds on a CPU; nothing is fetched.
 def reference() -> str:
     """Return the page."""
     parts = [_INTRODUCTION, "## Every kind", _table(checks(Suite))]
-    for kind in KINDS:
+    for kind in (*KINDS, COMMAND):
         suite = suite_class(kind)
         own = {name: text for name, text in checks(suite).items() if name not in checks(Suite)}
         parts += [f"## {kind.capitalize()}: `{suite.__name__}`", _about(suite), _table(own)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-def _about(suite: type[Suite]) -> str:
+def _about(suite: type[AnySuite]) -> str:
     """Return what the suite's own docstring says, its class variables as a list."""
     text, _, variables = cleandoc(suite.__doc__ or "").partition("\n:cvar ")
     names = [one.partition(":") for one in f"{variables}".split("\n:cvar ") if one]

@@ -10,7 +10,7 @@ import re
 import sys
 
 from steermoe_core import hookspecs
-from steermoe_core.component import API, CAPABILITIES, KINDS, OLDEST_API, Component
+from steermoe_core.component import API, CAPABILITIES, KINDS, OLDEST_API, Command, Component
 from steermoe_core.config.fields import parameters, summary
 
 _INTRODUCTION = """\
@@ -46,6 +46,21 @@ The contract of this version is `api = {api}`; the oldest that still loads is `a
 `steermoe matrix adapter encoder` shows which installed components work together.
 """
 
+_COMMAND = """\
+## `Command`
+
+```python
+from steermoe_core import Command
+```
+
+{about} All fields are required keywords.
+
+| field | meaning |
+| --- | --- |
+{rows}
+`session` is a [`Session`](api.md#session). [Add a command](../how-to/add-a-command.md) shows a whole one.
+"""
+
 _FACTORIES = """\
 ## What a factory is called with
 
@@ -72,7 +87,7 @@ A plugin implements the hooks it needs. An argument that it does not use may be 
 def reference() -> str:
     """Return the page as Markdown."""
     hooks = "".join(_hook(name) for name in hook_names())
-    return "\n".join([_INTRODUCTION, _component(), _factories(), _HOOKS + hooks])
+    return "\n".join([_INTRODUCTION, _component(), _factories(), _command(), _HOOKS + hooks])
 
 
 def hook_names() -> list[str]:
@@ -86,6 +101,11 @@ def _component() -> str:
     return _COMPONENT.format(
         about=summary(Component), rows=rows, capabilities=capabilities, api=API, oldest=OLDEST_API
     )
+
+
+def _command() -> str:
+    rows = "".join(f"| `{name}` | {text} |\n" for name, text in parameters(Command).items())
+    return _COMMAND.format(about=summary(Command), rows=rows)
 
 
 def _factories() -> str:
@@ -112,7 +132,8 @@ def _hook(name: str) -> str:
     hook = getattr(hookspecs, name)
     given = inspect.signature(hook).parameters
     arguments = ", ".join(f"{key}: {value.annotation}" for key, value in given.items())
-    returns = "Iterable[Component]" if name in hookspecs.HOOK_OF_KIND.values() else "None"
+    yielded = {**dict.fromkeys(hookspecs.HOOK_OF_KIND.values(), "Component"), hookspecs.COMMANDS: "Command"}
+    returns = f"Iterable[{yielded[name]}]" if name in yielded else "None"
     return f"| `{name}({arguments}) -> {returns}` | {inspect.cleandoc(hook.__doc__)} |\n"
 
 

@@ -1,4 +1,4 @@
-"""`steermoe check-plugin DIST`: check that the components of a plugin keep the contract.
+"""`steermoe check-plugin DIST`: check that the components and commands of a plugin keep the contract.
 
 steermoe_core.testing has the same checks as test suites. The exit code is 1 if a check fails.
 """
@@ -14,6 +14,7 @@ import attrs
 
 from steermoe_core.cli.shared.flags import check_kinds
 from steermoe_core.cli.shared.table import Cell, Table, tags, words
+from steermoe_core.component import Component
 from steermoe_core.config.fields import fields_of
 from steermoe_core.config.text.syntax import NotTomlError, loads
 from steermoe_core.errors import ExitCode, PluginError, UsageError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from steermoe_core.cli.shared.session import Session
-    from steermoe_core.component import Component
+    from steermoe_core.component import Command
     from steermoe_core.config.text.locate import Toml
     from steermoe_core.plugins import Registry
     from steermoe_core.plugins.plugin import Plugin
@@ -41,7 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "dist", metavar="DIST", help="a distribution or plugin; steermoe for the built-in components"
     )
     parser.add_argument(
-        "--only", nargs=2, metavar=("KIND", "NAME"), help="check one component instead of all"
+        "--only", nargs=2, metavar=("KIND", "NAME"), help="check one component or command instead of all"
     )
     text = "a setting for the checked components that have this key, as in an experiment (repeatable)"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
@@ -98,26 +99,26 @@ def _plugins(registry: Registry, name: str) -> list[Plugin]:
 
 def _chosen(
     registry: Registry, plugins: Sequence[Plugin], only: Sequence[str] | None
-) -> list[tuple[str, Component]]:
-    """Return kind and component of each part to check.
+) -> list[tuple[str, Component | Command]]:
+    """Return kind and record of each part to check.
 
-    :raises UsageError: the kind does not exist, or the plugins do not offer the component.
-    :raises PluginError: no plugin offers the component.
+    :raises UsageError: the kind does not exist, or the plugins do not offer the part.
+    :raises PluginError: no plugin offers the part.
     """
-    offered = [pair for plugin in plugins for pair in plugin.components]
+    offered = [pair for plugin in plugins for pair in plugin.offer]
     if only is None:
         return offered
     kind, name = only
     check_kinds(kind)
-    component = registry.get(kind, name)
-    if (kind, component) not in offered:
+    chosen = [(of, part) for of, part in offered if (of, part.name) == (kind, name)]
+    if not chosen:
         owner = registry.plugin_of(kind, name).distribution
         msg = f'{kind} "{name}" belongs to {owner}: steermoe check-plugin {owner} --only {kind} {name}'
         raise UsageError(msg)
-    return [(kind, component)]
+    return chosen
 
 
-def _settings(given: Sequence[str], chosen: Sequence[tuple[str, Component]]) -> Toml:
+def _settings(given: Sequence[str], chosen: Sequence[tuple[str, Component | Command]]) -> Toml:
     """Return the settings of `--set` flags.
 
     :raises UsageError: one is not KEY=VALUE, or no component has its key.
@@ -146,8 +147,10 @@ def _line(text: str) -> str:
     return line
 
 
-def _keys(part: Component) -> set[str]:
+def _keys(part: Component | Command) -> set[str]:
     """Return the keys of a component; none if its settings cannot be loaded, which a check reports."""
+    if not isinstance(part, Component):
+        return set()
     try:
         return set(fields_of(part.config_class()))
     except Exception:  # noqa: BLE001 - a plugin's code may raise anything

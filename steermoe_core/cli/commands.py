@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import ModuleType
+    from typing import Any
 
 #: The commands by what they are for, each with its line of `steermoe --help`. The module of a command is
 #: `steermoe_core.cli.<name with underscores>`.
@@ -60,13 +61,18 @@ def command_place(words: Sequence[str]) -> int | None:
     return None
 
 
-def bare_parser() -> ArgumentParser:
-    """Return the parser of a line without a command."""
+def bare_parser(others: Mapping[str, Mapping[str, str]] | None = None) -> ArgumentParser:
+    """Return the parser of a line without a command.
+
+    :param others: further groups of commands, as in `GROUPS`.
+    """
+    listed = {**GROUPS, **(others or {})}
+    width = 2 + max(12, *(len(name) for group in listed.values() for name in group))
     parser = _parser("steermoe", "One TOML file is one experiment; every part is a plugin.")
     parser.usage = "steermoe COMMAND …"
     groups = (
-        "\n".join((f"{title}:", *(f"  {name:<14}{text}" for name, text in group.items())))
-        for title, group in GROUPS.items()
+        "\n".join((f"{title}:", *(f"  {name:<{width}}{text}" for name, text in group.items())))
+        for title, group in listed.items()
     )
     parser.epilog = "\n\n".join((*groups, "Run `steermoe COMMAND --help` for the flags of a command."))
     parser.add_argument("-V", "--version", action="store_true", help="print the version")
@@ -74,34 +80,38 @@ def bare_parser() -> ArgumentParser:
 
 
 def command_module(name: str) -> ModuleType:
-    """Return the module of a command, with its `add_arguments` and `run`.
-
-    :raises UsageError: there is no such command.
-    """
+    """Return the module of a built-in command, with its `add_arguments` and `run`."""
     from importlib import import_module
 
-    if name not in COMMANDS:
-        from steermoe_core.errors import UsageError
-        from steermoe_core.suggest import did_you_mean
-
-        msg = f'there is no command "{name}"{did_you_mean(name, COMMANDS)} (steermoe --help lists all)'
-        raise UsageError(msg)
     return import_module(f"steermoe_core.cli.{name.replace('-', '_')}")
 
 
 def command_parser(name: str) -> ArgumentParser:
-    """Return the parser of one command, its description taken from the module's docstring.
+    """Return the parser of a built-in command."""
+    return parser_of(name, command_module(name), COMMANDS[name])
 
-    :raises UsageError: there is no such command.
+
+def parser_of(name: str, code: Any, summary: str) -> ArgumentParser:
+    """Return the parser of a command.
+
+    :param code: its module or object; the description is what its docstring says after "`steermoe NAME …`: ".
+    :param summary: the description where the docstring has another form.
     """
-    module = command_module(name)
-    about = (module.__doc__ or "").partition(": ")[2].strip() or COMMANDS[name]
+    from inspect import cleandoc
+
+    text = cleandoc(code.__doc__ or "")
+    about = text.partition(": ")[2].strip() if text.startswith("`steermoe ") else summary
     parser = _parser(f"steermoe {name}", about[:1].upper() + about[1:])
-    module.add_arguments(parser)
+    code.add_arguments(parser)
     return parser
 
 
-def _parser(program: str, description: str) -> ArgumentParser:
+def flags_parser() -> ArgumentParser:
+    """Return a parser of nothing but the flags that every command takes."""
+    return _parser("steermoe", "", add_help=False)
+
+
+def _parser(program: str, description: str, *, add_help: bool = True) -> ArgumentParser:
     """Return a parser with the flags that every command takes."""
     from argparse import ArgumentParser, RawDescriptionHelpFormatter
     from textwrap import fill
@@ -122,7 +132,13 @@ def _parser(program: str, description: str) -> ArgumentParser:
 
             raise UsageError(f"{message} (see {self.prog} --help)")  # noqa: EM102, TRY003
 
-    parser = Parser(prog=program, description=description, allow_abbrev=False, formatter_class=Formatter)
+    parser = Parser(
+        prog=program,
+        description=description,
+        allow_abbrev=False,
+        formatter_class=Formatter,
+        add_help=add_help,
+    )
     common = parser.add_argument_group("every command")
     common.add_argument(
         "--block",

@@ -1,4 +1,7 @@
-"""`steermoe describe KIND [NAME]`: list the components of a kind, or every key of a component."""
+"""`steermoe describe KIND [NAME]`: list the components of a kind, or every key of a component.
+
+The kind `command` stands for the commands.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from steermoe_core.cli.shared.flags import check_kinds
 from steermoe_core.cli.shared.table import Table, words
-from steermoe_core.component import KINDS
+from steermoe_core.component import COMMAND, KINDS
 from steermoe_core.config.naming import article
 from steermoe_core.errors import PluginError
 from steermoe_core.system.printing import say_json
@@ -23,9 +26,12 @@ if TYPE_CHECKING:
     from steermoe_core.system.records import Json
 
 
+_DESCRIBED = (*KINDS, COMMAND)
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument("kind", metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("kind", metavar="KIND", help=", ".join(_DESCRIBED))
     parser.add_argument(
         "name", metavar="NAME", nargs="?", help="the component, as experiments write it after `use =`"
     )
@@ -35,18 +41,18 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, session: Session) -> int:
     """Print a list of components, or one in full."""
     check_kinds(args.kind)
-    return _list(args, session) if args.name is None else _one(args, session)
+    if args.name is None:
+        return _list(args, session)
+    return _command(args, session) if args.kind == COMMAND else _one(args, session)
 
 
 def _list(args: Namespace, session: Session) -> int:
     registry, kind = session.registry, args.kind
-    names = registry.names(kind)
+    facts = [_facts(registry, kind, name) for name in registry.names(kind)]
     if args.json:
-        say_json({"kind": kind, "components": [_facts(registry, kind, name) for name in names]})
-    elif names:
-        rows = [
-            [name, registry.plugin_of(kind, name).origin, registry.get(kind, name).summary] for name in names
-        ]
+        say_json({"kind": kind, "components": facts})
+    elif facts:
+        rows = [[one["name"], f"{one['distribution']} {one['version']}", one["summary"]] for one in facts]
         session.console.print(Table(columns=words(kind, "from", "summary"), rows=rows, look="wide"))
     else:
         session.console.print(f"no {kind} is installed")
@@ -54,10 +60,10 @@ def _list(args: Namespace, session: Session) -> int:
 
 
 def _facts(registry: Registry, kind: str, name: str) -> Json:
-    component, plugin = registry.get(kind, name), registry.plugin_of(kind, name)
+    plugin = registry.plugin_of(kind, name)
     return {
         "name": name,
-        "summary": component.summary,
+        "summary": next(part.summary for of, part in plugin.offer if (of, part.name) == (kind, name)),
         "plugin": plugin.name,
         "distribution": plugin.distribution,
         "version": plugin.version,
@@ -87,6 +93,17 @@ def _one(args: Namespace, session: Session) -> int:
         show(f"parameter groups: {rates}")
     show(_keys(keys) if keys else "It has no settings.")
     show(f"\n{snippet}", soft_wrap=True, end="")
+    return 0
+
+
+def _command(args: Namespace, session: Session) -> int:
+    command, origin = session.registry.command(args.name), _facts(session.registry, COMMAND, args.name)
+    if args.json:
+        say_json({"kind": COMMAND, **origin, "api": command.api, "code": command.code})
+        return 0
+    session.console.print(f"command {args.name}: {command.summary}")
+    session.console.print(f"from {origin['distribution']} {origin['version']}, code {command.code}\n")
+    session.console.print(f"`steermoe {args.name} --help` lists its arguments.")
     return 0
 
 

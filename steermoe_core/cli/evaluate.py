@@ -144,7 +144,7 @@ def _table(found: Sequence[Rescored]) -> Table:
     rows = []
     for one in found:
         for name, metric in one.scores.metrics.items():
-            counts = map(str, attrs.astuple(metric.edits))
+            counts = ["–"] * 4 if metric.edits is None else map(str, attrs.astuple(metric.edits))
             others = (plain(one.scores.controls.get(control, {}).get(name)) for control in controls)
             rows.append([one.experiment, one.split, name, with_interval(metric), *counts, *others])
     columns = [*words("experiment"), *tags("split", "metric")]

@@ -1,4 +1,4 @@
-"""`steermoe list-plugins`: list installed plugins: their origin, their status and their components.
+"""`steermoe list-plugins`: list installed plugins: their origin, their status and what they offer.
 
 The exit code is 0 even if a plugin is broken: only commands that need it fail.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from steermoe_core.cli.shared.table import Cell, Table, figures, tags, words
-from steermoe_core.component import API, KINDS
+from steermoe_core.component import API, COMMAND, KINDS
 from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 #: Width from which a terminal shows a column of folders; a narrower one shows them below the components.
 _WIDE = 120
-#: What is printed of a component.
+_LISTED = (*KINDS, COMMAND)
+#: What is printed of a component; the first three of a command, too.
 _FACTS = ("name", "api", "summary", "gives", "needs")
 _STYLES = {"active": "green", "blocked": "yellow", "broken": "bold red"}
 
@@ -30,7 +31,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
     parser.add_argument(
-        "--kind", choices=KINDS, metavar="KIND", help=f"only components of a kind: {', '.join(KINDS)}"
+        "--kind",
+        choices=_LISTED,
+        metavar="KIND",
+        help=f"only components of a kind, or commands: {', '.join(_LISTED)}",
     )
     parser.add_argument("--timings", action="store_true", help="show the import time of each plugin")
     parser.add_argument(
@@ -57,13 +61,13 @@ def run(args: Namespace, session: Session) -> int:
 
 def _concerns(plugin: Plugin, kind: str | None) -> bool:
     """Return whether a plugin has components of a kind, or may have them."""
-    offer = plugin.components or plugin.withheld
+    offer = plugin.offer or plugin.withheld
     return kind is None or not offer or any(of == kind for of, _ in offer)
 
 
 def _by_kind(plugin: Plugin, kind: str | None) -> dict[str, list[str]]:
-    kinds = KINDS if kind is None else (kind,)
-    found = {one: [part.name for of, part in plugin.components if of == one] for one in kinds}
+    kinds = _LISTED if kind is None else (kind,)
+    found = {one: [part.name for of, part in plugin.offer if of == one] for one in kinds}
     return {one: names for one, names in found.items() if names}
 
 
@@ -84,6 +88,11 @@ def _facts(plugin: Plugin, kind: str | None) -> Json:
             {"kind": of, **{key: getattr(part, key) for key in _FACTS}}
             for of, part in plugin.components
             if kind in (None, of)
+        ],
+        "commands": [
+            {key: getattr(one, key) for key in _FACTS[:3]}
+            for one in plugin.commands
+            if kind in (None, COMMAND)
         ],
     }
 

@@ -6,7 +6,14 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from steermoe_core.cli.commands import bare_parser, command_module, command_parser, command_place, parsed
+from steermoe_core.cli.commands import (
+    COMMANDS,
+    bare_parser,
+    command_module,
+    command_parser,
+    command_place,
+    parsed,
+)
 from steermoe_core.system.printing import complain, say
 from steermoe_core.system.signals import handled, interrupt
 
@@ -47,11 +54,15 @@ def _dispatch(words: list[str]) -> int:
     place = command_place(words)
     if place is None:
         return _without_command(words)
-    module = command_module(words[place])
-    arguments = parsed(command_parser(words[place]), words[:place] + words[place + 1 :])
+    name, others = words[place], words[:place] + words[place + 1 :]
+    if name not in COMMANDS:
+        from steermoe_core.cli.shared.plugin_commands import run
+
+        return run(name, others)
+    arguments = parsed(command_parser(name), others)
     from steermoe_core.cli.shared.session import Session
 
-    return int(module.run(arguments, Session(arguments)))
+    return int(command_module(name).run(arguments, Session(arguments)))
 
 
 def _complete(words: list[str]) -> int:
@@ -64,9 +75,10 @@ def _complete(words: list[str]) -> int:
 
 
 def _without_command(words: list[str]) -> int:
+    from steermoe_core.cli.shared.plugin_commands import groups
     from steermoe_core.errors import UsageError
 
-    parser = bare_parser()
+    parser = bare_parser(groups(words))
     if parsed(parser, words).version:
         return _print_version()
     message = f"which command?\n\n{parser.format_help()}".rstrip()

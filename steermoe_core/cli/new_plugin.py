@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steermoe_core.cli.shared.flags import check_kinds
-from steermoe_core.component import KINDS
+from steermoe_core.component import COMMAND, KINDS
 from steermoe_core.system.printing import say
 
 if TYPE_CHECKING:
@@ -19,12 +19,17 @@ if TYPE_CHECKING:
     from steermoe_core.cli.shared.session import Session
 
 
+_KINDS = (*KINDS, COMMAND)
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument(
-        "name", metavar="NAME", help="the name of the component, as experiments write it after `use =`"
+        "name",
+        metavar="NAME",
+        help="the name of the component, as experiments write it after `use =`, or of the command",
     )
-    parser.add_argument("--kind", required=True, metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("--kind", required=True, metavar="KIND", help=", ".join(_KINDS))
     parser.add_argument(
         "--folder",
         type=Path,

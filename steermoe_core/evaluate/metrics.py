@@ -1,8 +1,8 @@
-"""Scores of predictions as counts of edits, so that they can be summed and resampled.
+"""Scores of predictions from counts that can be summed and resampled.
 
-A corpus score is a micro-average: all edits over all reference units, or one minus that where higher is
-better. No hypothesis is cut, stripped or substituted: each word too many is an insertion, also where
-the reference is empty.
+The score of a `Metric` is a micro-average: all edits over all reference units, or one minus that where higher
+is better. A `CorpusMetric` computes its score from other sums. No hypothesis is cut, stripped or substituted:
+each word too many is an insertion, also where the reference is empty.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from steermoe_core.evaluate.scores import Edits
 from steermoe_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from steermoe_core.evaluate.config import CerConfig, TokenAccuracyConfig, WerConfig
     from steermoe_core.evaluate.prediction import Prediction
@@ -65,6 +65,33 @@ class Metric(ABC):
     def details(self, predictions: Sequence[Prediction]) -> Json:  # noqa: ARG002 - most have none
         """Return further figures of a split, as plain JSON values for scores.json."""
         return {}
+
+
+class CorpusMetric(Metric):
+    """A metric whose score is not a rate of edits: BLEU, chrF, CIDEr and others of a whole corpus.
+
+    Each example has statistics, a fixed number of figures. The score is a function of their sums over a
+    split; intervals and differences are resampled by drawing examples and summing again. A score that is
+    usually given in percent is divided by 100, as error rates are.
+
+    :ivar higher_is_better: whether a higher score is better.
+    """
+
+    @abstractmethod
+    def statistics(self, predictions: Sequence[Prediction]) -> Sequence[Sequence[float]]:
+        """Return the statistics of each example, in the order of the predictions.
+
+        They may depend on the references of all examples, as document frequencies do, but on no hypothesis of
+        another example.
+        """
+
+    @abstractmethod
+    def value(self, sums: Sequence[float]) -> float:
+        """Return the score of a corpus from the sums of its statistics; nan where it has none."""
+
+    def edits(self, prediction: Prediction) -> Edits:  # noqa: ARG002 - there is nothing to count
+        """Return no edits: the examples are judged together."""
+        return Edits(0, 0, 0, 0)
 
 
 class Wer(Metric):
@@ -150,6 +177,18 @@ def metric_called(name: str, metrics: Sequence[Metric]) -> Metric:
         )
         raise UsageError(msg)
     return metrics[0]
+
+
+def corpus_value(metric: Metric) -> Callable[[Sequence[float]], float] | None:
+    """Return the function from sums of statistics to the score; None where the score is a rate of edits."""
+    return metric.value if isinstance(metric, CorpusMetric) else None
+
+
+def counted(metric: Metric, predictions: Sequence[Prediction]) -> Sequence[Edits | Sequence[float]]:
+    """Return what is summed of each example: its edits, or its statistics."""
+    if isinstance(metric, CorpusMetric):
+        return metric.statistics(predictions)
+    return [metric.edits(prediction) for prediction in predictions]
 
 
 def total(edits: Iterable[Edits]) -> Edits:

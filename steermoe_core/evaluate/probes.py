@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from steermoe_core.data.audio.stored import Stored
+from steermoe_core.data.audio.stored import StoredAudio
 from steermoe_core.data.example import Example
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _LEVELS = {"silence": 0.0, "white-noise": 0.1, "faint-noise": 0.001, "tone": 0.1
 
 
 @attrs.frozen
-class Probe(Stored):
+class Probe(StoredAudio):
     """A sound that is generated when it is read.
 
     :param sound: one of `SOUNDS`.

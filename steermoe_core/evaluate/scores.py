@@ -67,10 +67,11 @@ class Score:
 
     :param metric: its name.
     :param rule: the text rule; None for a metric without one.
-    :param higher_is_better: the value is one minus the errors over the reference units.
+    :param higher_is_better: whether a higher value is better; where there are edits, the value is then one
+        minus the errors over the reference units.
     :param value: corpus score; None where no reference has a unit.
     :param interval: 95 % interval, resampled by cluster; None where there is nothing to resample.
-    :param edits: counts of all examples together.
+    :param edits: counts of all examples together; None for a score that is no rate of edits.
     :param examples: how many were scored.
     :param clusters: how many independent groups they form.
     :param empty_references: examples whose reference has no unit, or that the metric does not judge.
@@ -83,7 +84,7 @@ class Score:
     higher_is_better: bool = False
     value: float | None
     interval: Interval | None
-    edits: Edits
+    edits: Edits | None
     examples: int
     clusters: int
     empty_references: int = 0

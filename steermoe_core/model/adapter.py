@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from steermoe_core.data.padded import Padded
 
@@ -61,6 +61,17 @@ class Adapter(nn.Module):
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the trainable parameters by learning-rate group."""
         return {}
+
+    def extend(self, answers: Iterable[list[int]]) -> str | None:
+        """Prepare for the training data of a run that starts from this adapter, trained elsewhere.
+
+        Its tensors are loaded; trained ones keep their values, and all keep their shapes. An adapter that
+        cannot be trained on with these data raises a `UsageError` that says why.
+
+        :param answers: token ids of every training answer; none where the adapter is only scored.
+        :returns: a note for the user on what was added; None if nothing was.
+        """
+        return None
 
     def penalty(self) -> torch.Tensor | None:
         """Return the term that the last forward pass adds to the loss, a mean; None if it adds none."""

@@ -55,6 +55,11 @@ class Tower(Frozen):
         """Width of its layers' outputs, which taps see; `width` unless a subclass overrides it."""
         return self.width
 
+    @property
+    def layer_widths(self) -> Sequence[int]:
+        """Width of each layer's output; `layer_width` for all unless a subclass overrides it."""
+        return (self.layer_width,) * self.layers
+
 
 class Encoder(Tower):
     """A frozen audio encoder.
@@ -81,7 +86,7 @@ class Encoder(Tower):
     def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
         """Turn features (B,T,F) into frames (B,T',D), calling ``tap`` after each layer.
 
-        A layer may have another width (`layer_width`) and another number of frames than the last output.
+        A layer may have another width (`layer_widths`) and another number of frames than the last output.
         The frames of a clip may not depend on padding or on the other clips of the batch.
         """
 

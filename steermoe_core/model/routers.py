@@ -5,19 +5,26 @@
     shared        g = softmax(W u + b)                one map for all layers
     shared-mixed  g = softmax(M[l]ᵀ (W u + b))        and a small matrix a layer, which starts as the identity
 
-In training, all may multiply their input by noise; all divide their logits by a temperature.
+In training, all may multiply their input by noise; all divide their logits by a temperature. An
+`UtteranceRouter` sees which frames are padding and may look at all frames of an utterance.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
+from steermoe_core.data.padded import Padded
+from steermoe_core.errors import UsageError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from steermoe_core.model.config import SoftmaxRouterConfig, TopKRouterConfig
 
 
@@ -27,6 +34,65 @@ class Router(nn.Module):
     @abstractmethod
     def forward(self, hidden: torch.Tensor, row: int) -> torch.Tensor:
         """Return gates (B,T,E) of the frames ``hidden`` (B,T,D) at the ``row``-th steered layer."""
+
+    def gates(self, frames: Padded, row: int) -> torch.Tensor:
+        """Return gates (B,T,E) of padded frames (B,T,D): what an adapter calls."""
+        gates: torch.Tensor = self(frames.values, row)
+        return gates
+
+
+class UtteranceRouter(Router):
+    """A router whose gates depend on the whole utterance of a frame, such as on the mean of its frames.
+
+    They must not depend on padding or on other utterances of the batch.
+    """
+
+    @abstractmethod
+    def of_utterances(self, frames: Padded, row: int) -> torch.Tensor:
+        """Return gates (B,T,E) of padded frames (B,T,D); those of padding are not used."""
+
+    def forward(self, hidden: torch.Tensor, row: int, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """Return gates (B,T,E) of the frames ``hidden`` (B,T,D), of which ``lengths`` (B,) are valid.
+
+        :raises UsageError: the lengths are missing, so that padding would change the gates.
+        """
+        if lengths is None:
+            msg = (
+                f"{type(self).__name__} routes whole utterances, but the adapter passes it no lengths: call "
+                "router.gates(frames, row) in the adapter, or choose another router"
+            )
+            raise UsageError(msg)
+        return self.of_utterances(Padded(hidden, lengths), row)
+
+    def gates(self, frames: Padded, row: int) -> torch.Tensor:
+        # Through `forward`: hooks of the module, such as those of ZeRO-3, have to run.
+        gates: torch.Tensor = self(frames.values, row, frames.lengths)
+        return gates
+
+
+class ByWidth(Router):
+    """Routers of layers that differ in width: one for each width, with a row for each of its layers.
+
+    :param widths: of each steered layer.
+    :param build: returns a router for a width and a number of layers.
+    """
+
+    def __init__(self, widths: Sequence[int], build: Callable[[int, int], Router]) -> None:
+        super().__init__()
+        counts = Counter(widths)
+        self.routers = nn.ModuleDict({str(width): build(width, count) for width, count in counts.items()})
+        self.places = [(str(width), widths[:row].count(width)) for row, width in enumerate(widths)]
+
+    def forward(self, hidden: torch.Tensor, row: int) -> torch.Tensor:
+        key, own = self.places[row]
+        gates: torch.Tensor = self.routers[key](hidden, own)
+        return gates
+
+    def gates(self, frames: Padded, row: int) -> torch.Tensor:
+        key, own = self.places[row]
+        router: Any = self.routers[key]
+        gates: torch.Tensor = router.gates(frames, own)
+        return gates
 
 
 class Static(Router):

@@ -5,7 +5,8 @@ For steered layer l, with u the layer's output, the paper (arXiv 2510.13558) com
     g = softmax(W[l] u + b[l])                       gates of the E experts
     x = u + scale[l] · Σ_e g[e] · V[l,e]             input of the next layer
 
-and trains V (L,E,D), W (L,E,D), b (L,E) and scale (L). The router sees the unsteered output.
+and trains V (L,E,D), W (L,E,D), b (L,E) and scale (L). The router sees the unsteered output. Where layers
+differ in width, V and W are one tensor a layer or width.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from steermoe_core.model.adapter import Adapter
 from steermoe_core.model.config import chosen_layers
 from steermoe_core.model.gates import GateStatistics, balance_loss
 from steermoe_core.model.recompute import again
-from steermoe_core.model.routers import Static
+from steermoe_core.model.routers import ByWidth, Router, Static
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,16 +36,30 @@ if TYPE_CHECKING:
 class Bank(Adapter):
     """Experts and their router, for steering at L places.
 
-    :param rows: number of places L; each has a row of experts.
+    :param widths: of the frames at each place; each place has a row of experts.
     """
 
     penalty_name = "balance"
 
-    def __init__(self, config: ExpertsConfig, width: int, rows: int, build: Callable[..., Any]) -> None:
+    def __init__(self, config: ExpertsConfig, widths: Sequence[int], build: Callable[..., Any]) -> None:
         super().__init__()
-        experts = config.experts
-        self.vectors = nn.Parameter(torch.randn(rows, experts, width) * config.start)  # (L,E,D)
-        self.router = build(config.router, width, experts, rows) if experts > 1 else Static()
+        experts = self.experts = config.experts
+        even, rows = len(set(widths)) == 1, len(widths)
+        self.vectors: nn.Parameter | nn.ParameterList
+        if even:
+            self.vectors = nn.Parameter(torch.randn(rows, experts, widths[0]) * config.start)  # (L,E,D)
+        else:
+            tensors = [torch.randn(experts, width) * config.start for width in widths]
+            self.vectors = nn.ParameterList(map(nn.Parameter, tensors))  # L times (E,D)
+
+        def router(width: int, layers: int) -> Router:
+            built: Router = build(config.router, width, experts, layers)
+            return built
+
+        if experts == 1:
+            self.router: Router = Static()
+        else:
+            self.router = router(widths[0], rows) if even else ByWidth(widths, router)
         self.balance = config.balance
         self._balance_losses: list[torch.Tensor] = []
         self._statistics: GateStatistics | None = None
@@ -53,7 +68,7 @@ class Bank(Adapter):
     def steer(self, row: int, frames: Padded, scale: torch.Tensor | float = 1.0) -> Padded:
         """Return frames (B,T,D) with a row's mixture of vectors added."""
         u = frames.values  # (B,T,D)
-        gates = self.router(u.to(self.vectors.dtype), row)  # (B,T,E)
+        gates = self.router.gates(Padded(u.to(self.vectors[row].dtype), frames.lengths), row)  # (B,T,E)
         if self._change is not None:
             gates = self._change(row, gates)  # (B,T,E)
         shift = scale * (gates @ self.vectors[row])  # (B,T,E) @ (E,D) → (B,T,D)
@@ -61,14 +76,14 @@ class Bank(Adapter):
         return Padded(u + shift.to(u.dtype), frames.lengths)  # (B,T,D)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        return {"steering": [self.vectors], "router": list(self.router.parameters())}
+        return {"steering": self._tensors(), "router": list(self.router.parameters())}
 
     def penalty(self) -> torch.Tensor | None:
         losses, self._balance_losses = self._balance_losses, []
         return self.balance * torch.stack(losses).mean() if losses else None
 
     def watch(self) -> None:
-        self._statistics = GateStatistics(*self.vectors.shape[:2])
+        self._statistics = GateStatistics(len(self.vectors), self.experts)
 
     def statistics(self) -> list[dict[str, Any]]:
         collected, self._statistics = self._statistics, None
@@ -88,8 +103,11 @@ class Bank(Adapter):
         collected = self._collected()
         return torch.stack([collected.mean(row) for row in range(len(self.vectors))])  # (L,E)
 
+    def _tensors(self) -> list[nn.Parameter]:
+        return [self.vectors] if isinstance(self.vectors, nn.Parameter) else list(self.vectors)
+
     def _collected(self) -> GateStatistics:
-        return self._statistics or GateStatistics(*self.vectors.shape[:2])
+        return self._statistics or GateStatistics(len(self.vectors), self.experts)
 
     @contextmanager
     def rerouted(self, change: Change) -> Iterator[None]:
@@ -113,11 +131,11 @@ class Bank(Adapter):
 
 
 class Steering(Bank):
-    """Steers the chosen layers of a tower, of which it uses only the width and the number of layers."""
+    """Steers the chosen layers of a tower, of which it uses only the number of layers and their widths."""
 
     def __init__(self, config: SteeringConfig, tower: Tower, build: Callable[..., Any]) -> None:
         layers = chosen_layers(config.layers, tower.layers, config.on)
-        super().__init__(config, tower.layer_width, len(layers), build)
+        super().__init__(config, [tower.layer_widths[layer] for layer in layers], build)
         self.rows = {layer: row for row, layer in enumerate(layers)}
         self.first_layer = layers[0]
         self.bound = 2 * config.scale if config.bounded else None

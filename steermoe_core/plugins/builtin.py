@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from steermoe_core.component import API, PROJECTOR, TOWER, Component, Figure
+from steermoe_core.component import API, PROJECTOR, TOWER, Command, Component, Figure, load
 from steermoe_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -235,3 +235,11 @@ def steermoe_callbacks() -> Iterator[Component]:
             )
         ],
     )
+
+
+@hookimpl
+def steermoe_commands() -> Iterator[Command]:
+    """Yield the commands of the command line, so that no plugin takes the name of one."""
+    for name, summary in load("steermoe_core.cli.commands:COMMANDS").items():
+        code = f"steermoe_core.cli.{name.replace('-', '_')}"
+        yield Command(name=name, api=API, summary=summary, code=code)

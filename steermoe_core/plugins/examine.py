@@ -27,7 +27,7 @@ HEAVY = ("torch", "transformers", "datasets", "numpy", "deepspeed")
 
 
 def examine(entry: Entry, doing: Callable[[str], None] = lambda _: None) -> Plugin:
-    """Import a plugin, call the hooks that yield components, and import their settings classes.
+    """Import a plugin, call the hooks that yield its offer, and import its settings classes.
 
     :param doing: is called with what is done next: the subject of "… did not finish".
     :returns: the plugin, active or broken, whatever its code raises.
@@ -44,10 +44,10 @@ def examine(entry: Entry, doing: Callable[[str], None] = lambda _: None) -> Plug
         begin("its import")
         module = imported(entry)
         hooks = hooks_of(module, plugin_manager())
-        plugin = attrs.evolve(
-            plugin, components=offered(hooks, begin), hooks=tuple(sorted(set(hooks) - hookspecs.YIELDING))
-        )
-        check_offer(plugin.components, entry)
+        components, commands = offered(hooks, begin)
+        hooks_of_runs = tuple(sorted(set(hooks) - hookspecs.YIELDING))
+        plugin = attrs.evolve(plugin, components=components, commands=commands, hooks=hooks_of_runs)
+        check_offer(plugin.offer, entry)
         _import_settings(plugin, begin)
     except Broken as verdict:
         plugin = attrs.evolve(plugin.broken(verdict.reason, verdict.hint), trace=trace_of(verdict))

@@ -11,7 +11,7 @@ import attrs
 
 from steermoe_core.plugins.discovery import Entry
 from steermoe_core.plugins.examine import examine
-from steermoe_core.plugins.offers import offers
+from steermoe_core.plugins.offers import kept, offers
 from steermoe_core.plugins.plugin import BUILTIN, ENGINE, Plugin
 
 if TYPE_CHECKING:
@@ -19,19 +19,21 @@ if TYPE_CHECKING:
 
 
 def plugins_of(
-    entries: Sequence[Entry], blocks: Sequence[str], *, no_plugins: bool, again: bool
+    entries: Sequence[Entry], blocks: Sequence[str], *, no_plugins: bool, again: bool, known: bool
 ) -> list[Plugin]:
     """Return the built-in parts and a plugin for each entry point.
 
     :param blocks: plugin and distribution names that are not examined.
     :param no_plugins: examine none but the built-in parts.
     :param again: examine them even if what they offer is kept from an earlier time.
+    :param known: examine none; leave out the plugins whose offer is not kept.
     """
     builtin = examine(_builtin())
     settled = {entry: _settled(entry, entries, blocks, no_plugins=no_plugins) for entry in entries}
     healthy = [entry for entry, plugin in settled.items() if plugin is None]
-    examined = dict(zip(healthy, offers(healthy, again=again), strict=True))
-    return _without_clashes([builtin, *(settled[entry] or examined[entry] for entry in entries)])
+    examined = kept(healthy) if known else dict(zip(healthy, offers(healthy, again=again), strict=True))
+    found = (settled[entry] or examined.get(entry) for entry in entries)
+    return _without_clashes([builtin, *(plugin for plugin in found if plugin)])
 
 
 def _builtin() -> Entry:
@@ -78,13 +80,13 @@ def _same_name(entry: Entry, rivals: list[Entry]) -> tuple[str, str]:
 
 
 def _without_clashes(plugins: list[Plugin]) -> list[Plugin]:
-    """Quarantine plugins whose components have a built-in's name, then those that share a name."""
+    """Quarantine plugins that offer something under a built-in's name, then those that share a name."""
     builtin, *others = plugins
-    own = {(kind, part.name) for kind, part in builtin.components}
+    own = {(kind, part.name) for kind, part in builtin.offer}
     others = [_clash(plugin, dict.fromkeys(own, builtin)) for plugin in others]
     owners: dict[tuple[str, str], list[Plugin]] = defaultdict(list)
     for plugin in others:
-        for kind, part in plugin.components:
+        for kind, part in plugin.offer:
             owners[kind, part.name].append(plugin)
     shared = {key: rivals for key, rivals in owners.items() if len(rivals) > 1}
     return [
@@ -100,8 +102,8 @@ def _without_clashes(plugins: list[Plugin]) -> list[Plugin]:
 
 
 def _clash(plugin: Plugin, taken: dict[tuple[str, str], Plugin]) -> Plugin:
-    """Return the plugin, quarantined if one of its components is taken by another."""
-    for kind, part in plugin.components:
+    """Return the plugin, quarantined if one of its names is taken by another."""
+    for kind, part in plugin.offer:
         other = taken.get((kind, part.name))
         if other is None:
             continue

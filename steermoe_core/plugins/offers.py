@@ -41,18 +41,20 @@ def offers(entries: Sequence[Entry], *, again: bool = False) -> list[Plugin]:
 
     :param again: examine all of them, whatever is kept.
     """
-    found: dict[Entry, Plugin] = {}
-    places = {entry: _Kept(entry) for entry in entries}
-    if not again:
-        found = {entry: plugin for entry, kept in places.items() if (plugin := kept.read())}
+    found = {} if again else kept(entries)
     missing = [entry for entry in entries if entry not in found]
     if missing:
         by_name = {(entry.name, entry.distribution): entry for entry in missing}
         for plugin in _probed(missing):
             entry = by_name[plugin.name, plugin.distribution]
             found[entry] = plugin
-            places[entry].write(plugin)
+            _Kept(entry).write(plugin)
     return [found[entry] for entry in entries]
+
+
+def kept(entries: Iterable[Entry]) -> dict[Entry, Plugin]:
+    """Return the plugins whose offer is in the cache and has not changed since."""
+    return {entry: plugin for entry in entries if (plugin := _Kept(entry).read())}
 
 
 def _probed(entries: Sequence[Entry]) -> Iterator[Plugin]:

@@ -1,4 +1,4 @@
-"""The record of one installed plugin: its distribution, its status, its components."""
+"""The record of one installed plugin: its distribution, its status, what it offers."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from steermoe_core.component import Component
+from steermoe_core.component import COMMAND, Command, Component
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from steermoe_core.plugins.discovery import Entry
 
-#: What a plugin offers: (kind, component) pairs.
-Offer = tuple[tuple[str, Component], ...]
+#: The components that a plugin offers: (kind, component) pairs.
+Components = tuple[tuple[str, Component], ...]
+#: All that a plugin offers: its components, and its commands with the kind `COMMAND`.
+Offer = tuple[tuple[str, Component | Command], ...]
 #: Name of the plugin that holds the built-in parts, and of the distribution that brings it.
 BUILTIN, ENGINE = "builtin", "steermoe"
 #: Seconds of computing from which an import is called slow.
@@ -33,7 +35,8 @@ class Plugin:
     :param reason: why it is not active.
     :param hint: what to do about that.
     :param components: (kind, component) pairs it registers; none unless it is active.
-    :param withheld: (kind, component) pairs that a broken plugin would have registered, if known.
+    :param commands: that it adds; none unless it is active.
+    :param withheld: what a broken plugin would have registered, if known.
     :param hooks: the life-cycle hooks that it implements.
     :param location: folder it is installed in, or the source folder of an editable install.
     :param editable: whether it is an editable install.
@@ -49,7 +52,8 @@ class Plugin:
     status: Literal["active", "blocked", "broken"] = "active"
     reason: str | None = None
     hint: str = ""
-    components: Offer = ()
+    components: Components = ()
+    commands: tuple[Command, ...] = ()
     withheld: Offer = ()
     hooks: tuple[str, ...] = ()
     location: str | None = None
@@ -76,6 +80,11 @@ class Plugin:
         return f"{self.distribution} {self.version}"
 
     @property
+    def offer(self) -> Offer:
+        """All that it registers."""
+        return (*self.components, *((COMMAND, command) for command in self.commands))
+
+    @property
     def slow(self) -> str | None:
         """What is slow about its import, as a clause; None where nothing is."""
         if self.heavy:
@@ -84,8 +93,15 @@ class Plugin:
 
     def broken(self, reason: str, hint: str) -> Plugin:
         """Return this plugin quarantined."""
-        withheld = self.components or self.withheld
-        return attrs.evolve(self, status="broken", reason=reason, hint=hint, components=(), withheld=withheld)
+        return attrs.evolve(
+            self,
+            status="broken",
+            reason=reason,
+            hint=hint,
+            components=(),
+            commands=(),
+            withheld=self.offer or self.withheld,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the plugin as JSON holds it."""
@@ -97,9 +113,13 @@ class Plugin:
 
         :raises Exception: it is something else.
         """
-        offers = {
-            key: tuple((kind, Component(**part)) for kind, part in fields[key])
-            for key in ("components", "withheld")
+        own = {
+            "components": tuple((kind, Component(**part)) for kind, part in fields["components"]),
+            "commands": tuple(Command(**command) for command in fields["commands"]),
+            "withheld": tuple(
+                (kind, (Command if kind == COMMAND else Component)(**part))
+                for kind, part in fields["withheld"]
+            ),
         }
         lists = {key: tuple(fields[key]) for key in ("hooks", "heavy")}
-        return cls(**{**fields, **offers, **lists})
+        return cls(**{**fields, **own, **lists})

@@ -1,4 +1,4 @@
-"""What makes a plugin broken: its import, its hooks and the components they yield, each with a reason.
+"""What makes a plugin broken: its import, its hooks and the records they yield, each with a reason.
 
 Whatever a plugin raises becomes a `Broken` here, `SystemExit` included; only Ctrl-C passes. Each check is one
 function and each reason one sentence with a hint what to do.
@@ -12,10 +12,10 @@ from contextlib import redirect_stdout
 from functools import partial
 from inspect import Parameter, signature
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from steermoe_core import hookspecs
-from steermoe_core.component import API, OLDEST_API, Component, load
+from steermoe_core.component import API, OLDEST_API, Command, Component, load
 from steermoe_core.suggest import closest
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pluggy
 
     from steermoe_core.plugins.discovery import Entry
-    from steermoe_core.plugins.plugin import Offer, Plugin
+    from steermoe_core.plugins.plugin import Components, Offer, Plugin
 
 HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("steermoe_"))
 _KIND_OF_HOOK = {hook: kind for kind, hook in hookspecs.HOOK_OF_KIND.items()}
@@ -35,6 +35,7 @@ _MACHINERY = {__file__, load.__code__.co_filename}
 _LONGEST, _LONGEST_TRACE = 300, 20_000
 #: Control sequences of a terminal: colours, titles, cursor moves.
 _ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)")
+_Record = TypeVar("_Record", Component, Command)
 _VALUE = re.compile(r"[\w.]+(\s*:\s*[\w.]+)?(\s*\[.*\])?\s*")
 
 
@@ -62,21 +63,27 @@ def loaded(path: str, plugin: Plugin) -> Any:
     return _guarded(partial(load, path), lambda error: import_failure(error, module, plugin))
 
 
-def offered(hooks: Mapping[str, Callable[..., Any]], doing: Callable[[str], None]) -> Offer:
-    """Call the hooks that yield components and return what they yield.
+def offered(
+    hooks: Mapping[str, Callable[..., Any]], doing: Callable[[str], None]
+) -> tuple[Components, tuple[Command, ...]]:
+    """Call the hooks that yield components and commands, and return what they yield.
 
     :param doing: is called with the subject of "… did not finish" before each hook.
     """
-    offer: list[tuple[str, Component]] = []
+    components: list[tuple[str, Component]] = []
+    commands: list[Command] = []
     for hook, function in hooks.items():
-        if hook in _KIND_OF_HOOK:
+        if hook in hookspecs.YIELDING:
             doing(f"its hook {hook}")
-            offer += [(_KIND_OF_HOOK[hook], component) for component in _yielded(hook, function)]
-    return tuple(offer)
+        if hook in _KIND_OF_HOOK:
+            components += [(_KIND_OF_HOOK[hook], part) for part in _yielded(hook, function, Component)]
+        elif hook == hookspecs.COMMANDS:
+            commands += _yielded(hook, function, Command)
+    return tuple(components), tuple(commands)
 
 
 def check_offer(offer: Offer, entry: Entry) -> None:
-    """Refuse components of another hook contract, and one that is offered twice."""
+    """Refuse what was written for another hook contract, and what is offered twice."""
     _check_api(offer, entry)
     _check_twice(offer)
 
@@ -271,18 +278,18 @@ def _check_plain(hook: str, function: Callable[..., Any], options: Any) -> None:
         raise Broken(reason, f"write def {hook}({', '.join(known)})")
 
 
-def _yielded(hook: str, function: Callable[..., Any]) -> list[Component]:
-    failure = "its hook {} raised {}".format
-    components: Iterable[Any] = _guarded(function, lambda error: Broken(failure(hook, described(error))))
-    if isinstance(components, (str, Component)) or not hasattr(components, "__iter__"):
-        kind = type(components).__name__
-        reason = f"its hook {hook} returned {kind} instead of Components"
-        raise Broken(reason, "yield each Component")
-    found = _guarded(lambda: list(components), lambda error: Broken(failure(hook, described(error))))
+def _yielded(hook: str, function: Callable[..., Any], record: type[_Record]) -> list[_Record]:
+    """Call a hook and return its records."""
+    failure, name = "its hook {} raised {}".format, record.__name__
+    records: Iterable[Any] = _guarded(function, lambda error: Broken(failure(hook, described(error))))
+    if isinstance(records, (str, record)) or not hasattr(records, "__iter__"):
+        reason = f"its hook {hook} returned {type(records).__name__} instead of {name}s"
+        raise Broken(reason, f"yield each {name}")
+    found = _guarded(lambda: list(records), lambda error: Broken(failure(hook, described(error))))
     for item in found:
-        if not isinstance(item, Component):
-            reason = f"its hook {hook} yielded {type(item).__name__}{_shown(item)} instead of a Component"
-            raise Broken(reason, "yield steermoe_core.Component records")
+        if not isinstance(item, record):
+            reason = f"its hook {hook} yielded {type(item).__name__}{_shown(item)} instead of a {name}"
+            raise Broken(reason, f"yield steermoe_core.{name} records")
     return list(found)
 
 
@@ -294,20 +301,20 @@ def _shown(item: object) -> str:
 
 
 def _check_api(offer: Offer, entry: Entry) -> None:
-    for kind, component in offer:
-        written = f'its {kind} "{component.name}" was written for hook contract {component.api}'
-        if component.api > API:
+    for kind, part in offer:
+        written = f'its {kind} "{part.name}" was written for hook contract {part.api}'
+        if part.api > API:
             reason = f"{written}, newer than {API} of this steermoe"
             raise Broken(reason, _upgrade("steermoe"))
-        if component.api < OLDEST_API:
+        if part.api < OLDEST_API:
             reason = f"{written}, older than {OLDEST_API}, the oldest that this steermoe loads"
             raise Broken(reason, _upgrade(entry.distribution))
 
 
 def _check_twice(offer: Offer) -> None:
     seen: set[tuple[str, str]] = set()
-    for kind, component in offer:
-        if (kind, component.name) in seen:
-            reason = f'it offers the {kind} "{component.name}" twice'
+    for kind, part in offer:
+        if (kind, part.name) in seen:
+            reason = f'it offers the {kind} "{part.name}" twice'
             raise Broken(reason, "rename one of them")
-        seen.add((kind, component.name))
+        seen.add((kind, part.name))

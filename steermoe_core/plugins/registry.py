@@ -1,13 +1,14 @@
-"""The registry: what is installed, what of it is healthy, and the component behind each name.
+"""The registry: what is installed, what of it is healthy, and the component or command behind each name.
 
-A plugin is imported only when one of its components or life-cycle hooks is used. One that cannot be used is
-quarantined with its reason instead of stopping the program, and offers none of its components. Names that
-clash:
+A plugin is imported only when one of its components, commands or life-cycle hooks is used. One that cannot be
+used is quarantined with its reason instead of stopping the program, and offers nothing. Names that clash:
 
 * two distributions with the same plugin name: neither is examined, both are broken;
-* a component that has a built-in's kind and name: the built-in stays, the plugin is broken;
-* two plugins with a component of the same kind and name: both are broken, because which of them an
-  experiment means would depend on what else is installed. `--block NAME` of either cures the other.
+* a component that has a built-in's kind and name, or a command that has a built-in's name: the built-in
+  stays, the plugin is broken;
+* two plugins with a component of the same kind and name, or a command of the same name: both are broken,
+  because which of them is meant would depend on what else is installed. `--block NAME` of either cures the
+  other.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.component import COMMAND
 from steermoe_core.errors import PluginError, SteermoeError, UsageError
 from steermoe_core.plugins.discovery import Entry, installed
 from steermoe_core.plugins.loading import plugins_of
@@ -28,7 +30,7 @@ from steermoe_core.suggest import closest, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from steermoe_core.component import Component
+    from steermoe_core.component import Command, Component
 
 __all__ = ["PartError", "Plugin", "Registry", "load_registry"]
 
@@ -45,7 +47,7 @@ class PartError(PluginError):
 
 
 class Registry:
-    """Every plugin with its status, and every component of the active ones.
+    """Every plugin with its status, and every component and command of the active ones.
 
     :param plugins: built-in first, then by name.
     :param unknown_blocks: names in STEERMOE_BLOCK that no installed plugin has.
@@ -58,13 +60,15 @@ class Registry:
     ) -> None:
         self.plugins = tuple(plugins)
         self.unknown_blocks = unknown_blocks
-        self._owners = {
-            (kind, part.name): (plugin, part) for plugin in self.plugins for kind, part in plugin.components
+        self._owners = {(kind, part.name): plugin for plugin in self.plugins for kind, part in plugin.offer}
+        self._components = {
+            (kind, part.name): part for plugin in self.plugins for kind, part in plugin.components
         }
+        self._commands = {command.name: command for plugin in self.plugins for command in plugin.commands}
 
     def find(self, kind: str, name: str) -> Component | None:
         """Return the component, or None if no active plugin has it."""
-        return self._owners[kind, name][1] if (kind, name) in self._owners else None
+        return self._components.get((kind, name))
 
     def get(self, kind: str, name: str) -> Component:
         """Return the component.
@@ -76,17 +80,27 @@ class Registry:
             raise PluginError(self.explain(kind, name))
         return component
 
+    def command(self, name: str) -> Command:
+        """Return the command.
+
+        :raises PluginError: no active plugin has it; says what `get` says.
+        """
+        if name not in self._commands:
+            raise PluginError(self.explain(COMMAND, name))
+        return self._commands[name]
+
     def names(self, kind: str) -> list[str]:
-        """Return the names of all components of a kind, sorted."""
+        """Return the names of all components of a kind, or of all commands, sorted."""
         return sorted(name for owned, name in self._owners if owned == kind)
 
     def plugin_of(self, kind: str, name: str) -> Plugin:
-        """Return the plugin that offers a component.
+        """Return the plugin that offers a component or a command.
 
         :raises PluginError: no active plugin has it.
         """
-        self.get(kind, name)
-        return self._owners[kind, name][0]
+        if (kind, name) not in self._owners:
+            raise PluginError(self.explain(kind, name))
+        return self._owners[kind, name]
 
     def factory(self, kind: str, name: str) -> Any:
         """Import and return what builds a component.
@@ -94,7 +108,20 @@ class Registry:
         :raises PluginError: no active plugin has it.
         :raises PartError: its code cannot be imported; says what to do.
         """
-        path, plugin = self.get(kind, name).factory, self.plugin_of(kind, name)
+        return self._loaded(kind, name, self.get(kind, name).factory)
+
+    def command_code(self, name: str) -> Any:
+        """Import and return the module or object of a command; an instance where its record names a class.
+
+        :raises PluginError: no active plugin has it.
+        :raises PartError: its code cannot be imported; says what to do.
+        """
+        code = self._loaded(COMMAND, name, self.command(name).code)
+        return code() if isinstance(code, type) else code
+
+    def _loaded(self, kind: str, name: str, path: str) -> Any:
+        """Import the object at a path that a record names."""
+        plugin = self.plugin_of(kind, name)
         try:
             return loaded(path, plugin)
         except Broken as verdict:
@@ -194,12 +221,15 @@ def _call(plugin: Plugin, hook: str, arguments: Mapping[str, Any]) -> None:
     function(*(arguments[name] for name in signature(function).parameters))
 
 
-def load_registry(block: Collection[str] = (), *, no_plugins: bool = False, again: bool = False) -> Registry:
+def load_registry(
+    block: Collection[str] = (), *, no_plugins: bool = False, again: bool = False, known: bool = False
+) -> Registry:
     """Find every installed plugin and what it offers; none is imported.
 
     :param block: plugin or distribution names that are left out; STEERMOE_BLOCK adds to them.
     :param no_plugins: nothing but the built-in parts.
     :param again: examine all plugins again, whatever is kept of them.
+    :param known: examine no plugin; leave out those of which nothing is kept.
     :raises UsageError: a name in `block` belongs to no installed plugin.
     """
     entries = installed()
@@ -207,7 +237,9 @@ def load_registry(block: Collection[str] = (), *, no_plugins: bool = False, agai
         name.strip() for name in os.environ.get("STEERMOE_BLOCK", "").split(",") if name.strip()
     ]
     _check_blocks(block, entries)
-    plugins = plugins_of(entries, [*block, *from_environment], no_plugins=no_plugins, again=again)
+    plugins = plugins_of(
+        entries, [*block, *from_environment], no_plugins=no_plugins, again=again, known=known
+    )
     unknown = tuple(name for name in from_environment if not any(entry.answers_to(name) for entry in entries))
     return Registry(plugins, unknown)
 

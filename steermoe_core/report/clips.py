@@ -76,7 +76,7 @@ def _split(
         playable, silent = sounds(first, name, worst, registry, budget)
     return {
         "split": name,
-        "metric": first.metrics[0].name,
+        "metric": first.counting.name if first.counting else None,
         "shown": len(worst),
         "wrong": sum(1 for count in errors.values() if count),
         "clips": len(errors),
@@ -116,7 +116,7 @@ def _answer(run: Run, answer: Answer) -> Json:
 
 
 def _units(run: Run, answer: Answer) -> Units | None:
-    return run.metrics[0].units(answer.prediction)
+    return run.counting.units(answer.prediction) if run.counting else None
 
 
 def _pieces(reference: Sequence[str], hypothesis: Sequence[str], between: str) -> Iterator[Piece]:

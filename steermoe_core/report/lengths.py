@@ -28,7 +28,7 @@ _MANY = 5
 
 
 def lengths(runs: Sequence[Run]) -> Section:
-    """Return how errors and durations are distributed in each split, by the first metric of each run."""
+    """Return how errors and durations are distributed, by each run's first metric that counts edits."""
     splits = [_split(name, found) for name in split_names(runs) if (found := answers_to(name, runs))]
     return Section(
         content={"splits": splits},
@@ -42,7 +42,7 @@ def _split(name: str, answers: Sequence[tuple[Run, Sequence[Answer]]]) -> Json:
     durations = histogram([answer.prediction.seconds for answer in first])
     return {
         "split": name,
-        "metric": run.metrics[0].name,
+        "metric": run.counting.name if run.counting else None,
         "durations": [
             Bar(f"{one.low:g} – {one.high:g} s", one.clips, count(one.clips), one.to_json())
             for one in durations
@@ -59,7 +59,7 @@ def _kinds(run: Run, answers: Sequence[Answer]) -> Json:
     stops = Counter(answer.prediction.stop for answer in answers)
     return {
         "run": run.name,
-        "whole": run.metrics[0].higher_is_better,
+        "whole": _higher(run),
         **attrs.asdict(edits),
         "errors": edits.errors,
         "ended": stops["eos"],
@@ -74,11 +74,15 @@ def _by_duration(run: Run, answers: Sequence[Answer]) -> Iterator[Bar]:
     edges = [round(number * len(ordered) / groups) for number in range(groups + 1)]
     for start, end in pairwise(edges):
         group = ordered[start:end]
-        edits, higher = [answer.edits for answer in group], run.metrics[0].higher_is_better
+        edits, higher = [answer.edits for answer in group], _higher(run)
         low, high = group[0].prediction.seconds, group[-1].prediction.seconds
         value = rate(edits, higher_is_better=higher) if total(edits).reference else None
         facts = {"from": low, "to": high, "clips": len(group), "value": value}
         yield Bar(f"{figure(low, 1)} – {figure(high, 1)} s", value, figure(value), facts)
+
+
+def _higher(run: Run) -> bool:
+    return run.counting is not None and run.counting.higher_is_better
 
 
 def _by_clip(answers: Sequence[Answer]) -> Iterator[Bar]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from steermoe_core.evaluate.metrics import CorpusMetric
 from steermoe_core.evaluate.scores import Score
 from steermoe_core.run.assembly.builder import metrics_of
 from steermoe_core.run.folder.finished import FinishedRun
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen(eq=False)
 class Answer:
-    """An answer of the model, with its edits by the first metric of the run."""
+    """An answer of the model, with its edits by the first metric of the run that counts them."""
 
     prediction: Prediction
     edits: Edits
@@ -36,7 +37,7 @@ class Answer:
 class Split:
     """A split of a run that has scores.
 
-    :param answers: empty if the run has no metric.
+    :param answers: empty if the run has no metric that counts edits.
     :param routing: None if the routers were not observed.
     """
 
@@ -74,6 +75,11 @@ class Run:
     metrics: list[Metric]
     figures: list[Figure]
     splits: list[Split]
+
+    @property
+    def counting(self) -> Metric | None:
+        """The first metric that counts edits, by which single clips are judged."""
+        return next(iter(_counting(self.metrics)), None)
 
     @property
     def card(self) -> AdapterCard | None:
@@ -138,6 +144,7 @@ def split_names(runs: Sequence[Run]) -> list[str]:
 def _run(name: str, run: FinishedRun) -> Run:
     registry = run.registry
     metrics = metrics_of(run.experiment, registry)
+    counting = _counting(metrics)[:1]
     order = list(run.experiment.data.eval)
     scored = sorted(run.scores, key=lambda split: order.index(split) if split in order else len(order))
     return Run(
@@ -153,9 +160,13 @@ def _run(name: str, run: FinishedRun) -> Run:
             Split(
                 name=split,
                 scores=run.scores[split],
-                answers=[Answer(one, m.edits(one)) for m in metrics[:1] for one in run.predictions(split)],
+                answers=[Answer(one, m.edits(one)) for m in counting for one in run.predictions(split)],
                 routing=run.routing(split),
             )
             for split in scored
         ],
     )
+
+
+def _counting(metrics: Sequence[Metric]) -> list[Metric]:
+    return [metric for metric in metrics if not isinstance(metric, CorpusMetric)]

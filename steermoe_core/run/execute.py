@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from steermoe_core.data.usable import readable
 from steermoe_core.errors import CheckpointError, PluginError
+from steermoe_core.evaluate.scores import Scores
 from steermoe_core.run.assembly.builder import Builder
 from steermoe_core.run.assembly.device import move, set_threads
 from steermoe_core.run.assembly.from_adapter import finished
@@ -20,6 +21,7 @@ from steermoe_core.run.training.training import Training
 from steermoe_core.run.training.validation import Validator
 from steermoe_core.train import ranks
 from steermoe_core.train.deepspeed import splits_weights
+from steermoe_core.train.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from steermoe_core.model.joined import Joined
     from steermoe_core.plugins import Registry
     from steermoe_core.run.console import Console
+    from steermoe_core.train.callbacks import Callback
 
 
 class Run:
@@ -52,6 +55,11 @@ class Run:
         if self.folder.adapter.is_dir():
             return Builder(finished(self.experiment, self.folder.adapter, self.registry), self.registry)
         return Builder(self.experiment, self.registry)
+
+    @cached_property
+    def callbacks(self) -> list[Callback]:
+        """The callbacks of the experiment."""
+        return [self.builder.part(selection) for selection in self.experiment.callbacks]
 
     def execute(self) -> RunFolder:
         """Train and score, except what an earlier start has finished.
@@ -124,6 +132,7 @@ class Run:
                 model=model,
                 frozen=frozen,
                 splits=splits,
+                callbacks=self.callbacks,
                 validator=validator,
                 folder=self.folder,
                 console=self.console,
@@ -144,6 +153,14 @@ class Run:
         for name in unscored:
             folder = self.folder.evaluations / name
             score(self.builder, model, splits[name], folder, self.console, label=name, identity=identity)
+            ranks.on_rank0(partial(self._report, model, name))
+
+    def _report(self, model: Joined, split: str) -> None:
+        """Pass the scores of a split to the callbacks."""
+        scores = Scores.read(self.folder.evaluations / split / "scores.json")
+        for callback in self.callbacks:
+            callback.journal, callback.joined = Journal(self.folder.metrics), model
+            callback.on_scores(split, scores)
 
     def _unscored(self, splits: Iterable[str]) -> list[str]:
         return [name for name in splits if not (self.folder.evaluations / name / "scores.json").is_file()]

@@ -95,7 +95,7 @@ def _check_free(names: Names, registry: Registry) -> None:
 def _owner(names: Names, registry: Registry) -> str | None:
     """Return what has the name, with where it is from; None if it is free."""
     for plugin in registry.plugins:
-        offer = {(kind, part.name) for kind, part in plugin.components + plugin.withheld}
+        offer = {(kind, part.name) for kind, part in plugin.offer + plugin.withheld}
         if (names.kind, names.component) in offer:
             return f'the {names.kind} "{names.component}" of {plugin.origin}'
         if names.component == plugin.name or normal(plugin.distribution) == names.distribution:

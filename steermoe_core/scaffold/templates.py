@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import tomli
 
 from steermoe_core.component import API
-from steermoe_core.hookspecs import HOOK_OF_KIND
+from steermoe_core.hookspecs import COMMANDS, HOOK_OF_KIND
 
 if TYPE_CHECKING:
     from steermoe_core.scaffold.names import Names
 
 _HEAD = re.compile(r"^==> (.+) <==\n", re.MULTILINE)
-#: What a template says of its kind, in TOML: `summary`, `module`, `use` in an experiment, `factory` if that
-#: is no class, `record` for more lines of its record, and `set` if the component cannot be checked without a
-#: setting.
+#: What a template says of its kind, in TOML: `summary`, `module`, `use` in an experiment (not of a command),
+#: `factory` if that is no class, `record` for more lines of its record, and `set` if the component cannot be
+#: checked without a setting.
 _ABOUT = "about.toml"
 
 
@@ -38,8 +38,8 @@ def distribution(names: Names, requirement: str) -> dict[str, str]:
         "factory": about.get("factory", names.cls),
         "module": about["module"],
         "summary": about["summary"],
-        "use": Template(about["use"].strip()).substitute(name=names.component),
-        "hook": HOOK_OF_KIND[names.kind],
+        "use": Template(about.get("use", "").strip()).substitute(name=names.component),
+        "hook": HOOK_OF_KIND.get(names.kind, COMMANDS),
         "api": str(API),
         "requirement": requirement,
         "more": "".join(f"        {line}\n" for line in about.get("record", ())),

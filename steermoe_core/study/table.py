@@ -1,8 +1,8 @@
 """The results table: a row for each group of seeds and split, computed from run folders alone.
 
 A score is the mean over the seeds, with the lowest and the highest. Its interval is resampled from the clips,
-with the edits of a clip summed over the seeds: the interval is about other clips, lowest and highest are
-about other seeds.
+with the edits or statistics of a clip pooled over the seeds: the interval is about other clips, lowest and
+highest are about other seeds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import attrs
 
 from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.bootstrap import difference, interval
-from steermoe_core.evaluate.metrics import total
+from steermoe_core.evaluate.metrics import CorpusMetric, corpus_value, total
 from steermoe_core.study.seeds import group_labels, seed_groups
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from steermoe_core.config.sweep import AxisValues
+    from steermoe_core.evaluate.bootstrap import Row as Summed
     from steermoe_core.evaluate.metrics import Metric
     from steermoe_core.evaluate.prediction import Prediction
     from steermoe_core.evaluate.scores import Edits, Interval, Score
@@ -186,17 +187,18 @@ def _metrics(group: SeedGroup, split: str, base: SeedGroup | None) -> dict[str, 
     scores = group.of_split(split)
     found = {}
     for metric in group.metrics:
-        seed, higher = group.seeds[0], metric.higher_is_better
-        edits = _pooled(metric, predictions, times=len(others) or 1)
+        seed, higher, value = group.seeds[0], metric.higher_is_better, corpus_value(metric)
+        rows = _pooled(metric, predictions, times=len(others) or 1)
         values = _values(score.metrics.get(metric.name) for score in scores)
         against = None
         if others and values:
             delta = difference(
                 _pooled(metric, others, times=len(predictions)),
-                edits,
+                rows,
                 clusters,
                 seed=seed,
                 higher_is_better=higher,
+                value=value,
             )
             against = Against(
                 value=delta.value,
@@ -210,7 +212,11 @@ def _metrics(group: SeedGroup, split: str, base: SeedGroup | None) -> dict[str, 
             lowest=min(values, default=None),
             highest=max(values, default=None),
             interval=interval(
-                list(edits.values()), [clusters[i] for i in edits], seed=seed, higher_is_better=higher
+                list(rows.values()),
+                [clusters[i] for i in rows],
+                seed=seed,
+                higher_is_better=higher,
+                value=value,
             ),
             higher_is_better=higher,
             controls={
@@ -222,15 +228,26 @@ def _metrics(group: SeedGroup, split: str, base: SeedGroup | None) -> dict[str, 
     return found
 
 
-def _pooled(metric: Metric, runs: Sequence[Sequence[Prediction]], times: int) -> dict[str, Edits]:
-    """Return the edits of each clip, summed over the runs and multiplied.
+def _pooled(metric: Metric, runs: Sequence[Sequence[Prediction]], times: int) -> dict[str, Summed]:
+    """Return the edits of each clip, summed over the runs and multiplied, or the mean of its statistics.
 
     Multiplied by the number of runs on the other side, both sides of a comparison have equal reference units.
     """
+    if isinstance(metric, CorpusMetric):
+        return _mean_statistics(metric, runs)
     by_clip: dict[str, list[Edits]] = {}
     for prediction in (prediction for predictions in runs for prediction in predictions):
         by_clip.setdefault(prediction.id, []).append(metric.edits(prediction))
     return {name: total(edits * times) for name, edits in by_clip.items()}
+
+
+def _mean_statistics(metric: CorpusMetric, runs: Sequence[Sequence[Prediction]]) -> dict[str, Summed]:
+    """Return the statistics of each clip, averaged over the runs."""
+    by_clip: dict[str, list[Sequence[float]]] = {}
+    for predictions in runs:
+        for prediction, row in zip(predictions, metric.statistics(predictions), strict=True):
+            by_clip.setdefault(prediction.id, []).append(row)
+    return {name: tuple(map(fmean, zip(*rows, strict=True))) for name, rows in by_clip.items()}
 
 
 def _values(scores: Iterable[Score | None]) -> list[float]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from steermoe_core.testing.adapters import AdapterSuite
     from steermoe_core.testing.callbacks import CallbackSuite
     from steermoe_core.testing.collators import CollatorSuite
+    from steermoe_core.testing.commands import CommandSuite
     from steermoe_core.testing.datasets import DatasetSuite
     from steermoe_core.testing.decoders import DecoderSuite
     from steermoe_core.testing.encoders import EncoderSuite
@@ -31,6 +32,7 @@ __all__ = [
     "AdapterSuite",
     "CallbackSuite",
     "CollatorSuite",
+    "CommandSuite",
     "DatasetSuite",
     "DecoderSuite",
     "EncoderSuite",

@@ -249,6 +249,21 @@ class AdapterSuite(ModuleSuite):
             "statistics() gave records without watch(): stop collecting when asked",
         )
 
+    @needs("groups")
+    def test_extend(self) -> None:
+        """`extend` leaves trained tensors and all shapes as they are."""
+        adapter, _ = self.adapted()
+        trained = [parameter.detach().clone() for parameter in _trained(adapter)]
+        shapes = {name: tensor.shape for name, tensor in adapter.state_dict().items()}
+        note = adapter.extend(iter([[8, 9], [2]]))
+        self.expect(note is None or isinstance(note, str), f"extend() gave {note!r}, expected a note or None")
+        same = all(torch.equal(*pair) for pair in zip(trained, _trained(adapter), strict=True))
+        self.expect(same, "extend() changed what the adapter has learned: leave what is trained")
+        self.expect(
+            shapes == {name: tensor.shape for name, tensor in adapter.state_dict().items()},
+            "extend() changed the names or shapes of what is saved: a resume could not load it",
+        )
+
     @needs("builds")
     def test_same_start(self) -> None:
         """The same seed gives the same initial weights."""

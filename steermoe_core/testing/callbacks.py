@@ -14,6 +14,7 @@ from steermoe_core.config.experiment import TrainConfig
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, FolderConfig
 from steermoe_core.data.sources.folder import read_folder
+from steermoe_core.evaluate.scores import Edits, Score, Scores
 from steermoe_core.model.config import IdentityConfig
 from steermoe_core.model.joined import Joined
 from steermoe_core.model.projectors import IdentityProjector
@@ -54,12 +55,14 @@ class Trained:
     :param frozen: fingerprints of the frozen parts, before and after.
     :param written: what the callback wrote into the journal, by step.
     :param chance: state of torch's random numbers at the end.
+    :param callbacks: that watched it.
     """
 
     tensors: dict[str, torch.Tensor]
     frozen: tuple[str, str]
     written: list[tuple[Any, dict[str, Any]]]
     chance: torch.Tensor
+    callbacks: Sequence[Callback]
 
 
 class CallbackSuite(Suite):
@@ -83,6 +86,15 @@ class CallbackSuite(Suite):
     def test_survives(self) -> None:
         """A run of a few steps goes through with it."""
         self._run(watched=True)
+
+    @needs("survives")
+    def test_scores(self) -> None:
+        """It takes the scores of a split after training, and those of another one."""
+        (callback,) = self._run(watched=True).callbacks
+        score = Score(metric="wer", value=0.5, interval=None, edits=Edits(1, 0, 0, 2), examples=2, clusters=2)
+        facts: dict[str, Any] = {"examples": 2, "left_out": {}, "steering": [], "controls": {}}
+        for split, metrics in (("dev", {"wer": score}), ("other", {})):
+            callback.on_scores(split, Scores(split=split, metrics=metrics, **facts))
 
     @needs("survives")
     def test_journal(self) -> None:
@@ -152,7 +164,7 @@ class CallbackSuite(Suite):
         tensors = {name: tensor.detach().clone() for name, tensor in trained_tensors(model).items()}
         # The engine writes its own lines as well.
         own = [record for record in notes.written if "gradient_norm" not in record[1]]
-        return Trained(tensors, (before, frozen()), own, torch.get_rng_state())
+        return Trained(tensors, (before, frozen()), own, torch.get_rng_state(), callbacks)
 
     def _model(self) -> Joined:
         encoder = DenseEncoder(TinyConfig(width=_WIDTH))

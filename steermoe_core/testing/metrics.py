@@ -1,13 +1,19 @@
-"""The checks of a metric: counts that can be added, no reward for answers that say everything or nothing."""
+"""The checks of a metric: counts that can be added, no reward for answers that say everything or nothing.
+
+A corpus score has statistics in place of edits, and whole splits are compared where edits are compared one by
+one.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steermoe_core.evaluate.metrics import Metric, rate, total
+from steermoe_core.evaluate.bootstrap import corpus_score
+from steermoe_core.evaluate.metrics import CorpusMetric, Metric, counted, rate
 from steermoe_core.evaluate.prediction import Prediction
 from steermoe_core.evaluate.scores import Edits
 from steermoe_core.testing.suite import Suite, needs
@@ -61,8 +67,15 @@ class MetricSuite(Suite):
 
     @needs("builds")
     def test_counts(self) -> None:
-        """Edits are whole numbers, none below 0; where higher is better, no more errors than units."""
+        """Edits are whole numbers, none below 0; where higher is better, no more errors than units.
+
+        Statistics are finite numbers, as many for each example; their sums over a split taken twice give the
+        same score.
+        """
         metric = self.build()
+        if isinstance(metric, CorpusMetric):
+            self._check_statistics(metric, self._cases())
+            return
         for prediction in self._cases():
             edits = metric.edits(prediction)
             self.expect(isinstance(edits, Edits), f"edits() gave {type(edits).__name__}, expected Edits")
@@ -80,8 +93,11 @@ class MetricSuite(Suite):
 
     @needs("order")
     def test_perfect(self) -> None:
-        """An answer that is the reference has no error, and some are judged."""
+        """An answer that is the reference has no error, and some are judged; no other split scores better."""
         metric, judged = self.build(), 0
+        if isinstance(metric, CorpusMetric):
+            self._check_best(metric)
+            return
         for prediction in self.right():
             edits = metric.edits(prediction)
             judged += edits.reference > 0
@@ -93,6 +109,9 @@ class MetricSuite(Suite):
     def test_wrong_answers(self) -> None:
         """Saying nothing, or something else, costs."""
         metric = self.build()
+        if isinstance(metric, CorpusMetric):
+            self._check_worse(metric, ("", "mmmm"))
+            return
         for hypothesis in ("", "mmmm"):
             for prediction in self._judged(metric):
                 errors = metric.edits(_saying(prediction, hypothesis)).errors
@@ -110,8 +129,12 @@ class MetricSuite(Suite):
     def test_constant_answers(self) -> None:
         """An answer that holds every possible answer is not right: nothing is found in a longer text."""
         metric = self.build()
-        for words in (sorted({*" ".join(_TEXTS).split()}), sorted({*" ".join(_TEXTS).split()}, reverse=True)):
-            hypothesis = " ".join(words)
+        words = sorted({*" ".join(_TEXTS).split()})
+        everything = (" ".join(words), " ".join(reversed(words)))
+        if isinstance(metric, CorpusMetric):
+            self._check_alone(metric, everything)
+            return
+        for hypothesis in everything:
             for prediction in self._judged(metric):
                 errors = metric.edits(_saying(prediction, hypothesis)).errors
                 self.expect(
@@ -124,15 +147,13 @@ class MetricSuite(Suite):
     def test_order(self) -> None:
         """The edits of an example do not depend on those before it; sums and details not on their order."""
         predictions = self._cases()
-        forward, backward = self.build(), self.build()
-        one = [forward.edits(prediction) for prediction in predictions]
-        other = [backward.edits(prediction) for prediction in reversed(predictions)][::-1]
+        one = counted(self.build(), predictions)
+        other = counted(self.build(), predictions[::-1])[::-1]
         for prediction, first, second in zip(predictions, one, other, strict=True):
             pair = f"{prediction.hypothesis!r} for {prediction.reference!r}"
             self.expect(
                 first == second, f"{pair} counts {first} or {second}, as the order is: remember nothing"
             )
-        self.expect(total(one) == total(reversed(other)), "the sum of all edits depends on their order")
         details = [self.build().details(some) for some in (predictions, predictions[::-1])]
         self.expect(details[0] == details[1], f"details() depend on the order: {details[0]} and {details[1]}")
 
@@ -144,6 +165,14 @@ class MetricSuite(Suite):
             _saying(attrs.evolve(p, reference="", references=(), reference_ids=()), said)
             for p, said in zip(self.right(), ("", "one", "one two", "…"), strict=False)
         ]
+        if isinstance(metric, CorpusMetric):
+            rows = metric.statistics(blank)
+            finite = all(map(math.isfinite, (one for row in rows for one in row)))
+            self.expect(finite, "statistics() of empty references are not finite")
+            value = metric.value([0.0] * len(rows[0]))
+            self.expect(
+                isinstance(value, float), f"value() of sums of 0 is {value!r}, expected a float or nan"
+            )
         for prediction in blank:
             edits = metric.edits(prediction)
             pair = f"{prediction.hypothesis!r} for an empty reference"
@@ -179,7 +208,65 @@ class MetricSuite(Suite):
     def _judged(self, metric: Metric) -> list[Prediction]:
         return [prediction for prediction in self.right() if metric.edits(prediction).reference]
 
+    def _check_statistics(self, metric: CorpusMetric, predictions: Sequence[Prediction]) -> None:
+        rows = metric.statistics(predictions)
+        number = len(predictions)
+        self.expect(
+            len(rows) == number,
+            f"statistics() gave {len(rows)} rows for {number} predictions, expected one each",
+        )
+        widths = sorted({len(row) for row in rows})
+        self.expect(
+            len(widths) == 1, f"statistics() have {widths} figures, expected as many for each example"
+        )
+        self.expect(
+            all(map(math.isfinite, (one for row in rows for one in row))), "statistics() are not finite"
+        )
+        once, twice = corpus_score(rows, metric.value), corpus_score([*rows, *rows], metric.value)
+        same = math.isclose(once, twice, rel_tol=1e-6) or (math.isnan(once) and math.isnan(twice))
+        self.expect(
+            same, f"a split taken twice scores {twice:g} instead of {once:g}: value() is to be of a corpus"
+        )
+
+    def _check_best(self, metric: CorpusMetric) -> None:
+        best = self._score(metric, self.right())
+        self.expect(
+            math.isfinite(best), "the suite's predictions have no score: override right() with some that have"
+        )
+        for hypothesis in ("", "mmmm", "one two"):
+            found = self._score(metric, [_saying(prediction, hypothesis) for prediction in self.right()])
+            better = found > best if metric.higher_is_better else found < best
+            self.expect(
+                not better,
+                f"{hypothesis!r} said for every reference scores {found:g}, the references {best:g}",
+            )
+
+    def _check_worse(self, metric: CorpusMetric, hypotheses: Sequence[str]) -> None:
+        best = self._score(metric, self.right())
+        for hypothesis in hypotheses:
+            found = self._score(metric, [_saying(prediction, hypothesis) for prediction in self.right()])
+            self.expect(
+                found != best,
+                f"{hypothesis!r} said for every reference scores {found:g}, as the references do: what "
+                "is not the reference has to cost",
+            )
+
+    def _check_alone(self, metric: CorpusMetric, hypotheses: Sequence[str]) -> None:
+        """Compare one clip at a time; some scores, such as BLEU, cannot tell texts of one word apart."""
+        sign = 1.0 if metric.higher_is_better else -1.0
+        for prediction in self.right():
+            best, silent = (sign * self._score(metric, [p]) for p in (prediction, _saying(prediction, "")))
+            for hypothesis in hypotheses:
+                found = sign * self._score(metric, [_saying(prediction, hypothesis)])
+                self.expect(
+                    not best > silent or found < best,
+                    f"{hypothesis!r} scores as high as {prediction.reference!r} for it: compare whole "
+                    "answers, or whoever says everything scores best",
+                )
+
     def _score(self, metric: Metric, predictions: Sequence[Prediction]) -> float:
+        if isinstance(metric, CorpusMetric):
+            return corpus_score(metric.statistics(predictions), metric.value)
         return rate([metric.edits(p) for p in predictions], higher_is_better=metric.higher_is_better)
 
 

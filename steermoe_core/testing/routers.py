@@ -1,4 +1,4 @@
-"""The checks of a router: gates of the right shape, each from its own frame, gradients to all weights."""
+"""The checks of a router: gates of the right shape, from one frame or utterance each, gradients to all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from steermoe_core.model.routers import Router
+from steermoe_core.data.padded import Padded
+from steermoe_core.model.routers import Router, UtteranceRouter
 from steermoe_core.testing.modules import ModuleSuite, backward, numbers, same_tensors, without_gradient
 from steermoe_core.testing.suite import needs
 
@@ -42,7 +43,7 @@ class RouterSuite(ModuleSuite):
             router = self._built(self.selection(), _WIDTH, experts, self.layers).eval()
             for row in range(self.layers):
                 for size in (1.0, 100.0):
-                    gates = router(size * self._frames(), row)
+                    gates = self._gates(router, size * self._frames(), row)
                     shape, wanted = tuple(gates.shape), (_ROWS, _TIME, experts)
                     self.expect(
                         shape == wanted, f"gates at row {row} are {shape}, expected (B,T,E) = {wanted}"
@@ -55,40 +56,43 @@ class RouterSuite(ModuleSuite):
 
     @needs("determinism")
     def test_own_frame(self) -> None:
-        """The gates of a frame depend on that frame alone: not on time, nor on other clips."""
+        """The gates of a frame depend on it alone, or on its utterance; not on padding or other clips."""
         router = self.seeded()
+        utterances = isinstance(router, UtteranceRouter)
         frames = self._frames()
         changed = frames.clone()
         changed[1, 3] += 1.0
-        longer = torch.cat([frames, numbers(_ROWS, 4, _WIDTH, seed=3)], 1)
         others = torch.ones(_ROWS, _TIME, dtype=torch.bool)
-        others[1, 3] = False
+        others[1, slice(None) if utterances else 3] = False
+        rule = "compute nothing over the batch" if utterances else "compute nothing over time or batch"
         for row in range(self.layers):
-            gates = router(frames, row)
+            gates = self._gates(router, frames, row)
             self.expect_close(
                 gates[others],
-                router(changed, row)[others],
-                f"one frame was changed, and the gates of others changed at row {row} (by {{}}): compute "
-                "nothing over time or batch",
+                self._gates(router, changed, row)[others],
+                f"one frame was changed, and the gates of others changed at row {row} (by {{}}): {rule}",
             )
+            longer = torch.cat([frames, numbers(_ROWS, 4, _WIDTH, seed=3)], 1)
             self.expect_close(
                 gates,
-                router(longer, row)[:, :_TIME],
+                self._gates(router, longer, row, valid=_TIME)[:, :_TIME],
                 "with padding behind them frames have other gates (by {})",
             )
             self.expect_close(
-                gates[:1], router(frames[:1], row), "alone a clip has other gates than in a batch (by {})"
+                gates[:1],
+                self._gates(router, frames[:1], row),
+                "alone a clip has other gates than in a batch (by {})",
             )
 
     @needs("gates")
     def test_determinism(self) -> None:
         """In eval mode the same frames have the same gates, whatever was asked in between."""
         router = self.seeded()
-        first = [router(self._frames(), row) for row in range(self.layers)]
+        first = [self._gates(router, self._frames(), row) for row in range(self.layers)]
         for row in reversed(range(self.layers)):
             self.expect_close(
                 first[row],
-                router(self._frames(), row),
+                self._gates(router, self._frames(), row),
                 f"the same frames have other gates the second time at row {row} (by {{}}): no noise in eval "
                 "mode",
             )
@@ -97,7 +101,7 @@ class RouterSuite(ModuleSuite):
     def test_gradients(self) -> None:
         """The gates have a gradient to every parameter, and to the frames."""
         router, frames = self.seeded(), self._frames().requires_grad_()
-        gates = torch.stack([router(frames, row) for row in range(self.layers)])
+        gates = torch.stack([self._gates(router, frames, row) for row in range(self.layers)])
         if gates.requires_grad:
             backward((gates * numbers(*gates.shape, seed=4)).sum())
         missing = without_gradient(router.named_parameters())
@@ -114,7 +118,8 @@ class RouterSuite(ModuleSuite):
     def test_training(self) -> None:
         """In training mode gates are finite too."""
         router = self.seeded().train()
-        finite = all(bool(router(self._frames(), row).isfinite().all()) for row in range(self.layers))
+        gates = [self._gates(router, self._frames(), row) for row in range(self.layers)]
+        finite = all(bool(one.isfinite().all()) for one in gates)
         self.expect(finite, "in training mode gates hold nan or infinity")
 
     @needs("builds")
@@ -132,11 +137,17 @@ class RouterSuite(ModuleSuite):
         other.load_state_dict(router.state_dict())
         for row in range(self.layers):
             self.expect_close(
-                router(self._frames(), row),
-                other(self._frames(), row),
+                self._gates(router, self._frames(), row),
+                self._gates(other, self._frames(), row),
                 "loaded from its saved tensors a router gives other gates (by {}): hold tensors as "
                 "parameters or buffers",
             )
 
     def _frames(self) -> torch.Tensor:
         return numbers(_ROWS, _TIME, _WIDTH)
+
+    def _gates(self, router: Any, frames: torch.Tensor, row: int, valid: int | None = None) -> torch.Tensor:
+        """Return the gates of frames, of which the first are valid in each row; all by default."""
+        lengths = torch.full((len(frames),), frames.shape[1] if valid is None else valid)
+        gates: torch.Tensor = router.gates(Padded(frames, lengths), row)
+        return gates

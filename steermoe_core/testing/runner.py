@@ -11,7 +11,7 @@ import attrs
 
 from steermoe_core.errors import SteermoeError
 from steermoe_core.plugins.quarantine import described
-from steermoe_core.testing.suite import Suite, Wrong, checks
+from steermoe_core.testing.suite import AnySuite, Wrong, checks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,13 +37,13 @@ class Result:
     seconds: float = 0.0
 
 
-def suite_class(kind: str) -> type[Suite]:
+def suite_class(kind: str) -> type[AnySuite]:
     """Return the suite of a kind."""
-    suite: type[Suite] = getattr(import_module("steermoe_core.testing"), f"{kind.capitalize()}Suite")
+    suite: type[AnySuite] = getattr(import_module("steermoe_core.testing"), f"{kind.capitalize()}Suite")
     return suite
 
 
-def suite_of(registry: Registry, kind: str, name: str, settings: Mapping[str, Any]) -> type[Suite]:
+def suite_of(registry: Registry, kind: str, name: str, settings: Mapping[str, Any]) -> type[AnySuite]:
     """Return the suite of a component.
 
     :param settings: of the component, as an experiment would have them.
@@ -52,7 +52,7 @@ def suite_of(registry: Registry, kind: str, name: str, settings: Mapping[str, An
     return type(f"Test{kind.capitalize()}", (suite_class(kind),), own)
 
 
-def results(suite: type[Suite]) -> Iterator[Result]:
+def results(suite: type[AnySuite]) -> Iterator[Result]:
     """Run every check of a suite and yield what became of it."""
     suite.setup_class()
     try:
@@ -62,7 +62,7 @@ def results(suite: type[Suite]) -> Iterator[Result]:
         suite.teardown_class()
 
 
-def _judged(suite: type[Suite], check: str) -> Result:
+def _judged(suite: type[AnySuite], check: str) -> Result:
     one, start = suite(), time.perf_counter()
     one.setup_method()
     status: Literal["ok", "failed", "skipped"] = "ok"

@@ -1,4 +1,4 @@
-"""What all suites share: the component under test, its settings, and the checks that hold for every kind."""
+"""What all suites share: the part under test, its settings, and the checks that hold for every kind."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def needs(*names: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None
 
     def decorate(check: Callable[[Any], None]) -> Callable[[Any], None]:
         @wraps(check)
-        def judged(suite: Suite) -> None:
+        def judged(suite: AnySuite) -> None:
             for name in names:
                 if not suite.holds(name):
                     msg = f"not judged until the check {name} passes"
@@ -70,17 +70,16 @@ class Shared:
         self._temporary.cleanup()
 
 
-class Suite:
-    """The checks of one component; each `test_` method is a check, and its docstring says what must hold.
+class AnySuite:
+    """The checks of one part, a component or a command; each `test_` method is a check.
 
-    :cvar component: name of the component, as `use = "…"` has it; its plugin must be installed.
-    :cvar settings: its settings as an experiment would have them, as small as can be; or a method that is
-        given an empty folder and returns them.
+    The docstring of a check says what must hold.
+
+    :cvar component: name of the part; its plugin must be installed.
     """
 
     kind: ClassVar[str]
     component: ClassVar[str] = ""
-    settings: ClassVar[Any] = {}
 
     _shared: ClassVar[Shared]
 
@@ -101,9 +100,9 @@ class Suite:
         """End it."""
 
     def test_found(self) -> None:
-        """An active plugin offers the component."""
+        """An active plugin offers it."""
         try:
-            self.registry.get(self.kind, self.component)
+            self.registry.plugin_of(self.kind, self.component)
         except SteermoeError as error:
             raise Wrong(str(error)) from None
 
@@ -121,6 +120,61 @@ class Suite:
             f"the import of the plugin and its settings takes {seconds:.2f} s of computing, more than "
             f"{LIMIT} s: move work and imports into the module that the factory names",
         )
+
+    # What a check may ask for.
+
+    @property
+    def place(self) -> str:
+        """Where the code of the part is, as its record names it."""
+        raise NotImplementedError
+
+    @property
+    def registry(self) -> Registry:
+        """What is installed."""
+        return self._shared.registry
+
+    @property
+    def folder(self) -> Path:
+        """A folder of the suite's own."""
+        return self._shared.folder
+
+    @property
+    def plugin(self) -> Plugin:
+        """The plugin that offers it."""
+        return self.registry.plugin_of(self.kind, self.component)
+
+    def holds(self, name: str) -> bool:
+        """Tell whether another check passes."""
+        verdicts = self._shared.verdicts
+        if name not in verdicts:
+            try:
+                getattr(self, f"test_{name}")()
+            except Exception:  # noqa: BLE001 - a plugin may raise anything; that check itself tells what
+                verdicts[name] = False
+            else:
+                verdicts[name] = True
+        return verdicts[name]
+
+    def expect(self, right: object, sentence: str) -> None:
+        """Refuse with a sentence unless something is right."""
+        __tracebackhide__ = True
+        if not right:
+            raise self.wrong(sentence)
+
+    def wrong(self, sentence: str) -> Wrong:
+        """Return a verdict that says where to look."""
+        return Wrong(f'{sentence} ({self.kind} "{self.component}", {self.place})')
+
+
+class Suite(AnySuite):
+    """The checks of one component.
+
+    :cvar component: name of the component, as `use = "…"` has it; its plugin must be installed.
+    :cvar settings: its settings as an experiment would have them, as small as can be; or a method that is
+        given an empty folder and returns them.
+    """
+
+    settings: ClassVar[Any] = {}
 
     @needs("found")
     def test_settings_class(self) -> None:
@@ -191,27 +245,15 @@ class Suite:
             f"the factory gave a {given}, expected a {cls.__module__}.{name}: inherit from it",
         )
 
-    # What a check may ask for.
-
-    @property
-    def registry(self) -> Registry:
-        """What is installed."""
-        return self._shared.registry
-
-    @property
-    def folder(self) -> Path:
-        """A folder of the suite's own."""
-        return self._shared.folder
-
     @property
     def record(self) -> Component:
         """The record that the plugin yields."""
         return self.registry.get(self.kind, self.component)
 
     @property
-    def plugin(self) -> Plugin:
-        """The plugin that offers the component."""
-        return self.registry.plugin_of(self.kind, self.component)
+    def place(self) -> str:
+        """Where the code of the component is."""
+        return self.record.factory
 
     def selection(self, **changed: Any) -> Selection:
         """Return the choice of the component with the suite's settings.
@@ -241,30 +283,8 @@ class Suite:
         """Return what a factory of this kind is called with, behind the settings."""
         return ()
 
-    def holds(self, name: str) -> bool:
-        """Tell whether another check passes."""
-        verdicts = self._shared.verdicts
-        if name not in verdicts:
-            try:
-                getattr(self, f"test_{name}")()
-            except Exception:  # noqa: BLE001 - a plugin may raise anything; that check itself tells what
-                verdicts[name] = False
-            else:
-                verdicts[name] = True
-        return verdicts[name]
 
-    def expect(self, right: object, sentence: str) -> None:
-        """Refuse with a sentence unless something is right."""
-        __tracebackhide__ = True
-        if not right:
-            raise self.wrong(sentence)
-
-    def wrong(self, sentence: str) -> Wrong:
-        """Return a verdict that says where to look."""
-        return Wrong(f'{sentence} ({self.kind} "{self.component}", {self.record.factory})')
-
-
-def checks(suite: type[Suite]) -> dict[str, str]:
+def checks(suite: type[AnySuite]) -> dict[str, str]:
     """Return the checks of a suite in their order: name and what must hold."""
     found = {}
     for cls in reversed(suite.__mro__):

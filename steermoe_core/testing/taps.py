@@ -48,9 +48,12 @@ class TapChecks(ModuleSuite):
 
     @needs("frames")
     def test_taps(self) -> None:
-        """`tap` is called once a layer, in order, with each clip's frames there (B,T',layer_width)."""
+        """`tap` is called once a layer, in order, with the frames there (B,T',D), D by `layer_widths`."""
         self._require("layer-taps")
-        layers, width = self.encoder.layers, self.encoder.layer_width
+        layers, widths = self.encoder.layers, list(self.encoder.layer_widths)
+        self.expect(
+            len(widths) == layers, f"layer_widths are {widths}, expected one for each of {layers} layers"
+        )
         seen = self._seen(*self.waves(0.4))
         order = [number for number, _ in seen]
         self.expect(
@@ -59,9 +62,10 @@ class TapChecks(ModuleSuite):
         )
         for number, frames in seen:
             shape = tuple(frames.values.shape)
-            right = len(shape) == 3 and shape[2] == width  # noqa: PLR2004
+            right = len(shape) == 3 and shape[2] == widths[number]  # noqa: PLR2004
             self.expect(
-                right, f"the tap of layer {number} got frames of shape {shape}, expected (B,T',{width})"
+                right,
+                f"the tap of layer {number} got frames of shape {shape}, expected (B,T',{widths[number]})",
             )
         self._check_lengths()
 
@@ -195,8 +199,7 @@ class TapChecks(ModuleSuite):
         return Padded(values, frames.lengths)
 
     def _shifts(self) -> list[torch.Tensor]:
-        width = self.encoder.layer_width
-        return [torch.zeros(width, requires_grad=True) for _ in range(self.encoder.layers)]
+        return [torch.zeros(width, requires_grad=True) for width in self.encoder.layer_widths]
 
     def _shifted(self, shifts: list[torch.Tensor], calls: Any = None) -> Padded:
         def tap(layer: int, frames: Padded) -> Padded:

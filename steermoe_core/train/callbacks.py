@@ -12,6 +12,7 @@ from transformers import TrainerCallback
 from steermoe_core.errors import DivergedError
 from steermoe_core.system.signals import handled
 from steermoe_core.train import ranks
+from steermoe_core.train.journal import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,15 +23,17 @@ if TYPE_CHECKING:
     from transformers import TrainerControl, TrainerState
     from typing_extensions import Self
 
+    from steermoe_core.evaluate.scores import Scores
     from steermoe_core.model.joined import Joined
     from steermoe_core.train.journal import Journal
 
 
 class Callback(TrainerCallback):
-    """A transformers callback with access to the model and to metrics.jsonl.
+    """A transformers callback with access to the model, to metrics.jsonl and to the run folder.
 
-    :ivar journal: set before training starts.
-    :ivar joined: the model in training, also set before training starts.
+    :ivar journal: set before training starts and before `on_scores`: `journal.write(step, key=value)` adds a
+        line to metrics.jsonl, `journal.folder` is the run folder.
+    :ivar joined: the model, set at the same times.
     :cvar changes_training: whether the callback changes the trained numbers; if not, the conformance kit
         checks that it does not.
     """
@@ -38,6 +41,19 @@ class Callback(TrainerCallback):
     journal: Journal
     joined: Joined
     changes_training: bool = False
+
+    def on_record(self, record: Step) -> None:
+        """Act on a line that the engine writes to metrics.jsonl: a logged step, or a validation.
+
+        It is called in the first process of a run only.
+        """
+
+    def on_scores(self, split: str, scores: Scores) -> None:
+        """Act on the scores of a split, after training.
+
+        It is called in the first process of a run only, and once for each split, also where an interrupted
+        run resumes after its training.
+        """
 
 
 class GroupClip(Callback):
@@ -125,14 +141,15 @@ class JournalWriter(Callback):
         now = time.monotonic()
         pace = (now - self.started - self.journal.aside) / max(state.global_step - self.step, 1)
         self.started, self.step, self.journal.aside = now, state.global_step, 0.0
-        self.journal.write(
-            state.global_step,
+        record = Step(
+            step=state.global_step,
             loss=logs["loss"],
-            **({"losses": logs["losses"]} if logs.get("losses") else {}),
-            learning_rate=self.clip.rates,
-            gradient_norm=self.clip.norms,
+            losses=logs.get("losses") or None,
+            learning_rate=dict(self.clip.rates),
+            gradient_norm=dict(self.clip.norms),
             seconds_per_step=pace,
         )
+        self.journal.report(record)
 
 
 class LastStep(Callback):

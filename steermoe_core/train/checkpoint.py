@@ -82,10 +82,15 @@ def save_trained(model: Joined, path: Path) -> None:
             partial.unlink(missing_ok=True)
 
 
+class UnfitError(CheckpointError):
+    """The tensors of a file are not those of the model."""
+
+
 def load_trained(model: Joined, path: Path) -> None:
     """Read trained tensors into the model.
 
-    :raises CheckpointError: the file is damaged, or its tensors are not the model's; the message lists them.
+    :raises CheckpointError: the file is damaged.
+    :raises UnfitError: its tensors are not the model's; the message lists them.
     """
     try:
         tensors = load_file(path)
@@ -95,7 +100,7 @@ def load_trained(model: Joined, path: Path) -> None:
     own = trained_tensors(model)
     if differences := _differences(own, tensors):
         msg = f"{path} does not fit this model: {'; '.join(differences[:5])}"
-        raise CheckpointError(msg)
+        raise UnfitError(msg)
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[name])

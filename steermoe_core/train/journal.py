@@ -10,10 +10,10 @@ import attrs
 from steermoe_core.errors import RunFolderError
 from steermoe_core.evaluate.scores import LayerStatistics  # noqa: TC001 - read at run time
 from steermoe_core.system.files import saving
-from steermoe_core.system.records import DamagedError, parsed, rest
+from steermoe_core.system.records import DamagedError, parsed, plain, rest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -45,11 +45,30 @@ class Journal:
     """Appends records to a file of JSON lines.
 
     :ivar aside: seconds that were spent beside training since a pace was last taken.
+    :ivar watchers: called with each record that the engine reports.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.aside = 0.0
+        self.watchers: list[Callable[[Step], None]] = []
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.path.parent
+
+    def report(self, record: Step) -> None:
+        """Add a record of the engine and pass it to the watchers; of several processes, only rank 0 does.
+
+        :raises CheckpointError: the disk is full or not writable.
+        """
+        from steermoe_core.train import ranks
+
+        self.write(**plain(record))
+        if ranks.first():
+            for watch in self.watchers:
+                watch(record)
 
     def write(self, step: int, **values: Any) -> None:
         """Add a record that belongs to a step; of several processes, only rank 0 writes.

@@ -83,6 +83,7 @@ class SteeringTrainer(Trainer):
         own: list[Any] = [self.clip, JournalWriter(self.clip), LastStep(), *callbacks]
         for callback in own:
             callback.journal, callback.joined = journal, model
+        journal.watchers = [callback.on_record for callback in own]
         collator: Any = collate  # the parent expects dicts; a batch is a record here
         super().__init__(
             model=model, args=arguments(config, seed, folder), data_collator=collator, callbacks=own

@@ -16,6 +16,7 @@ import torch
 
 from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import Callback
+from steermoe_core.train.journal import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -73,7 +74,7 @@ class Validation(Callback):
         best = value is not None and math.isfinite(value) and self._better(value, state.best_metric)
         if best:
             state.best_metric, state.best_global_step = value, step
-        self.journal.write(step, validation=values)
+        self.journal.report(Step(step=step, validation=dict(values)))
         self.report(step, values, best)
         self.journal.aside += time.monotonic() - began
         return best

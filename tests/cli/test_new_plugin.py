@@ -20,7 +20,7 @@ import yaml
 from safetensors.torch import load_file
 
 from steermoe_core.cli.main import main
-from steermoe_core.component import KINDS
+from steermoe_core.component import COMMAND, KINDS
 from steermoe_core.plugins import load_registry
 from steermoe_core.scaffold.names import LONGEST, Names
 from steermoe_core.scaffold.templates import check, distribution
@@ -41,9 +41,9 @@ ROOT = Path(__file__).parents[2]
 
 @attrs.frozen
 class Made:
-    """A plugin of each kind, written by the command.
+    """A plugin of each kind and one with a command, written by the command.
 
-    :param sources: the folder with the ten distributions.
+    :param sources: the folder with the distributions.
     :param site: the folder that pip installed them to.
     """
 
@@ -73,7 +73,7 @@ class Made:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Write a plugin of each kind and install all with one pip."""
     found = Made(tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("site"))
-    for kind in KINDS:
+    for kind in (*KINDS, COMMAND):
         assert main(["new-plugin", f"my-{kind}", "--kind", kind, "--folder", str(found.sources)]) == 0
     flags = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", found.site]
     done = found.python("pip", "install", *flags, *found.folders)
@@ -96,7 +96,7 @@ def write(*words: str) -> int:
 
 
 class TestWhatIsWritten:
-    """Ten kinds, each a distribution that an author can push as it is."""
+    """Ten kinds and a command, each a distribution that an author can push as it is."""
 
     def test_all_kinds_are_listed(self, made: Made) -> None:
         """Each is active, cheap to import, and offers one component of its kind."""
@@ -171,7 +171,7 @@ class TestWhatIsWritten:
     @pytest.mark.parametrize("name", ["x", "a" * LONGEST, "a-" * 14 + "bc", "core2", "torch", "zebra-9"])
     def test_code_is_clean_whatever_the_name(self, name: str, tmp_path: Path) -> None:
         """Long names break no line, and imports are sorted for all."""
-        for kind in KINDS:
+        for kind in (*KINDS, COMMAND):
             for path, text in distribution(Names(kind, name), requirement()).items():
                 file = tmp_path / kind / path
                 file.parent.mkdir(parents=True, exist_ok=True)
@@ -192,7 +192,7 @@ class TestWhatIsWritten:
             check=False,
         )
 
-        assert done.stdout == "Success: no issues found in 30 source files\n", done.stdout + done.stderr
+        assert done.stdout == "Success: no issues found in 32 source files\n", done.stdout + done.stderr
 
     def test_metadata(self, made: Made) -> None:
         """The keyword that plugins are found by, a licence, and an engine that still speaks this contract."""
@@ -241,7 +241,7 @@ class TestWhatIsWritten:
         assert [path.name for path in tmp_path.iterdir()] == ["steermoe-beats"]
         assert not (tmp_path / "steermoe-beats").stat().st_mode & 0o077 ^ 0o055 & ~umask()
 
-    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("kind", [*KINDS, COMMAND])
     def test_the_page_says_what_is_written(self, kind: str) -> None:
         """In its table of kinds."""
         page = (ROOT / "docs" / "how-to" / "write-a-plugin.md").read_text(encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.bootstrap import difference, interval
 from steermoe_core.evaluate.metrics import rate
 from steermoe_core.evaluate.scores import Edits, Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 edits = st.lists(st.builds(Edits, *[st.integers(0, 5)] * 3, st.integers(1, 9)), min_size=2, max_size=30)
 
@@ -255,3 +259,48 @@ def test_one_cluster_leaves_the_difference_bare() -> None:
     found = difference({"a": Edits(0, 0, 0, 2)}, {"a": Edits(1, 0, 0, 2)})
 
     assert (found.value, found.interval, found.improvement) == (0.5, None, None)
+
+
+class TestCorpusScores:
+    """A score of other sums than edits is resampled in the same way."""
+
+    @staticmethod
+    def share(sums: Sequence[float]) -> float:
+        """Return the share of errors."""
+        return sums[0] / sums[1] if sums[1] else float("nan")
+
+    @staticmethod
+    def rows(edits: Sequence[Edits]) -> list[tuple[int, int]]:
+        """Return errors and reference units as statistics."""
+        return [(one.errors, one.reference) for one in edits]
+
+    def test_a_rate_written_as_a_corpus_score_is_the_rate(self) -> None:
+        """Intervals and differences, with clusters."""
+        one, other = corpus(0, 60, 3, 0.2), corpus(1, 60, 3, 0.3)
+        first, second = named(one.edits), named(other.edits)
+        clusters = dict(zip(first, one.speakers, strict=True))
+        sums = [dict(zip(edits, self.rows(list(edits.values())), strict=True)) for edits in (first, second)]
+
+        assert interval(self.rows(one.edits), one.speakers, value=self.share) == interval(
+            one.edits, one.speakers
+        )
+        assert difference(*sums, clusters, value=self.share) == difference(first, second, clusters)
+
+    def test_where_higher_is_better_the_sides_are_turned(self) -> None:
+        """The interval is about the score itself; the improvement about what is better."""
+        good = {str(n): (9.0, 10.0) for n in range(20)}
+        bad = {str(n): (float(n % 5), 10.0) for n in range(20)}
+
+        found = difference(bad, good, higher_is_better=True, value=self.share)
+
+        assert found.value == pytest.approx(0.7)
+        assert found.improvement == 1.0
+        assert found.verdict(higher_is_better=True) == "better"
+        assert interval(list(good.values()), higher_is_better=True, value=self.share) == Interval(0.9, 0.9)
+
+    def test_draws_without_a_score_are_left_out(self) -> None:
+        """As those without a reference unit; with nothing but them there is no interval."""
+        rows = [(0, 0)] * 5
+        assert interval([*rows, (1, 2)], value=self.share) == Interval(0.5, 0.5)
+        assert interval(rows, value=self.share) is None
+        assert interval([(1, 2)], value=self.share) is None

@@ -8,8 +8,12 @@ import pytest
 import torch
 
 from steermoe_core.cli.main import main
+from steermoe_core.data.padded import Padded
+from steermoe_core.errors import UsageError
 from steermoe_core.model.config import SteeringConfig
+from steermoe_core.model.steering import Steering
 from tests.parts import TinyConfig, TinyEncoder, build_router, noise, router, steering
+from tests.testing.wrong.routers import RightUtterance
 
 if TYPE_CHECKING:
     from steermoe_core.model.routers import LinearMap
@@ -212,3 +216,47 @@ def test_one_expert_has_no_router(name: str) -> None:
     assert {name for name, _ in adapter.named_parameters()} == {"vectors", "scales"}
     assert sum(p.numel() for p in adapter.parameters()) == LAYERS * WIDTH + LAYERS
     assert adapter.groups()["router"] == []
+
+
+class TestUtterances:
+    """A router of whole utterances sees which frames are padding."""
+
+    @pytest.fixture
+    def adapter(self) -> Any:
+        """Return steering that is routed by mean frames."""
+        encoder = TinyEncoder(TinyConfig())
+        torch.manual_seed(2)
+        config = SteeringConfig(experts=3, start=1.0, scale=0.5, router=router())
+        return Steering(config, encoder, lambda _, *context: RightUtterance(None, *context))
+
+    def test_an_utterance_is_steered_alike_in_every_batch(self, adapter: Any) -> None:
+        """Whatever the padding holds."""
+        encoder = TinyEncoder(TinyConfig())
+        waves = [noise(0.4), noise(1.2, 1), noise(0.8, 2)]
+
+        together = encoder(encoder.features(waves), adapter.tap).rows()
+
+        for wave, frames in zip(waves, together, strict=True):
+            alone = encoder(encoder.features([wave]), adapter.tap).values[0]
+            torch.testing.assert_close(frames, alone, **CLOSE)
+
+    def test_all_frames_of_an_utterance_have_the_same_gates(self, adapter: Any) -> None:
+        """Those of the mean of its valid frames."""
+        frames = Padded(torch.randn(2, 5, WIDTH), torch.tensor([5, 2]))
+
+        gates = adapter.router.gates(frames, 1)
+
+        mean = frames.values[1, :2].mean(0)
+        torch.testing.assert_close(gates[1, 0], (adapter.router.weight[1] @ mean).softmax(-1), **CLOSE)
+        assert torch.equal(gates[1, 0], gates[1, 1])
+
+    def test_lengths_are_required(self, adapter: Any) -> None:
+        """An adapter that passes none would let padding change the gates."""
+        with pytest.raises(UsageError, match=r"RightUtterance routes whole utterances.*router\.gates"):
+            adapter.router(torch.randn(2, 5, WIDTH), 0)
+
+    def test_routers_of_frames_take_padded_frames(self, hidden: torch.Tensor) -> None:
+        """A router that was written before: the gates are those of its `forward`."""
+        built = build("softmax")
+
+        assert torch.equal(built.gates(Padded(hidden, torch.tensor([5, 3])), 1), built(hidden, 1))

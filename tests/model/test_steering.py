@@ -17,6 +17,7 @@ from steermoe_core.model.config import SoftmaxRouterConfig, chosen_layers
 from steermoe_core.model.gates import GateStatistics, balance_loss
 from steermoe_core.model.routers import SoftmaxRouter
 from tests.parts import TinyConfig, TinyEncoder, batch, joined, noise, steering
+from tests.testing.wrong.encoders import Widening
 
 if TYPE_CHECKING:
     from steermoe_core.model.joined import Joined
@@ -390,3 +391,58 @@ def test_padding_never_matters(encoder: TinyEncoder, features: Padded) -> None:
     for number, row in enumerate(features.rows()):
         alone = encoder(Padded(row[None], features.lengths[number : number + 1]), adapter.tap)
         torch.testing.assert_close(alone.values[0], rows[number], **CLOSE)
+
+
+class TestLayersOfDifferentWidths:
+    """Vectors and routers as wide as each layer; everything else as for even layers."""
+
+    @pytest.fixture
+    def uneven(self) -> Widening:
+        """Return an encoder with layers of widths 12, 8 and 20."""
+        return Widening(None)
+
+    def test_vectors_have_the_width_of_their_layer(self, uneven: Widening) -> None:
+        """Named by layer; a router for each width."""
+        adapter = steering(uneven, experts=3)
+
+        assert [tuple(one.shape) for one in adapter.vectors] == [(3, 12), (3, 8), (3, 20)]
+        assert {name for name, _ in adapter.named_parameters()} == {
+            *(f"vectors.{row}" for row in range(3)),
+            *(f"router.routers.{width}.{what}" for width in (12, 8, 20) for what in ("weight", "bias")),
+            "scales",
+        }
+        groups = {name: len(tensors) for name, tensors in adapter.groups().items()}
+        assert groups == {"steering": 3, "router": 6, "scales": 1}
+
+    def test_tap_computes_the_formulas(self, uneven: Widening) -> None:
+        """X = u + scale[l] · Σ_e g[e] · V[l,e] at each layer."""
+        adapter = steering(uneven, experts=3)
+        for layer, width in enumerate(uneven.layer_widths):
+            frames = Padded(torch.randn(2, 3, width), torch.tensor([3, 2]))
+            gates = adapter.router.routers[str(width)](frames.values, 0)
+            expected = frames.values + adapter.scales[layer] * (gates @ adapter.vectors[layer])
+            torch.testing.assert_close(adapter.tap(layer, frames).values, expected, **CLOSE)
+
+    def test_layers_of_one_width_share_a_router(self, uneven: Widening) -> None:
+        """Each has a row in it."""
+        uneven.layer_widths = (12, 20, 12)
+        adapter = steering(uneven, experts=2)
+
+        assert adapter.router.routers["12"].weight.shape == (2, 2, 12)
+        assert adapter.router.places == [("12", 0), ("20", 0), ("12", 1)]
+
+    def test_everything_learns_and_is_reported(self, uneven: Widening) -> None:
+        """Gradients, statistics and the load-balance loss."""
+        adapter = steering(uneven, experts=3, balance=0.1)
+        adapter.watch()
+        uneven(uneven.features([noise(0.4), noise(0.8, 1)]), adapter.tap).values.square().sum().backward()
+
+        assert all(parameter.grad is not None for parameter in adapter.parameters())
+        assert adapter.penalty() > 0
+        assert [len(layer["load"]) for layer in adapter.statistics()] == [3, 3, 3]
+
+    def test_even_layers_have_one_tensor(self, encoder: TinyEncoder) -> None:
+        """As before: adapters that were trained are read."""
+        assert set(dict(steering(encoder).named_parameters())) == {
+            "vectors", "router.weight", "router.bias", "scales",
+        }  # fmt: skip

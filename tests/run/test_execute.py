@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -22,6 +23,28 @@ from tests.tiny import DIGITS, sine, write_folder, write_wav
 if TYPE_CHECKING:
     from tests.rig import Rig
 
+#: A callback that writes the scores that it is given into the run folder.
+SCORED = """
+from steermoe_core import Callback, Component, hookimpl
+
+@hookimpl
+def steermoe_callbacks():
+    yield Component(
+        name="scored", api=1, summary="", config="fake_rig:Nothing", factory="fake_scored_code:Scored"
+    )
+"""
+SCORED_CODE = """
+from steermoe_core import Callback
+
+class Scored(Callback):
+    def __init__(self, config):
+        pass
+
+    def on_scores(self, split, scores):
+        trained = sum(p.requires_grad for p in self.joined.parameters())
+        with (self.journal.folder / "scored.txt").open("a") as file:
+            file.write(f"{split} {scores.metrics['wer'].value} {trained > 0}\\n")
+"""
 TOO_HIGH = "train.learning_rate.steering=10.0"
 CHECKPOINT = (
     "loss.json",
@@ -358,3 +381,26 @@ class TestData:
 
         assert found["000.wav"] == found["001.wav"]
         assert found["000.wav"] != texts(rig.path(), control="no-audio")["000.wav"]
+
+
+class TestCallbacksGetTheScores:
+    """Each split once, after it was scored."""
+
+    def test_also_where_a_run_resumes_after_its_training(self, rig: Rig) -> None:
+        """Model and run folder are there."""
+        rig.site.add("scored", SCORED)
+        (rig.site.folder / "fake_scored_code.py").write_text(SCORED_CODE, encoding="utf-8")
+        callbacks = 'callbacks=[{use="scored"}]'
+
+        run = rig.run(callbacks)
+        lines = (run / "scored.txt").read_text().splitlines()
+        wer = {
+            split: json.loads((run / "evaluations" / split / "scores.json").read_text())["metrics"]["wer"]
+            for split in ("dev", "other")
+        }
+        assert lines == [f"{split} {score['value']} True" for split, score in wer.items()]
+
+        shutil.rmtree(run / "evaluations" / "other")
+        (run / "status.json").write_text(json.dumps({**status(run), "state": "interrupted"}))
+        assert rig.run(callbacks) == run
+        assert (run / "scored.txt").read_text().splitlines() == [*lines, lines[-1]]

@@ -1,4 +1,4 @@
-"""A soft-CTC run that starts from an adapter: the tokens of its own training answers join the vocabulary."""
+"""A run that starts from an adapter: a soft-CTC vocabulary grows, other shapes are refused."""
 
 from __future__ import annotations
 
@@ -93,3 +93,16 @@ def test_resumes_to_the_same_bits(
     rig.runs = tmp_path / "straight"
 
     assert trained(resumed) == trained(rig.run(*further(adapter)))
+
+
+def test_other_shapes_are_refused(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    """What differs, and what to do about it."""
+    run = rig.run()
+    capsys.readouterr()
+
+    stacked = 'projector={use="linear", pool={kind="stack", kernel=3}}'
+    rig.run(f'adapter="{run}"', stacked, expect=1)
+
+    error = capsys.readouterr().err
+    assert "projector.map.weight is " in error
+    assert "leave the table [projector] out, or give it the settings" in error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -12,8 +12,14 @@ from rich.progress import Progress
 from steermoe_core.errors import DivergedError
 from steermoe_core.model.adapter import NoAdapter
 from steermoe_core.train.analysis import SteeringAnalysis
-from steermoe_core.train.callbacks import GroupClip, ProgressBar
+from steermoe_core.train.callbacks import Callback, GroupClip, ProgressBar
 from steermoe_core.train.config import SteeringAnalysisConfig
+from steermoe_core.train.journal import Journal, Step
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.train.conftest import Bench
 
 STATE = SimpleNamespace(global_step=4, max_steps=10)
 
@@ -117,3 +123,58 @@ def test_analysis_of_an_adapter_without_gates_writes_nothing() -> None:
 
     analysis.on_step_begin(None, STATE, None)
     analysis.on_step_end(None, STATE, None)
+
+
+class Keeper(Callback):
+    """Keeps the records that it is given."""
+
+    def __init__(self) -> None:
+        self.records: list[Step] = []
+
+    def on_record(self, record: Step) -> None:
+        self.records.append(record)
+
+
+class TestRecords:
+    """Callbacks get what the engine writes to metrics.jsonl."""
+
+    def test_a_logged_step_has_loss_rates_and_norms_by_group(self, bench: Bench) -> None:
+        """The same record as the line of the file."""
+        keeper = Keeper()
+
+        bench.trainer(keeper, steps=3).train()
+
+        assert [record.step for record in keeper.records] == [1, 2, 3]
+        for record in keeper.records:
+            assert record.loss is not None
+            assert record.loss > 0
+            assert set(record.learning_rate or {}) == set(record.gradient_norm or {})
+            assert {"projector", "steering", "router", "scales"} == set(record.gradient_norm or {})
+        assert keeper.records == list(bench.journal.read())
+        assert keeper.journal.folder == bench.place
+
+    def test_a_callback_of_transformers_needs_none_of_it(self, bench: Bench) -> None:
+        """One that was written before runs as before."""
+
+        class Old(Callback):
+            steps = 0
+
+            def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+                self.steps += 1
+
+        old = Old()
+        bench.trainer(old, steps=2).train()
+        assert old.steps == 2
+
+    def test_one_process_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of several, the first: a file that a callback writes is written once."""
+        journal, seen = Journal(tmp_path / "metrics.jsonl"), list[Step]()
+        journal.watchers = [seen.append]
+
+        monkeypatch.setattr("steermoe_core.train.ranks.first", lambda: False)
+        journal.report(Step(step=1, loss=0.5))
+        monkeypatch.setattr("steermoe_core.train.ranks.first", lambda: True)
+        journal.report(Step(step=2, validation={"wer": None}))
+
+        assert [record.step for record in seen] == [2]
+        assert journal.path.read_text() == '{"step": 2, "validation": {"wer": null}}\n'

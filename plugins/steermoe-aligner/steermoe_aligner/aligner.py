@@ -24,7 +24,7 @@ class Aligner(Bank):
     """Steers the output of the encoder or the decoder, and leaves the tower itself untouched."""
 
     def __init__(self, config: AlignerConfig, tower: Tower, build: Callable[..., Any]) -> None:
-        super().__init__(config, tower.width, 1, build)
+        super().__init__(config, [tower.width], build)
 
     def after(self, frames: Padded) -> Padded:
         return self.steer(0, frames)

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steermoe_core.cli.commands import COMMANDS, bare_parser, command_parser, command_place
+from steermoe_core.cli.commands import COMMANDS, bare_parser, command_parser, command_place, flags_parser
 from steermoe_core.component import KINDS
 from steermoe_core.config.naming import first_line
 
@@ -52,19 +52,31 @@ def answer(words: Sequence[str]) -> Iterator[str]:
     """
     *before, word = words or [""]
     place = command_place(before)
+    offers: Iterable[Offer]
     if place is None:
         line = CommandLine("", bare_parser(), before, word)
-        offers = COMMANDS.items() if line.action is None and not word.startswith("-") else line.offers()
-    elif before[place] in COMMANDS:
-        parser = command_parser(before[place])
-        offers = CommandLine(before[place], parser, before[:place] + before[place + 1 :], word).offers()
+        offers = _commands(before) if line.action is None and not word.startswith("-") else line.offers()
     else:
-        return
+        name, others = before[place], before[:place] + before[place + 1 :]
+        # A plugin's command is not imported at every Tab.
+        parser = command_parser(name) if name in COMMANDS else flags_parser()
+        line = CommandLine(name, parser, others, word)
+        plain = name not in COMMANDS and line.action is None and not word.startswith("-")
+        offers = [(_FILES, "")] if plain else line.offers()
     for text, about in offers:
         if text.startswith("@"):
             yield text
         elif text.startswith(word):
             yield f"{text}\t{_short(about)}" if about else text
+
+
+def _commands(before: Sequence[str]) -> Iterator[Offer]:
+    """Yield the built-in commands and those of plugins."""
+    from steermoe_core.cli.shared.plugin_commands import groups
+
+    yield from COMMANDS.items()
+    for group in groups(before).values():
+        yield from group.items()
 
 
 class CommandLine:

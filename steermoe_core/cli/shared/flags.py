@@ -71,15 +71,16 @@ def seconds(text: str) -> float:
 
 
 def check_kinds(*kinds: str) -> None:
-    """Refuse a kind of component that does not exist.
+    """Refuse a kind that does not exist; commands are a kind, too.
 
     :raises UsageError: one does not.
     """
-    from steermoe_core.component import KINDS
+    from steermoe_core.component import COMMAND, KINDS
     from steermoe_core.errors import UsageError
     from steermoe_core.suggest import did_you_mean
 
+    known = (*KINDS, COMMAND)
     for kind in kinds:
-        if kind not in KINDS:
-            msg = f'there is no kind "{kind}"{did_you_mean(kind, KINDS)} (known: {", ".join(KINDS)})'
+        if kind not in known:
+            msg = f'there is no kind "{kind}"{did_you_mean(kind, known)} (known: {", ".join(known)})'
             raise UsageError(msg)

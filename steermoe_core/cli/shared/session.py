@@ -31,6 +31,13 @@ class Session:
         return load_registry(arguments.block, no_plugins=arguments.no_plugins, again=again)
 
     @cached_property
+    def known(self) -> Registry:
+        """The same without plugins that have not been examined since they changed; examines none."""
+        from steermoe_core.plugins import load_registry
+
+        return load_registry(self._arguments.block, no_plugins=self._arguments.no_plugins, known=True)
+
+    @cached_property
     def console(self) -> Terminal:
         """The terminal; plain text if stdout is piped."""
         from steermoe_core.system.terminal import Terminal

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from steermoe_core.data.audio.stored import Audio, Mel, Stored
+from steermoe_core.data.audio.stored import Audio, Mel, StoredAudio
 from steermoe_core.data.audio.waveform import duration, samples
 from steermoe_core.data.padded import Frames, Padded
 from steermoe_core.errors import DataError
@@ -26,7 +26,7 @@ FRAMES = "frames"
 
 
 @attrs.frozen
-class Kept(Stored):
+class Kept(StoredAudio):
     """A clip whose frames are kept on disk; its audio is that of the clip.
 
     :param path: the file with its frames (T,D).
@@ -38,7 +38,7 @@ class Kept(Stored):
 
     @property
     def file(self) -> Path:
-        return self.origin.file if isinstance(self.origin, Stored) else self.origin
+        return self.origin.file if isinstance(self.origin, StoredAudio) else self.origin
 
     def samples(self) -> tuple[NDArray[np.float32], int]:
         return samples(self.origin)

@@ -29,8 +29,12 @@ _FULL_SCALE = 2**15
 _OVERHANG = 0.05
 
 
-class Stored(ABC):
-    """Audio at some location; as text, that location."""
+class StoredAudio(ABC):
+    """Audio that is not a file of its own: the `audio` of an `Example`.
+
+    A subclass is a frozen attrs class that holds the location alone: it is sent to other processes, and equal
+    records are the same audio. ``str()`` of it names the location in messages.
+    """
 
     @property
     @abstractmethod
@@ -52,8 +56,25 @@ class Stored(ABC):
         """
 
 
+class EncodedAudio(StoredAudio):
+    """The content of a sound file (wav, flac, mp3, …) that is stored inside another file."""
+
+    @abstractmethod
+    def content(self) -> bytes | Path:
+        """Return the content, or the path of a file with it.
+
+        :raises DataError: it cannot be read.
+        """
+
+    def samples(self) -> tuple[NDArray[np.float32], int]:
+        return sounds.read(self.content(), str(self))
+
+    def seconds(self) -> float:
+        return sounds.measure(self.content(), str(self))
+
+
 @attrs.frozen
-class Segment(Stored):
+class Segment(StoredAudio):
     """A span of a sound file.
 
     :param path: the sound file.
@@ -87,7 +108,7 @@ class Segment(Stored):
 
 
 @attrs.frozen
-class _Cell(Stored):
+class _Cell(StoredAudio):
     """A value in a table.
 
     :param table: a parquet or Arrow file.
@@ -113,16 +134,10 @@ class _Cell(Stored):
 
 
 @attrs.frozen
-class Encoded(_Cell):
+class Encoded(EncodedAudio, _Cell):
     """The content of a sound file in a table: bytes, or `datasets`' pair of bytes and path."""
 
-    def samples(self) -> tuple[NDArray[np.float32], int]:
-        return sounds.read(self._sound(), str(self))
-
-    def seconds(self) -> float:
-        return sounds.measure(self._sound(), str(self))
-
-    def _sound(self) -> Path | bytes:
+    def content(self) -> Path | bytes:
         value = self.value().as_py()
         content, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
         if content:
@@ -200,4 +215,4 @@ class Mel(_Cell):
 
 
 #: The audio of an example: a file, or another location.
-Audio = Path | Stored
+Audio = Path | StoredAudio

@@ -1,6 +1,7 @@
 """Scores of a split under each knockout, kept as they come, so that a stop costs one of them at most.
 
-knockouts.jsonl has a line for each: what was out, of what it was measured, and the edits of every clip.
+knockouts.jsonl has a line for each: what was out, of what it was measured, and the edits or statistics of
+every clip.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.errors import RunFolderError
-from steermoe_core.evaluate.bootstrap import difference
-from steermoe_core.evaluate.metrics import rate
+from steermoe_core.evaluate.bootstrap import corpus_score, difference
+from steermoe_core.evaluate.metrics import corpus_value, counted, rate
 from steermoe_core.evaluate.scores import Edits
 from steermoe_core.run.assembly.builder import data_record
 from steermoe_core.run.folder.records import Baseline, KnockoutScore
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from steermoe_core.data.example import Example
+    from steermoe_core.evaluate.bootstrap import Row
     from steermoe_core.evaluate.evaluation import Evaluator
-    from steermoe_core.evaluate.metrics import Metric
     from steermoe_core.model.knockouts import Knockout
 
 #: The line of the model as it is, which all others are compared with.
@@ -40,12 +41,12 @@ class _Line:
 
     :param knockout: JSON of what, layer and expert.
     :param measured_on: hash of what the numbers depend on.
-    :param edits: of each clip by its id.
+    :param edits: of each clip by its id; the statistics of a corpus score.
     """
 
     knockout: str
     measured_on: str
-    edits: dict[str, list[int]]
+    edits: dict[str, list[float]]
 
 
 class KnockoutScores:
@@ -62,51 +63,60 @@ class KnockoutScores:
         self.file = file
         (self.metric,) = evaluator.metrics
         self.measured_on = _measured_on(evaluator, examples)
-        self._edits = dict(self._read())
+        self._rows = dict(self._read())
 
     def add(self, knockout: Knockout | None) -> bool:
         """Score the clips under a knockout, None for the model as it is; False if that is done already."""
         key = _key(knockout)
-        if key in self._edits:
+        if key in self._rows:
             return False
         if knockout is None:
             predictions, _ = self.evaluator.evaluate(self.examples)
         else:
             with self.evaluator.model.adapters.rerouted(knockout):
                 predictions, _ = self.evaluator.evaluate(self.examples)
-        self._edits[key] = {one.id: self.metric.edits(one) for one in predictions[""]}
+        rows = counted(self.metric, predictions[""])
+        self._rows[key] = {one.id: row for one, row in zip(predictions[""], rows, strict=True)}
         self._write(key)
         return True
 
     def baseline(self) -> Baseline:
         """Return the score of the model without a knockout."""
-        edits = self._edits[_key(None)]
-        return Baseline(metric=self.metric.name, value=_rate(edits.values(), self.metric), clips=len(edits))
+        rows = self._rows[_key(None)]
+        return Baseline(metric=self.metric.name, value=self._value(rows), clips=len(rows))
 
     def rows(self, seed: int) -> list[KnockoutScore]:
         """Return what each knockout that was scored changes, with a paired-bootstrap interval."""
-        whole = self._edits.get(_key(None))
+        whole = self._rows.get(_key(None))
         if whole is None:
             return []
         clusters = {e.id: e.cluster if e.cluster is not None else ("alone", e.id) for e in self.examples}
-        return [self._row(key, whole, clusters, seed) for key in self._edits if json.loads(key)[0] != NOTHING]
+        return [self._row(key, whole, clusters, seed) for key in self._rows if json.loads(key)[0] != NOTHING]
 
-    def _row(self, key: str, whole: dict[str, Edits], clusters: dict[str, Any], seed: int) -> KnockoutScore:
+    def _row(self, key: str, whole: dict[str, Row], clusters: dict[str, Any], seed: int) -> KnockoutScore:
         what, layer, expert = json.loads(key)
-        higher, edits = self.metric.higher_is_better, self._edits[key]
-        delta = difference(whole, edits, clusters, seed=seed, higher_is_better=higher)
+        higher, rows = self.metric.higher_is_better, self._rows[key]
+        value = corpus_value(self.metric)
+        delta = difference(whole, rows, clusters, seed=seed, higher_is_better=higher, value=value)
         return KnockoutScore(
             what=what,
             layer=layer,
             expert=expert,
             metric=self.metric.name,
-            value=_rate(edits.values(), self.metric),
+            value=self._value(rows),
             difference=delta.value,
             interval=delta.interval,
             verdict=delta.verdict(higher_is_better=higher),
         )
 
-    def _read(self) -> Iterable[tuple[str, dict[str, Edits]]]:
+    def _value(self, rows: dict[str, Row]) -> float:
+        value = corpus_value(self.metric)
+        if value is not None:
+            return corpus_score(list(rows.values()), value)
+        edits = [row for row in rows.values() if isinstance(row, Edits)]
+        return rate(edits, higher_is_better=self.metric.higher_is_better)
+
+    def _read(self) -> Iterable[tuple[str, dict[str, Row]]]:
         *lines, rest = self.file.read_bytes().split(b"\n") if self.file.exists() else [b""]
         if rest:  # a kill cut it short
             os.truncate(self.file, sum(len(line) + 1 for line in lines))
@@ -117,10 +127,16 @@ class KnockoutScores:
                 msg = f"{self.file} has a line that is no knockout ({error}); delete the line, or the file"
                 raise RunFolderError(msg) from None
             if one.measured_on == self.measured_on:
-                yield one.knockout, {name: Edits(*counts) for name, counts in one.edits.items()}
+                yield one.knockout, {name: self._parsed(counts) for name, counts in one.edits.items()}
+
+    def _parsed(self, counts: Sequence[Any]) -> Row:
+        return Edits(*counts) if corpus_value(self.metric) is None else counts
 
     def _write(self, key: str) -> None:
-        edits = {name: list(attrs.astuple(counts)) for name, counts in self._edits[key].items()}
+        edits: dict[str, list[float]] = {
+            name: list(attrs.astuple(row) if isinstance(row, Edits) else row)
+            for name, row in self._rows[key].items()
+        }
         line = _Line(knockout=key, measured_on=self.measured_on, edits=edits)
         with saving(self.file), self.file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(plain(line), ensure_ascii=False) + "\n")
@@ -136,7 +152,3 @@ def _measured_on(evaluator: Evaluator, examples: Sequence[Example]) -> str:
     limits = (evaluator.config.max_new_tokens, evaluator.config.tokens_per_second)
     facts = (evaluator.metrics[0].name, data_record(examples).sha256, *limits)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
-
-
-def _rate(edits: Iterable[Edits], metric: Metric) -> float:
-    return rate(edits, higher_is_better=metric.higher_is_better)

@@ -11,6 +11,7 @@ import torch
 
 from steermoe_core.config.resolve import model_toml
 from steermoe_core.data.padded import Padded
+from steermoe_core.errors import CheckpointError
 from steermoe_core.run.assembly.builder import data_record
 from steermoe_core.run.assembly.device import move
 from steermoe_core.run.folder import adapter, lock
@@ -21,13 +22,14 @@ from steermoe_core.run.training.validation import ending
 from steermoe_core.run.training.watch import FrozenWatch, StatusWatch
 from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import ProgressBar, StopOnSignal
-from steermoe_core.train.checkpoint import all_checkpoints, latest, step_of
+from steermoe_core.train.checkpoint import UnfitError, all_checkpoints, latest, step_of
 from steermoe_core.train.gradients import GradientWatch
 from steermoe_core.train.journal import Journal
 from steermoe_core.train.zero import trainer_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from rich.progress import Progress
 
@@ -50,12 +52,14 @@ class Training:
 
     :param frozen: SHA-256 of the model's frozen parts.
     :param splits: the splits scored afterwards; lock.json records them with the training data.
+    :param callbacks: of the experiment.
     """
 
     builder: Builder
     model: Joined
     frozen: dict[str, str]
     splits: Mapping[str, list[Example]]
+    callbacks: Sequence[Callback]
     validator: Validator | None
     folder: RunFolder
     console: Console
@@ -67,7 +71,7 @@ class Training:
         :raises CheckpointError: the checkpoints in the folder belong to other weights or data.
         """
         if self.builder.start:
-            adapter.load(self.builder.start, self.model, self.frozen)
+            self._load_start(self.builder.start)
         examples = self._examples()
         validated = {"validate": self.validator.data(examples)} if self.validator else {}
         ranks.on_rank0(lambda: self._lock({"train": examples, **validated, **self.splits}))
@@ -77,6 +81,20 @@ class Training:
             self._extend([])
             move(self.model, self.config.device)
             self._write_adapter(ending(self.builder.experiment, 0, adapter_step=0))
+
+    def _load_start(self, start: Path) -> None:
+        """Read the adapter that the run starts from.
+
+        :raises CheckpointError: it does not fit, or belongs to other frozen parts.
+        """
+        try:
+            adapter.load(start, self.model, self.frozen)
+        except UnfitError as error:
+            msg = (
+                f"{error}; an adapter to start from keeps its shapes: leave the table [projector] out, or "
+                "give it the settings that the adapter was trained with"
+            )
+            raise CheckpointError(msg) from None
 
     @property
     def config(self) -> TrainConfig:
@@ -139,7 +157,7 @@ class Training:
     def _trainer(
         self, examples: Sequence[Example], stop: StopOnSignal, progress: Progress
     ) -> SteeringTrainer:
-        callbacks = [self.builder.part(selection) for selection in self.builder.experiment.callbacks]
+        callbacks = list(self.callbacks)
         if self.validator:
             callbacks.append(self.validator.callback(self.model, progress))
         return trainer_class(self.config)(
@@ -194,9 +212,11 @@ class Training:
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
 
     def _extend(self, examples: Sequence[Example]) -> None:
-        """Extend the projector of a starting adapter with the training data of this run."""
-        if added := self.model.projector.extend(map(self.collator.reference, examples)):
-            self.console.note(f"projector: {added}")
+        """Extend what the run starts from by its training data."""
+        parts = {"adapter": self.model.adapter, "projector": self.model.projector}
+        for name, part in parts.items():
+            if added := part.extend(map(self.collator.reference, examples)):
+                self.console.note(f"{name}: {added}")
 
     def _finish(self, step: int) -> None:
         """Write the adapter of the best validated step, or of the last step."""

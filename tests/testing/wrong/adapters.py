@@ -183,6 +183,15 @@ class NoGates(Right):
         return {"layer": layer}
 
 
+class StartsAnew(Right):
+    """Forgets what it has learned where it should take in new data."""
+
+    caught_by = "extend"
+
+    def extend(self, answers):
+        self.vectors.data.zero_()
+
+
 class OwnChance(Right):
     """Draws its vectors beside the seed."""
 

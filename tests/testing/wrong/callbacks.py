@@ -31,6 +31,15 @@ class Stumbles(Right):
         return 1 / (2 - state.global_step)
 
 
+class OnlyWer(Right):
+    """Expects one metric of every split."""
+
+    caught_by = "scores"
+
+    def on_scores(self, split, scores):
+        return scores.metrics["wer"].value
+
+
 class NotANumber(Right):
     """Writes what is no JSON."""
 

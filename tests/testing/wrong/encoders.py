@@ -313,3 +313,33 @@ class Silent(Encoder):
     def forward(self, features, tap=untouched):
         values = self.first(features.values.float())
         return self.layer(0, torch.tanh, Padded(values, features.lengths), tap)
+
+
+class Widening(TinyEncoder):
+    """Has layers of three widths, and says so."""
+
+    caught_by = None
+    layer_widths = (12, 8, 20)
+
+    def __init__(self, config):
+        super().__init__(TinyConfig())
+        self.width = 20
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            inputs = (12, 12, 8)
+            pairs = zip(inputs, (12, 8, 20), strict=True)
+            self.maps = nn.ModuleList(nn.Linear(*pair) for pair in pairs)
+        self.freeze()
+
+    def forward(self, features, tap=untouched):
+        hidden = Padded(self.first(features.values), features.lengths)
+        for number, layer in enumerate(self.maps):
+            hidden = self.layer(number, layer, hidden, tap)
+        return hidden
+
+
+class OneWidth(Widening):
+    """Has layers of three widths, and names that of the last."""
+
+    caught_by = "taps"
+    layer_widths = (20, 20, 20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from steermoe_core.evaluate.metrics import Metric
+from steermoe_core.evaluate.metrics import CorpusMetric, Metric
 from steermoe_core.evaluate.scores import Edits
 
 
@@ -119,3 +119,85 @@ class NotANumber(Right):
 
     def details(self, predictions):
         return {"mean": math.nan}
+
+
+class RightCorpus(CorpusMetric):
+    """The share of right answers among all, as a corpus score."""
+
+    caught_by = None
+    name = "share"
+    higher_is_better = True
+
+    def __init__(self, config):
+        self.seen = 0
+
+    def statistics(self, predictions):
+        return [(int(one.hypothesis == one.reference), 1) for one in predictions]
+
+    def value(self, sums):
+        return sums[0] / sums[1] if sums[1] else math.nan
+
+
+class Uneven(RightCorpus):
+    """Has as many statistics as there are words."""
+
+    caught_by = "counts"
+
+    def statistics(self, predictions):
+        return [(1.0,) * (1 + len(one.reference.split())) for one in predictions]
+
+    def value(self, sums):
+        return 0.5
+
+
+class Total(RightCorpus):
+    """Adds up what it should average."""
+
+    caught_by = "counts"
+
+    def value(self, sums):
+        return sums[0]
+
+
+class Backwards(RightCorpus):
+    """Is best where nothing is right."""
+
+    caught_by = "perfect"
+    higher_is_better = False
+
+
+class Generous(RightCorpus):
+    """Counts silence as right."""
+
+    caught_by = "wrong_answers"
+
+    def statistics(self, predictions):
+        return [(int(one.hypothesis in ("", one.reference)), 1) for one in predictions]
+
+
+class Finds(RightCorpus):
+    """Looks for the reference inside the answer."""
+
+    caught_by = "constant_answers"
+
+    def statistics(self, predictions):
+        return [(int(one.hypothesis != "" and one.reference in one.hypothesis), 1) for one in predictions]
+
+
+class Counts(RightCorpus):
+    """Gives a weight by the place in the split."""
+
+    caught_by = "order"
+
+    def statistics(self, predictions):
+        rows = super().statistics(predictions)
+        return [(place * right, place * one) for place, (right, one) in enumerate(rows, 1)]
+
+
+class Divides(RightCorpus):
+    """Divides by what may be nothing."""
+
+    caught_by = "empty"
+
+    def value(self, sums):
+        return sums[0] / sums[1]

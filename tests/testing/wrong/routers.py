@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from steermoe_core.model.routers import Router
+from steermoe_core.model.routers import Router, UtteranceRouter
 
 
 class Right(Router):
@@ -104,3 +104,31 @@ class NeedsNumbers(Right):
     def __init__(self, config, width, experts, layers):
         super().__init__(config, width, experts, layers)
         assert float(self.weight.detach().abs().sum()) > 0
+
+
+class RightUtterance(UtteranceRouter):
+    """Softmax over a linear map of the mean frame: all frames of an utterance have the same gates."""
+
+    caught_by = None
+
+    def __init__(self, config, width, experts, layers):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(layers, experts, width) * width**-0.5)
+
+    def of_utterances(self, frames, row):
+        mean = self.mean(frames)  # (B,1,D)
+        gates = nn.functional.linear(mean, self.weight[row]).softmax(-1)
+        return gates.expand(-1, frames.values.shape[1], -1)
+
+    def mean(self, frames):
+        """Return the mean (B,1,D) of the valid frames."""
+        return frames.zeroed().values.sum(1, keepdim=True) / frames.lengths[:, None, None]
+
+
+class AveragesPadding(RightUtterance):
+    """Takes the mean over padding as well."""
+
+    caught_by = "own_frame"
+
+    def mean(self, frames):
+        return frames.values.mean(1, keepdim=True)
