@@ -56,13 +56,14 @@ def answer(words: Sequence[str]) -> Iterator[str]:
     if place is None:
         line = CommandLine("", bare_parser(), before, word)
         offers = _commands(before) if line.action is None and not word.startswith("-") else line.offers()
+    elif before[place] in COMMANDS:
+        parser = command_parser(before[place])
+        offers = CommandLine(before[place], parser, before[:place] + before[place + 1 :], word).offers()
+    elif before[place] in dict(_commands(before[:place])):  # a plugin's: it is not imported at every Tab
+        line = CommandLine(before[place], flags_parser(), before[:place] + before[place + 1 :], word)
+        offers = line.offers() if line.action or word.startswith("-") else [(_FILES, "")]
     else:
-        name, others = before[place], before[:place] + before[place + 1 :]
-        # A plugin's command is not imported at every Tab.
-        parser = command_parser(name) if name in COMMANDS else flags_parser()
-        line = CommandLine(name, parser, others, word)
-        plain = name not in COMMANDS and line.action is None and not word.startswith("-")
-        offers = [(_FILES, "")] if plain else line.offers()
+        return
     for text, about in offers:
         if text.startswith("@"):
             yield text
