@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from steermoe_core.component import Component, Figure, Selection, choose
-    from steermoe_core.data.audio.waveform import durations
+    from steermoe_core.data.audio.waveform import durations, read_audio, resample
+    from steermoe_core.data.augmentation import Augmentation
     from steermoe_core.data.collators import AsrCollator, Collator
     from steermoe_core.data.config import AsrConfig
     from steermoe_core.data.example import Example
@@ -40,6 +41,7 @@ __all__ = [
     "Adapter",
     "AsrCollator",
     "AsrConfig",
+    "Augmentation",
     "Batch",
     "Callback",
     "CausalLM",
@@ -76,13 +78,16 @@ __all__ = [
     "pooled_width",
     "prepared",
     "pretrained",
+    "read_audio",
+    "resample",
     "untouched",
 ]
 
 #: The public names of each module.
 _NAMES = {
     "component": ("Component", "Figure", "Selection", "choose"),
-    "data.audio.waveform": ("durations",),
+    "data.audio.waveform": ("durations", "read_audio", "resample"),
+    "data.augmentation": ("Augmentation",),
     "system.cache": ("cache_folder",),
     "data.collators": ("AsrCollator", "Collator"),
     "data.config": ("AsrConfig",),

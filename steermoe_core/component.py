@@ -29,6 +29,7 @@ KINDS = (
     "projector",
     "decoder",
     "dataset",
+    "augmentation",
     "collator",
     "metric",
     "callback",

@@ -23,6 +23,8 @@ STRANGERS = sorted(
         ("steermoe_core/scaffold/templates", "*.txt"),
         ("docs/tutorial", "write-*.md"),
         ("docs/how-to", "write-a-plugin.md"),
+        ("docs/how-to", "augment-training-clips.md"),
+        ("plugins/steermoe-augment", "steermoe_augment/*.py"),
     )
     for path in (ROOT / folder).glob(pattern)
 )

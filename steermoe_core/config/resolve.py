@@ -143,10 +143,15 @@ def _structure(layers: Layers, registry: Registry) -> Experiment:
     try:
         experiment: Experiment = structurer.settings(layers.table, Experiment)
     except InvalidError as error:
-        more = contradictions(error.done.get("data"), error.done.get("train"), error.done.get("adapter"))
+        more = contradictions(
+            error.done.get("data"),
+            error.done.get("train"),
+            error.done.get("adapter"),
+            error.done.get("augment", ()),
+        )
         raise InvalidError([*error.faults, *more, *mismatches(error.done, registry)]) from None
     faults = [
-        *contradictions(experiment.data, experiment.train, experiment.adapter),
+        *contradictions(experiment.data, experiment.train, experiment.adapter, experiment.augment),
         *mismatches(experiment, registry),
     ]
     if faults:
