@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def steermoe_augmentations() -> Iterator[Component]:
     """Yield SpecAugment and four changes of the waveform."""
     parts = (
-        ("spec-augment", "SpecAugment", "spectra", "masks over time and frequency in the encoder's features"),
+        ("spec-augment", "SpecAugment", "spectra", "masks over time and frequency in the features"),
         ("noise", "Noise", "waveforms", "noise from files at a random signal-to-noise ratio"),
         ("reverb", "Reverb", "waveforms", "reverberation with impulse responses from files"),
         ("speed", "Speed", "waveforms", "faster or slower playback, pitch included"),
