@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from steermoe_core.cli.shared.session import Session
     from steermoe_core.component import Command, Component, Figure, Selection, choose
     from steermoe_core.data.audio.stored import EncodedAudio, StoredAudio
-    from steermoe_core.data.audio.waveform import durations
+    from steermoe_core.data.audio.waveform import durations, read_audio, resample
+    from steermoe_core.data.augmentation import Augmentation
     from steermoe_core.data.collators import AsrCollator, Collator
     from steermoe_core.data.config import AsrConfig
     from steermoe_core.data.example import Example
@@ -43,6 +44,7 @@ __all__ = [
     "Adapter",
     "AsrCollator",
     "AsrConfig",
+    "Augmentation",
     "Batch",
     "Callback",
     "CausalLM",
@@ -88,6 +90,8 @@ __all__ = [
     "pooled_width",
     "prepared",
     "pretrained",
+    "read_audio",
+    "resample",
     "untouched",
 ]
 
@@ -96,7 +100,8 @@ _NAMES = {
     "cli.shared.session": ("Session",),
     "component": ("Command", "Component", "Figure", "Selection", "choose"),
     "data.audio.stored": ("EncodedAudio", "StoredAudio"),
-    "data.audio.waveform": ("durations",),
+    "data.audio.waveform": ("durations", "read_audio", "resample"),
+    "data.augmentation": ("Augmentation",),
     "system.cache": ("cache_folder",),
     "data.collators": ("AsrCollator", "Collator"),
     "data.config": ("AsrConfig",),

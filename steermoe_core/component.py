@@ -30,6 +30,7 @@ KINDS = (
     "projector",
     "decoder",
     "dataset",
+    "augmentation",
     "collator",
     "metric",
     "callback",

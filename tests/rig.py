@@ -63,6 +63,12 @@ def steermoe_routers():
     yield part("sigmoid", "fake_rig:Nothing", "tests.parts:SigmoidRouter")
 
 @hookimpl
+def steermoe_augmentations():
+    yield part("wobble", "fake_rig:Nothing", "tests.augmentations:Wobble")
+    yield part("slow", "fake_rig:Nothing", "tests.augmentations:Slow")
+    yield part("lost", "fake_rig:Nothing", "tests.augmentations:Lost")
+
+@hookimpl
 def steermoe_callbacks():
     yield part("rig", "fake_rig:Nothing", "tests.misbehaving:Act")
     yield part("numb", "fake_rig:Nothing", "tests.misbehaving:Numb")

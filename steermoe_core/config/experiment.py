@@ -222,11 +222,14 @@ class Experiment(ModelConfig):
 
     :param data: training and evaluation data.
     :param train: how the trainable parts are fitted.
+    :param augment: random changes of the training clips, applied in this order (`[[augment]]`); never of the
+        clips that are validated or evaluated on.
     :param metrics: scores (`[[metrics]]`).
     :param callbacks: parts that observe or change training (`[[callbacks]]`).
     """
 
     data: DataConfig
     train: TrainConfig
+    augment: list[Selection] = choose("augmentation", default="")
     metrics: list[Selection] = choose("metric", default="wer")
     callbacks: list[Selection] = choose("callback", default="")

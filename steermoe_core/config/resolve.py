@@ -150,7 +150,9 @@ def _structure(layers: Layers, registry: Registry) -> Experiment:
         experiment: Experiment = structurer.settings(layers.table, Experiment)
     except InvalidError as error:
         done = error.done
-        more = [*contradictions(done.get("data"), done.get("train"), done.get("adapter"))]
+        more = [
+            *contradictions(done.get("data"), done.get("train"), done.get("adapter"), done.get("augment", ()))
+        ]
         groups = Groups(installed_groups(registry), complete=True)
         if {"projector", "adapter"} <= done.keys():
             groups = groups_of(done["projector"], done["adapter"], registry)
@@ -158,7 +160,7 @@ def _structure(layers: Layers, registry: Registry) -> Experiment:
         raise InvalidError([*error.faults, *more, *mismatches(done, registry)]) from None
     groups = groups_of(experiment.projector, experiment.adapter, registry)
     faults = [
-        *contradictions(experiment.data, experiment.train, experiment.adapter),
+        *contradictions(experiment.data, experiment.train, experiment.adapter, experiment.augment),
         *mismatches(experiment, registry),
         *group_faults(layers.table.get("train"), groups, registry, layers.below),
     ]

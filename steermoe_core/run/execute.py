@@ -122,6 +122,8 @@ class Run:
             for name, examples in splits.items():
                 readable(examples, f"data.eval.{name}")
         self.builder.metrics()  # and so does a missing package of a metric
+        if not trained and self.builder.augmentations:  # and so do missing files of an augmentation
+            self.console.note(f"training clips are changed by {', '.join(self.builder.augmentations)}")
         validator = None if trained else Validator.of(self.builder, self.console)
         with self.console.task("loading models"):
             model = self.builder.model()

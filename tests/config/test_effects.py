@@ -62,7 +62,9 @@ COLUMNS = ("text", "prompt", "cluster", "id", "seconds", "references", "split")
 #: Where the keys of each settings class are read: file or folder, and the expression they are attributes of.
 READERS = {
     Experiment: {
-        "run/assembly experiment": "experiment encoder adapter projector decoder data collator metrics",
+        "run/assembly experiment": """
+            experiment encoder adapter projector decoder data collator augment metrics
+        """,
         "run/training experiment": "train callbacks",
         "run/scoring experiment": "evaluate",
     },

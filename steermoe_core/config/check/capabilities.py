@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from steermoe_core.component import TOWER, tower_of
 from steermoe_core.config.check.faults import Fault
 from steermoe_core.config.fields import selections
-from steermoe_core.config.naming import article
+from steermoe_core.config.naming import LISTS, article
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,6 +103,6 @@ def _fault(
     )
     names = providers(registry, kind, missing)
     hint = f"{kind}s with {capabilities}: {', '.join(names)}" if names else f"no installed {kind} has it"
-    if selection.kind in ("metric", "callback"):
+    if selection.kind in LISTS:
         hint += f"; or leave the {selection.kind} out"
     return Fault("E304", message, (*path, "use"), "text", hint)

@@ -11,7 +11,7 @@ from steermoe_core.config.check.test_splits import RULES, is_test
 from steermoe_core.config.naming import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from steermoe_core.component import Selection
     from steermoe_core.config.check.test_splits import Table
@@ -22,7 +22,10 @@ _FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
 def contradictions(
-    data: DataConfig | None, train: TrainConfig | None, adapters: list[Selection] | None
+    data: DataConfig | None,
+    train: TrainConfig | None,
+    adapters: list[Selection] | None,
+    augment: Sequence[Selection],
 ) -> Iterator[Fault]:
     """Yield settings that contradict each other. A table with other faults is None."""
     if data is not None:
@@ -37,6 +40,8 @@ def contradictions(
     if train is not None:
         yield from _training(train)
         yield from _validation(train.validate)
+        if augment:
+            yield from _augmented(train)
         if train.deepspeed is not None:
             yield from _deepspeed(train, train.deepspeed)
     if data is not None and train is not None and train.validate.every and data.validate is None:
@@ -109,6 +114,17 @@ def _untrained(train: TrainConfig, adapters: list[Selection]) -> Iterator[Fault]
     elif train.validate.every:
         message = f"every is {train.validate.every}, but steps is 0: there is no training to validate"
         yield Fault("E302", message, ("train", "validate", "every"), hint="score it under [data.eval.NAME]")
+
+
+def _augmented(train: TrainConfig) -> Iterator[Fault]:
+    if train.keep_frames:
+        message = "keep_frames is true, but [[augment]] changes the clips each time they are used"
+        yield Fault(
+            "E302", message, ("train", "keep_frames"), hint="set keep_frames = false, or augment = []"
+        )
+    if not train.steps:
+        message = "steps is 0: there is no training in which [[augment]] would change clips"
+        yield Fault("E302", message, ("train", "steps"), hint="set augment = []")
 
 
 def _deepspeed(train: TrainConfig, settings: DeepSpeedConfig) -> Iterator[Fault]:

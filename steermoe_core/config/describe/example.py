@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from steermoe_core.config.check.catalogue import settings_class
 from steermoe_core.config.fields import fields_of, plain
+from steermoe_core.config.naming import LISTS
 from steermoe_core.config.text.write import dumps
 from steermoe_core.config.types import ComponentOf, Settings
 
@@ -26,7 +27,7 @@ def example(registry: Registry, kind: str, name: str) -> str:
         return dumps({"adapter": {"use": "steering", "router": table}})
     if kind == "dataset":
         return dumps({"data": {"train": table}})
-    return dumps({f"{kind}s": [table]} if kind in ("metric", "callback") else {kind: table})
+    return dumps({LISTS[kind]: [table]} if kind in LISTS else {kind: table})
 
 
 def _component(registry: Registry, kind: str, name: str) -> dict[str, Any]:

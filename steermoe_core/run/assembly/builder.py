@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from contextlib import redirect_stdout
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +17,24 @@ from steermoe_core.config.fields import fields_of
 from steermoe_core.config.types import ComponentOf
 from steermoe_core.data.audio.features import log_mels
 from steermoe_core.data.audio.waveform import size
+from steermoe_core.data.augmentation import Augmented, changes_waveforms, stretch
 from steermoe_core.data.token_limit import Room
 from steermoe_core.data.usable import Report, decoded, readable, refuse_tests, usable
+from steermoe_core.errors import DataError, SetupError, UsageError
 from steermoe_core.evaluate.scores import DataRecord
 from steermoe_core.model.adapter import combined
 from steermoe_core.model.joined import Joined
 from steermoe_core.run.assembly.from_adapter import started
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from steermoe_core.component import Selection
     from steermoe_core.config.experiment import Experiment, ModelConfig
+    from steermoe_core.data.augmentation import Augmentation
+    from steermoe_core.data.collators import Collator
     from steermoe_core.data.example import Example
+    from steermoe_core.data.layout import Batch
     from steermoe_core.evaluate.metrics import Metric
     from steermoe_core.model.adapter import Adapter
     from steermoe_core.model.decoder import Decoder
@@ -118,6 +123,8 @@ class Builder(ModelBuilder):
     def train_examples(self, longest: float | None) -> tuple[list[Example], Report]:
         """Return what is trained on, after the filters, and what was left out.
 
+        A clip that augmentation may make longer than the encoder takes is left out.
+
         :param longest: longest clip that the encoder takes, in seconds.
         :raises DataError: an example belongs to a test part, too many are unreadable, or none is left.
         """
@@ -128,9 +135,62 @@ class Builder(ModelBuilder):
             for example in self.examples(source)
         ]
         refuse_tests(numbered, "train")
-        seconds = min(data.max_seconds, longest or data.max_seconds)
-        log_mels([example.audio for example in numbered])  # an error where audio and features are mixed
+        seconds = min(data.max_seconds, longest / self.stretch if longest else data.max_seconds)
+        # An error where audio and features are mixed.
+        if mels := log_mels([example.audio for example in numbered]):
+            self._refuse_waveforms(mels[0])
         return usable(numbered, min_seconds=data.min_seconds, max_seconds=seconds, max_bad=data.max_bad)
+
+    def fitting(self, collator: Collator, examples: Sequence[Example]) -> tuple[list[Example], Report]:
+        """Return the training examples that fit at the greatest length that augmentation may give them."""
+        if self.stretch == 1.0:
+            return collator.fitting(examples)
+        own = {(example.source, example.id): example.seconds for example in examples}
+        kept, report = collator.fitting(
+            [attrs.evolve(example, seconds=example.seconds * self.stretch) for example in examples]
+        )
+        kept = [attrs.evolve(example, seconds=own[example.source, example.id]) for example in kept]
+        return kept, attrs.evolve(report, seconds=sum(example.seconds for example in kept))
+
+    @cached_property
+    def augmentations(self) -> dict[str, Augmentation]:
+        """The augmentations of the training clips by their place in the experiment, in their order.
+
+        :raises SteermoeError: one of them cannot be used, such as without its files.
+        """
+        found = {}
+        for number, selection in enumerate(self.experiment.augment):
+            label = f"augment.{number} ({selection.name})"
+            try:
+                found[label] = self.part(selection)
+            except (DataError, SetupError, UsageError) as error:
+                msg = f"{label}: {error}"
+                raise type(error)(msg) from error
+        return found
+
+    @property
+    def stretch(self) -> float:
+        """Largest factor by which augmentation lengthens a training clip."""
+        return stretch(self.augmentations.values())
+
+    def training_collate(self, collator: Collator, rate: int) -> Callable[[Sequence[Example]], Batch]:
+        """Return what makes the batches of the training: the collator, with augmented clips.
+
+        :param rate: samples a second of the encoder's waveforms.
+        """
+        if not self.augmentations:
+            return collator
+        return Augmented(collator, self.augmentations, rate, self.experiment.experiment.seed)
+
+    def _refuse_waveforms(self, clip: object) -> None:
+        """Refuse augmentations of waveforms where the training data has none."""
+        for label, augmentation in self.augmentations.items():
+            if changes_waveforms(augmentation):
+                msg = (
+                    f"{label} changes waveforms, but {clip} holds log-mel features; remove it, or take data "
+                    "with sound"
+                )
+                raise DataError(msg)
 
     def validate_examples(self) -> list[Example]:
         """Return what is scored during training, nothing filtered; empty without such a source.

@@ -194,7 +194,7 @@ def no_overlap(
         return certificate(passed=None, why=_UNSCORED)
     try:
         trained, _ = builder.train_examples(model.encoder.max_seconds)
-        trained, _ = builder.collator(model).fitting(trained)
+        trained, _ = builder.fitting(builder.collator(model), trained)
     except SteermoeError as error:
         return certificate(passed=None, why=f"the training data is not here: {error}")
     lock = Lock.find(folder.lock) or Lock()

@@ -214,13 +214,13 @@ def _account(
     if source.role != "train":
         kept, report = filtered(read, 0.0, longest)
         return kept, report, faults if kept else [*faults, "no clip is left"]
-    kept, report = filtered(read, data.min_seconds, min(longest, data.max_seconds))
+    kept, report = filtered(read, data.min_seconds, min(longest / builder.stretch, data.max_seconds))
     bad = len(report.left_out[UNREADABLE])
     if bad > data.max_bad * len(read):
         faults.append(f"{bad} of {len(read)} clips cannot be read, more than data.max_bad allows")
     try:
         if collator and kept:
-            kept, answers = collator.fitting(kept)
+            kept, answers = builder.fitting(collator, kept)
             left_out = {**report.left_out, **answers.left_out}
             report = attrs.evolve(report, seconds=answers.seconds, left_out=left_out)
     except DataError as error:

@@ -166,10 +166,12 @@ def _data(builder: Builder, model: Joined, collator: Any) -> tuple[list[Split], 
     def train() -> tuple[Sequence[Example], str]:
         examples, report = builder.train_examples(model.encoder.max_seconds)
         trained.extend(examples)
+        longer = f" Augmentation makes them up to {builder.stretch:.4g} times as long."
+        note = f"{report}{longer if builder.stretch > 1.0 else ''}"
         if collator is None:
-            return examples, f"{report} The lengths of answers are unknown without the tokenizer."
-        kept, answers = collator.fitting(examples)
-        return kept, f"{report} {answers}" if len(kept) < len(examples) else str(report)
+            return examples, f"{note} The lengths of answers are unknown without the tokenizer."
+        kept, answers = builder.fitting(collator, examples)
+        return kept, f"{note} {answers}" if len(kept) < len(examples) else note
 
     def validate() -> tuple[Sequence[Example], str]:
         metrics = [builder.part(selection) for selection in builder.experiment.metrics]

@@ -110,7 +110,7 @@ class Training:
     def _examples(self) -> list[Example]:
         with self.console.task("reading data"):
             examples, report = self.builder.train_examples(self.model.encoder.max_seconds)
-            examples, answers = self.collator.fitting(examples)
+            examples, answers = self.builder.fitting(self.collator, examples)
         self.console.note(f"training data: {report}")
         if answers.kept < answers.total or answers.cut:
             self.console.note(f"training data: {answers}")
@@ -167,7 +167,7 @@ class Training:
             folder=self.folder.checkpoints,
             examples=examples,
             weights=self.builder.experiment.data.weights,
-            collate=self.collator,
+            collate=self.builder.training_collate(self.collator, self.model.encoder.sample_rate),
             journal=Journal(self.folder.metrics),
             callbacks=[*callbacks, ProgressBar(progress), *self._watches(stop)],
         )
