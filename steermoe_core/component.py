@@ -95,6 +95,17 @@ def _figures(figures: Iterable[Figure | Mapping[str, Any]]) -> tuple[Figure, ...
     return tuple(one if isinstance(one, Figure) else Figure(**one) for one in figures)
 
 
+def _requirements(requires: Iterable[str]) -> tuple[str, ...]:
+    """Return requirements as a tuple.
+
+    :raises TypeError: it is one text instead of several.
+    """
+    if isinstance(requires, str):
+        msg = f"one requirement is a tuple too: ({requires!r},)"
+        raise TypeError(msg)
+    return tuple(requires)
+
+
 @attrs.frozen(kw_only=True)
 class Component:
     """One component that a plugin offers.
@@ -111,6 +122,9 @@ class Component:
     :param rung: adapter: name of its rung in `steermoe ladder`, where it is a baseline with its defaults, in
         the layers of the experiment's adapter; empty: it is no baseline.
     :param figures: callback: figures that the report draws from its records.
+    :param requires: packages that it needs in addition to the dependencies of its distribution, as pip takes
+        them: ``("sacrebleu>=2",)``. `steermoe check` reports the missing ones. Packages that only some
+        settings need belong in a property `requires` of the settings class.
     """
 
     name: str = attrs.field(validator=attrs.validators.matches_re(r"[A-Za-z0-9][\w./-]*"))
@@ -122,6 +136,7 @@ class Component:
     needs: dict[str, tuple[str, ...]] | None = attrs.field(default=None, converter=_needs, hash=False)
     rung: str = attrs.field(default="", validator=attrs.validators.instance_of(str))
     figures: tuple[Figure, ...] = attrs.field(default=(), converter=_figures)
+    requires: tuple[str, ...] = attrs.field(default=(), converter=_requirements)
 
     @property
     def undeclared(self) -> bool:

@@ -34,6 +34,7 @@ def _check(file: Path, args: Namespace, session: Session) -> int:
 
     try:
         cells = resolve_sweep(file, args.set, session.registry)
+        _check_packages(cells, session)
     except (ConfigError, PluginError) as error:
         if args.json and error.problems:
             say_json({"file": str(file), "ok": False, "problems": _facts(error)}, indent=None)
@@ -51,6 +52,18 @@ def _check(file: Path, args: Namespace, session: Session) -> int:
         count = cell["components"]
         say(f"{file}: ok, {count} component{'' if count == 1 else 's'}, run folder {cell['folder']}")
     return 0
+
+
+def _check_packages(cells: Sequence[Cell], session: Session) -> None:
+    """Report the packages that components of any cell need and this environment lacks.
+
+    :raises PluginError: there are some.
+    """
+    from steermoe_core.config.check.packages import missing_packages
+    from steermoe_core.config.resolve import problem_error
+
+    if problems := missing_packages((cell.resolved for cell in cells), session.registry):
+        raise problem_error(problems)
 
 
 def _sweep_facts(cells: Sequence[Cell]) -> dict[str, Any]:
