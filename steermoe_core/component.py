@@ -125,6 +125,17 @@ def _figures(figures: Iterable[Figure | Mapping[str, Any]]) -> tuple[Figure, ...
     return tuple(one if isinstance(one, Figure) else Figure(**one) for one in figures)
 
 
+def _requirements(requires: Iterable[str]) -> tuple[str, ...]:
+    """Return requirements as a tuple.
+
+    :raises TypeError: it is one text instead of several.
+    """
+    if isinstance(requires, str):
+        msg = f"one requirement is a tuple too: ({requires!r},)"
+        raise TypeError(msg)
+    return tuple(requires)
+
+
 @attrs.frozen(kw_only=True)
 class Component:
     """One component that a plugin offers.
@@ -144,6 +155,9 @@ class Component:
     :param rungs: adapter: the rungs that `steermoe ladder` can add, each with the settings of its adapters
         that differ from the defaults: ``{"LoRA": [{}], "LoRA on the decoder": [{"on": "decoder"}]}``.
     :param figures: callback: figures that the report draws from its records.
+    :param requires: packages that it needs in addition to the dependencies of its distribution, as pip takes
+        them: ``("sacrebleu>=2",)``. `steermoe check` reports the missing ones. Packages that only some
+        settings need belong in a property `requires` of the settings class.
     """
 
     name: str = attrs.field(validator=attrs.validators.matches_re(r"[A-Za-z0-9][\w./-]*"))
@@ -156,6 +170,7 @@ class Component:
     groups: dict[str, float] | None = attrs.field(default=None, converter=_groups, hash=False)
     rungs: dict[str, tuple[dict[str, Any], ...]] = attrs.field(factory=dict, converter=_rungs, hash=False)
     figures: tuple[Figure, ...] = attrs.field(default=(), converter=_figures)
+    requires: tuple[str, ...] = attrs.field(default=(), converter=_requirements)
 
     @property
     def undeclared(self) -> bool:

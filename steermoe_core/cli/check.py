@@ -11,8 +11,10 @@ from steermoe_core.system.printing import complain, say, say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Sequence
 
     from steermoe_core.cli.shared.session import Session
+    from steermoe_core.config.sweep import Cell
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -33,6 +35,7 @@ def _check(file: Path, args: Namespace, session: Session) -> int:
 
     try:
         cells = resolve_sweep(file, args.set, session.registry)
+        _check_packages(cells, session)
     except (ConfigError, PluginError) as error:
         if args.json and error.problems:
             say_json({"file": str(file), "ok": False, "problems": error.problems}, indent=None)
@@ -56,3 +59,15 @@ def _check(file: Path, args: Namespace, session: Session) -> int:
         parts = f"{sizes[0]} component{'' if sizes[0] == 1 else 's'}"
         say(f"{file}: ok, {parts}, run folder {cells[0].resolved.folder}")
     return 0
+
+
+def _check_packages(cells: Sequence[Cell], session: Session) -> None:
+    """Report the packages that components of any cell need and this environment lacks.
+
+    :raises PluginError: there are some.
+    """
+    from steermoe_core.config.check.packages import missing_packages
+    from steermoe_core.config.resolve import problem_error
+
+    if problems := missing_packages((cell.resolved for cell in cells), session.registry):
+        raise problem_error(problems)

@@ -45,8 +45,15 @@ def run(args: Namespace, session: Session) -> int:
         return 0
     for table in _tables(found):
         session.console.print(table)
+    session.console.print(f"training: {_length(found)}", soft_wrap=True)
     session.console.print(f"run folder: {found.run_folder}", soft_wrap=True)
     return 0
+
+
+def _length(found: Plan) -> str:
+    steps = "an unknown number of" if found.steps is None else f"{found.steps:,}"
+    epochs = "an unknown number of" if found.epochs is None else f"{found.epochs:.4g}"
+    return f"{steps} steps in one process, {epochs} epochs"
 
 
 def _tables(found: Plan) -> Iterable[Table]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import attrs
-from attrs.validators import deep_iterable, ge, gt, le, matches_re
+from attrs.validators import deep_iterable, ge, gt, le, matches_re, optional
 
 from steermoe_core.component import Selection, Trained, choose
 from steermoe_core.config.limits import NumberOrTable
@@ -97,6 +97,8 @@ class TrainConfig:
     """`[train]`: how the trainable parts are fitted.
 
     :param steps: optimizer steps; 0 only scores the trained adapter that the experiment starts from.
+    :param epochs: passes over the training clips, in place of `steps`; parts of a pass are allowed. The run
+        counts the usable clips and rounds up to whole steps; `steermoe plan` prints their number.
     :param batch_size: clips per forward pass.
     :param accumulation: forward passes per optimizer step; their loss is weighted by answer tokens, so
         accumulation k equals a batch k times as large.
@@ -124,7 +126,11 @@ class TrainConfig:
     :param deepspeed: train with DeepSpeed; see [several GPUs](../how-to/several-gpus.md).
     """
 
-    steps: int = attrs.field(validator=[ge(0), le(1_000_000_000)])
+    #: An experiment sets one of these keys and not the others.
+    EXACTLY_ONE: ClassVar = ("steps", "epochs")
+
+    steps: int | None = attrs.field(default=None, validator=optional([ge(0), le(1_000_000_000)]))
+    epochs: float | None = attrs.field(default=None, validator=optional([gt(0.0), le(1_000_000.0)]))
     batch_size: int = attrs.field(default=8, validator=[gt(0), le(100_000)])
     accumulation: int = attrs.field(default=1, validator=[gt(0), le(100_000)])
     bucket: int = attrs.field(default=16, validator=[gt(0), le(100_000)])

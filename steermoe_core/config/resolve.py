@@ -19,8 +19,9 @@ from steermoe_core.config.groups import Groups, group_faults, groups_of, install
 from steermoe_core.config.origins import Filler, Origin, origins
 from steermoe_core.config.text.axes import take_axes, unpinned
 from steermoe_core.config.text.layers import Layers, open_layers
-from steermoe_core.config.text.overrides import lay_overrides, parse_flags
+from steermoe_core.config.text.overrides import ineffective, lay_overrides, parse_flags
 from steermoe_core.config.text.syntax import shown_path
+from steermoe_core.config.text.unset import Unset, drop_flagged
 from steermoe_core.config.text.write import dumps
 from steermoe_core.errors import ConfigError, PluginError
 
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from steermoe_core.plugins import Registry
 
 #: Problems that installing or repairing a plugin would solve.
-_PLUGIN_CODES = {"E201", "E203", "E204"}
+_PLUGIN_CODES = {"E201", "E203", "E204", "E205"}
+EPOCHS = ("train", "epochs")
 
 
 @attrs.frozen(kw_only=True)
@@ -63,9 +65,13 @@ class Resolved:
         """Name of the run folder; a changed setting is another folder."""
         return f"{self.experiment.experiment.name}-{self.digest}"
 
-    def to_toml(self) -> str:
-        """Return an experiment file that resolves to an equal table without base files and flags."""
-        return dumps(self.table)
+    def to_toml(self, steps: int | None = None) -> str:
+        """Return an experiment file that resolves to an equal table without base files and flags.
+
+        :param steps: number of steps that its epochs take, for a comment; None before they are counted.
+        """
+        taken = "in steps: see `steermoe plan`" if steps is None else f"{steps} steps"
+        return dumps(self.table, comment=lambda path: taken if path == EPOCHS else "")
 
     def blame(self) -> str:
         """Return the same file with a comment after each value that names its origin."""
@@ -79,7 +85,7 @@ def resolve(path: Path, overrides: Sequence[str], registry: Registry) -> Resolve
     """Read, merge, check and complete an experiment.
 
     :param path: the experiment file.
-    :param overrides: ``KEY=VALUE`` texts of `--set` flags.
+    :param overrides: ``KEY=VALUE`` texts of `--set` flags, and an `Unset` for each `--unset` flag.
     :param registry: where components are looked up.
     :raises ConfigError: with every problem of the file, its base files and the flags.
     :raises PluginError: when only missing or broken components are wrong.
@@ -96,9 +102,12 @@ def opened(path: Path, overrides: Sequence[str]) -> tuple[Layers, list[Axis], li
     :raises ConfigError: for a file that cannot be read.
     """
     layers = open_layers(path)
-    flags, problems = parse_flags(overrides)
-    problems += layers.problems
+    flags, wrong = parse_flags(text for text in overrides if not isinstance(text, Unset))
+    problems = [*wrong, *layers.problems]
+    problems += drop_flagged(layers, (text for text in overrides if isinstance(text, Unset)))
     problems += lay_overrides(layers, flags)
+    if not problems:
+        problems += ineffective(layers, flags)
     axes, more = take_axes(layers, {flag.names for flag in flags})
     return layers, axes, problems + more
 
@@ -150,9 +159,8 @@ def _structure(layers: Layers, registry: Registry) -> Experiment:
         experiment: Experiment = structurer.settings(layers.table, Experiment)
     except InvalidError as error:
         done = error.done
-        more = [
-            *contradictions(done.get("data"), done.get("train"), done.get("adapter"), done.get("augment", ()))
-        ]
+        chosen = (done.get(key) for key in ("data", "train", "adapter"))
+        more = [*contradictions(*chosen, done.get("augment", ()))]
         groups = Groups(installed_groups(registry), complete=True)
         if {"projector", "adapter"} <= done.keys():
             groups = groups_of(done["projector"], done["adapter"], registry)

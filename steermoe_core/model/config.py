@@ -205,3 +205,9 @@ class CausalLMConfig:
     weights: str
     dtype: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Packages that these settings need."""
+        reader = ["gguf>=0.10"] if self.weights.endswith(".gguf") else []
+        return (*reader, *(["flash-attn"] if self.attention == "flash_attention_2" else []))

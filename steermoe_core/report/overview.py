@@ -43,7 +43,7 @@ def _card(run: Run) -> Json:
         "state": status.state if status else "not started",
         "error": status.error if status else None,
         "step": max([card.training.steps if card else 0, status.step if status else 0, *steps]),
-        "steps": experiment.train.steps,
+        "steps": run.files.folder.steps(experiment.train),
         "seed": experiment.experiment.seed,
         "started": status.started if status else None,
         "seconds": _seconds(status) if status else None,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from steermoe_core.config.experiment import TrainConfig
     from steermoe_core.config.sweep import AxisValues, Cell
 
 State = Literal["waiting", "running", "interrupted", "failed", "finished"]
@@ -43,7 +44,8 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 class JobStatus:
     """A job's name and settings with its progress.
 
-    :param step: last logged step; `of`: the number of steps that it trains for.
+    :param step: last logged step; `of`: the number of steps that it trains for, None before its epochs are
+        counted.
     :param scores: by split and metric.
     """
 
@@ -52,7 +54,7 @@ class JobStatus:
     folder: str
     state: State
     step: int
-    of: int
+    of: int | None
     loss: float | None
     scores: dict[str, dict[str, float | None]]
     error: str | None
@@ -66,7 +68,7 @@ class Job:
     :param words: arguments of `steermoe` that start or resume it.
     :param experiment: the experiment file in these arguments.
     :param toml: content of that file, written if it does not exist.
-    :param steps: number of steps that it trains for.
+    :param train: how it trains; None where it trains nothing.
     """
 
     name: str
@@ -75,7 +77,7 @@ class Job:
     words: Sequence[str]
     experiment: Path
     toml: str = attrs.field(repr=False)
-    steps: int
+    train: TrainConfig | None
 
     @classmethod
     def run(cls, name: str, cell: Cell, runs: Path, flags: Sequence[str]) -> Job:
@@ -92,7 +94,7 @@ class Job:
             words=["run", str(folder.experiment), "--runs", str(runs), *flags],
             experiment=folder.experiment,
             toml=cell.resolved.to_toml(),
-            steps=cell.resolved.experiment.train.steps,
+            train=cell.resolved.experiment.train,
         )
 
     @property
@@ -114,7 +116,7 @@ class Job:
             folder=str(self.folder.path),
             state=self.state,
             step=max(last.step if last else 0, status.step if status else 0),
-            of=self.steps,
+            of=self.folder.steps(self.train) if self.train else 0,
             loss=last.loss if last else None,
             scores={
                 split: {metric: score.value for metric, score in scores.metrics.items()}

@@ -104,7 +104,7 @@ class Ladder:
                 settings={"rung": OWN, "seed": None},
                 folder=own_folder(run),
                 words=["evaluate", str(run), "--own-decoder", *flags],
-                steps=0,
+                train=None,
             )
             jobs.insert(0, own)
         return jobs

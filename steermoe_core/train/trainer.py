@@ -35,6 +35,7 @@ from steermoe_core.train.checkpoint import (
     shared_checkpoint,
 )
 from steermoe_core.train.deepspeed import ds_config
+from steermoe_core.train.epochs import steps_of
 from steermoe_core.train.groups import optimizer_groups
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class SteeringTrainer(Trainer):
             batch_size=self.config.batch_size,
             bucket=self.config.bucket,
             seed=self.args.seed,
-            batches=self.config.steps * self.config.accumulation * ranks.world(),
+            batches=steps_of(self.config) * self.config.accumulation * ranks.world(),
             sources=[example.source for example in self.examples],
             weights=self.weights,
         )
@@ -257,7 +258,7 @@ def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments
     schedule = {"constant": "constant_with_warmup"}.get(config.schedule, config.schedule)
     found = TrainingArguments(
         output_dir=str(folder),
-        max_steps=config.steps,
+        max_steps=steps_of(config),
         per_device_train_batch_size=config.batch_size,
         gradient_accumulation_steps=config.accumulation,
         lr_scheduler_type=schedule,

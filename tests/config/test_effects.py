@@ -56,9 +56,9 @@ ENGINE = ROOT / "steermoe_core"
 #: Where every source reads what it has in common with the others.
 ROWS = {"data/sources/rows.py config": "label_columns parts seed speeds"}
 #: Where tables with the audio inside read what they have in common.
-TABLES = {**ROWS, "data/sources/tables.py config": "path split audio_column rate_column"}
+TABLES = {**ROWS, "data/sources/tables.py config": "path split audio_column rate_column tokenizer"}
 #: Columns that are read by what they mean, see `OTHERWISE`.
-COLUMNS = ("text", "prompt", "cluster", "id", "seconds", "references", "split")
+COLUMNS = ("text", "prompt", "cluster", "id", "seconds", "references", "split", "parts")
 #: Where the keys of each settings class are read: file or folder, and the expression they are attributes of.
 READERS = {
     Experiment: {
@@ -78,9 +78,10 @@ READERS = {
     },
     TrainConfig: {
         "train/trainer.py config": """
-            steps batch_size accumulation bucket schedule warmup precision recompute device workers
+            batch_size accumulation bucket schedule warmup precision recompute device workers
             log_every save_every keep
         """,
+        "train/epochs.py train": "steps epochs",
         "train/deepspeed.py train": "deepspeed",
         "run/training train": "validate",
         "train/groups.py config": "learning_rate",
@@ -123,7 +124,7 @@ READERS = {
     DiskConfig: TABLES,
     HubConfig: {
         **ROWS,
-        "data/sources/tables.py config": "path split audio_column rate_column part",
+        "data/sources/tables.py config": "path split audio_column rate_column tokenizer part",
         "data/sources/hub.py config": "name revision",
     },
     AsrConfig: {
@@ -223,7 +224,7 @@ def test_every_column_has_its_meaning():
     from steermoe_core.data.sources.rows import Columns
 
     keys = {f"{meaning}_column": f"my {meaning}" for meaning in COLUMNS}
-    found = Columns.of(FolderConfig(path=Path(), **keys), list(keys.values()), "a table")
+    found = Columns.of(FolderConfig(path=Path(), parts={"dev": 0.1}, **keys), list(keys.values()), "a table")
     assert {f"{meaning}_column": getattr(found, meaning) for meaning in COLUMNS} == keys
     assert {field.name for field in attrs.fields(Columns)} == {*COLUMNS, "labels"}
 

@@ -35,9 +35,10 @@ def contradictions(
         yield from _weights(data)
     if adapters is not None:
         yield from _adapters(adapters)
-    if train is not None and adapters is not None and not train.steps:
+    if train is not None and adapters is not None and train.steps == 0:
         yield from _untrained(train, adapters)
     if train is not None:
+        yield from _length(train)
         yield from _training(train)
         yield from _validation(train.validate)
         if augment:
@@ -139,8 +140,18 @@ def _deepspeed(train: TrainConfig, settings: DeepSpeedConfig) -> Iterator[Fault]
         yield Fault("E302", message, ("train", "validate", "every"), hint="use stage 2, or every = 0")
 
 
+def _length(train: TrainConfig) -> Iterator[Fault]:
+    if train.steps is None and train.epochs is None:
+        message = "[train] has neither steps nor epochs"
+        yield Fault("E103", message, ("train",), "key", "add steps, a whole number, or epochs, a number")
+    elif train.steps is not None and train.epochs is not None:
+        message = f"[train] has both steps = {train.steps} and epochs = {train.epochs:g}"
+        hint = 'keep one; unset = ["train.steps"] drops a key of an extended file'
+        yield Fault("E302", message, ("train", "epochs"), hint=hint)
+
+
 def _training(train: TrainConfig) -> Iterator[Fault]:
-    if train.warmup > train.steps > 0:
+    if train.steps and train.warmup > train.steps:
         message = f"warmup is {train.warmup} steps, but the run has only {train.steps}"
         yield Fault("E302", message, ("train", "warmup"))
     if train.precision == "fp16" and train.device == "cpu":

@@ -18,6 +18,7 @@ from steermoe_core.config.fields import fields_of, plain, tables
 from steermoe_core.config.naming import article, described, shown, table_name
 from steermoe_core.config.text.axes import SWEEP
 from steermoe_core.config.text.layers import EXTENDS
+from steermoe_core.config.text.unset import UNSET
 from steermoe_core.config.text.write import inline
 from steermoe_core.config.types import ComponentOf, Settings
 from steermoe_core.errors import SteermoeError
@@ -105,7 +106,7 @@ class Structurer(Strict):
     def _unknown(self, key: str, cls: type) -> Fault:
         chooses = bool(self._owners) and self._owners[-1][0] == len(self._path)
         known = [*(["use"] if chooses else []), *fields_of(cls)]
-        others = [] if self.path() else [name for name in (EXTENDS, SWEEP) if name != key]
+        others = [] if self.path() else [name for name in (EXTENDS, UNSET, SWEEP) if name != key]
         near, home = closest(key, [*known, *others]), _home(key)
         hint = f"known keys: {', '.join(known)}"
         if near or home:

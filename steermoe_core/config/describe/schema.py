@@ -23,6 +23,7 @@ from steermoe_core.config.groups import installed_groups
 from steermoe_core.config.limits import in_json
 from steermoe_core.config.text.axes import SWEEP
 from steermoe_core.config.text.layers import EXTENDS
+from steermoe_core.config.text.unset import UNSET
 from steermoe_core.config.types import ComponentOf, Node
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ _SOURCE = rf"^{HUB_SOURCE.pattern}$|^(?!hub:)([.~]|[^/]*/)"
 _EXTENDS: Node = {
     "type": "string",
     "description": "Path of the file that this one inherits from, starting at this file's folder.",
+}
+_UNSET: Node = {
+    "type": "array",
+    "items": {"type": "string"},
+    "description": "Dotted keys and tables of the extended files that are dropped.",
 }
 _SWEEP: Node = {
     "type": "object",
@@ -70,7 +76,7 @@ class SchemaWriter:
     def schema(self, *, base: bool) -> tuple[Node, list[str]]:
         """Return the schema of a file: open with `extends`, else whole."""
         open_file = self.table(Experiment, whole=False)
-        open_file["properties"] = {EXTENDS: _EXTENDS, **open_file["properties"]}
+        open_file["properties"] = {EXTENDS: _EXTENDS, UNSET: _UNSET, **open_file["properties"]}
         whole_file = self.table(Experiment, whole=True)
         for file in (open_file, whole_file):
             file["properties"] |= {SWEEP: _SWEEP}
@@ -93,7 +99,10 @@ class SchemaWriter:
         fields = fields_of(cls)
         properties = {key: self.key(field, whole=whole) for key, field in fields.items()}
         required = [key for key, field in fields.items() if whole and field.required]
-        node = {"type": "object", "description": summary(cls), "properties": properties}
+        node: Node = {"type": "object", "description": summary(cls), "properties": properties}
+        if either := getattr(cls, "EXACTLY_ONE", ()):
+            one_of = {"oneOf": [{"required": [key]} for key in either]}
+            node |= one_of if whole else {"not": {"required": list(either)}}
         return {**node, "additionalProperties": False, **({"required": required} if required else {})}
 
     def key(self, field: Field, *, whole: bool) -> Node:

@@ -21,6 +21,7 @@ from steermoe_core.config.text.layers import EXTENDS
 from steermoe_core.config.text.locate import Span, Spot
 from steermoe_core.config.text.overrides import Override, parse_key
 from steermoe_core.config.text.syntax import BeyondError
+from steermoe_core.config.text.unset import UNSET
 from steermoe_core.config.text.write import inline
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def take_axes(layers: Layers, pinned: Collection[tuple[str, ...]]) -> tuple[list
     for path, values in _leaves(table, (SWEEP,)):
         source, _ = layers.written(path)
         keys = _parts(path)
-        if keys is None or keys[0] in (SWEEP, EXTENDS):
+        if keys is None or keys[0] in (SWEEP, EXTENDS, UNSET):
             message = f"{inline(dotted(keys) if keys else path[-1])} is not a key of an experiment"
             hint = 'a key looks like "train.steps"'
             problems.append(source.problem("E006", message, path, "key", hint=hint))

@@ -1,4 +1,4 @@
-"""Files and flags merged: `extends`, then the file, then `--set`.
+"""Files and flags merged: `extends`, then the file, then `--set`; `unset` drops what came before.
 
 Tables merge key by key; every other value, lists included, replaces the inherited one. A table whose
 `use` names another component than the inherited table inherits nothing, because the old keys were settings
@@ -16,6 +16,7 @@ from steermoe_core.config.fields import fields_of, tables
 from steermoe_core.config.naming import described, table_name
 from steermoe_core.config.text.source import Excerpt
 from steermoe_core.config.text.syntax import read, reason, shown_path
+from steermoe_core.config.text.unset import UNSET, drop_listed
 from steermoe_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,6 +67,17 @@ class Layers:
         else:
             self._order.setdefault(source, len(self._order))
             self._lay_value(self.at(path[: depth - 1]), path[depth - 1], value, path[:depth], source)
+
+    def drop(self, path: KeyPath) -> None:
+        """Remove a key or table."""
+        *above, key = path
+        del self.at(tuple(above))[key]
+        self._disown(path)
+
+    @property
+    def sources(self) -> set[Source]:
+        """The files and flags that set at least one of the values; tables are none."""
+        return {source for path, source in self._written.items() if not isinstance(self.at(path), dict)}
 
     def at(self, path: KeyPath) -> Any:
         """Return the raw value at a path."""
@@ -123,9 +135,12 @@ class Layers:
 
     def _own(self, path: KeyPath, value: object, source: Source) -> None:
         """Record the source of a value and of everything in it."""
+        self._disown(path)
+        self._mark(path, value, source)
+
+    def _disown(self, path: KeyPath) -> None:
         for old in [old for old in self._written if old[: len(path)] == path]:
             del self._written[old]
-        self._mark(path, value, source)
 
     def _mark(self, path: KeyPath, value: object, source: Source) -> None:
         self._written[path] = source
@@ -148,7 +163,9 @@ def open_layers(path: Path) -> Layers:
     layers = Layers(chain[0][0])
     for source, table in reversed(chain):
         layers.problems += _lists_for_tables(source, table)
-        layers.lay({key: value for key, value in table.items() if key != EXTENDS}, source)
+        if UNSET in table:
+            layers.problems += drop_listed(layers, table[UNSET], source, inherits=EXTENDS in table)
+        layers.lay({key: value for key, value in table.items() if key not in (EXTENDS, UNSET)}, source)
     return layers
 
 

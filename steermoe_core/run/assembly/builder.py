@@ -25,6 +25,8 @@ from steermoe_core.evaluate.scores import DataRecord
 from steermoe_core.model.adapter import combined
 from steermoe_core.model.joined import Joined
 from steermoe_core.run.assembly.from_adapter import started
+from steermoe_core.system.hub import expanded, report_folder
+from steermoe_core.train.epochs import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,18 +64,23 @@ class ModelBuilder:
             return factory(config, *context)
 
     def located(self, selection: Selection) -> Any:
-        """Return a component's settings; weights of a plugin or below `~` are replaced by their folder."""
+        """Return a component's settings; weights of a plugin or below `~` are replaced by their folder.
+
+        A `tokenizer` may be such weights, too.
+        """
         config = selection.config
-        name = getattr(config, "weights", None)
-        if isinstance(name, str) and name.startswith("~"):
-            return attrs.evolve(config, weights=str(Path(name).expanduser()))
-        if (
-            isinstance(name, str)
-            and not Path(name).exists()
-            and (folder := self.registry.weights_folder(name))
-        ):
-            return attrs.evolve(config, weights=str(folder))
+        for key in ("weights", "tokenizer"):
+            name = getattr(config, key, None)
+            if isinstance(name, str) and name:
+                config = attrs.evolve(config, **{key: self._folder(name)})
         return config
+
+    def _folder(self, name: str) -> str:
+        """Return the folder of weights that are here or that a plugin provides; any other name unchanged."""
+        path = expanded(name)
+        report_folder(path)
+        provided = None if Path(path).exists() else self.registry.weights_folder(name)
+        return str(provided or path)
 
     def model(self, decoder: Decoder | None = None) -> Joined:
         """Build the whole model in eval mode; initial weights of what is trained depend on the seed alone.
@@ -191,6 +198,15 @@ class Builder(ModelBuilder):
                     "with sound"
                 )
                 raise DataError(msg)
+
+    def count_steps(self, clips: int, processes: int = 1) -> None:
+        """Set the number of steps in `experiment`, if it counts epochs.
+
+        :param clips: usable training clips.
+        :raises UsageError: the warm-up is longer than the training.
+        """
+        train = counted(self.experiment.train, clips, processes)
+        self.experiment = attrs.evolve(self.experiment, train=train)
 
     def validate_examples(self) -> list[Example]:
         """Return what is scored during training, nothing filtered; empty without such a source.

@@ -69,6 +69,7 @@ class Status(Record):
 
     :param state: "running", "finished", "failed" or "interrupted".
     :param step: of the last checkpoint.
+    :param steps: that the run trains for; None before its training data is counted.
     :param started: ISO 8601, UTC, as all times.
     :param error: why it failed.
     :param training: once it has ended.
@@ -78,6 +79,7 @@ class Status(Record):
 
     state: str
     step: int = 0
+    steps: int | None = None
     started: str | None = None
     ended: str | None = None
     error: str | None = None

@@ -18,6 +18,7 @@ from steermoe_core.run.folder.run_folder import RunFolder
 from steermoe_core.run.preview.memory import Memory, memory
 from steermoe_core.run.preview.shapes import Shapes, shapes
 from steermoe_core.system.hub import nothing_fetched
+from steermoe_core.train.epochs import counted, epochs_of
 from steermoe_core.train.groups import trainable_groups
 
 if TYPE_CHECKING:
@@ -77,9 +78,15 @@ class Split:
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """What a run would be."""
+    """What a run would be.
+
+    :param steps: of one process; None where they follow from epochs and the training data cannot be read.
+    :param epochs: passes over the training clips; None where these cannot be read and the steps are set.
+    """
 
     run_folder: str
+    steps: int | None
+    epochs: float | None
     parts: list[Part]
     shapes: Shapes
     parameters: list[Parameters]
@@ -106,11 +113,16 @@ def plan(resolved: Resolved, registry: Registry, runs: Path, *, seconds: float) 
         collator = None if model.decoder.tokenizer is None else builder.collator(model)
         clip = shapes(model, collator, seconds)
         data, trained = _data(builder, model, collator)
+        clips, train = data[0].clips, experiment.train
+        if clips:
+            train = counted(train, clips)
         # The projector may choose its vocabulary by the training answers.
         reads_answers = type(model.projector).begin is not Projector.begin
         answers = [collator.reference(example) for example in trained] if collator and reads_answers else []
         return Plan(
             run_folder=str(RunFolder.of(resolved, runs).path),
+            steps=train.steps,
+            epochs=epochs_of(train, clips) if train.epochs is None and clips else train.epochs,
             parts=[_part(one, registry) for _, one in selections(experiment) if one.kind != "router"],
             shapes=clip,
             parameters=parameters(model),

@@ -23,6 +23,7 @@ from steermoe_core.run.training.watch import FrozenWatch, StatusWatch
 from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import ProgressBar, StopOnSignal
 from steermoe_core.train.checkpoint import UnfitError, all_checkpoints, latest, step_of
+from steermoe_core.train.epochs import steps_of
 from steermoe_core.train.gradients import GradientWatch
 from steermoe_core.train.journal import Journal
 from steermoe_core.train.zero import trainer_class
@@ -53,6 +54,7 @@ class Training:
     :param frozen: SHA-256 of the model's frozen parts.
     :param splits: the splits scored afterwards; lock.json records them with the training data.
     :param callbacks: of the experiment.
+    :param counted: called in rank 0 with the number of steps, before the first one.
     """
 
     builder: Builder
@@ -63,6 +65,7 @@ class Training:
     validator: Validator | None
     folder: RunFolder
     console: Console
+    counted: Callable[[int], None]
 
     def run(self) -> None:
         """Take the remaining steps, and write the adapter.
@@ -73,8 +76,10 @@ class Training:
         if self.builder.start:
             self._load_start(self.builder.start)
         examples = self._examples()
+        self.builder.count_steps(len(examples), ranks.world())
         validated = {"validate": self.validator.data(examples)} if self.validator else {}
         ranks.on_rank0(lambda: self._lock({"train": examples, **validated, **self.splits}))
+        ranks.on_rank0(lambda: self.counted(steps_of(self.config)))
         if self.config.steps:
             self._finish(self._train(examples))
         else:
