@@ -22,7 +22,7 @@ from rich.cells import cell_len
 from steermoe_core.config.resolve import resolve
 from steermoe_core.config.sweep import resolve_sweep
 from steermoe_core.errors import ConfigError, PluginError
-from tests.config.damages import Case, write
+from tests.config.cases import Case, write
 
 
 class _Stopped(BaseException):
