@@ -13,13 +13,12 @@ from steermoe_core.data.padded import Padded
 from steermoe_core.model.config import CausalLMConfig
 from steermoe_core.model.decoder import CausalLM
 from steermoe_core.model.encoder import Encoder, Tap, untouched
+from steermoe_core.testing.config import TinyConfig  # noqa: TC001 - imported from here with its encoder
 from steermoe_core.testing.tiny import RATE, tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from steermoe_core.testing.config import TinyConfig
 
 WINDOW = 1600  # samples a frame of the tiny encoder
 
