@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from tests.rig import Rig, Trained
 
 ROOT = Path(__file__).parent.parent
+#: Files that take a minute or more, the longest first.
+LONG = (
+    "tests/run/test_full_size.py",
+    "tests/study/test_launch.py",
+    "tests/run/test_touched.py",
+    "tests/run/test_interrupted.py",
+    "tests/test_matrix.py",
+    "tests/run/test_signals.py",
+    "tests/docs/test_pages.py",
+    "tests/benchmarks/test_benchmarks.py",
+    "plugins/steermoe-pocket/tests/test_real.py",
+    "tests/run/test_paper.py",
+)
 
 HEALTHY = """
 from steermoe_core import Component, hookimpl
@@ -29,6 +42,12 @@ def steermoe_encoders():
         config="steermoe_core.model.config:PoolConfig", factory="nowhere:Nothing",
     )
 """
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start long files first, so that no process works alone at the end."""
+    ranks = {name: rank for rank, name in enumerate(LONG)}
+    items.sort(key=lambda item: ranks.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
 class Site:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import LONG
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -156,6 +158,11 @@ def test_every_module_of_a_plugin_is_tested(package: Path) -> None:
     found = {path for test in tests for path in reached(test)}
 
     assert [one for one in modules(package) if package / one not in found] == []
+
+
+def test_long_files_exist() -> None:
+    """Those that start first."""
+    assert [name for name in LONG if not (ROOT / name).is_file()] == []
 
 
 @cache
