@@ -20,6 +20,8 @@ from tests.rig import STEPS, files, metrics, sentence, status, texts, trained
 from tests.tiny import DIGITS, sine, write_folder, write_wav
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.rig import Rig
 
 TOO_HIGH = "train.learning_rate.steering=10.0"
@@ -58,9 +60,9 @@ class TestWhatARunLeaves:
             ),
         }
 
-    def test_status_tells_how_it_ended(self, rig: Rig) -> None:
+    def test_status_tells_how_it_ended(self, finished: Path) -> None:
         """Finished, at which step, when; no error."""
-        found = status(rig.run())
+        found = status(finished)
 
         assert (found["state"], found["step"], found["error"]) == ("finished", STEPS, None)
         assert found["started"] <= found["ended"]
@@ -95,12 +97,11 @@ class TestWhatARunLeaves:
         card = json.loads((run / "adapter" / "adapter.json").read_text())
         assert {part: facts["sha256"] for part, facts in card["frozen"].items()} == lock["frozen"]
 
-    def test_its_experiment_is_runnable_as_it_is(self, rig: Rig) -> None:
+    def test_its_experiment_is_runnable_as_it_is(self, rig: Rig, finished: Path) -> None:
         """The resolved file gives the same run folder from wherever it lies."""
-        run = rig.run()
-        rig.file = run / "experiment.toml"
+        rig.file = finished / "experiment.toml"
 
-        assert rig.path() == run
+        assert rig.path() == finished
 
     def test_same_seed_same_tensors(self, rig: Rig) -> None:
         """A second run elsewhere is bit-equal; another seed is not."""
@@ -149,13 +150,12 @@ class TestAgain:
         )
         assert rig.hooks == ["before_run", "after_run"]
 
-    def test_changed_key_is_another_run(self, rig: Rig) -> None:
+    def test_changed_key_is_another_run(self, rig: Rig, finished: Path) -> None:
         """The first one stays as it is."""
-        run = rig.run()
-        before = files(run)
+        before = files(finished)
 
-        assert rig.run("train.steps=2") != run
-        assert files(run) == before
+        assert rig.run("train.steps=2") != finished
+        assert files(finished) == before
 
 
 class TestHooks:
