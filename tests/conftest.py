@@ -1,4 +1,4 @@
-"""Plugin distributions made on disk, as pip would leave them: a module and a dist-info folder."""
+"""What all tests share: plugin distributions made on disk, as pip would leave them, and runs of a rig."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -42,6 +43,10 @@ def steermoe_encoders():
         config="steermoe_core.model.config:PoolConfig", factory="nowhere:Nothing",
     )
 """
+
+
+settings.register_profile("steermoe", deadline=None)  # a busy machine breaks no property
+settings.load_profile("steermoe")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
