@@ -159,8 +159,8 @@ def _structure(layers: Layers, registry: Registry) -> Experiment:
         experiment: Experiment = structurer.settings(layers.table, Experiment)
     except InvalidError as error:
         done = error.done
-        chosen = (done.get(key) for key in ("data", "train", "adapter"))
-        more = [*contradictions(*chosen, done.get("augment", ()))]
+        data, train, adapters = (done.get(key) for key in ("data", "train", "adapter"))
+        more = [*contradictions(data, train, adapters, done.get("augment", ()))]
         groups = Groups(installed_groups(registry), complete=True)
         if {"projector", "adapter"} <= done.keys():
             groups = groups_of(done["projector"], done["adapter"], registry)

@@ -1,4 +1,4 @@
-"""The experiments of a sweep: one for each combination of values of its axes, all checked together."""
+"""The cells of a sweep: one experiment for each combination of its axes' values, all checked together."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 import torch
 
-from steermoe_core.data.audio.stored import Audio, Stored
+from steermoe_core.data.audio.stored import Audio, StoredAudio
 from steermoe_core.data.audio.waveform import load
 from steermoe_core.errors import DataError
 
@@ -59,7 +59,7 @@ class Augmentation:
 
 
 @attrs.frozen(eq=False)
-class _Changed(Stored):
+class _Changed(StoredAudio):
     """An augmented clip in memory.
 
     :param origin: the clip.
@@ -73,7 +73,7 @@ class _Changed(Stored):
 
     @property
     def file(self) -> Path:
-        return self.origin.file if isinstance(self.origin, Stored) else self.origin
+        return self.origin.file if isinstance(self.origin, StoredAudio) else self.origin
 
     def samples(self) -> tuple[Array, int]:
         return self.waveform[:, None], self.rate

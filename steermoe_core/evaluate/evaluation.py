@@ -1,4 +1,4 @@
-"""Score a split: greedy answers, a prediction for each clip, corpus scores with intervals, and controls."""
+"""Score a split: answers of the model and of its controls (no-audio, shuffled-audio), corpus scores."""
 
 from __future__ import annotations
 

@@ -171,6 +171,10 @@ class Adapters(Adapter):
                 groups.setdefault(name, []).extend(parameters)
         return groups
 
+    def extend(self, answers: Iterable[list[int]]) -> str | None:
+        every = list(answers)
+        return "; ".join(note for part in self.adapters if (note := part.extend(every))) or None
+
     def losses(self) -> dict[str, torch.Tensor]:
         losses: dict[str, torch.Tensor] = {}
         for part in self.adapters:

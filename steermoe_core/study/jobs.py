@@ -1,4 +1,4 @@
-"""Runs one after the other, each in a process of its own: the jobs of a sweep and of a ladder.
+"""The jobs of a sweep or ladder, each a run in its own process: the next unfinished one is chosen and run.
 
 The state of a job is in its run folder alone. So whatever ends this process, the same command skips what is
 finished and resumes what was interrupted, and two commands share the work: neither runs what the other is

@@ -14,6 +14,7 @@ from steermoe_core.model.config import IdentityConfig
 from steermoe_core.model.joined import Joined
 from steermoe_core.model.projectors import IdentityProjector
 from steermoe_core.model.weights import fingerprint
+from steermoe_core.testing.config import TinyConfig
 from steermoe_core.testing.modules import (
     ModuleSuite,
     apart,
@@ -23,7 +24,7 @@ from steermoe_core.testing.modules import (
     weighed,
     without_gradient,
 )
-from steermoe_core.testing.parts import DecoderTower, DenseEncoder, TinyConfig, decoder, save_decoder
+from steermoe_core.testing.parts import DecoderTower, DenseEncoder, decoder, save_decoder
 from steermoe_core.testing.suite import needs
 from steermoe_core.train.checkpoint import load_trained, save_trained
 

@@ -19,8 +19,9 @@ from steermoe_core.model.config import IdentityConfig
 from steermoe_core.model.joined import Joined
 from steermoe_core.model.projectors import IdentityProjector
 from steermoe_core.model.weights import fingerprint
+from steermoe_core.testing.config import TinyConfig
 from steermoe_core.testing.modules import ModuleSuite
-from steermoe_core.testing.parts import DenseEncoder, TinyConfig, decoder, save_decoder
+from steermoe_core.testing.parts import DenseEncoder, decoder, save_decoder
 from steermoe_core.testing.suite import Suite, needs
 from steermoe_core.testing.tables import structured
 from steermoe_core.testing.tiny import DIGITS, write_folder

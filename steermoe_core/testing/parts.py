@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import numpy as np
 import torch
 from torch import nn
@@ -20,19 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from steermoe_core.testing.config import TinyConfig
+
 WINDOW = 1600  # samples a frame of the tiny encoder
-
-
-@attrs.frozen(kw_only=True)
-class TinyConfig:
-    """A tiny random encoder.
-
-    :param width: width of its layers.
-    :param layers: how many layers it has.
-    """
-
-    width: int = 12
-    layers: int = 3
 
 
 class TinyEncoder(Encoder):

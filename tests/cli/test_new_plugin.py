@@ -122,9 +122,8 @@ class TestWhatIsWritten:
         assert done.returncode == 0, done.stdout[-6000:]
 
     @pytest.mark.usefixtures("inside")
-    def test_all_together_train(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-        """One run takes a part of each kind, and each leaves its trace in it."""
-        monkeypatch.setenv("STEERMOE_CACHE", str(rig.folder / "cache"))
+    def test_all_together_train(self, rig: Rig, own_cache: Path) -> None:
+        """One run takes a part from each of the ten, and each leaves its trace in it."""
         for split in ("train", "dev", "other"):
             speak(rig.folder / split)
 

@@ -24,7 +24,7 @@ from steermoe_core.config.resolve import resolve
 from steermoe_core.config.sweep import resolve_sweep
 from steermoe_core.errors import ConfigError, PluginError
 from steermoe_core.plugins import load_registry
-from tests.config.damages import Case, write
+from tests.config.cases import Case, write
 
 
 class _Stopped(BaseException):

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from torch import nn
+
     from steermoe_core.component import Selection
     from steermoe_core.config.resolve import Resolved
     from steermoe_core.data.example import Example
@@ -135,11 +137,11 @@ def plan(resolved: Resolved, registry: Registry, runs: Path, *, seconds: float) 
 def parameters(model: Joined) -> list[Parameters]:
     """Return the parameters of each part, counted on the live modules."""
     counts = []
-    parts = {"encoder": model.encoder, "adapter": model.adapter, "projector": model.projector}
-    parts |= {"decoder": model.decoder, "decoder adapter": model.decoder_adapter}
+    parts: dict[str, nn.Module] = {"encoder": model.encoder, "adapter": model.adapter}
+    parts |= {"projector": model.projector, "decoder": model.decoder}
+    if model.decoder_adapter is not None:
+        parts["decoder adapter"] = model.decoder_adapter
     for part, module in parts.items():
-        if module is None:
-            continue
         sizes = [(p.numel(), p.requires_grad) for p in module.parameters()]
         trainable = sum(size for size, trained in sizes if trained)
         frozen = sum(size for size, trained in sizes if not trained)
