@@ -50,6 +50,7 @@ def full(shelf: Shelf) -> Path:
         {
             "step": 3,
             "loss": 2.5,
+            "losses": {"balance": 0.25},
             "seconds_per_step": 0.5,
             "learning_rate": {"router": 1e-4},
             "gradient_norm": {"router": 0.3},
@@ -92,7 +93,8 @@ def test_all_sections_of_all_there_is(full: Path, shelf: Shelf) -> None:
     assert all(one.get("aria-label") or one.get("aria-hidden") for one in drawings if "height" not in one)
     for words in (
         "thanks for watching", "mean-gates", "expert 3", "frozen-stayed-frozen", "longer than 30 s: 900.wav",
-        "Validation WER", "Gate entropy", "Size of the low-rank change", "✕ fails", "○ not applicable",
+        "Added losses", "Validation WER", "Gate entropy", "Size of the low-rank change", "✕ fails",
+        "○ not applicable",
     ):  # fmt: skip
         assert words in found.text
 
