@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from steermoe_core.config.experiment import TrainConfig
     from steermoe_core.data.collators import Collator
     from steermoe_core.data.example import Example
+    from steermoe_core.model.adapter import Adapter
     from steermoe_core.model.joined import Joined
+    from steermoe_core.model.projectors import Projector
     from steermoe_core.run.assembly.builder import Builder
     from steermoe_core.run.console import Console
     from steermoe_core.run.folder.records import TrainingEnd
@@ -213,7 +215,10 @@ class Training:
 
     def _extend(self, examples: Sequence[Example]) -> None:
         """Extend what the run starts from by its training data."""
-        parts = {"adapter": self.model.adapter, "projector": self.model.projector}
+        parts: dict[str, Adapter | Projector] = {
+            "adapter": self.model.adapter,
+            "projector": self.model.projector,
+        }
         for name, part in parts.items():
             if added := part.extend(map(self.collator.reference, examples)):
                 self.console.note(f"{name}: {added}")
