@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from steermoe_core.data.layout import Batch
     from steermoe_core.data.padded import Padded
     from steermoe_core.data.token_limit import Room
-    from steermoe_core.errors import DataError, SetupError, SteermoeError, UsageError
+    from steermoe_core.errors import (
+        ConfigError,
+        DataError,
+        PluginError,
+        SetupError,
+        SteermoeError,
+        UsageError,
+    )
     from steermoe_core.evaluate.metrics import Metric
     from steermoe_core.evaluate.prediction import Prediction
     from steermoe_core.evaluate.scores import Edits
@@ -31,6 +38,9 @@ if TYPE_CHECKING:
     from steermoe_core.model.projectors import Projector
     from steermoe_core.model.routers import Router
     from steermoe_core.model.weights import prepared, pretrained
+    from steermoe_core.run import run
+    from steermoe_core.run.folder.finished import FinishedRun
+    from steermoe_core.scripting.experiment import Experiment
     from steermoe_core.system.cache import cache_folder
     from steermoe_core.train.callbacks import Callback
     from steermoe_core.use.transcriber import Transcriber, load
@@ -46,14 +56,18 @@ __all__ = [
     "CausalLMConfig",
     "Collator",
     "Component",
+    "ConfigError",
     "DataError",
     "Decoder",
     "Edits",
     "Encoder",
     "Example",
+    "Experiment",
     "Figure",
+    "FinishedRun",
     "Metric",
     "Padded",
+    "PluginError",
     "PoolConfig",
     "Prediction",
     "Projector",
@@ -76,6 +90,7 @@ __all__ = [
     "pooled_width",
     "prepared",
     "pretrained",
+    "run",
     "untouched",
 ]
 
@@ -90,7 +105,7 @@ _NAMES = {
     "data.layout": ("Batch",),
     "data.padded": ("Padded",),
     "data.token_limit": ("Room",),
-    "errors": ("DataError", "SetupError", "SteermoeError", "UsageError"),
+    "errors": ("ConfigError", "DataError", "PluginError", "SetupError", "SteermoeError", "UsageError"),
     "evaluate.metrics": ("Metric",),
     "evaluate.scores": ("Edits",),
     "evaluate.prediction": ("Prediction",),
@@ -103,6 +118,9 @@ _NAMES = {
     "model.projectors": ("Projector",),
     "model.routers": ("Router",),
     "model.weights": ("prepared", "pretrained"),
+    "run": ("run",),
+    "run.folder.finished": ("FinishedRun",),
+    "scripting.experiment": ("Experiment",),
     "use.transcriber": ("Transcriber", "load"),
     "use.transcript": ("Segment",),
     "train.callbacks": ("Callback",),
@@ -115,7 +133,9 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    module = import_module(_HOMES[name])
+    is_home = module.__name__ == f"{__name__}.{name}"  # the package `run` is that function too
+    value = globals()[name] = module if is_home else getattr(module, name)
     return value
 
 

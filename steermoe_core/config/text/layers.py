@@ -19,7 +19,7 @@ from steermoe_core.config.text.syntax import read, reason, shown_path
 from steermoe_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from steermoe_core.config.text.locate import KeyPath
     from steermoe_core.config.text.problems import Problem
@@ -131,11 +131,19 @@ def open_layers(path: Path) -> Layers:
 
     :raises ConfigError: for a file that cannot be read, and for a cycle of files.
     """
-    chain = _chain(path)
-    layers = Layers(chain[0][0])
-    for source, table in reversed(chain):
-        layers.problems += _lists_for_tables(source, table)
-        layers.lay({key: value for key, value in table.items() if key != EXTENDS}, source)
+    return layers_of(*read(path), [path.resolve()])
+
+
+def layers_of(source: Source, table: dict[str, Any], opened: Sequence[Path] = ()) -> Layers:
+    """Return the tables of a source merged with everything that it extends.
+
+    :param opened: the file itself.
+    :raises ConfigError: for a file that cannot be read, and for a cycle of files.
+    """
+    layers = Layers(source)
+    for origin, its in reversed(_chain(source, table, opened)):
+        layers.problems += _lists_for_tables(origin, its)
+        layers.lay({key: value for key, value in its.items() if key != EXTENDS}, origin)
     return layers
 
 
@@ -153,10 +161,11 @@ def _lists_for_tables(source: Source, table: dict[str, Any]) -> Iterator[Problem
                 yield source.problem("E101", message, where, hint=hint)
 
 
-def _chain(path: Path) -> list[tuple[Source, dict[str, Any]]]:
-    """Return the file, then the file that it extends, and so on."""
-    source, table = read(path)
-    chain, opened = [(source, table)], [path.resolve()]
+def _chain(
+    source: Source, table: dict[str, Any], opened: Sequence[Path]
+) -> list[tuple[Source, dict[str, Any]]]:
+    """Return the source, then the file that it extends, and so on."""
+    chain, opened = [(source, table)], list(opened)
     while EXTENDS in table:
         path = _extended(source, table[EXTENDS], opened)
         opened.append(path.resolve())
@@ -171,7 +180,7 @@ def _extended(source: Source, name: object, opened: list[Path]) -> Path:
         raise ConfigError([source.problem("E101", message, (EXTENDS,))])
     if why := _unreadable(source.folder, name):
         message = f"cannot read the extended file {shown_path(source.folder / name)}: {why}"
-        hint = "the path is relative to the file with `extends`" if not Path(name).is_absolute() else ""
+        hint = source.RELATIVE if not Path(name).is_absolute() else ""
         raise ConfigError([source.problem("E004", message, (EXTENDS,), "text", hint=hint)])
     path = source.folder / Path(name).expanduser()
     if path.resolve() in opened:
