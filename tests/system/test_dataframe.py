@@ -9,7 +9,7 @@ import pytest
 
 from steermoe_core.errors import SetupError
 from steermoe_core.system.dataframe import Records
-from steermoe_core.system.records import rest
+from steermoe_core.system.records import plain, rest
 
 
 @attrs.frozen(kw_only=True)
@@ -51,6 +51,7 @@ def test_they_are_a_list():
     """Everything else of a list works."""
     assert [one.step for one in RECORDS] == [1, 2]
     assert RECORDS[-1].step == 2
+    assert plain(RECORDS) == [plain(one) for one in RECORDS]
 
 
 def test_without_pandas_one_sentence_says_what_to_install(monkeypatch):
