@@ -158,6 +158,12 @@ class CellProgress(PlainProgress):
         super().__init__()
         self._shown: dict[TaskID, Any] = {}
 
+    def _write_if_due(self, task: Task) -> None:
+        if task.finished and task.total:
+            self._write_line(task)  # it may start again with another total
+        else:
+            super()._write_if_due(task)
+
     def _due(self, seconds: float, share: float) -> bool:  # noqa: ARG002 - the time decides
         return seconds >= CELL_SECONDS
 

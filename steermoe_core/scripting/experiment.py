@@ -10,6 +10,9 @@ A changed experiment has a run folder of its own, as everywhere.
 from __future__ import annotations
 
 import copy
+import warnings
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +110,7 @@ class Experiment:
 
         :raises PluginError: that is not possible; names each component with its place in the experiment.
         """
+        _import_tqdm()
         from steermoe_core.run.assembly.parts import check_imports
 
         check_imports(self._resolved, self._registry)
@@ -118,6 +122,7 @@ class Experiment:
         :param runs: parent folder of the run folders.
         :raises SetupError: the shapes of a model are not known on this machine.
         """
+        _import_tqdm()
         from steermoe_core.run.preview.plan import plan
 
         return plan(self._resolved, self._registry, Path(runs), seconds=seconds)
@@ -128,6 +133,7 @@ class Experiment:
         """Train and score the experiment, as `steermoe_core.run` says."""
         if device is not None and device != self._resolved.experiment.train.device:
             return self.with_settings({"train.device": device}).run(runs, quiet=quiet)
+        _import_tqdm()
         from steermoe_core.run.console import Console
         from steermoe_core.run.execute import Run
         from steermoe_core.scripting.execute import execute
@@ -138,3 +144,10 @@ class Experiment:
             self.check()
             console = Console(quiet=quiet or not first())
             return execute(Run(self._resolved, self._registry, Path(runs), console))
+
+
+def _import_tqdm() -> None:
+    """Import what libraries draw bars with, without its warning in a notebook that has no widgets."""
+    with suppress(ImportError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import_module("tqdm.auto")

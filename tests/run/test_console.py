@@ -188,9 +188,21 @@ class TestNotebook:
                 progress.update(task, completed=step, note=f"loss {step}")
 
         (texts,) = shown
-        assert len(texts) == 4
-        assert texts[0].startswith("training: 6 of 20, loss 6, ")
+        assert [text.partition(",")[0] for text in dict.fromkeys(texts)] == [
+            f"training: {step} of 20" for step in (6, 11, 16, 20)
+        ]
         assert texts[-1] == "training: 20 of 20, loss 20, in 0:02"
+
+    def test_task_that_starts_again_with_nothing_to_do(self, shown: list[Any]) -> None:
+        """The end of its first part stays."""
+        with Console().progress() as progress:
+            task = progress.add_task("comparing sounds", total=None, note="")
+            for total in (3, 0):
+                progress.update(task, total=total, completed=0)
+                for _ in range(total):
+                    progress.advance(task)
+
+        assert [texts[-1] for texts in shown] == ["comparing sounds: 3 of 3, in 0:00"]
 
     def test_notes_are_printed(self, shown: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
         """On stdout, because a notebook shows stderr as an error; text, not HTML."""
