@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from steermoe_core.data.layout import Batch
     from steermoe_core.data.padded import Padded
     from steermoe_core.data.token_limit import Room
-    from steermoe_core.errors import DataError, SetupError, SteermoeError, UsageError
+    from steermoe_core.errors import (
+        ConfigError,
+        DataError,
+        PluginError,
+        SetupError,
+        SteermoeError,
+        UsageError,
+    )
     from steermoe_core.evaluate.metrics import CorpusMetric, Metric
     from steermoe_core.evaluate.prediction import Prediction
     from steermoe_core.evaluate.scores import Edits, Scores
@@ -34,6 +41,9 @@ if TYPE_CHECKING:
     from steermoe_core.model.projectors import Projector
     from steermoe_core.model.routers import Router, UtteranceRouter
     from steermoe_core.model.weights import prepared, pretrained
+    from steermoe_core.run import run
+    from steermoe_core.run.folder.finished import FinishedRun
+    from steermoe_core.scripting.experiment import Experiment
     from steermoe_core.system.cache import cache_folder
     from steermoe_core.train.callbacks import Callback
     from steermoe_core.train.journal import Step
@@ -52,6 +62,7 @@ __all__ = [
     "Collator",
     "Command",
     "Component",
+    "ConfigError",
     "CorpusMetric",
     "DataError",
     "Decoder",
@@ -59,9 +70,12 @@ __all__ = [
     "EncodedAudio",
     "Encoder",
     "Example",
+    "Experiment",
     "Figure",
+    "FinishedRun",
     "Metric",
     "Padded",
+    "PluginError",
     "PoolConfig",
     "Prediction",
     "Projector",
@@ -92,6 +106,7 @@ __all__ = [
     "pretrained",
     "read_audio",
     "resample",
+    "run",
     "untouched",
 ]
 
@@ -109,7 +124,7 @@ _NAMES = {
     "data.layout": ("Batch",),
     "data.padded": ("Padded",),
     "data.token_limit": ("Room",),
-    "errors": ("DataError", "SetupError", "SteermoeError", "UsageError"),
+    "errors": ("ConfigError", "DataError", "PluginError", "SetupError", "SteermoeError", "UsageError"),
     "evaluate.metrics": ("CorpusMetric", "Metric"),
     "evaluate.scores": ("Edits", "Scores"),
     "evaluate.prediction": ("Prediction",),
@@ -122,6 +137,9 @@ _NAMES = {
     "model.projectors": ("Projector",),
     "model.routers": ("Router", "UtteranceRouter"),
     "model.weights": ("prepared", "pretrained"),
+    "run": ("run",),
+    "run.folder.finished": ("FinishedRun",),
+    "scripting.experiment": ("Experiment",),
     "use.transcriber": ("Transcriber", "load"),
     "use.transcript": ("Segment",),
     "train.callbacks": ("Callback",),
@@ -135,7 +153,9 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    module = import_module(_HOMES[name])
+    is_home = module.__name__ == f"{__name__}.{name}"  # the package `run` is that function too
+    value = globals()[name] = module if is_home else getattr(module, name)
     return value
 
 

@@ -62,9 +62,15 @@ def _weight(name: str) -> str:
     return " *(light)*" if light(name) else ""
 
 
+def _value(name: str) -> Any:
+    """Return what a name stands for; of the package that can be called, the function."""
+    value = getattr(steermoe_core, name)
+    return type(value).__call__ if inspect.ismodule(value) else value
+
+
 def _documentation(name: str) -> str:
     """Return the docstring, or the comment where a name is neither class nor function."""
-    value = getattr(steermoe_core, name)
+    value = _value(name)
     if inspect.isclass(value) or inspect.isfunction(value):
         return inspect.cleandoc(value.__doc__ or "")
     return _comments(import_module(_home(name)))[name][0]
@@ -75,7 +81,7 @@ def _line(name: str) -> str:
 
 
 def _section(name: str) -> str:
-    value = getattr(steermoe_core, name)
+    value = _value(name)
     lines = [f"## `{name}`", "", f"`{_spelled(name, value)}`", "", *_described(_documentation(name))]
     if inspect.isclass(value):
         lines += ["", *_members(value)] if any(_members(value)) else []
@@ -149,8 +155,9 @@ def _row(code: str, meaning: str) -> str:
 
 
 def _member(name: str, member: Any) -> str:
-    if isinstance(member, property):
-        return f"{name}: {member.fget.__annotations__.get('return', 'Any')}"
+    getter = member.fget if isinstance(member, property) else getattr(member, "func", None)  # or a cached one
+    if getter is not None:
+        return f"{name}: {getter.__annotations__.get('return', 'Any')}"
     return name + _signature(member.__func__ if isinstance(member, classmethod) else member)
 
 

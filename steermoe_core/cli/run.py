@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from steermoe_core.cli.shared.session import Session
-    from steermoe_core.run.execute import Run
+    from steermoe_core.run.folder.finished import FinishedRun
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -37,24 +37,14 @@ def run(args: Namespace, session: Session) -> int:
     from steermoe_core.run.assembly.parts import check_imports
     from steermoe_core.run.console import Console
     from steermoe_core.run.execute import Run
-    from steermoe_core.run.folder.finished import FinishedRun
+    from steermoe_core.scripting.execute import execute
     from steermoe_core.train.ranks import first
 
     for one in resolved:
         check_imports(one, session.registry)
     finished: list[FinishedRun] = []
     for one in resolved:
-        job = Run(one, session.registry, args.runs, Console(quiet=not first()))
-        repeated = job.finished
-        if repeated:
-            job.console.note(
-                f"{job.folder.path} is finished; change a setting for another run, or delete it to repeat it"
-            )
-        else:
-            job.execute()
-        finished.append(FinishedRun(job.folder.path, session.registry))
-        if first() and not (repeated and job.folder.report.is_file()):
-            _report(job)
+        finished.append(execute(Run(one, session.registry, args.runs, Console(quiet=not first()))))
         if first() and not args.json:
             if len(finished) > 1:
                 say()
@@ -62,14 +52,3 @@ def run(args: Namespace, session: Session) -> int:
     if first() and args.json:
         print_results(finished, session.console, as_json=True)
     return 0
-
-
-def _report(job: Run) -> None:
-    """Write the report of a run, without audio; the run succeeds even if its report fails."""
-    from steermoe_core.errors import SteermoeError
-    from steermoe_core.report.page import report
-
-    try:
-        report([job.folder.path], job.registry, job.folder.report, audio=False)
-    except SteermoeError as error:
-        job.console.note(f"warning: {error}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -17,20 +18,21 @@ from steermoe_core.config.experiment import Experiment, ModelConfig
 from steermoe_core.config.fields import fields_of
 from steermoe_core.config.groups import Groups, group_faults, groups_of, installed_groups, with_groups
 from steermoe_core.config.origins import Filler, Origin, origins
-from steermoe_core.config.text.axes import take_axes, unpinned
+from steermoe_core.config.text.axes import by_flags, take_axes, unpinned
+from steermoe_core.config.text.given import DICT, changes_of
 from steermoe_core.config.text.layers import Layers, open_layers
 from steermoe_core.config.text.overrides import ineffective, lay_overrides, parse_flags
 from steermoe_core.config.text.syntax import shown_path
 from steermoe_core.config.text.unset import Unset, drop_flagged
-from steermoe_core.config.text.write import dumps
+from steermoe_core.config.text.write import dumps, inline
 from steermoe_core.errors import ConfigError, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from steermoe_core.config.text.axes import Axis
     from steermoe_core.config.text.locate import KeyPath, Toml
+    from steermoe_core.config.text.overrides import Override
     from steermoe_core.config.text.problems import Problem
     from steermoe_core.plugins import Registry
 
@@ -46,13 +48,13 @@ class Resolved:
     :param experiment: the settings, components' own settings included.
     :param table: the same as plain TOML values: all defaults filled, `use` keys kept, paths absolute.
     :param origins: where each value of `table` came from.
-    :param path: the experiment file.
+    :param path: the experiment file, or what messages call the settings if there is none.
     """
 
     experiment: Experiment
     table: Toml
     origins: Mapping[KeyPath, Origin] = attrs.field(repr=False, eq=False)
-    path: Path = attrs.field(eq=False)
+    path: Path | str = attrs.field(eq=False)
 
     @property
     def digest(self) -> str:
@@ -92,7 +94,26 @@ def resolve(path: Path, overrides: Sequence[str], registry: Registry) -> Resolve
     """
     layers, axes, problems = opened(path, overrides)
     if axes:
-        problems.append(unpinned(axes, shown_path(path)))
+        problems.append(unpinned(axes, by_flags(axes, shown_path(path))))
+    return complete(layers, path, problems, registry)
+
+
+def compose(layers: Layers, path: Path | str, changes: Mapping[str, Any], registry: Registry) -> Resolved:
+    """Change layers, check them and complete them.
+
+    :param layers: of a file or a dict; they take the changes.
+    :param path: the experiment file, or what messages call the settings if there is none.
+    :param changes: values by key path; relative paths in them start at the working directory.
+    :raises ConfigError: with every problem of the layers and the changes.
+    :raises PluginError: when only missing or broken components are wrong.
+    """
+    overrides, problems = changes_of(changes, Path.cwd())
+    axes, more = merge(layers, overrides)
+    problems += more
+    if axes:
+        first = ", ".join(f"{inline(axis.name)}: {inline(axis.values[0])}" for axis in axes)
+        chosen = f"choose one experiment with the changes {{{first}}}"
+        problems.append(unpinned(axes, "leave the table [sweep] out" if path == DICT else chosen))
     return complete(layers, path, problems, registry)
 
 
@@ -102,19 +123,25 @@ def opened(path: Path, overrides: Sequence[str]) -> tuple[Layers, list[Axis], li
     :raises ConfigError: for a file that cannot be read.
     """
     layers = open_layers(path)
-    flags, wrong = parse_flags(text for text in overrides if not isinstance(text, Unset))
-    problems = [*wrong, *layers.problems]
+    flags, problems = parse_flags(text for text in overrides if not isinstance(text, Unset))
     problems += drop_flagged(layers, (text for text in overrides if isinstance(text, Unset)))
-    problems += lay_overrides(layers, flags)
-    if not problems:
-        problems += ineffective(layers, flags)
-    axes, more = take_axes(layers, {flag.names for flag in flags})
+    axes, more = merge(layers, flags)
     return layers, axes, problems + more
 
 
-def complete(layers: Layers, path: Path, problems: list[Problem], registry: Registry) -> Resolved:
+def merge(layers: Layers, overrides: Sequence[Override]) -> tuple[list[Axis], list[Problem]]:
+    """Merge overrides into layers; return the axes that stay open, and all problems."""
+    problems = layers.problems + lay_overrides(layers, overrides)
+    if not problems:
+        problems += ineffective(layers, overrides)
+    axes, more = take_axes(layers, {override.names for override in overrides})
+    return axes, problems + more
+
+
+def complete(layers: Layers, path: Path | str, problems: list[Problem], registry: Registry) -> Resolved:
     """Check what was read and merged, and fill in every default.
 
+    :param path: the experiment file, or what messages call the settings if there is none.
     :param problems: that were found already.
     :raises ConfigError: with these and all others.
     :raises PluginError: when only missing or broken components are wrong.
@@ -154,7 +181,7 @@ def model_toml(model: ModelConfig, registry: Registry) -> str:
 
 
 def _structure(layers: Layers, registry: Registry) -> Experiment:
-    structurer = Structurer(registry, partial(_folder, layers))
+    structurer = Structurer(registry, partial(_folder, layers), layers.top.WHOLE)
     try:
         experiment: Experiment = structurer.settings(layers.table, Experiment)
     except InvalidError as error:

@@ -1,6 +1,7 @@
 """Notes, spinners and progress bars of a run, all on stderr.
 
-If stderr is not a terminal, a spinner is one plain line, and progress is a plain line from time to time.
+Where lines cannot be drawn again, as in a file or a CI log, a spinner is one plain line, and progress is a
+plain line from time to time. In a notebook, progress is one line that changes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from steermoe_core.system.printing import visible
 from steermoe_core.system.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Seconds between plain lines of progress; fewer if this share of the work was done since the last.
 SECONDS, FEWER_SECONDS, SHARE = 30.0, 5.0, 0.1
+#: Seconds between changes of a line of progress in a notebook.
+CELL_SECONDS = 0.5
 
 
 class Console:
@@ -45,7 +49,7 @@ class Console:
     @contextmanager
     def task(self, text: str) -> Iterator[None]:
         """Show a spinner during a block of unknown length."""
-        if not self.rich.is_terminal:
+        if not self.rich.live:
             self.note(text)
             yield
             return
@@ -55,6 +59,14 @@ class Console:
     @contextmanager
     def progress(self) -> Iterator[Progress]:
         """Yield a progress bar with a note, a rate and the remaining time."""
+        with self._bar() as progress:
+            yield progress
+
+    def _bar(self) -> Progress:
+        if self.rich.notebook and not self.rich.quiet:
+            return CellProgress()
+        if not self.rich.live:
+            return PlainProgress(self.note)
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -63,9 +75,7 @@ class Console:
             TextColumn("{task.fields[note]}", markup=False),
             Pace(),
         )
-        bar = Progress(*columns, console=self.rich) if self.rich.is_terminal else PlainProgress(self.note)
-        with bar as progress:
-            yield progress
+        return Progress(*columns, console=self.rich)
 
     @contextmanager
     def warnings(self) -> Iterator[None]:
@@ -105,7 +115,7 @@ class PlainProgress(Progress):
     :param write: takes the lines.
     """
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], None] = lambda _: None) -> None:
         super().__init__(disable=True)
         self._write = write
         self._last: dict[TaskID, tuple[float, float]] = {}
@@ -129,15 +139,48 @@ class PlainProgress(Progress):
     def _write_if_due(self, task: Task) -> None:
         now, share = time.monotonic(), task.completed / (task.total or 1)
         last, share_then = self._last.setdefault(task.id, (now, share))
-        waited = now - last
-        due = waited >= SECONDS or (waited >= FEWER_SECONDS and share - share_then >= SHARE)
-        if due and not task.finished:
+        if self._due(now - last, share - share_then) and not task.finished:
             self._last[task.id] = now, share
             self._write_line(task)
 
+    def _due(self, seconds: float, share: float) -> bool:
+        """Return whether a line is due so long, and this share of the work, after the last one."""
+        return seconds >= SECONDS or (seconds >= FEWER_SECONDS and share >= SHARE)
+
     def _write_line(self, task: Task) -> None:
-        facts = [f"{task.completed:g} of {task.total:g}", task.fields.get("note"), pace(task)]
-        self._write(f"{task.description}: {', '.join(fact for fact in facts if fact)}")
+        self._write(line(task))
+
+
+class CellProgress(PlainProgress):
+    """Shows the lines of each task one in place of the other, in the output of a notebook's cell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: dict[TaskID, Any] = {}
+
+    def _write_if_due(self, task: Task) -> None:
+        if task.finished and task.total:
+            self._write_line(task)  # it may start again with another total
+        else:
+            super()._write_if_due(task)
+
+    def _due(self, seconds: float, share: float) -> bool:  # noqa: ARG002 - the time decides
+        return seconds >= CELL_SECONDS
+
+    def _write_line(self, task: Task) -> None:
+        from IPython.display import display
+
+        text = {"text/plain": visible(line(task))}
+        if task.id in self._shown:
+            self._shown[task.id].update(text, raw=True)
+        else:
+            self._shown[task.id] = display(text, raw=True, display_id=True)
+
+
+def line(task: Task) -> str:
+    """Return the progress of a task as one line."""
+    facts = [f"{task.completed:g} of {task.total:g}", task.fields.get("note"), pace(task)]
+    return f"{task.description}: {', '.join(fact for fact in facts if fact)}"
 
 
 def pace(task: Task) -> str:

@@ -187,7 +187,13 @@ def _converter() -> Converter:
     made.register_structure_hook_func(lambda kind: _origin(kind) is dict, _table)
     made.register_structure_hook_factory(attrs.has, _reader)
     made.register_unstructure_hook_func(attrs.has, _written)
+    made.register_unstructure_hook_func(_is_list, lambda values: [plain(one) for one in values])
     return made
+
+
+def _is_list(kind: Any) -> bool:
+    """Return whether a class is that of lists, of which cattrs knows the built-in one."""
+    return isinstance(kind, type) and issubclass(kind, list)
 
 
 def _origin(kind: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -17,14 +18,29 @@ if TYPE_CHECKING:
 
 
 class Terminal(Console):
-    """A console; plain text where it is piped.
+    """A console; plain text where it is piped, and in the cells of a notebook.
 
-    :param stderr: whether it writes to stderr.
+    :param stderr: whether it writes to stderr; a notebook, which shows that as an error, gets it on stdout.
     :param quiet: whether it writes nothing.
+    :ivar notebook: whether the output is shown in the cells of a notebook.
     """
 
     def __init__(self, *, stderr: bool = False, quiet: bool = False) -> None:
         super().__init__(stderr=stderr, quiet=quiet, highlight=False, markup=False, emoji=False)
+        self.notebook = self.is_jupyter
+        if self.notebook:
+            self.is_jupyter, self.stderr = False, False  # rich would write a block of HTML for each line
+            self._color_system = None
+
+    @property
+    def live(self) -> bool:
+        """Whether lines can be drawn again: not in a log, nor where a CI service keeps what is written."""
+        return (
+            self.is_terminal
+            and not self.is_dumb_terminal
+            and getattr(self.file, "isatty", bool)()
+            and os.environ.get("CI", "").lower() in ("", "0", "false")
+        )
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the segments of anything, its text cleaned before it is laid out."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import sys
 import warnings
-from typing import TYPE_CHECKING
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from rich.console import Console as RichConsole
 from rich.progress import Task, TaskID
 
 from steermoe_core.run import console as module
@@ -93,18 +94,133 @@ class TestPlain:
         assert capsys.readouterr().err == f"{path} is [finished]\n"
 
 
-def test_terminal_shows_a_bar_within_its_width(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Count, loss, rate and time left fit into 80 columns."""
-    screen = io.StringIO()
+class Screen(io.StringIO):
+    """A terminal of 80 columns."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, **environment: str) -> str:
+    """Return what a task and a bar write to a stream that is stderr."""
+    for name in ("CI", "FORCE_COLOR", "TTY_COMPATIBLE", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"TERM": "xterm-256color", "COLUMNS": "80", **environment}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stderr", stream)
     console = Console()
-    console.rich = RichConsole(file=screen, force_terminal=True, width=80)
+    with console.task("loading models"):
+        pass
     with console.progress() as progress:
         task = progress.add_task("training", total=20_000, note="loss 2.345")
         progress.update(task, completed=12_345, note="loss 2.345")
         progress.refresh()
+    return stream.getvalue()
 
-    assert "12345/20000" in screen.getvalue()
-    assert "loss 2.345" in screen.getvalue()
+
+def test_terminal_shows_a_bar_within_its_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count, loss, rate and time left fit into 80 columns."""
+    screen = drawn(monkeypatch, Screen())
+
+    assert "12345/20000" in screen
+    assert "loss 2.345" in screen
+    assert "\x1b" in screen
+
+
+@pytest.mark.parametrize(
+    ("stream", "environment"),
+    [
+        (io.StringIO, {}),
+        (io.StringIO, {"FORCE_COLOR": "1"}),
+        (io.StringIO, {"TTY_COMPATIBLE": "1"}),
+        (Screen, {"CI": "true"}),
+        (Screen, {"CI": "true", "FORCE_COLOR": "1"}),
+        (Screen, {"TERM": "dumb"}),
+    ],
+)
+def test_logs_are_plain_lines(
+    stream: type[io.StringIO], environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a file and in a CI job, which may ask for colours or have a terminal: no control characters."""
+    assert drawn(monkeypatch, stream(), **environment) == (
+        "loading models\ntraining: 12345 of 20000, loss 2.345\n"
+    )
+
+
+def test_ci_that_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that says false is not a CI job."""
+    assert "\x1b" in drawn(monkeypatch, Screen(), CI="false")
+
+
+class TestNotebook:
+    """In the cells of a notebook; `tests/scripting/test_notebook.py` looks at a real one."""
+
+    @pytest.fixture
+    def shown(self, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+        """Return what is displayed, and make this process look like a kernel."""
+        displays: list[Any] = []
+
+        class Handle:
+            def __init__(self, data: dict[str, str]) -> None:
+                self.texts = [data["text/plain"]]
+                displays.append(self.texts)
+
+            def update(self, data: dict[str, str], *, raw: bool) -> None:
+                assert raw
+                self.texts.append(data["text/plain"])
+
+        def display(data: dict[str, str], *, raw: bool, display_id: bool) -> Handle:
+            assert (raw, display_id) == (True, True)
+            return Handle(data)
+
+        monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+        monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))
+        monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+        return displays
+
+    def test_line_changes_twice_a_second(self, shown: list[Any], clock: Clock) -> None:
+        """One display a task; the last text is its end."""
+        with Console().progress() as progress:
+            progress.get_time = clock.monotonic
+            task = progress.add_task("training", total=20, note="")
+            for step in range(1, 21):
+                clock.now += 0.1
+                progress.update(task, completed=step, note=f"loss {step}")
+
+        (texts,) = shown
+        assert [text.partition(",")[0] for text in dict.fromkeys(texts)] == [
+            f"training: {step} of 20" for step in (6, 11, 16, 20)
+        ]
+        assert texts[-1] == "training: 20 of 20, loss 20, in 0:02"
+
+    def test_task_that_starts_again_with_nothing_to_do(self, shown: list[Any]) -> None:
+        """The end of its first part stays."""
+        with Console().progress() as progress:
+            task = progress.add_task("comparing sounds", total=None, note="")
+            for total in (3, 0):
+                progress.update(task, total=total, completed=0)
+                for _ in range(total):
+                    progress.advance(task)
+
+        assert [texts[-1] for texts in shown] == ["comparing sounds: 3 of 3, in 0:00"]
+
+    def test_notes_are_printed(self, shown: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+        """On stdout, because a notebook shows stderr as an error; text, not HTML."""
+        console = Console()
+        with console.task("loading models"):
+            console.note("training data: 10 clips")
+
+        assert capsys.readouterr() == ("loading models\ntraining data: 10 clips\n", "")
+        assert shown == []
+
+    def test_quiet(self, shown: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+        """Nothing at all."""
+        console = Console(quiet=True)
+        console.note("hello")
+        with console.progress() as progress:
+            progress.advance(progress.add_task("scoring", total=1, note=""))
+
+        assert (shown, capsys.readouterr()) == ([], ("", ""))
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ class Progress:
     @contextmanager
     def shown(self) -> Iterator[Callable[[], None]]:
         """Show the jobs inside the block; yield the function that shows them again."""
-        if not self._console.rich.is_terminal:
+        if not self._console.rich.live:
             yield self._lines()
             return
         from rich.live import Live

@@ -57,5 +57,6 @@ def _required(config: Any) -> tuple[str, ...]:
 def _problem(resolved: Resolved, path: KeyPath, message: str, hint: str) -> Problem:
     origin = resolved.origins.get(path)
     if origin is None or origin.source is None:  # the default component
-        return Problem(code="E205", message=message, path=path, file=shown_path(resolved.path), hint=hint)
+        place = resolved.path if isinstance(resolved.path, str) else shown_path(resolved.path)
+        return Problem(code="E205", message=message, path=path, file=place, hint=hint)
     return origin.source.problem("E205", message, origin.path, "text", hint=hint)

@@ -30,10 +30,12 @@ class Strict:
     """Turns plain values, lists and tables into what a type names.
 
     :param folder: returns the folder at which a relative path at a key path starts.
+    :param whole: what messages call all settings together.
     """
 
-    def __init__(self, folder: Callable[[KeyPath], Path]) -> None:
+    def __init__(self, folder: Callable[[KeyPath], Path], whole: str = "the file") -> None:
         self.folder = folder
+        self.whole = whole
         self._path: list[str | int] = []
 
     def structure(self, value: object, wanted: Type) -> Any:  # noqa: PLR0911 - one return a type
@@ -66,7 +68,7 @@ class Strict:
 
     def key(self) -> str:
         """Return the name of the current key, for messages."""
-        names = ["the file", *(part for part in self._path if isinstance(part, str))]
+        names = [self.whole, *(part for part in self._path if isinstance(part, str))]
         last = self._path[-1] if self._path else ""
         return f"entry {last + 1} of {names[-1]}" if isinstance(last, int) else names[-1]
 

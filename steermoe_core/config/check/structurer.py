@@ -43,8 +43,10 @@ class Structurer(Strict):
     :param registry: where components are looked up.
     """
 
-    def __init__(self, registry: Registry, folder: Callable[[KeyPath], Path]) -> None:
-        super().__init__(folder)
+    def __init__(
+        self, registry: Registry, folder: Callable[[KeyPath], Path], whole: str = "the file"
+    ) -> None:
+        super().__init__(folder, whole)
         self._catalogue = Catalogue(registry)
         self._owners: list[tuple[int, str]] = []
         self._trained: Trained | None = None
@@ -100,7 +102,7 @@ class Structurer(Strict):
         if isinstance(field.type, Settings):
             raise self.fault("E103", f"the table {table_name(self.path())} is missing")
         *above, key = self.path()
-        message = f'the key "{key}" is missing in {table_name(tuple(above)) if above else "the file"}'
+        message = f'the key "{key}" is missing in {table_name(tuple(above)) if above else self.whole}'
         raise self.fault("E103", message, "key", f"{key} is {field.type.name}")
 
     def _unknown(self, key: str, cls: type) -> Fault:
@@ -116,7 +118,7 @@ class Structurer(Strict):
 
     def _owner(self) -> str:
         """Return the current table and, for a component, whose settings it holds."""
-        where = table_name(self.path()) if self.path() else "the file"
+        where = table_name(self.path()) if self.path() else self.whole
         for depth, name in reversed(self._owners):
             if depth <= len(self.path()):
                 return f"{where} ({name})"

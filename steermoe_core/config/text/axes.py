@@ -106,12 +106,16 @@ def take_axes(layers: Layers, pinned: Collection[tuple[str, ...]]) -> tuple[list
     return [axis for axis in axes if axis.keys not in pinned], problems
 
 
-def unpinned(axes: list[Axis], file: str) -> Problem:
+def unpinned(axes: list[Axis], hint: str) -> Problem:
     """Return the problem of a sweep in a place that needs one experiment."""
     names = " and ".join(axis.name for axis in axes)
+    return axes[0].problem("E007", f"{axes[0].source.WHOLE} is a sweep over {names}", hint=hint)
+
+
+def by_flags(axes: list[Axis], file: str) -> str:
+    """Return the commands that run every experiment of a sweep, or one."""
     flags = " ".join(f"--set {quote(f'{axis.name}={inline(axis.values[0])}')}" for axis in axes)
-    hint = f"steermoe sweep {file} runs every experiment; {flags} selects one"
-    return axes[0].problem("E007", f"the file is a sweep over {names}", hint=hint)
+    return f"steermoe sweep {file} runs every experiment; {flags} selects one"
 
 
 def _leaves(table: Toml, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:

@@ -20,7 +20,7 @@ from steermoe_core.config.text.unset import UNSET, drop_listed
 from steermoe_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from steermoe_core.config.text.locate import KeyPath, Toml
     from steermoe_core.config.text.problems import Problem
@@ -159,13 +159,21 @@ def open_layers(path: Path) -> Layers:
 
     :raises ConfigError: for a file that cannot be read, and for a cycle of files.
     """
-    chain = _chain(path)
-    layers = Layers(chain[0][0])
-    for source, table in reversed(chain):
-        layers.problems += _lists_for_tables(source, table)
-        if UNSET in table:
-            layers.problems += drop_listed(layers, table[UNSET], source, inherits=EXTENDS in table)
-        layers.lay({key: value for key, value in table.items() if key not in (EXTENDS, UNSET)}, source)
+    return layers_of(*read(path), [path.resolve()])
+
+
+def layers_of(source: Source, table: Toml, opened: Sequence[Path] = ()) -> Layers:
+    """Return the tables of a source merged with everything that it extends.
+
+    :param opened: the file itself.
+    :raises ConfigError: for a file that cannot be read, and for a cycle of files.
+    """
+    layers = Layers(source)
+    for origin, its in reversed(_chain(source, table, opened)):
+        layers.problems += _lists_for_tables(origin, its)
+        if UNSET in its:
+            layers.problems += drop_listed(layers, its[UNSET], origin, inherits=EXTENDS in its)
+        layers.lay({key: value for key, value in its.items() if key not in (EXTENDS, UNSET)}, origin)
     return layers
 
 
@@ -183,10 +191,9 @@ def _lists_for_tables(source: Source, table: Toml) -> Iterator[Problem]:
                 yield source.problem("E101", message, where, hint=hint)
 
 
-def _chain(path: Path) -> list[tuple[Source, Toml]]:
-    """Return the file, then the file that it extends, and so on."""
-    source, table = read(path)
-    chain, opened = [(source, table)], [path.resolve()]
+def _chain(source: Source, table: Toml, opened: Sequence[Path]) -> list[tuple[Source, Toml]]:
+    """Return the source, then the file that it extends, and so on."""
+    chain, opened = [(source, table)], list(opened)
     while EXTENDS in table:
         path = _extended(source, table[EXTENDS], opened)
         opened.append(path.resolve())
@@ -201,7 +208,7 @@ def _extended(source: Source, name: object, opened: list[Path]) -> Path:
         raise ConfigError([source.problem("E101", message, (EXTENDS,))])
     if why := _unreadable(source.folder, name):
         message = f"cannot read the extended file {shown_path(source.folder / name)}: {why}"
-        hint = "the path is relative to the file with `extends`" if not Path(name).is_absolute() else ""
+        hint = source.RELATIVE if not Path(name).is_absolute() else ""
         raise ConfigError([source.problem("E004", message, (EXTENDS,), "text", hint=hint)])
     path = source.folder / Path(name).expanduser()
     if path.resolve() in opened:

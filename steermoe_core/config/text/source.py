@@ -1,12 +1,13 @@
-"""The sources of settings: experiment files and `--set` flags, with the place of each key."""
+"""The sources of settings: experiment files, `--set` flags and Python values, with the place of each key."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 
+from steermoe_core.config.naming import dotted
 from steermoe_core.config.text.locate import KeyPath, Span, Spot, locate
 from steermoe_core.config.text.problems import Problem
 
@@ -24,7 +25,12 @@ class Source:
     :param name: shown to the user: a path, or ``--set``.
     :param text: the text with line feeds as line ends.
     :param folder: where its relative paths start.
+    :cvar WHOLE: what messages call the source.
+    :cvar RELATIVE: where a relative path starts.
     """
+
+    WHOLE: ClassVar[str] = "the file"
+    RELATIVE: ClassVar[str] = "the path is relative to the file with `extends`"
 
     name: str
     text: str
@@ -39,7 +45,7 @@ class Source:
         """Return a problem that points at a key, or at the whole text if the key is not in it."""
         spot = self.spots.get(path)
         if spot is None:
-            return Problem(code=code, message=message, path=path, file=self.name, **more)
+            return Problem(code=code, message=message, path=path, file=self._shown_name(path), **more)
         return self.problem_at(code, message, self._span(spot, part), path=path, **more)
 
     def problem_at(self, code: str, message: str, span: Span, **more: Any) -> Problem:
@@ -48,8 +54,8 @@ class Source:
         source = self.text.split("\n")[line - 1]
         width = max(1, min(span.end - span.start, len(source) - column + 1))
         return Problem(
-            code=code, message=message, file=self.name, source=source, width=width, column=column,
-            line=self._shown_line(line), **more,
+            code=code, message=message, file=self._shown_name(more.get("path", ())), source=source,
+            width=width, column=column, line=self._shown_line(line), **more,
         )  # fmt: skip
 
     def line(self, path: KeyPath) -> int | None:
@@ -64,6 +70,9 @@ class Source:
     def excerpt(self) -> Excerpt:
         """Return the same text as one whose keys are elsewhere."""
         return Excerpt(self.name, self.text, self.folder)
+
+    def _shown_name(self, path: KeyPath) -> str:  # noqa: ARG002 - the line shows the key
+        return self.name
 
     def _shown_line(self, line: int) -> int | None:
         return line
@@ -99,4 +108,21 @@ class Flag(Excerpt):
         return Flag(self.name, self.text, self.folder)
 
     def _shown_line(self, line: int) -> None:  # noqa: ARG002 - a flag has no lines
+        return None
+
+
+@attrs.frozen(eq=False, slots=False)
+class Given(Excerpt):
+    """Settings from Python; the text is what TOML says for them, without lines that anybody wrote."""
+
+    WHOLE = "the dict"
+    RELATIVE = "the path is relative to `base`, which is the working directory by default"
+
+    def excerpt(self) -> Given:
+        return Given(self.name, self.text, self.folder)
+
+    def _shown_name(self, path: KeyPath) -> str:
+        return f"{self.name}, {dotted(path)}" if path else self.name
+
+    def _shown_line(self, line: int) -> None:  # noqa: ARG002 - nobody wrote the text
         return None

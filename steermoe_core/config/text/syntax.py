@@ -39,8 +39,8 @@ _NO_VALUE = {"None", "null", "nil", "none"}
 _LINE_ENDS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _ENCODINGS = {"utf-16": "UTF-16", "utf-32": "UTF-32"}
 #: The whole numbers of TOML have 64 bits.
-_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
-_TOO_LARGE = f"a whole number is at most {_LARGEST} and at least {_SMALLEST}"
+SMALLEST, LARGEST = -(2**63), 2**63 - 1
+TOO_LARGE = f"a whole number is at most {LARGEST} and at least {SMALLEST}"
 #: Texts, comments and whole numbers.
 _NUMBERS = re.compile(rf"(?s:{STRING})|#[^\n]*|(?P<number>(?<![\w.])[+-]?\d[\d_]*(?![\d_]|\.\d|[eE][+-]?\d))")
 
@@ -107,7 +107,7 @@ def loads(text: str) -> Toml:
     except (TooDeepError, RecursionError):
         raise _too_deep(text) from None
     except ValueError:  # Python converts no number of that many digits
-        raise BeyondError(_TOO_LARGE, _longest(text)) from None
+        raise BeyondError(TOO_LARGE, _longest(text)) from None
     return table
 
 
@@ -147,8 +147,8 @@ def _at(value: Any, path: KeyPath) -> Any:
 
 
 def _check_number(value: object, span: Span) -> None:
-    if isinstance(value, int) and not _SMALLEST <= value <= _LARGEST:
-        raise BeyondError(_TOO_LARGE, span)
+    if isinstance(value, int) and not SMALLEST <= value <= LARGEST:
+        raise BeyondError(TOO_LARGE, span)
 
 
 def _longest(text: str) -> Span:

@@ -37,11 +37,11 @@ def check_imports(resolved: Resolved, registry: Registry) -> None:
 
 @contextmanager
 def placed(
-    experiment: ModelConfig, file: Path, origins: Mapping[KeyPath, object] | None = None
+    experiment: ModelConfig, file: Path | str, origins: Mapping[KeyPath, object] | None = None
 ) -> Iterator[None]:
     """Say of a part whose code cannot be used where the experiment asks for it.
 
-    :param file: the experiment file.
+    :param file: the experiment file, or what messages call the settings if there is none.
     :param origins: where each value of it came from, if known.
     :raises PluginError: with the place, in place of one without.
     """

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.config.resolve import Resolved, resolve
 from steermoe_core.evaluate.prediction import Prediction, file_name, read
 from steermoe_core.evaluate.scores import Scores
+from steermoe_core.plugins import Registry, load_registry
 from steermoe_core.run.folder.records import AdapterCard, Certificate, Certificates, Lock, Routing, Status
 from steermoe_core.run.folder.run_folder import RunFolder
+from steermoe_core.system.dataframe import Records
 from steermoe_core.system.records import plain
 from steermoe_core.train.journal import Journal, Step
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from steermoe_core.config.experiment import Experiment
-    from steermoe_core.plugins import Registry
 
 
 class FinishedRun:
     """A run that was started before. What it has not left yet is None, empty or an error, as declared below.
 
-    :param registry: resolves the experiment.
+    :param registry: resolves the experiment; by default that of this installation.
     :raises UsageError: the path is not a run folder.
     """
 
-    def __init__(self, path: Path, registry: Registry) -> None:
-        self.folder = RunFolder.existing(path)
-        self.path = path
-        self.registry = registry
+    def __init__(self, path: str | Path, registry: Registry | None = None) -> None:
+        self.path = Path(path)
+        self.folder = RunFolder.existing(self.path)
+        self._registry = registry
+
+    def __repr__(self) -> str:
+        """Return the path in angle brackets."""
+        return f"<{type(self).__name__} {self.path}>"
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Where the components of the experiment are looked up."""
+        return load_registry() if self._registry is None else self._registry
 
     @cached_property
     def resolved(self) -> Resolved:
@@ -42,7 +51,7 @@ class FinishedRun:
 
     @property
     def experiment(self) -> Experiment:
-        """The experiment of the run."""
+        """The settings of the run's experiment."""
         return self.resolved.experiment
 
     @cached_property
@@ -81,12 +90,12 @@ class FinishedRun:
         return found.certificates if found else []
 
     @cached_property
-    def metrics(self) -> list[Step]:
+    def metrics(self) -> Records[Step]:
         """The lines of metrics.jsonl.
 
         :raises RunFolderError: a line is damaged.
         """
-        return list(Journal(self.folder.metrics).read())
+        return Records(Journal(self.folder.metrics).read())
 
     @cached_property
     def scores(self) -> dict[str, Scores]:
@@ -104,12 +113,12 @@ class FinishedRun:
         """
         return scores_of(RunFolder(self.folder.own_decoder))
 
-    def predictions(self, split: str, control: str = "") -> list[Prediction]:
+    def predictions(self, split: str, control: str = "") -> Records[Prediction]:
         """Return the hypotheses of the model for a split, or those of a control.
 
         :raises UsageError: they are missing or damaged.
         """
-        return read(self.folder.evaluations / split / file_name(control))
+        return Records(read(self.folder.evaluations / split / file_name(control)))
 
     def routing(self, split: str) -> Routing | None:
         """Return routing.json of a split; None where the routers were not observed.

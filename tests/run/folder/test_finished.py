@@ -34,6 +34,15 @@ def test_everything_that_a_run_leaves(finished: Path) -> None:
     assert (run.routing("dev"), run.own_decoder) == (None, {})
 
 
+def test_path_is_enough(finished: Path) -> None:
+    """As text, for scripts; the plugins are those of this installation."""
+    run = FinishedRun(str(finished))
+
+    assert repr(run) == f"<FinishedRun {finished}>"
+    assert run.experiment.train.steps == STEPS
+    assert run.predictions("dev").to_pandas()["edits.wer"].map(len).tolist() == [4] * 4
+
+
 def test_files_say_their_format(finished: Path) -> None:
     """A later version is refused by the name of the file."""
     for path in sorted(finished.rglob("*.json")):

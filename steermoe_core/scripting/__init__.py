@@ -1,0 +1,1 @@
+"""How do scripts and notebooks run experiments? The public `Experiment`, in a process that is theirs."""
