@@ -29,9 +29,10 @@ setup: $(PREPARED)
 run: setup
 	$(BIN)/steermoe run $(EXPERIMENTS)
 
-# Each test file runs in one process, so that its fixtures are created once; each process uses one core.
+# Each test file runs in one process, so that its fixtures are created once; each process uses one core. Long
+# files start first (tests/conftest.py).
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: $(PREPARED)
 	$(BIN)/ruff check .

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from steermoe_core.cli.shared.session import Session
     from steermoe_core.component import Command, Component, Figure, Selection, choose
     from steermoe_core.data.audio.stored import EncodedAudio, StoredAudio
-    from steermoe_core.data.audio.waveform import durations
+    from steermoe_core.data.audio.waveform import durations, read_audio, resample
+    from steermoe_core.data.augmentation import Augmentation
     from steermoe_core.data.collators import AsrCollator, Collator
     from steermoe_core.data.config import AsrConfig
     from steermoe_core.data.example import Example
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from steermoe_core.model.adapter import Adapter
     from steermoe_core.model.config import CausalLMConfig, PoolConfig
     from steermoe_core.model.decoder import CausalLM, Decoder
-    from steermoe_core.model.encoder import Encoder, Tap, untouched
+    from steermoe_core.model.encoder import Encoder, Tap, Tower, untouched
     from steermoe_core.model.pooling import pool, pooled_length, pooled_width
     from steermoe_core.model.projectors import Projector
     from steermoe_core.model.routers import Router, UtteranceRouter
@@ -43,6 +44,7 @@ __all__ = [
     "Adapter",
     "AsrCollator",
     "AsrConfig",
+    "Augmentation",
     "Batch",
     "Callback",
     "CausalLM",
@@ -74,6 +76,7 @@ __all__ = [
     "Step",
     "StoredAudio",
     "Tap",
+    "Tower",
     "Transcriber",
     "UsageError",
     "UtteranceRouter",
@@ -87,6 +90,8 @@ __all__ = [
     "pooled_width",
     "prepared",
     "pretrained",
+    "read_audio",
+    "resample",
     "untouched",
 ]
 
@@ -95,7 +100,8 @@ _NAMES = {
     "cli.shared.session": ("Session",),
     "component": ("Command", "Component", "Figure", "Selection", "choose"),
     "data.audio.stored": ("EncodedAudio", "StoredAudio"),
-    "data.audio.waveform": ("durations",),
+    "data.audio.waveform": ("durations", "read_audio", "resample"),
+    "data.augmentation": ("Augmentation",),
     "system.cache": ("cache_folder",),
     "data.collators": ("AsrCollator", "Collator"),
     "data.config": ("AsrConfig",),
@@ -111,7 +117,7 @@ _NAMES = {
     "model.adapter": ("Adapter",),
     "model.config": ("CausalLMConfig", "PoolConfig"),
     "model.decoder": ("CausalLM", "Decoder"),
-    "model.encoder": ("Encoder", "Tap", "untouched"),
+    "model.encoder": ("Encoder", "Tap", "Tower", "untouched"),
     "model.pooling": ("pool", "pooled_length", "pooled_width"),
     "model.projectors": ("Projector",),
     "model.routers": ("Router", "UtteranceRouter"),

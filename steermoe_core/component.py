@@ -6,6 +6,7 @@ of them; they are imported on first use.
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from contextlib import redirect_stdout
@@ -29,6 +30,7 @@ KINDS = (
     "projector",
     "decoder",
     "dataset",
+    "augmentation",
     "collator",
     "metric",
     "callback",
@@ -39,12 +41,17 @@ COMMAND = "command"
 
 #: What components can require of each other, by capability. Plugins may define more capabilities.
 CAPABILITIES = {
-    "layer-taps": "encoder: calls its tap after each layer and continues with what the tap returns",
-    "linear-maps": "encoder: its layers are in one `ModuleList` and contain `nn.Linear` modules",
+    "layer-taps": "encoder, decoder: calls its tap after each layer and continues with what the tap returns",
+    "linear-maps": "encoder, decoder: its layers are in one `ModuleList` and contain `nn.Linear` modules",
     "own-decoder": "encoder: its `own_transcripts` come from the decoder that it was trained with",
     "gates": "adapter: its `statistics` contain the expert weights of each steered layer",
 }
+#: The parameter groups of a projector that declares none.
+PROJECTOR = {"projector": 1e-3}
+#: In `Component.needs` of an adapter: the encoder or the decoder, whichever it works on.
+TOWER = "tower"
 _CAPABILITY = re.compile(r"[a-z][a-z0-9-]*")
+_GROUP = re.compile(r"[a-z][a-z0-9_-]*")
 
 
 def _capabilities(names: Iterable[str] | None) -> tuple[str, ...] | None:
@@ -67,10 +74,31 @@ def _capabilities(names: Iterable[str] | None) -> tuple[str, ...] | None:
 def _needs(needs: Mapping[str, Iterable[str]] | None) -> dict[str, tuple[str, ...]] | None:
     if needs is None:
         return None
-    if wrong := [kind for kind in needs if kind not in KINDS]:
+    if wrong := [kind for kind in needs if kind not in (*KINDS, TOWER)]:
         msg = f"{wrong[0]!r} is not a kind of component"
         raise ValueError(msg)
     return {kind: _capabilities(names) or () for kind, names in needs.items()}
+
+
+def _groups(groups: Mapping[str, float] | None) -> dict[str, float] | None:
+    """Return parameter groups with their rates as floats; None stays None.
+
+    :raises ValueError: a group or its rate is not valid.
+    """
+    if groups is None:
+        return None
+    if wrong := [name for name in groups if not _GROUP.fullmatch(name)]:
+        msg = f"{wrong[0]!r} is not a valid parameter group: use lower-case letters, digits, _ and -"
+        raise ValueError(msg)
+    rates = {name: float(rate) for name, rate in groups.items()}
+    if wrong := [name for name, rate in rates.items() if not 0.0 <= rate < math.inf]:
+        msg = f"the learning rate of group {wrong[0]!r} is {rates[wrong[0]]}; it must be a number >= 0"
+        raise ValueError(msg)
+    return rates
+
+
+def _rungs(rungs: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, tuple[dict[str, Any], ...]]:
+    return {name: tuple(dict(table) for table in tables) for name, tables in rungs.items()}
 
 
 @attrs.frozen(kw_only=True)
@@ -97,6 +125,17 @@ def _figures(figures: Iterable[Figure | Mapping[str, Any]]) -> tuple[Figure, ...
     return tuple(one if isinstance(one, Figure) else Figure(**one) for one in figures)
 
 
+def _requirements(requires: Iterable[str]) -> tuple[str, ...]:
+    """Return requirements as a tuple.
+
+    :raises TypeError: it is one text instead of several.
+    """
+    if isinstance(requires, str):
+        msg = f"one requirement is a tuple too: ({requires!r},)"
+        raise TypeError(msg)
+    return tuple(requires)
+
+
 @attrs.frozen(kw_only=True)
 class Component:
     """One component that a plugin offers.
@@ -110,9 +149,15 @@ class Component:
     :param needs: the capabilities that it requires of other kinds: ``{"encoder": ("layer-taps",)}``. An
         experiment whose component lacks one is refused. If `gives` and `needs` are both left out, nothing
         is known about the component and it is never refused.
-    :param rung: adapter: name of its rung in `steermoe ladder`, where it is a baseline with its defaults, in
-        the layers of the experiment's adapter; empty: it is no baseline.
+    :param groups: adapter, projector: the parameter groups that it trains, each with its default peak
+        learning rate; `[train.learning_rate]` takes their names. If left out, a projector trains the group
+        `projector`, and the groups of an adapter are unknown: an experiment has to set their rates.
+    :param rungs: adapter: the rungs that `steermoe ladder` can add, each with the settings of its adapters
+        that differ from the defaults: ``{"LoRA": [{}], "LoRA on the decoder": [{"on": "decoder"}]}``.
     :param figures: callback: figures that the report draws from its records.
+    :param requires: packages that it needs in addition to the dependencies of its distribution, as pip takes
+        them: ``("sacrebleu>=2",)``. `steermoe check` reports the missing ones. Packages that only some
+        settings need belong in a property `requires` of the settings class.
     """
 
     name: str = attrs.field(validator=attrs.validators.matches_re(r"[A-Za-z0-9][\w./-]*"))
@@ -122,8 +167,10 @@ class Component:
     factory: str = attrs.field(validator=attrs.validators.matches_re(r"[\w.]+:\w+"))
     gives: tuple[str, ...] | None = attrs.field(default=None, converter=_capabilities)
     needs: dict[str, tuple[str, ...]] | None = attrs.field(default=None, converter=_needs, hash=False)
-    rung: str = attrs.field(default="", validator=attrs.validators.instance_of(str))
+    groups: dict[str, float] | None = attrs.field(default=None, converter=_groups, hash=False)
+    rungs: dict[str, tuple[dict[str, Any], ...]] = attrs.field(factory=dict, converter=_rungs, hash=False)
     figures: tuple[Figure, ...] = attrs.field(default=(), converter=_figures)
+    requires: tuple[str, ...] = attrs.field(default=(), converter=_requirements)
 
     @property
     def undeclared(self) -> bool:
@@ -177,17 +224,23 @@ class Trained:
     source: str
 
 
-def choose(kind: str, default: str | None = None) -> Any:
+def choose(kind: str, default: str | None = None, *, one: bool = False) -> Any:
     """Return an attrs field that holds a `Selection` of one kind.
 
     :param default: component of an experiment without such a table; empty for none. Without a default the
         table is required.
+    :param one: of a list: a single table is the usual form, and the one in which it is written.
     """
     if kind not in KINDS:
         msg = f"{kind!r} is not a kind of component"
         raise ValueError(msg)
-    metadata = {"kind": kind, "default": default}
+    metadata = {"kind": kind, "default": default, "one": one}
     return attrs.field(default=attrs.NOTHING if default is None else None, metadata=metadata)
+
+
+def tower_of(settings: object) -> str:
+    """Return the kind of the frozen part that an adapter works on: its key `on`, by default the encoder."""
+    return str(getattr(settings, "on", "encoder"))
 
 
 def load(path: str) -> Any:

@@ -3,11 +3,10 @@
 A factory is called with the component's own settings, then with what its kind is given; the types are public
 names of `steermoe_core`:
 
-==========  ==========================================================  ==============================
 kind        factory(config, …)                                          returns
 ==========  ==========================================================  ==============================
 encoder     ()                                                          `Encoder`
-adapter     (encoder: Encoder, build: Callable[[Selection, …], object])  `Adapter`
+adapter     (tower: Tower, build: Callable[[Selection, …], object])     `Adapter`
 router      (width: int, experts: int, layers: int)                     `Router`
 projector   (width: int, decoder: Decoder)                              `Projector`
 decoder     ()                                                          `Decoder`
@@ -17,6 +16,26 @@ metric      ()                                                          `Metric`
 callback    ()                                                          `Callback`
 weights     ()                                                          `Path` of a local model folder
 ==========  ==========================================================  ==============================
+
+A factory of any kind whose settings choose parts (`choose`) is given ``build`` too, last: it builds them.
+=======
+============  ==========================================================  ==============================
+kind          factory(config, …)                                          returns
+============  ==========================================================  ==============================
+encoder       ()                                                          `Encoder`
+adapter       (tower: Tower, build: Callable[[Selection, …], object])     `Adapter`
+router        (width: int, experts: int, layers: int)                     `Router`
+projector     (width: int, decoder: Decoder)                              `Projector`
+decoder       ()                                                          `Decoder`
+dataset       ()                                                          `Sequence[Example]`
+augmentation  ()                                                          `Augmentation`
+collator      (tokenizer: Any, features: Callable, rate: int, seed: int, room: Room)  `Collator`
+metric        ()                                                          `Metric`
+callback      ()                                                          `Callback`
+weights       ()                                                          `Path` of a local model folder
+============  ==========================================================  ==============================
+
+A factory of any kind whose settings choose parts (`choose`) is given ``build`` too, last: it builds them.
 """
 
 from __future__ import annotations
@@ -56,7 +75,7 @@ def steermoe_encoders() -> Components:
 
 @hookspec
 def steermoe_adapters() -> Components:
-    """Yield what is trained inside or right after the frozen encoder."""
+    """Yield what is trained inside or right after the frozen encoder or decoder."""
 
 
 @hookspec
@@ -77,6 +96,11 @@ def steermoe_decoders() -> Components:
 @hookspec
 def steermoe_datasets() -> Components:
     """Yield places where examples come from."""
+
+
+@hookspec
+def steermoe_augmentations() -> Components:
+    """Yield random changes of training clips: of their waveforms or of their features."""
 
 
 @hookspec

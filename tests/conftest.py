@@ -1,22 +1,37 @@
-"""Plugin distributions made on disk, as pip would leave them: a module and a dist-info folder."""
+"""What all tests share: plugin distributions made on disk, as pip would leave them, and runs of a rig."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from tests.rig import Rig
+    from tests.rig import Rig, Trained
 
 ROOT = Path(__file__).parent.parent
+#: Files that take a minute or more, the longest first.
+LONG = (
+    "tests/run/test_full_size.py",
+    "tests/study/test_launch.py",
+    "tests/run/test_touched.py",
+    "tests/run/test_interrupted.py",
+    "tests/test_matrix.py",
+    "tests/run/test_signals.py",
+    "tests/docs/test_pages.py",
+    "tests/benchmarks/test_benchmarks.py",
+    "plugins/steermoe-pocket/tests/test_real.py",
+    "tests/run/test_paper.py",
+)
 
 HEALTHY = """
 from steermoe_core import Component, hookimpl
@@ -28,6 +43,16 @@ def steermoe_encoders():
         config="steermoe_core.model.config:PoolConfig", factory="nowhere:Nothing",
     )
 """
+
+
+settings.register_profile("steermoe", deadline=None)  # a busy machine breaks no property
+settings.load_profile("steermoe")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start long files first, so that no process works alone at the end."""
+    ranks = {name: rank for rank, name in enumerate(LONG)}
+    items.sort(key=lambda item: ranks.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
 class Site:
@@ -111,8 +136,34 @@ def decoder_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return save_decoder(tmp_path_factory.mktemp("decoder"))
 
 
+@pytest.fixture(scope="session")
+def rig_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the rig's plugin, which is examined once in a session."""
+    from tests.rig import PLUGIN
+
+    site = Site(tmp_path_factory.mktemp("rig") / "site")
+    site.add("rig", PLUGIN)
+    return site.folder
+
+
 @pytest.fixture
-def rig(site: Site, decoder_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a cache folder for this test alone, empty but for what plugins offer."""
+    from steermoe_core import cache_folder
+
+    plugins = cache_folder() / "plugins"
+    plugins.mkdir(parents=True, exist_ok=True)
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    (folder / "plugins").symlink_to(plugins)
+    monkeypatch.setenv("STEERMOE_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def rig(
+    site: Site, rig_plugin: Path, decoder_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Rig:
     """Return a whole experiment on tiny parts."""
     import torch
 
@@ -121,27 +172,32 @@ def rig(site: Site, decoder_folder: str, tmp_path: Path, monkeypatch: pytest.Mon
     for name in ("RIG", "RIG_HOOK"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(rig_plugin))
     torch.set_num_threads(1)
-    return Rig(site, decoder_folder, tmp_path)
+    return Rig(site, rig_plugin, decoder_folder, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Trained]:
+    """Return a function that trains a rig's experiment, with some changed keys, once in a session."""
+    from tests.rig import Trained
+
+    @cache
+    def train(*sets: str) -> Trained:
+        return Trained(tmp_path_factory.mktemp("trained") / "tiny", sets)
+
+    return train
 
 
 @pytest.fixture
-def finished(rig: Rig, capsys: pytest.CaptureFixture[str]) -> Path:
-    """Return the folder of a finished run; what it printed is forgotten."""
-    run = rig.run()
+def finished(rig: Rig, trained_once: Callable[..., Trained], capsys: pytest.CaptureFixture[str]) -> Path:
+    """Return the folder of the rig's finished run; what training printed is forgotten."""
+    run = trained_once().copied(rig)
     capsys.readouterr()
     return run
 
 
-_SCORED: list[Path] = []  # trained once in a session
-
-
 @pytest.fixture
-def scored(rig: Rig, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def scored(rig: Rig, trained_once: Callable[..., Trained]) -> Path:
     """Return a copy of a finished run for tests that only read folders; its name is not that of a new run."""
-    import shutil
-
-    if not _SCORED:
-        _SCORED.append(tmp_path_factory.mktemp("scored") / "tiny")
-        shutil.copytree(rig.run(), _SCORED[0])
-    return Path(shutil.copytree(_SCORED[0], rig.runs / "tiny", dirs_exist_ok=True))
+    return trained_once().copied(rig).rename(rig.runs / "tiny")

@@ -20,13 +20,12 @@ import torch
 
 from steermoe_conformer.network import Shape
 from tests.conformers import arguments, ark, random_network, state, statistics
+from tests.parts import save_random, whisper_config
 from tests.tiny import RATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    from transformers import PretrainedConfig
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 WHISPER, FIRERED, LIBRISPEECH = (
@@ -76,7 +75,7 @@ def _made(home: Path, kind: str, name: str) -> Path:
 
 def write_whisper(folder: Path) -> None:
     """Write a Whisper as large-v3 is: 128 mel bins, half precision, with its decoder and its tokenizer."""
-    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
+    from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
 
     languages, tasks = ("<|en|>", "<|zh|>"), ("<|translate|>", "<|transcribe|>")
     times = [f"<|{0.02 * step:.2f}|>" for step in range(1501)]
@@ -94,22 +93,14 @@ def write_whisper(folder: Path) -> None:
     )
     end, start = numbers[END], numbers["<|startoftranscript|>"]
     ends = {"bos_token_id": end, "eos_token_id": end, "pad_token_id": end, "decoder_start_token_id": start}
-    config = WhisperConfig(
-        d_model=32,
-        encoder_layers=2,
-        encoder_attention_heads=4,
-        encoder_ffn_dim=64,
-        decoder_layers=1,
-        decoder_attention_heads=4,
-        decoder_ffn_dim=64,
+    config = whisper_config(
         num_mel_bins=128,
         vocab_size=max(numbers.values()) + 1,
-        init_std=0.2,
         begin_suppress_tokens=[end],
         suppress_tokens=[],
         **ends,
     )
-    _save(WhisperForConditionalGeneration, config, torch.float16, folder)
+    save_random(WhisperForConditionalGeneration, config, folder, torch.float16)
     WhisperFeatureExtractor(feature_size=128).save_pretrained(folder)
     generation = {
         **ends,
@@ -168,7 +159,7 @@ def write_qwen(folder: Path, **sizes: Any) -> None:
         eos_token_id=turn,
         **sizes,
     )
-    _save(Qwen2ForCausalLM, config, torch.bfloat16, folder, max_shard_size="40KB")
+    save_random(Qwen2ForCausalLM, config, folder, torch.bfloat16, max_shard_size="40KB")
     GenerationConfig(
         bos_token_id=end,
         pad_token_id=end,
@@ -179,12 +170,6 @@ def write_qwen(folder: Path, **sizes: Any) -> None:
         top_p=0.8,
         top_k=20,
     ).save_pretrained(folder)
-
-
-def _save(kind: Any, config: PretrainedConfig, dtype: torch.dtype, folder: Path, **how: Any) -> None:
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        kind(config).to(dtype).save_pretrained(folder, **how)
 
 
 #: The chat template of Qwen2.5 without its part for tools.

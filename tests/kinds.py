@@ -23,7 +23,7 @@ def steermoe_encoders():
     )
 """
 )
-SETTINGS = "from tests.parts import TinyConfig as Settings\n"
+SETTINGS = "from steermoe_core.testing.config import TinyConfig as Settings\n"
 CODE = SETTINGS + "from tests.parts import TinyEncoder as build\n"
 LAZY = SETTINGS + "def __getattr__(name):\n    import torchodyo\n"
 BUILTIN = """

@@ -25,7 +25,7 @@ from steermoe_core.cli.main import main
 from tests.conftest import Site
 from tests.kinds import KINDS, SLOW, Kind, healthy
 from tests.parts import save_decoder
-from tests.rig import EXPERIMENT, Rig, files
+from tests.rig import EXPERIMENT, PLUGIN, Rig, files
 from tests.run.copies import copied
 from tests.tiny import PROMPT_WORDS, write_folder, write_wav
 
@@ -166,7 +166,8 @@ class Bench:
         base = Site(place / "base")
         patch.syspath_prepend(str(base.folder))
         decoder = save_decoder(place / "decoder")
-        rig = Rig(base, decoder, place)
+        base.add("rig", PLUGIN)
+        rig = Rig(base, base.folder, decoder, place)
         for number, name in enumerate(("dev", "other")):  # nothing of them is trained on
             write_folder(
                 place / name, PROMPT_WORDS[:4], [1.1 + number, 1.3 + number, 1.5 + number, 1.7 + number]

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
+    from transformers import PretrainedConfig, WhisperConfig
 
     from steermoe_core.model.adapter import Adapter
     from steermoe_core.model.decoder import Decoder
@@ -56,15 +57,17 @@ __all__ = [
     "router",
     "rows_of",
     "save_decoder",
+    "save_random",
     "save_whisper",
     "steering",
+    "whisper_config",
 ]
 
 TINY = Component(
     name="tiny",
     api=1,
     summary="a tiny random encoder for tests",
-    config="tests.parts:TinyConfig",
+    config="steermoe_core.testing.config:TinyConfig",
     factory="tests.parts:TinyEncoder",
 )
 
@@ -113,30 +116,46 @@ class QFormer(Projector):
         return len(self.queries)
 
 
-def save_whisper(folder: Path) -> str:
-    """Write a random Whisper of width 32 and 3 layers and its feature extractor; return the folder's name."""
-    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
+def whisper_config(**settings: Any) -> WhisperConfig:
+    """Return the config of a Whisper of width 32 and 3 layers."""
+    from transformers import WhisperConfig
 
-    config = WhisperConfig(
-        d_model=32,
-        encoder_layers=3,
-        encoder_attention_heads=4,
-        encoder_ffn_dim=48,
-        decoder_layers=1,
-        decoder_attention_heads=4,
-        decoder_ffn_dim=48,
+    sizes = {
+        "d_model": 32,
+        "encoder_layers": 3,
+        "encoder_attention_heads": 4,
+        "encoder_ffn_dim": 48,
+        "decoder_layers": 1,
+        "decoder_attention_heads": 4,
+        "decoder_ffn_dim": 48,
+        "init_std": 0.2,
+    }
+    return WhisperConfig(**{**sizes, **settings})
+
+
+def save_random(
+    model: Any, config: PretrainedConfig, folder: Path, dtype: Any = torch.float32, **how: Any
+) -> None:
+    """Write a model of a class of transformers with random weights, always the same."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model(config).to(dtype).save_pretrained(folder, **how)
+
+
+def save_whisper(folder: Path) -> str:
+    """Write a random Whisper and its feature extractor; return the folder's name."""
+    from transformers import WhisperFeatureExtractor, WhisperModel
+
+    config = whisper_config(
         num_mel_bins=80,
         vocab_size=32,
-        init_std=0.2,
         dropout=0.5,
         pad_token_id=0,
         bos_token_id=1,
         eos_token_id=2,
         decoder_start_token_id=1,
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        WhisperModel(config).save_pretrained(folder)
+    save_random(WhisperModel, config, folder)
     WhisperFeatureExtractor(feature_size=80).save_pretrained(folder)
     return str(folder)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from steermoe_core.cli.main import main
 from tests.tiny import DIGITS, write_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pytest
 
@@ -32,6 +33,8 @@ from pathlib import Path
 import attrs
 from steermoe_core import Component, hookimpl
 
+TINY = "steermoe_core.testing.config:TinyConfig"
+
 @attrs.frozen(kw_only=True)
 class Nothing:
     pass
@@ -41,11 +44,11 @@ def part(name, config, factory):
 
 @hookimpl
 def steermoe_encoders():
-    yield part("tiny", "tests.parts:TinyConfig", "tests.parts:TinyEncoder")
-    yield part("dense", "tests.parts:TinyConfig", "tests.parts:DenseEncoder")
+    yield part("tiny", TINY, "tests.parts:TinyEncoder")
+    yield part("dense", TINY, "tests.parts:DenseEncoder")
     gives = ("layer-taps", "own-decoder")
-    yield attrs.evolve(part("speaking", "tests.parts:TinyConfig", "tests.parts:SpeakingEncoder"), gives=gives)
-    yield part("crowd", "tests.parts:TinyConfig", "tests.misbehaving:Crowd")
+    yield attrs.evolve(part("speaking", TINY, "tests.parts:SpeakingEncoder"), gives=gives)
+    yield part("crowd", TINY, "tests.misbehaving:Crowd")
 
 @hookimpl
 def steermoe_adapters():
@@ -61,6 +64,12 @@ def steermoe_projectors():
 @hookimpl
 def steermoe_routers():
     yield part("sigmoid", "fake_rig:Nothing", "tests.parts:SigmoidRouter")
+
+@hookimpl
+def steermoe_augmentations():
+    yield part("wobble", "fake_rig:Nothing", "tests.augmentations:Wobble")
+    yield part("slow", "fake_rig:Nothing", "tests.augmentations:Slow")
+    yield part("lost", "fake_rig:Nothing", "tests.augmentations:Lost")
 
 @hookimpl
 def steermoe_callbacks():
@@ -145,12 +154,13 @@ use = "rig"
 class Rig:
     """A place with an experiment file, its data and the plugin that it needs.
 
-    :param site: where the plugin's distribution goes.
+    :param site: where a test's own distributions go.
+    :param plugin: the folder on `sys.path` that has the distribution of the plugin.
     :param decoder: folder of the language model.
     """
 
-    def __init__(self, site: Any, decoder: str, folder: Path) -> None:
-        site.add("rig", PLUGIN)
+    def __init__(self, site: Any, plugin: Path, decoder: str, folder: Path) -> None:
+        self.plugin = plugin
         self.site = site
         self.folder = folder
         self.file = folder / "tiny.toml"
@@ -182,8 +192,8 @@ class Rig:
 
     @property
     def paths(self) -> str:
-        """Where other processes find the plugin: their PYTHONPATH."""
-        return f"{self.site.folder}{os.pathsep}{ROOT}"
+        """Where other processes find the plugins: their PYTHONPATH."""
+        return os.pathsep.join(map(str, (self.site.folder, self.plugin, ROOT)))
 
     def words(self, *sets: str) -> list[str]:
         """Return the arguments of `run` for this experiment with some changed keys."""
@@ -201,6 +211,31 @@ class Rig:
     def hooks(self) -> list[str]:
         """The life-cycle hooks that fired, in order."""
         return (self.runs / "hooks.txt").read_text().split()
+
+
+class Trained:
+    """A run of the rig's experiment that is trained in the first rig and copied to all others.
+
+    :param home: a folder that lasts.
+    :param sets: changed keys.
+    """
+
+    def __init__(self, home: Path, sets: Sequence[str]) -> None:
+        self.home, self.sets = home, sets
+        self.place: Path | None = None
+
+    def copied(self, rig: Rig) -> Path:
+        """Return the run's folder in a rig, as if it had been trained there."""
+        run = rig.path(*self.sets)
+        if self.place is None:
+            shutil.copytree(rig.run(*self.sets), self.home)
+            self.place = rig.folder
+            return run
+        shutil.copytree(self.home, run)
+        for path in run.rglob("*"):
+            if path.suffix in (".html", ".json", ".jsonl", ".toml") and "checkpoints" not in path.parts:
+                path.write_bytes(path.read_bytes().replace(bytes(self.place), bytes(rig.folder)))
+        return run
 
 
 def status(run: Path) -> dict[str, Any]:

@@ -32,6 +32,7 @@ CONTRACTS: dict[int, dict[str, dict[str, list[str]]]] = {
             "projector": ["width", "decoder"],
             "decoder": NOTHING,
             "dataset": NOTHING,
+            "augmentation": NOTHING,
             "collator": ["tokenizer", "features", "rate", "seed", "room"],
             "metric": NOTHING,
             "callback": NOTHING,
@@ -40,6 +41,7 @@ CONTRACTS: dict[int, dict[str, dict[str, list[str]]]] = {
         "record": {"required": ["name", "api", "summary", "config", "factory"]},
         "to be implemented": {
             "Adapter": NOTHING,
+            "Augmentation": NOTHING,
             "Callback": NOTHING,
             "Collator": ["collate", "fitting", "hypothesis", "prompt_batch", "prompt_lengths", "reference"],
             "Decoder": ["embed", "embeddings", "hidden", "logits", "new_cache", "prefix"],

@@ -25,6 +25,8 @@ STRANGERS = sorted(
         ("docs/how-to", "write-a-*.md"),
         ("docs/how-to", "add-a-command.md"),
         ("docs/how-to", "read-audio-from-an-archive.md"),
+        ("docs/how-to", "augment-training-clips.md"),
+        ("plugins/steermoe-augment", "steermoe_augment/*.py"),
     )
     for path in (ROOT / folder).glob(pattern)
 )

@@ -1,4 +1,4 @@
-"""The page about the architecture, with one line a package, written from the packages' docstrings.
+"""The page about the architecture, with one line a package and module, written from their docstrings.
 
 ``python -m docs.generate.architecture > docs/explanation/architecture.md`` renews the page.
 """
@@ -69,12 +69,21 @@ waveform
 Padded values and their lengths travel together as one `Padded`; no step drops the lengths.
 `steermoe_core/model/joined.py` is this path in code, and `steermoe_core/model/steering.py` contains the
 mathematics of steering.
-"""
+
+## Every module
+
+Search this list for what you want to change. `tests/` has a file of the same name for most modules;
+`tests/test_mirror.py` names the test file of each of the others.
+
+{modules}"""
 
 
 def reference() -> str:
     """Return the page as Markdown."""
-    return _PAGE.format(packages="".join(f"{line}\n" for line in _packages()))
+    return _PAGE.format(
+        packages="".join(f"{line}\n" for line in _packages()),
+        modules="".join(f"{line}\n" for line in _modules()),
+    )
 
 
 def _packages() -> Iterator[str]:
@@ -91,10 +100,18 @@ def _packages() -> Iterator[str]:
             yield f"* `{name}.py`: {_line(folder.with_suffix('.py'))}"
 
 
+def _modules() -> Iterator[str]:
+    """Yield a list item for each module, by path."""
+    for file in sorted(_CORE.rglob("*.py")):
+        if file.name != "__init__.py":
+            yield f"* `{file.relative_to(_CORE).as_posix()}`: {_line(file)}"
+
+
 def _line(module: Path) -> str:
     """Return the first line of a module's docstring."""
     file = module / "__init__.py" if module.is_dir() else module
-    return str(ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))).partition("\n")[0]
+    first = str(ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))).partition("\n")[0]
+    return first.replace("<", "&lt;")
 
 
 if __name__ == "__main__":

@@ -35,10 +35,12 @@ One TOML file is one experiment. `steermoe config FILE` prints it with every def
 * **Base files.** `extends = "base/asr.toml"` at the top of a file, relative to that file, inherits from
   another. Tables merge key by key, lists and plain values replace. A table whose `use` names another
   component than the inherited table inherits none of its keys: they are settings of the other component.
+  `unset = ["data.eval.librivox", "train.deepspeed"]` at the top drops inherited keys and tables.
 * **Flags.** `--set train.steps=100` changes one key. The value is TOML; anything else is text, so
   `--set encoder.weights=openai/whisper-tiny` needs no quotes. A number selects an entry of a list:
   `--set metrics.0.use=cer` changes the first, and the number after the last entry adds one. Flags are merged
-  into the file as an extending file would be, those with `use` first.
+  into the file as an extending file would be, those with `use` first. `--unset train.deepspeed` drops a key
+  or table of the file, before any `--set`. A flag that another one replaces is an error.
 * **Sweeps.** A table `[sweep]` has keys like those of `--set` flags, each with a list of values. `steermoe
   sweep` runs all combinations. A flag with the key of an axis replaces the axis.
 * **Paths.** A setting that is a path starts at the folder of the file that sets it, or for a `--set` flag

@@ -70,7 +70,8 @@ The settings of the component come first, as an instance of its settings class. 
 | --- | --- | --- | --- |
 {rows}
 The types are [public names](api.md) of `steermoe_core`. `features` is the encoder's method, from waveforms to
-`Padded`. `build(selection, …)` builds the part that a key of the adapter's settings chooses, as its router.
+`Padded`. `build(selection, …)` builds the part that a key of the settings chooses, such as the router of an
+adapter. A factory of any kind whose settings choose parts is given `build` too, as its last argument.
 """
 
 _HOOKS = """\

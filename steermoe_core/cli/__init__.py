@@ -1,1 +1,1 @@
-"""The command line: one file a command, argument parsing and printing only."""
+"""What does a command accept and print? One file a command, argument parsing and printing only."""

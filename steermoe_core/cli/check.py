@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steermoe_core.cli.shared.flags import add_set
 from steermoe_core.errors import ConfigError, PluginError
@@ -30,45 +30,44 @@ def run(args: Namespace, session: Session) -> int:
 
 
 def _check(file: Path, args: Namespace, session: Session) -> int:
+    from steermoe_core.config.fields import selections
     from steermoe_core.config.sweep import resolve_sweep
 
     try:
         cells = resolve_sweep(file, args.set, session.registry)
+        _check_packages(cells, session)
     except (ConfigError, PluginError) as error:
         if args.json and error.problems:
-            say_json({"file": str(file), "ok": False, "problems": _facts(error)}, indent=None)
+            say_json({"file": str(file), "ok": False, "problems": error.problems}, indent=None)
         elif len(args.files) == 1:
             raise
         else:
             complain(error)
         return int(error.exit_code)
+    sizes = [len(list(selections(cell.resolved.experiment))) for cell in cells]
+    facts = [
+        {"settings": cell.settings, "components": size, "folder": cell.resolved.folder}
+        for cell, size in zip(cells, sizes, strict=True)
+    ]
+    sweep = bool(cells[0].settings)
     if args.json:
-        say_json({"file": str(file), "ok": True, **_sweep_facts(cells)}, indent=None)
-    elif cells[0].settings:
+        found = {"cells": facts} if sweep else {"components": sizes[0], "folder": cells[0].resolved.folder}
+        say_json({"file": str(file), "ok": True, **found}, indent=None)
+    elif sweep:
         say(f"{file}: ok, a sweep of {len(cells)} experiment{'' if len(cells) == 1 else 's'}")
     else:
-        (cell,) = map(_cell, cells)
-        count = cell["components"]
-        say(f"{file}: ok, {count} component{'' if count == 1 else 's'}, run folder {cell['folder']}")
+        parts = f"{sizes[0]} component{'' if sizes[0] == 1 else 's'}"
+        say(f"{file}: ok, {parts}, run folder {cells[0].resolved.folder}")
     return 0
 
 
-def _sweep_facts(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Return the facts of an experiment, or of each cell of a sweep."""
-    if not cells[0].settings:
-        return _cell(cells[0])
-    return {"cells": [{"settings": cell.settings, **_cell(cell)} for cell in cells]}
+def _check_packages(cells: Sequence[Cell], session: Session) -> None:
+    """Report the packages that components of any cell need and this environment lacks.
 
+    :raises PluginError: there are some.
+    """
+    from steermoe_core.config.check.packages import missing_packages
+    from steermoe_core.config.resolve import problem_error
 
-def _cell(cell: Cell) -> dict[str, Any]:
-    from steermoe_core.config.fields import selections
-
-    resolved = cell.resolved
-    folder = f"{resolved.experiment.experiment.name}-{resolved.digest}"
-    return {"components": len(list(selections(resolved.experiment))), "folder": folder}
-
-
-def _facts(error: ConfigError | PluginError) -> list[dict[str, Any]]:
-    from steermoe_core.config.text.problems import Problem
-
-    return [problem.as_dict() for problem in error.problems if isinstance(problem, Problem)]
+    if problems := missing_packages((cell.resolved for cell in cells), session.registry):
+        raise problem_error(problems)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
+from steermoe_core.cli.shared.flags import check_kinds
 from steermoe_core.cli.shared.table import Cell, Table, tags, words
-from steermoe_core.component import COMMAND, KINDS, Component
+from steermoe_core.component import Component
 from steermoe_core.config.fields import fields_of
 from steermoe_core.config.text.syntax import NotTomlError, loads
 from steermoe_core.errors import ExitCode, PluginError, UsageError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.cli.shared.session import Session
     from steermoe_core.component import Command
+    from steermoe_core.config.text.locate import Toml
     from steermoe_core.plugins import Registry
     from steermoe_core.plugins.plugin import Plugin
     from steermoe_core.testing.runner import Result
@@ -52,17 +54,21 @@ def run(args: Namespace, session: Session) -> int:
     plugins = _plugins(session.registry, args.dist)
     chosen = _chosen(session.registry, plugins, args.only)
     settings = _settings(args.set, chosen)
+    from steermoe_core.testing.runner import results, suite_of
+
     found: list[Result] = []
     for kind, part in chosen:
         own = {key: value for key, value in settings.items() if key in _keys(part)}
         with redirect_stdout(sys.stderr):
-            results = _results(session.registry, kind, part.name, own)
-        found += results
+            checks = list(results(suite_of(session.registry, kind, part.name, own)))
+        found += checks
         if not args.json:
-            session.console.print(_table(results))
+            session.console.print(_table(checks))
     failed = sum(result.status == "failed" for result in found)
     if args.json:
-        _print_facts(plugins, found, ok=not failed)
+        head = {"distribution": plugins[0].distribution, "version": plugins[0].version, "ok": not failed}
+        checks = [attrs.evolve(result, seconds=round(result.seconds, 3)) for result in found]
+        say_json({**head, "checks": checks})
     else:
         skipped = sum(result.status == "skipped" for result in found)
         session.console.print(f"\n{len(found)} checks, {failed} failed, {skipped} skipped")
@@ -103,10 +109,7 @@ def _chosen(
     if only is None:
         return offered
     kind, name = only
-    kinds = (*KINDS, COMMAND)
-    if kind not in kinds:
-        msg = f'there is no kind "{kind}"{did_you_mean(kind, kinds)} (known: {", ".join(kinds)})'
-        raise UsageError(msg)
+    check_kinds(kind)
     chosen = [(of, part) for of, part in offered if (of, part.name) == (kind, name)]
     if not chosen:
         owner = registry.plugin_of(kind, name).distribution
@@ -115,7 +118,7 @@ def _chosen(
     return chosen
 
 
-def _settings(given: Sequence[str], chosen: Sequence[tuple[str, Component | Command]]) -> dict[str, Any]:
+def _settings(given: Sequence[str], chosen: Sequence[tuple[str, Component | Command]]) -> Toml:
     """Return the settings of `--set` flags.
 
     :raises UsageError: one is not KEY=VALUE, or no component has its key.
@@ -152,22 +155,6 @@ def _keys(part: Component | Command) -> set[str]:
         return set(fields_of(part.config_class()))
     except Exception:  # noqa: BLE001 - a plugin's code may raise anything
         return set()
-
-
-def _results(registry: Registry, kind: str, name: str, settings: dict[str, Any]) -> list[Result]:
-    from steermoe_core.testing.runner import results, suite_of
-
-    return list(results(suite_of(registry, kind, name, settings)))
-
-
-def _print_facts(plugins: Sequence[Plugin], found: Sequence[Result], *, ok: bool) -> None:
-    facts = {
-        "distribution": plugins[0].distribution,
-        "version": plugins[0].version,
-        "ok": ok,
-        "checks": [{**attrs.asdict(result), "seconds": round(result.seconds, 3)} for result in found],
-    }
-    say_json(facts)
 
 
 def _table(results: Sequence[Result]) -> Table:

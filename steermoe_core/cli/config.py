@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steermoe_core.cli.shared.flags import add_set
 from steermoe_core.config.naming import dotted
-from steermoe_core.config.resolve import Resolved, resolve
+from steermoe_core.config.resolve import resolve
 from steermoe_core.errors import ConfigError, PluginError
 from steermoe_core.system.printing import say, say_json
 
@@ -33,17 +33,12 @@ def run(args: Namespace, session: Session) -> int:
     except (ConfigError, PluginError) as error:
         if not args.json or not error.problems:
             raise
-        say_json({"problems": [problem.as_dict() for problem in error.problems]})
+        say_json({"problems": error.problems})
         return error.exit_code
     if args.json:
-        say_json(_facts(resolved, blame=args.blame))
+        origins = {dotted(path): str(origin) for path, origin in resolved.origins.items()}
+        facts = {"digest": resolved.digest, "experiment": resolved.table}
+        say_json({**facts, "origins": origins} if args.blame else facts)
     else:
         say((resolved.blame() if args.blame else resolved.to_toml()).removesuffix("\n"))
     return 0
-
-
-def _facts(resolved: Resolved, *, blame: bool) -> dict[str, Any]:
-    facts: dict[str, Any] = {"digest": resolved.digest, "experiment": resolved.table}
-    if blame:
-        facts["origins"] = {dotted(path): str(origin) for path, origin in resolved.origins.items()}
-    return facts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steermoe_core.cli.shared.flags import add_set, count
 from steermoe_core.config.naming import some
@@ -11,9 +11,11 @@ from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from steermoe_core.cli.shared.session import Session
+    from steermoe_core.run.preview.data import Lengths, Overview, Set
+    from steermoe_core.run.preview.overlap import Overlap
 
 #: Characters of a text in a line, and of the longest bar.
 _LETTERS, _BAR = 60, 30
@@ -47,58 +49,55 @@ def run(args: Namespace, session: Session) -> int:
     else:
         for line in _lines(found):
             session.console.print(line, soft_wrap=True)
-    return 1 if found["problems"] else 0
+    return 1 if found.problems else 0
 
 
-def _lines(found: dict[str, Any]) -> Iterator[str]:
-    for one in found["sets"]:
+def _lines(found: Overview) -> Iterator[str]:
+    for one in found.sets:
         yield from _set(one)
         yield ""
-    if found["overlap"]:
+    if found.overlap:
         yield "in the training data as well:"
-    for one in found["overlap"]:
-        counted = {"trained": "clips", "audio": "recordings", "texts": "texts"}
-        shared = [_shared(one[key], one["clips"], what) for key, what in counted.items()]
-        yield f"  {one['set']}: {', '.join([*shared, _speakers(one)])}"
-    yield from (f"problem: {problem}" for problem in found["problems"])
+    for name, overlap in found.overlap.items():
+        yield f"  {name}: {', '.join(_shared(overlap))}"
+    yield from (f"problem: {problem}" for problem in found.problems)
 
 
-def _set(one: dict[str, Any]) -> Iterator[str]:
-    facts = [f"{one['used']:,} of {one['clips']:,} clips are used", f"{one['hours'] * 60:,.1f} minutes"]
-    facts += [f"{one['clusters']:,} speakers or groups"] if one["clusters"] else []
-    facts += [f"{one['share']:.0%} of an epoch"] if one["share"] else []
-    yield f"{one['set']} ({one['use']}): {', '.join(facts)}"
-    for reason, names in one["left_out"].items():
+def _set(one: Set) -> Iterator[str]:
+    facts = [f"{one.used:,} of {one.clips:,} clips are used", f"{one.hours * 60:,.1f} minutes"]
+    facts += [f"{one.clusters:,} speakers or groups"] if one.clusters else []
+    facts += [f"{one.share:.0%} of an epoch"] if one.share else []
+    yield f"{one.set} ({one.use}): {', '.join(facts)}"
+    for reason, names in one.left_out.items():
         yield f"  {len(names):,} {reason}: {some(names)}"
-    for unit in ("seconds", "tokens" if one["tokens"] else "words"):
-        yield from _histogram(unit, one[unit])
-    for example in one["examples"]:
-        seconds = "?" if example["seconds"] is None else f"{example['seconds']:.2f}"
-        prompt = f"{_short(example['prompt'])} → " if example["prompt"] else ""
-        yield f"  {example['id']} ({seconds} s): {prompt}{_short(example['text'])}"
+    yield from _histogram("seconds", one.seconds)
+    yield from _histogram("tokens", one.tokens) if one.tokens else _histogram("words", one.words)
+    for example in one.examples:
+        seconds = "?" if example.seconds is None else f"{example.seconds:.2f}"
+        prompt = f"{_short(example.prompt)} → " if example.prompt else ""
+        yield f"  {example.id} ({seconds} s): {prompt}{_short(example.text)}"
 
 
-def _histogram(unit: str, lengths: dict[str, Any] | None) -> Iterator[str]:
+def _histogram(unit: str, lengths: Lengths | None) -> Iterator[str]:
     if lengths is None:
         return
-    least, middle, most = (f"{lengths[name]:g}" for name in ("least", "median", "most"))
-    yield f"  {unit}: {least} to {most}, median {middle}"
-    bars = lengths["bars"]
-    highest = max(bar["clips"] for bar in bars)
-    width = max(len(f"{bar['to']:g}") for bar in bars)
-    for bar in bars:
-        drawn = "█" * round(_BAR * bar["clips"] / highest) or ("▏" if bar["clips"] else "")
-        yield f"    {bar['from']:>{width}g} – {bar['to']:>{width}g}  {drawn:<{_BAR}}  {bar['clips']:,}"
+    yield f"  {unit}: {lengths.least:g} to {lengths.most:g}, median {lengths.median:g}"
+    highest = max(bar.clips for bar in lengths.bars)
+    width = max(len(f"{bar.high:g}") for bar in lengths.bars)
+    for bar in lengths.bars:
+        drawn = "█" * round(_BAR * bar.clips / highest) or ("▏" if bar.clips else "")
+        yield f"    {bar.low:>{width}g} – {bar.high:>{width}g}  {drawn:<{_BAR}}  {bar.clips:,}"
 
 
-def _shared(names: Sequence[str], total: int, what: str) -> str:
-    examples = f" ({some(names)})" if names else ""
-    return f"{len(names):,} of {total:,} {what}{examples}"
-
-
-def _speakers(one: dict[str, Any]) -> str:
-    names = one["clusters"]
-    return f"{len(names):,} speakers or groups{f' ({some(names)})' if names else ''}"
+def _shared(one: Overlap) -> Iterator[str]:
+    """Yield how many clips, recordings, texts and speakers are in the training data, too."""
+    for names, what in (
+        (one.trained, f"of {one.clips:,} clips"),
+        (one.audio, f"of {one.clips:,} recordings"),
+        (one.texts, f"of {one.clips:,} texts"),
+        (one.clusters, "speakers or groups"),
+    ):
+        yield f"{len(names):,} {what}{f' ({some(names)})' if names else ''}"
 
 
 def _short(text: str) -> str:

@@ -6,13 +6,13 @@ The kind `command` stands for the commands.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from steermoe_core.cli.shared.flags import check_kinds
 from steermoe_core.cli.shared.table import Table, words
 from steermoe_core.component import COMMAND, KINDS
 from steermoe_core.config.naming import article
-from steermoe_core.errors import PluginError, UsageError
-from steermoe_core.suggest import did_you_mean
+from steermoe_core.errors import PluginError
 from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from steermoe_core.component import Component
     from steermoe_core.config.describe.documentation import Setting
     from steermoe_core.plugins import Registry
+    from steermoe_core.system.records import Json
 
 
 _DESCRIBED = (*KINDS, COMMAND)
@@ -39,28 +40,26 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, session: Session) -> int:
     """Print a list of components, or one in full."""
-    if args.kind not in _DESCRIBED:
-        near = did_you_mean(args.kind, _DESCRIBED)
-        msg = f'there is no kind "{args.kind}"{near} (known: {", ".join(_DESCRIBED)})'
-        raise UsageError(msg)
+    check_kinds(args.kind)
     if args.name is None:
         return _list(args, session)
     return _command(args, session) if args.kind == COMMAND else _one(args, session)
 
 
 def _list(args: Namespace, session: Session) -> int:
-    registry = session.registry
-    facts = [_origin(registry, args.kind, name) for name in registry.names(args.kind)]
+    registry, kind = session.registry, args.kind
+    facts = [_facts(registry, kind, name) for name in registry.names(kind)]
     if args.json:
-        say_json({"kind": args.kind, "components": facts})
+        say_json({"kind": kind, "components": facts})
     elif facts:
-        session.console.print(_components(facts, args.kind))
+        rows = [[one["name"], f"{one['distribution']} {one['version']}", one["summary"]] for one in facts]
+        session.console.print(Table(columns=words(kind, "from", "summary"), rows=rows, look="wide"))
     else:
-        session.console.print(f"no {args.kind} is installed")
+        session.console.print(f"no {kind} is installed")
     return 0
 
 
-def _origin(registry: Registry, kind: str, name: str) -> dict[str, Any]:
+def _facts(registry: Registry, kind: str, name: str) -> Json:
     plugin = registry.plugin_of(kind, name)
     return {
         "name": name,
@@ -71,34 +70,34 @@ def _origin(registry: Registry, kind: str, name: str) -> dict[str, Any]:
     }
 
 
-def _components(facts: list[dict[str, Any]], kind: str) -> Table:
-    rows = [[fact["name"], f"{fact['distribution']} {fact['version']}", fact["summary"]] for fact in facts]
-    return Table(columns=words(kind, "from", "summary"), rows=rows, look="wide")
-
-
 def _one(args: Namespace, session: Session) -> int:
+    from steermoe_core.config.groups import declared
+
     registry, kind, name = session.registry, args.kind, args.name
-    component, origin = registry.get(kind, name), _origin(session.registry, kind, name)
+    component = registry.get(kind, name)
     keys, about, snippet = _documented(registry, kind, name)
     if args.json:
-        facts = {"kind": kind, **origin, "api": component.api, "config": component.config}
-        facts |= {"factory": component.factory, "gives": component.gives, "needs": component.needs}
-        facts |= {"about": about, "example": snippet}
-        say_json({**facts, "settings": [key.as_dict() for key in keys]})
+        facts = {"kind": kind, **_facts(registry, kind, name), "api": component.api}
+        facts |= {"config": component.config, "factory": component.factory}
+        facts |= {"gives": component.gives, "needs": component.needs, "groups": declared(kind, component)}
+        say_json({**facts, "about": about, "example": snippet, "settings": keys})
         return 0
     show = session.console.print
     show(f"{kind} {name}: {component.summary}")
-    show(f"from {origin['distribution']} {origin['version']}, settings {component.config}\n")
+    show(f"from {registry.plugin_of(kind, name).origin}, settings {component.config}\n")
     show(f"{about}\n")
     for line in _capabilities(component):
         show(line)
+    if groups := declared(kind, component):
+        rates = ", ".join(f"{group} (learning rate {rate:g})" for group, rate in groups.items())
+        show(f"parameter groups: {rates}")
     show(_keys(keys) if keys else "It has no settings.")
     show(f"\n{snippet}", soft_wrap=True, end="")
     return 0
 
 
 def _command(args: Namespace, session: Session) -> int:
-    command, origin = session.registry.command(args.name), _origin(session.registry, COMMAND, args.name)
+    command, origin = session.registry.command(args.name), _facts(session.registry, COMMAND, args.name)
     if args.json:
         say_json({"kind": COMMAND, **origin, "api": command.api, "code": command.code})
         return 0

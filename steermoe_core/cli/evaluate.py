@@ -8,7 +8,7 @@ text rules, and nothing is written.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from steermoe_core.cli.shared.flags import count
 from steermoe_core.cli.shared.scores import pathologies_line, plain, score, with_interval
@@ -128,7 +128,7 @@ def _from_predictions(args: Namespace, session: Session) -> int:
         for one in rescore(path, session.registry, splits=args.split, rules=args.rule)
     ]
     if args.json:
-        say_json([_facts(one) for one in found])
+        say_json(found)
         return 0
     session.console.print(_table(found))
     for line in _lines(found, wrote=not args.rule, examples=args.pathologies):
@@ -136,25 +136,16 @@ def _from_predictions(args: Namespace, session: Session) -> int:
     return 0
 
 
-def _facts(one: Rescored) -> dict[str, Any]:
-    head = {"run": str(one.run), "experiment": one.experiment, "split": one.split, "changed": one.changed}
-    return {**head, **one.scores}
-
-
 def _table(found: Sequence[Rescored]) -> Table:
     """Return the table: a row for each run, split and metric, with the counts of its edits."""
     import attrs
 
-    from steermoe_core.evaluate.scores import Judged
-    from steermoe_core.system.records import structured
-
-    scores = [structured(one.scores, Judged) for one in found]
-    controls = list(dict.fromkeys(control for one in scores for control in one.controls))
+    controls = list(dict.fromkeys(control for one in found for control in one.scores.controls))
     rows = []
-    for one, judged in zip(found, scores, strict=True):
-        for name, metric in judged.metrics.items():
+    for one in found:
+        for name, metric in one.scores.metrics.items():
             counts = ["–"] * 4 if metric.edits is None else map(str, attrs.astuple(metric.edits))
-            others = (plain(judged.controls.get(control, {}).get(name)) for control in controls)
+            others = (plain(one.scores.controls.get(control, {}).get(name)) for control in controls)
             rows.append([one.experiment, one.split, name, with_interval(metric), *counts, *others])
     columns = [*words("experiment"), *tags("split", "metric")]
     columns += figures("score", "wrong", "missing", "more", "units", *controls)
@@ -169,18 +160,16 @@ def _lines(found: Sequence[Rescored], *, wrote: bool, examples: bool) -> Iterato
             yield f"{where}: {'updated ' + ', '.join(one.changed) if one.changed else 'unchanged'}"
         if examples:
             yield from _examples(where, one)
-        elif line := pathologies_line(
-            {name: it["count"] for name, it in one.scores["pathologies"].items()}, len(one.predictions[""])
-        ):
+        elif line := pathologies_line(one.scores.pathology_counts, len(one.predictions[""])):
             yield f"{where}: {line}"
 
 
 def _examples(where: str, one: Rescored) -> Iterator[str]:
     """Yield the answers of each pathology, and the answers to sounds without speech."""
     rows = {row.id: row for row in one.predictions[""]}
-    for name, found in one.scores["pathologies"].items():
-        yield f"{where}: {name} {found['count']} ({100 * found['share']:.1f} %)"
-        for row in map(rows.__getitem__, found["ids"]):
+    for name, found in one.scores.pathologies.items():
+        yield f"{where}: {name} {found.count} ({100 * found.share:.1f} %)"
+        for row in map(rows.__getitem__, found.ids):
             yield f"  {row.id}\n    reference   {row.reference}\n    hypothesis  {row.hypothesis}"
-    for probe in one.scores.get("probes", []):
-        yield f"{where}: {probe['sound']}, {probe['seconds']:g} s: {probe['hypothesis'] or '(nothing)'}"
+    for probe in getattr(one.scores, "probes", []):
+        yield f"{where}: {probe.sound}, {probe.seconds:g} s: {probe.hypothesis or '(nothing)'}"

@@ -28,6 +28,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_set(parser)
     text = "run each rung with this seed (repeatable; default the seed of the file)"
     parser.add_argument("--seed", action="append", default=[], type=seed, metavar="N", help=text)
+    text = "also run the rung of this name, such as 'LoRA on the decoder' (repeatable)"
+    parser.add_argument("--add", action="append", default=[], metavar="RUNG", help=text)
     add_batch(parser)
 
 
@@ -35,7 +37,9 @@ def run(args: Namespace, session: Session) -> int:
     """Check every rung before the first one starts, run them, print the table."""
     from steermoe_core.study.ladder import Ladder
 
-    ladder = Ladder(file=args.file, overrides=args.set, seeds=args.seed, registry=session.registry)
+    ladder = Ladder(
+        file=args.file, overrides=args.set, seeds=args.seed, registry=session.registry, add=args.add
+    )
     jobs = ladder.jobs(args.runs, session.flags)
     return run_batch(
         str(args.file),

@@ -49,7 +49,16 @@ def run(args: Namespace, session: Session) -> int:
 
 def _words(args: Namespace) -> list[str]:
     """Return the arguments of `steermoe run` in each process."""
-    repeated = {"--set": args.set, "--block": args.block, "--runs": [str(args.runs)]}
+    from steermoe_core.config.text.unset import Unset
+
+    unset = [value for value in args.set if isinstance(value, Unset)]
+    overrides = [value for value in args.set if not isinstance(value, Unset)]
+    repeated = {
+        "--unset": unset,
+        "--set": overrides,
+        "--block": args.block,
+        "--runs": [str(args.runs)],
+    }
     words = [word for flag, values in repeated.items() for value in values for word in (flag, value)]
     switches = {"--json": args.json, "--no-plugins": args.no_plugins, "--traceback": args.traceback}
     return [str(args.file), *words, *(flag for flag, on in switches.items() if on)]

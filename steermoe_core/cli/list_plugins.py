@@ -5,7 +5,7 @@ The exit code is 0 even if a plugin is broken: only commands that need it fail.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steermoe_core.cli.shared.table import Cell, Table, figures, tags, words
 from steermoe_core.component import API, COMMAND, KINDS
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from steermoe_core.cli.shared.session import Session
-    from steermoe_core.component import Command, Component
     from steermoe_core.plugins import Plugin
+    from steermoe_core.system.records import Json
     from steermoe_core.system.terminal import Terminal
 
 #: Width from which a terminal shows a column of folders; a narrower one shows them below the components.
 _WIDE = 120
 _LISTED = (*KINDS, COMMAND)
+#: What is printed of a component; the first three of a command, too.
+_FACTS = ("name", "api", "summary", "gives", "needs")
 _STYLES = {"active": "green", "blocked": "yellow", "broken": "bold red"}
 
 
@@ -69,7 +71,7 @@ def _by_kind(plugin: Plugin, kind: str | None) -> dict[str, list[str]]:
     return {one: names for one, names in found.items() if names}
 
 
-def _facts(plugin: Plugin, kind: str | None) -> dict[str, Any]:
+def _facts(plugin: Plugin, kind: str | None) -> Json:
     return {
         "name": plugin.name,
         "distribution": plugin.distribution,
@@ -82,18 +84,17 @@ def _facts(plugin: Plugin, kind: str | None) -> dict[str, Any]:
         "seconds": round(plugin.seconds, 4),
         "slow": plugin.slow,
         "heavy_imports": list(plugin.heavy),
-        "components": [_component(of, part) for of, part in plugin.components if kind in (None, of)],
-        "commands": [_command(one) for one in plugin.commands if kind in (None, COMMAND)],
+        "components": [
+            {"kind": of, **{key: getattr(part, key) for key in _FACTS}}
+            for of, part in plugin.components
+            if kind in (None, of)
+        ],
+        "commands": [
+            {key: getattr(one, key) for key in _FACTS[:3]}
+            for one in plugin.commands
+            if kind in (None, COMMAND)
+        ],
     }
-
-
-def _component(kind: str, part: Component) -> dict[str, Any]:
-    facts = {"kind": kind, "name": part.name, "api": part.api, "summary": part.summary}
-    return {**facts, "gives": part.gives, "needs": part.needs}
-
-
-def _command(command: Command) -> dict[str, Any]:
-    return {"name": command.name, "api": command.api, "summary": command.summary}
 
 
 def _table(plugins: list[Plugin], kind: str | None, *, timings: bool, wide: bool) -> Table:

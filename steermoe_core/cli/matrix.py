@@ -6,18 +6,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from steermoe_core.cli.shared.flags import check_kinds
 from steermoe_core.cli.shared.table import Cell, Table, words
-from steermoe_core.component import COMMAND, KINDS
 from steermoe_core.config.naming import article
 from steermoe_core.errors import UsageError
-from steermoe_core.suggest import did_you_mean
 from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Sequence
 
     from steermoe_core.cli.shared.session import Session
     from steermoe_core.plugins import Registry
@@ -36,14 +34,30 @@ def run(args: Namespace, session: Session) -> int:
     """Print the components of the first kind as rows and those of the second as columns."""
     rows, columns = args.rows, args.columns
     _check(rows, columns, session.registry)
-    cells = _cells(session.registry, rows, columns)
+    from steermoe_core.config.check.capabilities import lacking_mutually
+
+    registry = session.registry
+    lacks = {
+        (row, column): lacking_mutually(rows, registry.get(rows, row), columns, registry.get(columns, column))
+        for row in registry.names(rows)
+        for column in registry.names(columns)
+    }
+    works = {pair: None if lacking is None else not lacking for pair, lacking in lacks.items()}
     if args.json:
+        cells = [
+            {rows: row, columns: column, "works": works[row, column], "lacks": lacking or ()}
+            for (row, column), lacking in lacks.items()
+        ]
         say_json({"rows": rows, "columns": columns, "cells": cells})
         return 0
-    session.console.print(_table(session.registry, rows, columns, cells))
-    for cell in cells:
-        if cell["lacks"]:
-            text = f"{rows} {cell[rows]} and {columns} {cell[columns]}: lacks {', '.join(cell['lacks'])}"
+    names = registry.names(columns)
+    table: list[list[str | Cell]] = [
+        [row, *(_ANSWERS[works[row, name]] for name in names)] for row in registry.names(rows)
+    ]
+    session.console.print(Table(columns=words(f"{rows} \\ {columns}", *names), rows=table, look="wide"))
+    for (row, column), lacking in lacks.items():
+        if lacking:
+            text = f"{rows} {row} and {columns} {column}: lacks {', '.join(lacking)}"
             session.console.print(text, soft_wrap=True)
     return 0
 
@@ -52,35 +66,9 @@ def _check(rows: str, columns: str, registry: Registry) -> None:
     """Refuse kinds that do not exist, and kinds that need nothing of each other."""
     from steermoe_core.config.check.capabilities import dependent_kinds
 
-    listed = (*KINDS, COMMAND)
-    for kind in (rows, columns):
-        if kind not in listed:
-            msg = f'there is no kind "{kind}"{did_you_mean(kind, listed)} (known: {", ".join(listed)})'
-            raise UsageError(msg)
+    check_kinds(rows, columns)
     pairs = dependent_kinds(registry)
     if not {(rows, columns), (columns, rows)} & set(pairs):
         known = ", ".join(map(" ".join, pairs)) or "none"
         msg = f"no {rows} needs anything of {article(columns)}, or vice versa (pairs that do: {known})"
         raise UsageError(msg)
-
-
-def _cells(registry: Registry, rows: str, columns: str) -> list[dict[str, Any]]:
-    from steermoe_core.config.check.capabilities import lacking_mutually
-
-    found = []
-    for row in registry.names(rows):
-        for column in registry.names(columns):
-            lacks = lacking_mutually(rows, registry.get(rows, row), columns, registry.get(columns, column))
-            works = None if lacks is None else not lacks
-            found.append({rows: row, columns: column, "works": works, "lacks": list(lacks or ())})
-    return found
-
-
-def _table(registry: Registry, rows: str, columns: str, cells: Sequence[dict[str, Any]]) -> Table:
-    works = {(cell[rows], cell[columns]): cell["works"] for cell in cells}
-    names = registry.names(columns)
-    return Table(
-        columns=words(f"{rows} \\ {columns}", *names),
-        rows=[[row, *(_ANSWERS[works[row, name]] for name in names)] for row in registry.names(rows)],
-        look="wide",
-    )

@@ -9,9 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from steermoe_core.cli.shared.flags import check_kinds
 from steermoe_core.component import COMMAND, KINDS
-from steermoe_core.errors import UsageError
-from steermoe_core.suggest import did_you_mean
 from steermoe_core.system.printing import say
 
 if TYPE_CHECKING:
@@ -42,9 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, session: Session) -> int:
     """Write the distribution and print the next steps."""
-    if args.kind not in _KINDS:
-        msg = f'there is no kind "{args.kind}"{did_you_mean(args.kind, _KINDS)} (known: {", ".join(_KINDS)})'
-        raise UsageError(msg)
+    check_kinds(args.kind)
     from steermoe_core.scaffold.names import chosen
     from steermoe_core.scaffold.templates import check
     from steermoe_core.scaffold.write import write

@@ -45,8 +45,15 @@ def run(args: Namespace, session: Session) -> int:
         return 0
     for table in _tables(found):
         session.console.print(table)
+    session.console.print(f"training: {_length(found)}", soft_wrap=True)
     session.console.print(f"run folder: {found.run_folder}", soft_wrap=True)
     return 0
+
+
+def _length(found: Plan) -> str:
+    steps = "an unknown number of" if found.steps is None else f"{found.steps:,}"
+    epochs = "an unknown number of" if found.epochs is None else f"{found.epochs:.4g}"
+    return f"{steps} steps in one process, {epochs} epochs"
 
 
 def _tables(found: Plan) -> Iterable[Table]:
@@ -62,6 +69,11 @@ def _tables(found: Plan) -> Iterable[Table]:
     yield _table(f"a clip of {clip.seconds:g} s", ("stage", "size"), steps)
     counts = [(row.part, f"{row.trainable:,}", f"{row.frozen:,}") for row in found.parameters]
     yield _table("parameters", ("part", "trainable", "frozen"), counts)
+    groups = [
+        (row.group, f"{row.parameters:,}", "–" if row.learning_rate is None else f"{row.learning_rate:g}")
+        for row in found.groups
+    ]
+    yield _table("parameter groups", ("group", "trainable", "learning rate"), groups)
     unknown = f"unknown ({memory.unknown})"
     sizes = [
         (name, unknown if size is None else f"{size / 2**20:,.0f} MiB")

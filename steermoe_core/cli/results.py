@@ -6,7 +6,7 @@ Runs that differ only in the seed are one row.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steermoe_core.cli.shared.scores import (
     add_choice,
@@ -99,13 +99,15 @@ def _differences(runs: Sequence[Path], against: Sequence[Path], args: Namespace,
 
 def _what_differs(found: Comparison) -> Iterator[Table]:
     """Yield the tables of settings and of packages, weights and data, with a column for each group."""
+    from steermoe_core.study.names import shown
+
     settings = {
         "seeds": [", ".join(map(str, group.seeds)) for group in found.groups],
         "trained": [f"{group.trainable_parameters:,}" for group in found.groups],
-        **{key: [_setting(value) for value in values] for key, values in found.settings.items()},
+        **{key: [shown(value) for value in values] for key, values in found.settings.items()},
     }
     surroundings = {
-        key: [", ".join(map(_setting, some)) for some in values] for key, values in found.surroundings.items()
+        key: [", ".join(map(shown, some)) for some in values] for key, values in found.surroundings.items()
     }
     for title, values in (
         ("settings that differ", settings),
@@ -114,15 +116,6 @@ def _what_differs(found: Comparison) -> Iterator[Table]:
         if values:
             rows = [[key, *cells] for key, cells in values.items()]
             yield Table(title=title, columns=words("", *found.labels), rows=rows)
-
-
-def _setting(value: Any) -> str:
-    """Return a setting as its file has it, text without quotes."""
-    from steermoe_core.config.text.write import inline
-
-    if value is None:
-        return "–"
-    return value if isinstance(value, str) else inline(value)
 
 
 def _pathologies(rows: Sequence[Row]) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""Experiment files: reading, merging, checking and completing them."""
+"""What does this file say? Experiment files read, merged, checked, completed; the cells of a sweep."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import attrs
-from attrs.validators import deep_iterable, ge, gt, le, matches_re
+from attrs.validators import deep_iterable, ge, gt, le, matches_re, optional
 
-from steermoe_core.component import Selection, choose
+from steermoe_core.component import Selection, Trained, choose
+from steermoe_core.config.limits import NumberOrTable
 
 #: No experiment here trains with a higher learning rate.
 HIGHEST_RATE = 10.0
+#: Defaults of `weight_decay` and `clip`, of groups that their tables leave out too.
+WEIGHT_DECAY, CLIP = 0.01, 1.0
+#: Marks a key whose table takes the parameter groups of the chosen components.
+BY_GROUP = {"by_group": True}
 #: Longest clip in seconds that a setting may name.
 A_DAY = 86_400.0
 
@@ -58,24 +63,6 @@ class DataConfig:
 
 
 @attrs.frozen(kw_only=True)
-class LearningRates:
-    """`[train] learning_rate = {…}`: peak rate of each parameter group.
-
-    :param projector: the projection into the language model, with everything else that a projector trains.
-    :param steering: steering vectors.
-    :param router: routers.
-    :param scales: the scale of each steered layer.
-    :param lora: low-rank adapters.
-    """
-
-    projector: float = attrs.field(default=1e-3, validator=[ge(0.0), le(HIGHEST_RATE)])
-    steering: float = attrs.field(default=1e-3, validator=[ge(0.0), le(HIGHEST_RATE)])
-    router: float = attrs.field(default=2e-4, validator=[ge(0.0), le(HIGHEST_RATE)])
-    scales: float = attrs.field(default=1e-3, validator=[ge(0.0), le(HIGHEST_RATE)])
-    lora: float = attrs.field(default=1e-4, validator=[ge(0.0), le(HIGHEST_RATE)])
-
-
-@attrs.frozen(kw_only=True)
 class ValidateConfig:
     """`[train.validate]`: scores of `[data.validate]` during training, generated as in the evaluation.
 
@@ -110,16 +97,20 @@ class TrainConfig:
     """`[train]`: how the trainable parts are fitted.
 
     :param steps: optimizer steps; 0 only scores the trained adapter that the experiment starts from.
+    :param epochs: passes over the training clips, in place of `steps`; parts of a pass are allowed. The run
+        counts the usable clips and rounds up to whole steps; `steermoe plan` prints their number.
     :param batch_size: clips per forward pass.
     :param accumulation: forward passes per optimizer step; their loss is weighted by answer tokens, so
         accumulation k equals a batch k times as large.
     :param bucket: number of batches whose clips are sorted by length together, so that a batch holds clips of
         similar length; 1 draws batches at random.
-    :param learning_rate: peak rate of each parameter group.
+    :param learning_rate: peak rate of each parameter group of the chosen adapters and projector; a group that
+        is left out has the default of its component.
     :param schedule: shape of the learning rate after the warm-up.
     :param warmup: steps in which the learning rate rises from zero to its peak.
-    :param weight_decay: AdamW's decay; never applied to scales and biases.
-    :param clip: maximum norm of each parameter group's gradient.
+    :param weight_decay: AdamW's decay of matrices; never applied to vectors and biases. A table sets it by
+        parameter group; a group that is left out has the default.
+    :param clip: maximum norm of each parameter group's gradient. A table sets it by group, as for the decay.
     :param precision: of the forward pass; trained parameters stay fp32.
     :param recompute: frozen parts that compute their activations again in the backward pass instead of
         keeping them: less memory, more time, the same numbers.
@@ -135,15 +126,25 @@ class TrainConfig:
     :param deepspeed: train with DeepSpeed; see [several GPUs](../how-to/several-gpus.md).
     """
 
-    steps: int = attrs.field(validator=[ge(0), le(1_000_000_000)])
+    #: An experiment sets one of these keys and not the others.
+    EXACTLY_ONE: ClassVar = ("steps", "epochs")
+
+    steps: int | None = attrs.field(default=None, validator=optional([ge(0), le(1_000_000_000)]))
+    epochs: float | None = attrs.field(default=None, validator=optional([gt(0.0), le(1_000_000.0)]))
     batch_size: int = attrs.field(default=8, validator=[gt(0), le(100_000)])
     accumulation: int = attrs.field(default=1, validator=[gt(0), le(100_000)])
     bucket: int = attrs.field(default=16, validator=[gt(0), le(100_000)])
-    learning_rate: LearningRates = attrs.field(factory=LearningRates)
+    learning_rate: dict[str, float] = attrs.field(
+        factory=dict, validator=NumberOrTable(ge(0.0), le(HIGHEST_RATE)), metadata=BY_GROUP
+    )
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     warmup: int = attrs.field(default=0, validator=ge(0))
-    weight_decay: float = attrs.field(default=0.01, validator=[ge(0.0), le(10.0)])
-    clip: float = attrs.field(default=1.0, validator=gt(0.0))
+    weight_decay: float | dict[str, float] = attrs.field(
+        default=WEIGHT_DECAY, validator=NumberOrTable(ge(0.0), le(10.0)), metadata=BY_GROUP
+    )
+    clip: float | dict[str, float] = attrs.field(
+        default=CLIP, validator=NumberOrTable(gt(0.0)), metadata=BY_GROUP
+    )
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     recompute: list[Literal["encoder", "decoder"]] = attrs.field(factory=list)
     keep_frames: bool = False
@@ -155,6 +156,15 @@ class TrainConfig:
     keep: int = attrs.field(default=2, validator=gt(0))
     validate: ValidateConfig = attrs.field(factory=ValidateConfig)
     deepspeed: DeepSpeedConfig | None = None
+
+    def decay_of(self, group: str) -> float:
+        """Return AdamW's decay of a parameter group."""
+        decay = self.weight_decay
+        return decay.get(group, WEIGHT_DECAY) if isinstance(decay, dict) else decay
+
+    def clip_of(self, group: str) -> float:
+        """Return the maximum norm of a parameter group's gradient."""
+        return self.clip.get(group, CLIP) if isinstance(self.clip, dict) else self.clip
 
 
 @attrs.frozen(kw_only=True)
@@ -187,9 +197,10 @@ class ModelConfig:
 
     :param experiment: name and seed.
     :param encoder: the frozen audio encoder.
-    :param adapter: what is trained inside or right after the encoder. Text instead of a table starts from a
-        trained adapter: the path of a run or adapter folder, with a slash in it, or `hub:OWNER/NAME`, with
-        `@REVISION` unless it is the newest; then leave [projector] out or give it the same `use`.
+    :param adapter: what is trained inside or right after the encoder or the decoder: one (`[adapter]`) or
+        several (`[[adapter]]`). Text instead of a table starts from a trained adapter: the path of a run or
+        adapter folder, with a slash in it, or `hub:OWNER/NAME`, with `@REVISION` unless it is the newest;
+        then leave [projector] out or give it the same `use`.
     :param projector: what is trained between encoder and decoder.
     :param decoder: the frozen language model.
     :param collator: the layout of prompt, audio and answer.
@@ -198,11 +209,17 @@ class ModelConfig:
 
     experiment: ExperimentInfo
     encoder: Selection = choose("encoder")
-    adapter: Selection = choose("adapter", default="none")
+    adapter: list[Selection] = choose("adapter", default="none", one=True)
     projector: Selection = choose("projector", default="linear")
     decoder: Selection = choose("decoder")
     collator: Selection = choose("collator", default="asr")
     evaluate: EvaluateConfig = attrs.field(factory=EvaluateConfig)
+
+    @property
+    def started_from(self) -> str | None:
+        """The source of the trained adapter that the experiment starts from, if any."""
+        config = self.adapter[0].config if self.adapter else None
+        return config.source if isinstance(config, Trained) else None
 
 
 @attrs.frozen(kw_only=True)
@@ -211,11 +228,14 @@ class Experiment(ModelConfig):
 
     :param data: training and evaluation data.
     :param train: how the trainable parts are fitted.
+    :param augment: random changes of the training clips, applied in this order (`[[augment]]`); never of the
+        clips that are validated or evaluated on.
     :param metrics: scores (`[[metrics]]`).
     :param callbacks: parts that observe or change training (`[[callbacks]]`).
     """
 
     data: DataConfig
     train: TrainConfig
+    augment: list[Selection] = choose("augmentation", default="")
     metrics: list[Selection] = choose("metric", default="wer")
     callbacks: list[Selection] = choose("callback", default="")

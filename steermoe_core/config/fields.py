@@ -49,6 +49,11 @@ class Field:
         return parameters(self.owner).get(self.key, "")
 
     @property
+    def by_group(self) -> bool:
+        """Whether its table takes the parameter groups of the chosen components."""
+        return bool(self.attribute.metadata.get("by_group"))
+
+    @property
     def limits(self) -> tuple[Limit, ...]:
         """What a value has to satisfy."""
         return tuple(limits_of(self.attribute.validator))
@@ -84,7 +89,10 @@ def _type(attribute: attrs.Attribute[Any], annotation: Any) -> Type:
     if kind is None:
         return type_of(annotation)
     origin = get_origin(annotation)
-    return ComponentOf(kind, attribute.metadata.get("default"), origin if origin in (list, dict) else None)
+    many = origin if origin in (list, dict) else None
+    return ComponentOf(
+        kind, attribute.metadata.get("default"), many, one=attribute.metadata.get("one", False)
+    )
 
 
 @cache

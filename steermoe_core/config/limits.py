@@ -38,14 +38,35 @@ class Limit:
         """Add the limit to the schema of a value."""
         target: Any = node
         for _ in range(self.depth):
-            target = target.get("items", target.get("additionalProperties"))
-            if not isinstance(target, dict):
+            forms = [target, *target.get("anyOf", ())]
+            entries = (form.get(key) for form in forms for key in ("items", "additionalProperties"))
+            target = next((one for one in entries if isinstance(one, dict)), None)
+            if target is None:
                 return
         if self.keyword in ("min", "max"):
             if target.get("type") in _SIZES:
                 target[f"{self.keyword}{_SIZES[target['type']]}"] = self.value
         elif self.keyword:
             target.update(in_json(self.keyword, self.value))
+
+
+class NumberOrTable:
+    """Validator of a number, or of each number in a table.
+
+    :param limits: validators of a number.
+    """
+
+    def __init__(self, *limits: Any) -> None:
+        self.limits = limits
+
+    def __call__(self, instance: Any, attribute: Any, value: Any) -> None:
+        """Run every validator on every number.
+
+        :raises ValueError: one of them does.
+        """
+        for number in value.values() if isinstance(value, dict) else [value]:
+            for limit in self.limits:
+                limit(instance, attribute, number)
 
 
 def limits_of(validator: Any, depth: int = 0) -> Iterator[Limit]:
@@ -56,6 +77,10 @@ def limits_of(validator: Any, depth: int = 0) -> Iterator[Limit]:
             yield from limits_of(one, depth)
     elif name == "_OptionalValidator":
         yield from limits_of(validator.validator, depth)
+    elif isinstance(validator, NumberOrTable):
+        for one in validator.limits:
+            yield from limits_of(one, depth)
+            yield from limits_of(one, depth + 1)
     elif name == "_DeepIterable":
         yield from limits_of(validator.member_validator, depth + 1)
         yield from limits_of(validator.iterable_validator, depth)

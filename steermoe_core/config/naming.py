@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from steermoe_core.config.text.locate import KeyPath
 
+#: The table of each kind of which an experiment may choose several components: ``[[metrics]]``.
+LISTS = {"augmentation": "augment", "metric": "metrics", "callback": "callbacks"}
 _LONGEST = 60
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.component import Selection, Trained
+from steermoe_core.config.experiment import ModelConfig
 from steermoe_core.config.fields import fields_of, plain
+from steermoe_core.config.groups import groups_of
+from steermoe_core.config.types import ComponentOf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from steermoe_core.config.text.layers import Layers
-    from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.config.text.locate import KeyPath, Toml
     from steermoe_core.config.text.source import Source
     from steermoe_core.plugins import Registry
 
@@ -51,14 +54,23 @@ class Filler:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self.owners: dict[KeyPath, str] = {}
+        self._trainers: dict[str, str] = {}
 
-    def table(self, settings: object, path: KeyPath = (), owner: str = ENGINE) -> dict[str, Any]:
+    def table(self, settings: object, path: KeyPath = (), owner: str = ENGINE) -> Toml:
         """Return the keys of a settings object; those without a value are left out."""
+        if isinstance(settings, ModelConfig):
+            groups = groups_of(settings.projector, settings.adapter, self._registry).known.items()
+            self._trainers = {name: self._distribution(one.kind, one.names[0]) for name, one in groups}
         table = {}
         for key, field in fields_of(type(settings)).items():
             value = getattr(settings, field.attribute.name)
-            if value is not None and not _comes_along(value):
-                table[key] = self._plain(value, (*path, key), owner)
+            if value is None or _comes_along(value):
+                continue
+            if isinstance(field.type, ComponentOf) and field.type.one and len(value) == 1:
+                value = value[0]
+            table[key] = self._plain(value, (*path, key), owner)
+            if field.by_group and isinstance(value, dict):
+                self.owners |= {(*path, key, name): self._trainers.get(name, owner) for name in value}
         return table
 
     def _plain(self, value: Any, path: KeyPath, owner: str) -> Any:
@@ -67,7 +79,10 @@ class Filler:
             return value.config.source
         if isinstance(value, Selection):
             self.owners[(*path, "use")] = owner
-            return {"use": value.name, **self.table(value.config, path, self._distribution(value))}
+            return {
+                "use": value.name,
+                **self.table(value.config, path, self._distribution(value.kind, value.name)),
+            }
         if attrs.has(type(value)):
             return self.table(value, path, owner)
         if isinstance(value, dict):
@@ -77,8 +92,8 @@ class Filler:
         self.owners[path] = owner
         return plain(value)
 
-    def _distribution(self, selection: Selection) -> str:
-        plugin = self._registry.plugin_of(selection.kind, selection.name)
+    def _distribution(self, kind: str, name: str) -> str:
+        plugin = self._registry.plugin_of(kind, name)
         return ENGINE if plugin.distribution == ENGINE else plugin.origin
 
 

@@ -15,11 +15,13 @@ from steermoe_core.config.check.faults import Fault, InvalidError
 from steermoe_core.config.check.structurer import Structurer
 from steermoe_core.config.experiment import Experiment, ModelConfig
 from steermoe_core.config.fields import fields_of
+from steermoe_core.config.groups import Groups, group_faults, groups_of, installed_groups, with_groups
 from steermoe_core.config.origins import Filler, Origin, origins
 from steermoe_core.config.text.axes import take_axes, unpinned
 from steermoe_core.config.text.layers import Layers, open_layers
-from steermoe_core.config.text.overrides import lay_overrides, parse_flags
+from steermoe_core.config.text.overrides import ineffective, lay_overrides, parse_flags
 from steermoe_core.config.text.syntax import shown_path
+from steermoe_core.config.text.unset import Unset, drop_flagged
 from steermoe_core.config.text.write import dumps
 from steermoe_core.errors import ConfigError, PluginError
 
@@ -28,12 +30,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from steermoe_core.config.text.axes import Axis
-    from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.config.text.locate import KeyPath, Toml
     from steermoe_core.config.text.problems import Problem
     from steermoe_core.plugins import Registry
 
 #: Problems that installing or repairing a plugin would solve.
-_PLUGIN_CODES = {"E201", "E203", "E204"}
+_PLUGIN_CODES = {"E201", "E203", "E204", "E205"}
+EPOCHS = ("train", "epochs")
 
 
 @attrs.frozen(kw_only=True)
@@ -47,7 +50,7 @@ class Resolved:
     """
 
     experiment: Experiment
-    table: dict[str, Any]
+    table: Toml
     origins: Mapping[KeyPath, Origin] = attrs.field(repr=False, eq=False)
     path: Path = attrs.field(eq=False)
 
@@ -57,9 +60,18 @@ class Resolved:
         text = json.dumps(_canonical(self.table), sort_keys=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
-    def to_toml(self) -> str:
-        """Return an experiment file that resolves to an equal table without base files and flags."""
-        return dumps(self.table)
+    @property
+    def folder(self) -> str:
+        """Name of the run folder; a changed setting is another folder."""
+        return f"{self.experiment.experiment.name}-{self.digest}"
+
+    def to_toml(self, steps: int | None = None) -> str:
+        """Return an experiment file that resolves to an equal table without base files and flags.
+
+        :param steps: number of steps that its epochs take, for a comment; None before they are counted.
+        """
+        taken = "in steps: see `steermoe plan`" if steps is None else f"{steps} steps"
+        return dumps(self.table, comment=lambda path: taken if path == EPOCHS else "")
 
     def blame(self) -> str:
         """Return the same file with a comment after each value that names its origin."""
@@ -73,7 +85,7 @@ def resolve(path: Path, overrides: Sequence[str], registry: Registry) -> Resolve
     """Read, merge, check and complete an experiment.
 
     :param path: the experiment file.
-    :param overrides: ``KEY=VALUE`` texts of `--set` flags.
+    :param overrides: ``KEY=VALUE`` texts of `--set` flags, and an `Unset` for each `--unset` flag.
     :param registry: where components are looked up.
     :raises ConfigError: with every problem of the file, its base files and the flags.
     :raises PluginError: when only missing or broken components are wrong.
@@ -90,9 +102,12 @@ def opened(path: Path, overrides: Sequence[str]) -> tuple[Layers, list[Axis], li
     :raises ConfigError: for a file that cannot be read.
     """
     layers = open_layers(path)
-    flags, problems = parse_flags(overrides)
-    problems += layers.problems
+    flags, wrong = parse_flags(text for text in overrides if not isinstance(text, Unset))
+    problems = [*wrong, *layers.problems]
+    problems += drop_flagged(layers, (text for text in overrides if isinstance(text, Unset)))
     problems += lay_overrides(layers, flags)
+    if not problems:
+        problems += ineffective(layers, flags)
     axes, more = take_axes(layers, {flag.names for flag in flags})
     return layers, axes, problems + more
 
@@ -143,15 +158,23 @@ def _structure(layers: Layers, registry: Registry) -> Experiment:
     try:
         experiment: Experiment = structurer.settings(layers.table, Experiment)
     except InvalidError as error:
-        more = contradictions(error.done.get("data"), error.done.get("train"), error.done.get("adapter"))
-        raise InvalidError([*error.faults, *more, *mismatches(error.done, registry)]) from None
+        done = error.done
+        data, train, adapters = (done.get(key) for key in ("data", "train", "adapter"))
+        more = [*contradictions(data, train, adapters, done.get("augment", ()))]
+        groups = Groups(installed_groups(registry), complete=True)
+        if {"projector", "adapter"} <= done.keys():
+            groups = groups_of(done["projector"], done["adapter"], registry)
+        more += group_faults(layers.table.get("train"), groups, registry, layers.below)
+        raise InvalidError([*error.faults, *more, *mismatches(done, registry)]) from None
+    groups = groups_of(experiment.projector, experiment.adapter, registry)
     faults = [
-        *contradictions(experiment.data, experiment.train, experiment.adapter),
+        *contradictions(experiment.data, experiment.train, experiment.adapter, experiment.augment),
         *mismatches(experiment, registry),
+        *group_faults(layers.table.get("train"), groups, registry, layers.below),
     ]
     if faults:
         raise InvalidError(faults)
-    return experiment
+    return attrs.evolve(experiment, train=with_groups(experiment.train, groups, registry, layers.below))
 
 
 def _folder(layers: Layers, path: KeyPath) -> Path:

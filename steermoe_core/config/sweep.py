@@ -1,4 +1,4 @@
-"""The experiments of a sweep: one for each combination of values of its axes, all checked together."""
+"""The cells of a sweep: one experiment for each combination of its axes' values, all checked together."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from steermoe_core.config.text.problems import Problem
     from steermoe_core.plugins import Registry
 
+#: The value of each axis of a sweep, by its key.
+AxisValues = dict[str, Any]
 
 #: Maximum number of experiments in a sweep; each is checked and run separately.
 MOST = 10_000
@@ -31,11 +33,10 @@ MOST = 10_000
 class Cell:
     """One experiment of a sweep.
 
-    :param settings: the value of each axis, by its key.
     :param resolved: the same as `steermoe run FILE --set KEY=VALUE …` would resolve.
     """
 
-    settings: dict[str, Any]
+    settings: AxisValues
     resolved: Resolved = attrs.field(repr=False)
 
     def __str__(self) -> str:
@@ -43,7 +44,7 @@ class Cell:
         return shown_settings(self.settings)
 
 
-def shown_settings(settings: dict[str, Any]) -> str:
+def shown_settings(settings: AxisValues) -> str:
     """Return settings on one line."""
     return ", ".join(f"{name} = {inline(value)}" for name, value in settings.items())
 

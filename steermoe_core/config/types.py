@@ -288,11 +288,13 @@ class ComponentOf(Type):
     :param kind: of the component.
     :param default: component of a table that is left out; empty for no component, None if it is required.
     :param many: `list` or `dict` if there may be several components.
+    :param one: a list of one component is written as a table.
     """
 
     kind: str
     default: str | None
     many: type | None
+    one: bool = False
 
     @property
     def name(self) -> str:

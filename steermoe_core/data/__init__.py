@@ -1,1 +1,1 @@
-"""Audio and texts: examples, their checks, and the batches that they become."""
+"""What is trained on and scored? Examples from sources of data, their checks, and their batches."""

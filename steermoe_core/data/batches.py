@@ -69,7 +69,7 @@ class BucketedBatches(Sampler[list[int]]):
         return -(-len(self._seconds) // self._batch_size)
 
     def epoch(self, number: int) -> list[list[int]]:
-        """Return all batches of epoch 0, 1, …."""
+        """Return all batches of epoch 0, 1, …, as numbers of `Turns`."""
         order = shuffled(self._mixture.epoch(number), self._seed, number, 0)
         size = self._bucket * self._batch_size
         windows = (order[start : start + size] for start in range(0, len(order), size))
@@ -80,15 +80,12 @@ class BucketedBatches(Sampler[list[int]]):
         ]
 
     def start(self, position: int) -> Iterator[list[int]]:
-        """Yield the run's batches from one position on, without making the epochs before it.
-
-        The numbers go on rising from epoch to epoch: they are those of `Turns`.
-        """
+        """Yield the run's batches from one position on, without making the epochs before it."""
         number, skipped = divmod(position, self.per_epoch)
         while position < self._batches:
-            for batch in self.epoch(number)[skipped : skipped + self._batches - position]:
-                yield [number * len(self._seconds) + index for index in batch]
-                position += 1
+            batches = self.epoch(number)[skipped : skipped + self._batches - position]
+            yield from batches
+            position += len(batches)
             number, skipped = number + 1, 0
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -101,7 +98,8 @@ class BucketedBatches(Sampler[list[int]]):
 
     def _cut(self, window: Indices, epoch: int, index: int) -> list[Indices]:
         """Return the batches of a window in random order."""
-        ordered = window[np.argsort(self._seconds[window], kind="stable")]
+        seconds = self._seconds[window % len(self._seconds)]
+        ordered = window[np.argsort(seconds, kind="stable")]
         cuts = range(0, len(ordered), self._batch_size)
         order = shuffled(np.arange(len(cuts)), self._seed, epoch, index + 1)
         return [ordered[cuts[i] : cuts[i] + self._batch_size] for i in order]

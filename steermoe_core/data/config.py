@@ -46,12 +46,14 @@ class SourceConfig:
     """What every source of examples can be told about its columns and parts.
 
     :param path: where the data lies.
-    :param text_column: column with the transcript or answer; empty: `transcription` or `text`, and where
-        neither is there, `sentence` or `transcript`; where both of a pair are there it must be named.
+    :param text_column: column with the transcript or answer; empty: `transcription` or `text`; without
+        either, the only column with one of these names in any case: `sentence`, `transcript`,
+        `normalized_text`, `raw_text`, `raw_transcription`, `utterance`. The run reports which. Where several
+        are there, it must be named.
     :param prompt_column: column with the clip's own prompt, such as a question; empty: clips have none. A
         sound file may then have several rows.
     :param cluster_column: column with the speaker or group that the intervals of scores are bootstrapped
-        over; empty: clips are independent, except rows of the same file.
+        over; empty: the `parts_column`, and without it, clips are independent, except rows of the same file.
     :param id_column: column with a name of the clip, no two alike; empty: its file or row.
     :param seconds_column: column with the duration, which is then not measured; empty: it is.
     :param references_column: column with a list of all answers that count as right; empty: the text alone.
@@ -60,6 +62,8 @@ class SourceConfig:
     :param split: the part to take: a name, several joined by `+`, or `all`.
     :param parts: division of what has no parts yet: share of each part, by the hash of the text, so that no
         text is in two parts; what no part claims is `train`. Example: `{ dev = 0.1, test = 0.2 }`.
+    :param parts_column: column with the speaker or group that `parts` divides by, in place of the text, so
+        that no speaker is in two parts.
     :param seed: another seed divides differently.
     :param speeds: each clip is taken once at each of these speeds (pitch changes with it); for training.
     """
@@ -75,10 +79,17 @@ class SourceConfig:
     split_column: str = ""
     split: str = ALL
     parts: dict[str, float] = attrs.field(factory=dict, validator=_check_parts)
+    parts_column: str = ""
     seed: int = attrs.field(default=0, validator=ge(0))
     speeds: list[float] = attrs.field(
         factory=lambda: [1.0], validator=deep_iterable(and_(ge(0.1), le(10.0)), min_len(1))
     )
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a column to divide by without a division."""
+        if self.parts_column and not self.parts:
+            msg = f"parts_column is {self.parts_column!r}, but parts divides nothing; set parts too"
+            raise ValueError(msg)
 
 
 @attrs.frozen(kw_only=True)
@@ -117,10 +128,13 @@ class TableConfig(SourceConfig):
         relative to the table, lists of samples, or log-mel features (bins of frames, 100 frames a second);
         empty: `audio`, or else `input_features`.
     :param rate_column: column with the samples a second of lists of samples.
+    :param tokenizer: the tokenizer, a folder or a name on the hub, that made the token ids of a set without
+        texts; the texts are decoded from `labels`, or from the `text_column`.
     """
 
     audio_column: str = ""
     rate_column: str = "sample_rate"
+    tokenizer: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -30,8 +30,8 @@ class Example:
     :param references: all accepted answers, where several people answered; empty: `text` alone.
     :param labels: what is known of the clip beside its text (language, kind of question); scores and
         statistics can be taken by label.
-    :param turn: how often the run went through all of its examples before this time: what is drawn for an
-        example, such as its prompt, is drawn anew each time.
+    :param turn: how often the run has used the example before; random choices for an example, such as its
+        prompt, are drawn again for each turn.
     :param source: number of the training source that it came from.
     :param split: part that the example belongs to ("train", "dev", "test"), or None where the source has no
         parts. A "test" example cannot be trained on.

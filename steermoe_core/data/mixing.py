@@ -1,4 +1,7 @@
-"""How many examples of each source an epoch has, and which: a pure function of sources, weights and seed."""
+"""How many examples of each source an epoch has, and which: a pure function of sources, weights and seed.
+
+Number ``turn * len(examples) + i`` is example i for the turn-th time: see `data.batches.Turns`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Mixture:
-    """The examples of each epoch, as many in number as there are examples.
+    """The numbers of each epoch, as many as there are examples.
 
     Without weights that is every example once. With weights each source has its share of them; it is gone
     through in random order, from epoch to epoch, and no example comes again before all of its source came.
@@ -39,20 +42,25 @@ class Mixture:
         self._seed = seed
 
     def epoch(self, number: int) -> Indices:
-        """Return the examples of epoch 0, 1, … in ascending order; some may be there more than once."""
+        """Return the numbers of epoch 0, 1, … in ascending order of their examples, then of their turns."""
+        total = len(self._all)
         if not self._quotas:
-            return self._all
+            return self._all + number * total
         drawn = [
             self._stream(source, quota * number, quota * (number + 1))
             for source, quota in enumerate(self._quotas)
         ]
-        return np.sort(np.concatenate(drawn))
+        numbers = np.concatenate(drawn)
+        return numbers[np.lexsort((numbers, numbers % total))]
 
     def _stream(self, source: int, start: int, end: int) -> Indices:
         """Return a part of the endless stream of a source: all of it in one random order after the other."""
         size = len(self._members[source])
         first, last = start // size, -(-end // size)
-        passes = [shuffled(self._members[source], self._seed, turn, source, 1) for turn in range(first, last)]
+        passes = [
+            shuffled(self._members[source], self._seed, turn, source, 1) + turn * len(self._all)
+            for turn in range(first, last)
+        ]
         return np.concatenate(passes)[start - first * size : end - first * size]
 
 

@@ -1,4 +1,4 @@
-"""Division of a dataset by the hash of its texts, so that no text of one part is heard in another."""
+"""Division of a dataset by the hash of its texts or speakers: no text or speaker is in two parts."""
 
 from __future__ import annotations
 
@@ -55,8 +55,16 @@ def part_of(text: str, fractions: Mapping[str, float], seed: int = 0) -> str:
     :param seed: another seed is another division.
     :raises ValueError: when a share is negative or all shares together exceed 1.
     """
+    return part_of_group(normalise_text(text), fractions, seed)
+
+
+def part_of_group(group: str, fractions: Mapping[str, float], seed: int = 0) -> str:
+    """Return the part that a speaker or another group belongs to, by the hash of its name.
+
+    Parameters and errors are those of `part_of`.
+    """
     _check(fractions)
-    point = _uniform(f"{seed}\0{normalise_text(text)}")
+    point = _uniform(f"{seed}\0{group}")
     claimed = 0.0
     for name in sorted(fractions, key=lambda name: (name != TEST, name)):
         claimed += fractions[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
@@ -11,9 +11,12 @@ from steermoe_core.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from steermoe_core.plugins.requirements import Unmet
+    from steermoe_core.system.records import Json
+
 Level = Literal["error", "warning", "note"]
 
-#: Every code: how grave it is, and what it says.
+#: Every code with its severity and its meaning.
 CODES: dict[str, tuple[Level, str]] = {
     "plugin-broken": ("error", "a plugin cannot be used"),
     "plugin-settings": ("error", "the settings of a plugin's component cannot be loaded"),
@@ -53,21 +56,24 @@ class Finding:
 
     @property
     def level(self) -> Level:
-        """How grave it is; only an error changes the exit code."""
+        """Severity; only an error changes the exit code."""
         return CODES[self.code][0]
 
-    @property
-    def exit_code(self) -> ExitCode:
-        """What it makes of the exit code: plugins 3, all else 4."""
-        if self.level != "error":
-            return ExitCode.OK
-        return ExitCode.PLUGIN if self.code.startswith("plugin-") else ExitCode.ENVIRONMENT
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the facts for `--json`."""
+    def to_json(self) -> Json:
+        """Return the fields, the level first."""
         return {"level": self.level, **attrs.asdict(self)}
 
 
+def requirement(code: str, owner: str, package: Unmet) -> Finding:
+    """Return the finding of a package that something requires and that is missing or of another version."""
+    there = f"{package.installed} is installed" if package.installed else "it is not installed"
+    return Finding(
+        code=code, what=f"{owner} requires {package.wanted}, and {there}", mend=f"`{package.mend}`"
+    )
+
+
 def exit_code(findings: Iterable[Finding]) -> ExitCode:
-    """Return the exit code of an examination: the highest of its findings."""
-    return max((finding.exit_code for finding in findings), default=ExitCode.OK)
+    """Return the highest exit code of the errors: 3 of plugins, 4 of all others."""
+    errors = [finding.code for finding in findings if finding.level == "error"]
+    codes = (ExitCode.PLUGIN if code.startswith("plugin-") else ExitCode.ENVIRONMENT for code in errors)
+    return max(codes, default=ExitCode.OK)

@@ -7,9 +7,9 @@ import platform
 import subprocess
 import sys
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from steermoe_core.doctor.finding import Finding
+from steermoe_core.doctor.finding import Finding, requirement
 from steermoe_core.plugins.plugin import ENGINE
 from steermoe_core.plugins.requirements import unmet
 
@@ -40,8 +40,8 @@ print(json.dumps(found))
 """
 
 
-def facts() -> dict[str, Any]:
-    """Return the versions of Python and of the packages that decide most."""
+def facts() -> dict[str, str | None]:
+    """Return the versions of Python and of the most important packages; None for what is not installed."""
     versions = {name: _version(name) for name in (ENGINE, *SHOWN)}
     return {"python": platform.python_version(), "executable": sys.executable, **versions}
 
@@ -51,12 +51,7 @@ def packages() -> Iterator[Finding]:
     yield from _python()
     for one in unmet(ENGINE):
         if one.extra is None:
-            there = f"{one.installed} is installed" if one.installed else "it is not installed"
-            yield Finding(
-                code="package-requirement",
-                what=f"steermoe requires {one.wanted}, and {there}",
-                mend=f"`{one.mend}`",
-            )
+            yield requirement("package-requirement", "steermoe", one)
         elif one.extra in NEEDED_BY:
             there = (
                 f"is of version {one.installed}, not {one.wanted}" if one.installed else "is not installed"
@@ -68,8 +63,8 @@ def packages() -> Iterator[Finding]:
             )
 
 
-def imports() -> tuple[dict[str, Any], list[Finding]]:
-    """Import the heavy packages in another process; return what torch says of the GPU, and what failed."""
+def imports() -> tuple[str | None, list[Finding]]:
+    """Import the heavy packages in another process; return the GPU that torch uses, and what failed."""
     command = [sys.executable, "-c", _PROBE, *SHOWN]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)  # noqa: S603 - our own code
     try:
@@ -85,7 +80,7 @@ def imports() -> tuple[dict[str, Any], list[Finding]]:
         )
         for name, error in found["failed"].items()
     ]
-    return {"cuda": found["cuda"]}, failures
+    return found["cuda"], failures
 
 
 def _python() -> Iterator[Finding]:

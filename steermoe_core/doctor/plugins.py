@@ -8,7 +8,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from steermoe_core.config.check.catalogue import import_hint, settings_class
-from steermoe_core.doctor.finding import Finding
+from steermoe_core.doctor.finding import Finding, requirement
 from steermoe_core.plugins.plugin import ENGINE
 from steermoe_core.plugins.requirements import unmet
 
@@ -37,20 +37,20 @@ def _one(plugin: Plugin) -> Iterator[Finding]:
     if plugin.status == "broken":
         yield Finding(
             code="plugin-broken",
-            what=f"{_named(plugin)} is broken: {plugin.reason}",
+            what=f"{_label(plugin)} is broken: {plugin.reason}",
             mend=_mend(plugin.hint, plugin),
             where=_where(plugin),
         )
     elif plugin.status == "blocked":
         yield Finding(
             code="plugin-blocked",
-            what=f"{_named(plugin)} is blocked: {plugin.reason}",
+            what=f"{_label(plugin)} is blocked: {plugin.reason}",
             mend="leave --block and --no-plugins out, or `unset STEERMOE_BLOCK`",
         )
     if plugin.slow:
         yield Finding(
             code="plugin-slow",
-            what=f"{_named(plugin)} is slow to import: {plugin.slow}",
+            what=f"{_label(plugin)} is slow to import: {plugin.slow}",
             mend=_mend("import only in the factory's module what a run needs", plugin),
             where=plugin.location,
         )
@@ -64,7 +64,7 @@ def _settings(plugin: Plugin) -> Iterator[Finding]:
         try:
             settings_class(component)
         except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
-            what = f'the settings of {kind} "{component.name}" of {_named(plugin)} cannot be loaded'
+            what = f'the settings of {kind} "{component.name}" of {_label(plugin)} cannot be loaded'
             yield Finding(
                 code="plugin-settings",
                 what=f"{what}: {type(error).__name__}: {error}",
@@ -76,15 +76,10 @@ def _settings(plugin: Plugin) -> Iterator[Finding]:
 def _requirements(plugin: Plugin) -> Iterator[Finding]:
     for one in unmet(plugin.distribution):
         if one.extra is None and one.mend not in plugin.hint:
-            there = f"{one.installed} is installed" if one.installed else "it is not installed"
-            yield Finding(
-                code="plugin-requirement",
-                what=f"{plugin.origin} requires {one.wanted}, and {there}",
-                mend=f"`{one.mend}`",
-            )
+            yield requirement("plugin-requirement", plugin.origin, one)
 
 
-def _named(plugin: Plugin) -> str:
+def _label(plugin: Plugin) -> str:
     return f'"{plugin.name}" ({plugin.origin})'
 
 

@@ -1,1 +1,1 @@
-"""Scores: generation over a split, metrics and their intervals."""
+"""How good is it? Greedy answers to a split and to its controls, metrics, intervals, pathologies."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.evaluate.config import ExactMatchConfig
     from steermoe_core.evaluate.prediction import Prediction
+    from steermoe_core.system.records import Json
 
 
 @attrs.frozen
@@ -53,7 +54,7 @@ class Accuracy(Metric):
         earned = 0 if answer is None else key.points.get(answer, 0)
         return Edits(key.total - earned, 0, 0, key.total)
 
-    def details(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
+    def details(self, predictions: Sequence[Prediction]) -> Json:
         """Return the number of questions that were judged, and two baselines for the score.
 
         `constant` is the best single answer to all questions; `ceiling` is the score of the best answer to

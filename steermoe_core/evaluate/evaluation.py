@@ -1,4 +1,4 @@
-"""Score a split: greedy answers, a prediction for each clip, corpus scores with intervals, and controls."""
+"""Score a split: answers of the model and of its controls (no-audio, shuffled-audio), corpus scores."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ class Evaluator:
         self.model.eval()  # no noise; the next training step switches back
         self._audio_tokens = 0
         others = partners(kept, self.seed) if SHUFFLED in self.config.controls else kept
-        self.model.adapter.watch()
+        self.model.adapters.watch()
         found = {"": self._predict(kept)}
-        steering = self.model.adapter.statistics()
+        steering = self.model.adapters.statistics()
         for control in self.config.controls:
             rows = self._shuffled(kept, others) if control == SHUFFLED else self._predict(kept, control)
             found[control] = rows
@@ -143,6 +143,8 @@ class Evaluator:
         else:
             with torch.no_grad():
                 audio = self.model.audio(batch.features)
+                if kept:
+                    self.model.read(batch, audio)
             self._audio_tokens += 0 if name else int(audio.lengths.sum())
             answers = kept or generate(self.model, batch, limits, audio=audio)
         if kept is None:

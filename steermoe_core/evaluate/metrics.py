@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import jiwer
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.evaluate.config import CerConfig, TokenAccuracyConfig, WerConfig
     from steermoe_core.evaluate.prediction import Prediction
+    from steermoe_core.system.records import Json
 
 
 @attrs.frozen
@@ -61,7 +62,7 @@ class Metric(ABC):
         """Return the units of one example to align; None where answers are judged as a whole."""
         return None
 
-    def details(self, predictions: Sequence[Prediction]) -> dict[str, Any]:  # noqa: ARG002 - most have none
+    def details(self, predictions: Sequence[Prediction]) -> Json:  # noqa: ARG002 - most have none
         """Return further figures of a split, as plain JSON values for scores.json."""
         return {}
 

@@ -54,27 +54,31 @@ def observe(
     seed: int = 0,
     progressed: Callable[[int], None] = lambda _: None,
 ) -> Observation:
-    """Run encoder and adapter over clips, and return the figures of the gates.
+    """Run the model over clips as far as its adapters reach, and return the figures of the gates.
 
     :param progressed: called with the number of clips after each batch.
     """
     device = next(model.parameters()).device
     batches, places = length_sorted([example.seconds for example in examples], batch_size)
     model.eval()
-    model.adapter.watch()
+    model.adapters.watch()
     for numbers in batches:
         batch = collator.collate([examples[number] for number in numbers], answered=False)
-        model.frames(batch.features.to(device))
+        batch = batch.to(device)
+        if model.decoder_adapter is None:
+            model.frames(batch.features)
+        else:
+            model.read(batch, model.audio(batch.features))
         progressed(len(numbers))
     members = {
         (label, value): [places[number] for number in numbers]
         for label, values in groups.items()
         for value, numbers in values.items()
     }
-    grouped = model.adapter.grouped_statistics(members)
-    clips = model.adapter.grouped_statistics({number: [places[number]] for number in range(len(examples))})
-    means = model.adapter.mean_gates()
-    layers = model.adapter.statistics()
+    grouped = model.adapters.grouped_statistics(members)
+    clips = model.adapters.grouped_statistics({number: [places[number]] for number in range(len(examples))})
+    means = model.adapters.mean_gates()
+    layers = model.adapters.statistics()
     weights = np.array([example.seconds for example in examples])
     loads = np.array([[record["load"] for record in clips[number]] for number in range(len(examples))])
     return Observation(

@@ -22,6 +22,7 @@ import attrs
 
 from steermoe_core.data.split import FORMAT, KEPT, PARTING, SELECTORS, WORD, folded, kept, normalise_text
 from steermoe_core.errors import SetupError
+from steermoe_core.evaluate.scores import RuleVersion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,12 +69,12 @@ class Rule:
         code = [one if isinstance(one, str) else inspect.getsource(one) for one in self.sources]
         return "\n".join([*code, f"spaces {self.spaces}, compounds {self.compounds}"])
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> RuleVersion:
         """Return name, version and the SHA-256 of definition, libraries and Unicode's tables."""
         behind = [f"{name} {version(name)}" for name in self.libraries]
         whole = "\n".join([self.definition(), *behind, f"Unicode {unicodedata.unidata_version}"])
         digest = hashlib.sha256(whole.encode()).hexdigest()
-        return {"name": self.name, "version": self.version, "sha256": digest}
+        return RuleVersion(name=self.name, version=self.version, sha256=digest)
 
 
 def rule(name: RuleName) -> Rule:

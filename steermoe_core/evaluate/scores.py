@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import attrs
 
 from steermoe_core.errors import SteermoeError, UsageError
-from steermoe_core.system.records import Record, rest
+from steermoe_core.system.records import Json, Record, rest
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -53,11 +53,20 @@ class Interval:
 
 
 @attrs.frozen(kw_only=True)
+class RuleVersion:
+    """A text rule as it was when it was applied: a hash of its definition, libraries and Unicode tables."""
+
+    name: str
+    version: int
+    sha256: str
+
+
+@attrs.frozen(kw_only=True)
 class Score:
     """A metric's value on a split.
 
     :param metric: its name.
-    :param rule: name, version and SHA-256 of the text rule; None for a metric without one.
+    :param rule: the text rule; None for a metric without one.
     :param higher_is_better: whether a higher value is better; where there are edits, the value is then one
         minus the errors over the reference units.
     :param value: corpus score; None where no reference has a unit.
@@ -71,7 +80,7 @@ class Score:
     """
 
     metric: str = ""
-    rule: dict[str, Any] | None = None
+    rule: RuleVersion | None = None
     higher_is_better: bool = False
     value: float | None
     interval: Interval | None
@@ -80,7 +89,7 @@ class Score:
     clusters: int
     empty_references: int = 0
     empty_insertions: int = 0
-    details: dict[str, Any] = attrs.field(factory=dict)
+    details: Json = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
@@ -131,7 +140,7 @@ class LayerStatistics:
     dead: int | None = None
     scale: float | None = None
     relative_norm: float | None = None
-    others: dict[str, Any] = rest()
+    others: Json = rest()
 
     @property
     def complete(self) -> bool:

@@ -1,1 +1,1 @@
-"""The joined model: frozen encoder, steering adapter, projector, frozen decoder."""
+"""What is computed? The joined model: frozen encoder, adapter, projector, frozen decoder."""

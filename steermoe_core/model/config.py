@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class NoAdapterConfig:
-    """Nothing is trained in the encoder."""
+    """Nothing is trained inside encoder and decoder."""
 
 
-def chosen_layers(layers: Sequence[int], count: int) -> list[int]:
+def chosen_layers(layers: Sequence[int], count: int, tower: str = "encoder") -> list[int]:
     """Return the numbers of the layers that `adapter.layers` chooses, in order; all where it is empty.
 
-    :param count: layers that the encoder has.
+    :param count: layers that the tower has.
+    :param tower: the encoder or the decoder.
     :raises UsageError: it names a layer that is not there.
     """
     wrong = [layer for layer in layers if layer >= count]
     if wrong:
-        msg = f"adapter.layers names layer {wrong[0]}, but the encoder's layers are 0 to {count - 1}"
+        msg = f"adapter.layers names layer {wrong[0]}, but the {tower}'s layers are 0 to {count - 1}"
         raise UsageError(msg)
     return sorted(set(layers)) or list(range(count))
 
@@ -81,20 +82,33 @@ class ExpertsConfig:
 
 @attrs.frozen(kw_only=True)
 class SteeringConfig(ExpertsConfig):
-    """Layer-wise steering of the encoder.
+    """Layer-wise steering of the encoder or the decoder.
 
+    :param on: the frozen part whose layers are steered.
     :param layers: numbers of the steered layers, from 0; empty steers all.
     :param scale: initial factor of every layer's shift.
     :param bounded: keep every layer's factor between 0 and twice its initial value.
     """
 
+    on: Literal["encoder", "decoder"] = "encoder"
     layers: list[int] = attrs.field(factory=list, validator=deep_iterable(ge(0)))
     scale: float = attrs.field(default=0.1, validator=[gt(0.0), le(1_000.0)])
     bounded: bool = False
 
-    def steered(self, count: int) -> list[int]:
-        """Return the numbers of the steered layers of an encoder with ``count`` layers, in order."""
-        return chosen_layers(self.layers, count)
+
+@attrs.frozen(kw_only=True)
+class SoftPromptConfig:
+    """Trained embeddings before every sequence of the decoder.
+
+    :param on: the decoder: there is no other place for them.
+    :param tokens: number of embeddings; each takes one position of the decoder's context.
+    :param text: whose embeddings they start as, repeated or cut to their number; empty starts from tokens
+        drawn at random.
+    """
+
+    on: Literal["decoder"] = "decoder"
+    tokens: int = attrs.field(default=16, validator=[gt(0), le(100_000)])
+    text: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -191,3 +205,9 @@ class CausalLMConfig:
     weights: str
     dtype: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Packages that these settings need."""
+        reader = ["gguf>=0.10"] if self.weights.endswith(".gguf") else []
+        return (*reader, *(["flash-attn"] if self.attention == "flash_attention_2" else []))

@@ -7,9 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
+from steermoe_core.data.padded import Padded
 from steermoe_core.errors import SetupError
-from steermoe_core.model.encoder import Frozen
+from steermoe_core.model.encoder import Tap, Tower, untouched
 from steermoe_core.model.known import LANGUAGE_MODELS
 from steermoe_core.model.recompute import recomputed
 from steermoe_core.model.weights import prepared, pretrained
@@ -23,20 +25,22 @@ if TYPE_CHECKING:
 Prefix = list[tuple[torch.Tensor, torch.Tensor]]
 
 
-class Decoder(Frozen):
+class Decoder(Tower):
     """A frozen causal language model and its tokenizer.
+
+    A decoder whose component gives ``layer-taps`` calls `tap` after each of its `layers` in `hidden`, with
+    the positions of `embeds` as right-padded frames (B,S,H), and continues with the result.
 
     :ivar tokenizer: a Hugging Face tokenizer; None in a plan for a machine that does not have it.
     :ivar width: width H of its embeddings.
     :ivar context: longest sequence in positions.
-    :ivar recompute: whether its layers compute activations again in the backward pass instead of keeping
-        them.
+    :ivar tap: what adapters on the decoder do after each layer; set by the joined model.
     """
 
     tokenizer: Any
-    width: int
     context: int
-    recompute: bool = False
+    layers = 0
+    tap: Tap = staticmethod(untouched)
 
     @property
     @abstractmethod
@@ -93,6 +97,7 @@ class CausalLM(Decoder):
         self._cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
         self._prefixes: dict[tuple[Any, ...], Prefix] = {}
         self._recomputable = self._wrap_layers()
+        self._lengths = torch.zeros(0, dtype=torch.long)
         self.freeze()
 
     @property
@@ -117,6 +122,7 @@ class CausalLM(Decoder):
                 "train.recompute"
             )
             raise SetupError(msg)
+        self._lengths = mask[:, -embeds.shape[1] :].sum(1)  # (B,)
         states: torch.Tensor = self.model.get_decoder()(
             inputs_embeds=embeds,
             attention_mask=mask,
@@ -144,19 +150,35 @@ class CausalLM(Decoder):
         kind = Unchanging if self.recompute and torch.is_grad_enabled() else DynamicCache
         return kind(rows or None, config=self.model.config)
 
-    def _wrap_layers(self) -> int:
-        """Make every layer obey `recompute`; the switch of transformers works in training mode only."""
+    def _wrap_layers(self) -> bool:
+        """Make every layer obey `tap` and `recompute`; return whether layers can be recomputed.
+
+        The switch of transformers for recomputation works in training mode only.
+        """
         from transformers.modeling_layers import GradientCheckpointingLayer
 
-        layers = [m for m in self.model.get_decoder().modules() if isinstance(m, GradientCheckpointingLayer)]
-        for layer in layers:
-            layer.forward = partial(self._layer, layer.forward)
-        return len(layers)
+        depth = self.model.config.get_text_config().num_hidden_layers
+        lists = (m for m in self.model.get_decoder().modules() if isinstance(m, nn.ModuleList))
+        stack: Any = next((one for one in lists if len(one) == depth), ())
+        self.layers = len(stack)
+        for number, layer in enumerate(stack):
+            layer.forward = partial(self._layer, number, layer.forward)
+        return all(isinstance(layer, GradientCheckpointingLayer) for layer in stack) and bool(stack)
 
-    def _layer(self, forward: Callable[..., Any], *args: Any, **named: Any) -> Any:
+    def _layer(self, number: int, forward: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        tap, lengths = self.tap, self._lengths  # of this pass, also when it is recomputed
+
+        def tapped(*args: Any, **named: Any) -> Any:
+            output = forward(*args, **named)
+            if tap is untouched:
+                return output
+            hidden, *rest = output if isinstance(output, tuple) else (output,)
+            hidden = tap(number, Padded(hidden, lengths)).values
+            return (hidden, *rest) if isinstance(output, tuple) else hidden
+
         if self.recompute and torch.is_grad_enabled():
-            return recomputed(forward, *args, **named)
-        return forward(*args, **named)
+            return recomputed(tapped, *args, **named)
+        return tapped(*args, **named)
 
     @torch.no_grad()
     def _compute_prefix(self, ids: list[int]) -> Prefix:

@@ -40,23 +40,14 @@ class Frozen(nn.Module):
         return self
 
 
-class Encoder(Frozen):
-    """A frozen audio encoder.
+class Tower(Frozen):
+    """A frozen stack of layers that adapters can work on: an encoder or a decoder."""
 
-    A subclass sets the three numbers, implements three methods and calls `freeze` at the end of its
-    constructor. It contains no steering code: it calls ``tap`` after each layer and continues with the
-    result.
-    """
-
-    #: Samples per second of the waveforms it takes.
-    sample_rate: int
-    #: Width D of the frames it gives.
+    #: Width D of its output.
     width: int
     #: Layers that can be tapped.
     layers: int
-    #: Longest clip in seconds; None if there is no limit.
-    max_seconds: float | None = None
-    #: Whether `layer` computes activations again in the backward pass instead of keeping them.
+    #: Whether its layers compute activations again in the backward pass instead of keeping them.
     recompute: bool = False
 
     @property
@@ -68,6 +59,20 @@ class Encoder(Frozen):
     def layer_widths(self) -> Sequence[int]:
         """Width of each layer's output; `layer_width` for all unless a subclass overrides it."""
         return (self.layer_width,) * self.layers
+
+
+class Encoder(Tower):
+    """A frozen audio encoder.
+
+    A subclass sets the three numbers, implements three methods and calls `freeze` at the end of its
+    constructor. It contains no steering code: it calls ``tap`` after each layer and continues with the
+    result.
+    """
+
+    #: Samples per second of the waveforms it takes.
+    sample_rate: int
+    #: Longest clip in seconds; None if there is no limit.
+    max_seconds: float | None = None
 
     @abstractmethod
     def frames(self, samples: int) -> int:

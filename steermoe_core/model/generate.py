@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 import torch
 
+from steermoe_core.data.padded import Padded
+from steermoe_core.model.recompute import unrecorded
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from steermoe_core.data.layout import Batch
-    from steermoe_core.data.padded import Padded
-    from steermoe_core.model.decoder import Decoder
     from steermoe_core.model.joined import Joined
 
 
@@ -45,12 +46,12 @@ def generate(model: Joined, batch: Batch, limits: Sequence[int], audio: Padded |
     before = prefix[0][0].shape[2] if prefix else 0
     mask = torch.nn.functional.pad(inputs.mask.long(), (before, 0), value=1)
     answers = _Answers(limits, {*batch.ends, model.decoder.eos})
-    _extend(model.decoder, cache, hidden[rows, inputs.lengths - 1], mask, before + inputs.lengths, answers)
+    _extend(model, cache, hidden[rows, inputs.lengths - 1], mask, before + inputs.lengths, answers)
     return answers.done()
 
 
 def _extend(
-    decoder: Decoder,
+    model: Joined,
     cache: Any,
     last: torch.Tensor,
     mask: torch.Tensor,
@@ -58,6 +59,7 @@ def _extend(
     answers: _Answers,
 ) -> None:
     """Extend every row from its last hidden state (B,H); finished rows leave the batch at once."""
+    decoder = model.decoder
     while answers.alive:
         tokens = decoder.logits(last).argmax(-1)  # (B,)
         alive = answers.append(tokens.tolist())
@@ -67,7 +69,9 @@ def _extend(
             cache.batch_select_indices(keep)
         if alive:
             mask = torch.nn.functional.pad(mask, (0, 1), value=1)
-            last = decoder.hidden(decoder.embed(tokens)[:, None], mask, positions[:, None], cache)[:, 0]
+            inputs = Padded(decoder.embed(tokens)[:, None], torch.ones_like(positions))  # (B,1,H)
+            with unrecorded():
+                last = model.positions(inputs, mask, positions[:, None], cache)[:, 0]
             positions = positions + 1
 
 

@@ -1,14 +1,15 @@
 """The whole model: encoder → adapter → projector → audio tokens among text embeddings → decoder → loss.
 
-    positions   [ before | audio | after | answer EOS ]
+    positions   [ soft prompt | before | audio | after | answer EOS ]
     loss        on `answer EOS` only, each predicted from the position before it
 
 Rows are packed without gaps and padded on the right; `before`, where all rows share it, is computed once
-as a key-value prefix.
+as a key-value prefix, unless an adapter works on the decoder.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,29 +17,81 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from steermoe_core.data.padded import Frames, Padded
+from steermoe_core.model.adapter import Adapters
+from steermoe_core.model.encoder import untouched
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from steermoe_core.data.layout import Batch
     from steermoe_core.model.adapter import Adapter
     from steermoe_core.model.decoder import Decoder, Prefix
     from steermoe_core.model.encoder import Encoder
     from steermoe_core.model.projectors import Projector
 
+#: Prefix of the decoder's layers in the statistics of adapters.
+DECODER = "decoder."
+
 
 class Joined(nn.Module):
-    """A frozen encoder and a frozen decoder, with the trained adapter and projector between them.
+    """A frozen encoder and a frozen decoder, with the trained adapters and projector.
 
-    :ivar prefixed: whether tokens that all rows begin with are computed once, not in every row.
+    :param adapter: of the encoder.
+    :param decoder_adapter: of the decoder; None for none.
+    :ivar prefixed: whether tokens that all rows begin with are computed once, not in every row; never where
+        an adapter changes what the decoder computes from them.
+    :ivar losses: what adapters and projector added to the loss of the last forward pass, by name.
     """
 
     prefixed: bool = True
 
-    def __init__(self, encoder: Encoder, adapter: Adapter, projector: Projector, decoder: Decoder) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        adapter: Adapter,
+        projector: Projector,
+        decoder: Decoder,
+        decoder_adapter: Adapter | None = None,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.adapter = adapter
         self.projector = projector
         self.decoder = decoder
+        self.decoder_adapter = decoder_adapter
+        self.losses: dict[str, torch.Tensor] = {}
+        if decoder_adapter is not None:
+            self.prefixed = False
+            decoder.tap = decoder_adapter.tap
+
+    @property
+    def adapters(self) -> Adapter:
+        """The adapters of both towers as one, for groups and statistics."""
+        if self.decoder_adapter is None:
+            return self.adapter
+        return Adapters([self.adapter, self.decoder_adapter], prefixes=["", DECODER])
+
+    @property
+    def context(self) -> int:
+        """Longest sequence in positions, without those of a soft prompt."""
+        prompt = None if self.decoder_adapter is None else self.decoder_adapter.prompt()
+        return self.decoder.context - (0 if prompt is None else len(prompt))
+
+    @contextmanager
+    def text_only(self) -> Iterator[None]:
+        """Switch off inside the block what changes the decoder: it reads text as it does on its own."""
+        tap = self.decoder.tap
+        with self.adapters.disabled():
+            self.decoder.tap = untouched
+            try:
+                yield
+            finally:
+                self.decoder.tap = tap
+
+    def read(self, batch: Batch, audio: Padded) -> None:
+        """Run the decoder over the rows of a batch without answers, for the statistics of its adapters."""
+        if self.decoder_adapter is not None:
+            self.hidden(*self.inputs(batch, audio, answered=False))
 
     def forward(self, batch: Batch, tokens: int, *, language_model: bool = True) -> torch.Tensor:
         """Return the training loss: sums over answer tokens, divided by ``tokens``.
@@ -49,16 +102,21 @@ class Joined(nn.Module):
         """
         frames = self.frames(batch.features)
         spoken = Padded(batch.answer.values, batch.answer.lengths - 1)  # EOS is not spoken
-        total = frames.values.new_zeros(())
         if language_model:
             audio, own = self.projector(frames, spoken)
-            total = self.answer_losses(batch, audio).sum()
-            total = total if own is None else total + self.projector.loss_weight * own
-        elif (own := self.projector.loss(frames, spoken)) is not None:
-            total = own
-        penalty = self.adapter.penalty()
+            total, weight = self.answer_losses(batch, audio).sum() / tokens, self.projector.loss_weight
+        else:
+            own = self.projector.loss(frames, spoken)
+            total, weight = frames.values.new_zeros(()), 1.0
         share = batch.answer.lengths.sum() / tokens
-        return total / tokens + (0.0 if penalty is None else penalty * share)
+        added = [] if own is None else [(self.projector.loss_name, weight * own / tokens)]
+        for part in (self.adapters, self.projector):
+            added += [(name, loss * share) for name, loss in part.losses().items()]
+        self.losses = {}
+        for name, loss in added:
+            total = total + loss
+            self.losses[name] = self.losses.get(name, 0.0) + loss.detach()
+        return total
 
     def frames(self, features: Padded) -> Padded:
         """Return the input (B,T,D) of the projector, in fp32 like all trained parameters.
@@ -99,10 +157,19 @@ class Joined(nn.Module):
             cache = self.decoder.new_cache(prefix, len(inputs))
         mask = F.pad(inputs.mask.long(), (before, 0), value=1)
         positions = before + torch.arange(inputs.values.shape[1], device=mask.device)
-        return self.decoder.hidden(inputs.values, mask, positions.expand(len(inputs), -1), cache)
+        return self.positions(inputs, mask, positions.expand(len(inputs), -1), cache)
+
+    def positions(
+        self, inputs: Padded, mask: torch.Tensor, positions: torch.Tensor, cache: Any
+    ) -> torch.Tensor:
+        """Return what the decoder's head reads (B,S,H): see `Decoder.hidden`."""
+        hidden = self.decoder.hidden(inputs.values, mask, positions, cache)
+        if self.decoder_adapter is None:
+            return hidden
+        return self.decoder_adapter.after(Padded(hidden, inputs.lengths)).values
 
     def inputs(self, batch: Batch, audio: Padded, *, answered: bool) -> tuple[Padded, Prefix]:
-        """Return embeddings (B,S,H) of ``[before | audio | after | answer without EOS]`` and the prefix."""
+        """Return embeddings (B,S,H) of the rows, without the answer's EOS, and the prefix."""
         # The last shared token stays in the rows: the first answer token needs a position that predicts it.
         shared = batch.shared_before()[:-1] if self.prefixed else []
         texts, places = [], []
@@ -114,10 +181,12 @@ class Joined(nn.Module):
                 own = before.new_tensor([self.decoder.eos])  # a position that predicts the first answer token
             texts.append(torch.cat([own, after, read]))
             places.append(len(own))
+        prompt = None if self.decoder_adapter is None else self.decoder_adapter.prompt()  # (P,H)
         # One call for all rows: ZeRO-3 needs the same calls in every process, whatever its number of rows.
         embeds = torch.split(self.decoder.embed(torch.cat(texts)), [len(text) for text in texts])
+        start = [] if prompt is None else [prompt.to(self.decoder.embeddings.dtype)]
         rows = [
-            torch.cat([text[:place], tokens.to(text.dtype), text[place:]])
+            torch.cat([*start, text[:place], tokens.to(text.dtype), text[place:]])
             for text, place, tokens in zip(embeds, places, audio.rows(), strict=True)
         ]
         return Padded.stack(rows), self.decoder.prefix(shared)

@@ -39,7 +39,7 @@ class Knockout:
     def __call__(self, row: int, gates: torch.Tensor) -> torch.Tensor:
         """Return the gates (B,T,E) of a row under the intervention."""
         if self.means is not None:
-            return self.means[row].to(gates).expand_as(gates)
+            return self.means[row, : gates.shape[-1]].to(gates).expand_as(gates)
         if self.row not in (None, row):
             return gates
         return torch.zeros_like(gates) if self.expert is None else without(gates, self.expert)

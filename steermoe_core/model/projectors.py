@@ -26,10 +26,12 @@ class Projector(nn.Module):
 
     :ivar start_steps: first steps that train on that loss alone, without the language model.
     :ivar loss_weight: factor of that loss when it is added to the language model's; alone it counts in full.
+    :ivar loss_name: name of that loss in metrics.jsonl.
     """
 
     start_steps: int = 0
     loss_weight: float = 1.0
+    loss_name: str = "own"
     #: Batches of (frames, answers) that `begin` needs; 0 if none.
     begin_batches: int = 0
 
@@ -40,6 +42,13 @@ class Projector(nn.Module):
     def loss(self, frames: Padded, answer: Padded) -> torch.Tensor | None:
         """Return its own loss summed over tokens, without making audio tokens; None if it has none."""
         return None
+
+    def losses(self) -> dict[str, torch.Tensor]:
+        """Return further terms that the last forward pass with answers adds to the loss, and forget them.
+
+        As `Adapter.losses`: by name, each a mean over the batch, with its weight.
+        """
+        return {}
 
     @abstractmethod
     def tokens(self, frames: int) -> int:

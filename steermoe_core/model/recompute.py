@@ -20,20 +20,21 @@ _AGAIN = ContextVar("again", default=False)
 def recomputed(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
     """Return ``function(*args, **named)``, whose intermediate results are not kept for the backward pass."""
     return checkpoint(
-        function, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), _backward()), **named
+        function, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), unrecorded()), **named
     )
 
 
 def again() -> bool:
-    """Return whether this is the recomputation in the backward pass, in which nothing is recorded twice.
+    """Return whether adapters record nothing: in the recomputation, and while an answer is extended.
 
-    It must compute the same tensors as the first pass: they replace those that were not kept.
+    The recomputation must compute the same tensors as the first pass: they replace those that were not kept.
     """
     return _AGAIN.get()
 
 
 @contextmanager
-def _backward() -> Iterator[None]:
+def unrecorded() -> Iterator[None]:
+    """Let adapters record nothing inside the block."""
     token = _AGAIN.set(True)
     try:
         yield

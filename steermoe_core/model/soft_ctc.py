@@ -36,6 +36,7 @@ class SoftCtcProjector(Projector):
     """Linear map, cosine CTC head on the frozen embedding table, run compression."""
 
     vocabulary: torch.Tensor
+    loss_name = "ctc"
 
     def __init__(self, config: SoftCtcConfig, width: int, decoder: Decoder) -> None:
         super().__init__()

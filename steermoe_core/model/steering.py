@@ -19,24 +19,29 @@ import torch
 from torch import nn
 
 from steermoe_core.data.padded import Padded
+from steermoe_core.errors import UsageError
 from steermoe_core.model.adapter import Adapter
+from steermoe_core.model.config import chosen_layers
 from steermoe_core.model.gates import GateStatistics, balance_loss
 from steermoe_core.model.recompute import again
-from steermoe_core.model.routers import ByWidth, Router, Static
+from steermoe_core.model.routers import ByWidth, Router, Static, UtteranceRouter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from steermoe_core.model.adapter import Change, Group
     from steermoe_core.model.config import ExpertsConfig, SteeringConfig
-    from steermoe_core.model.encoder import Encoder
+    from steermoe_core.model.encoder import Tower
 
 
 class Bank(Adapter):
     """Experts and their router, for steering at L places.
 
     :param widths: of the frames at each place; each place has a row of experts.
+    :raises UsageError: a decoder is routed by whole utterances: it generates before it has read them.
     """
+
+    penalty_name = "balance"
 
     def __init__(self, config: ExpertsConfig, widths: Sequence[int], build: Callable[..., Any]) -> None:
         super().__init__()
@@ -57,6 +62,13 @@ class Bank(Adapter):
             self.router: Router = Static()
         else:
             self.router = router(widths[0], rows) if even else ByWidth(widths, router)
+        whole = any(isinstance(one, UtteranceRouter) for one in self.router.modules())
+        if whole and getattr(config, "on", "encoder") == "decoder":
+            msg = (
+                f'router "{config.router.name}" routes whole utterances, which a decoder has not read while '
+                'it generates; choose a router of single frames, or on = "encoder"'
+            )
+            raise UsageError(msg)
         self.balance = config.balance
         self._balance_losses: list[torch.Tensor] = []
         self._statistics: GateStatistics | None = None
@@ -128,11 +140,11 @@ class Bank(Adapter):
 
 
 class Steering(Bank):
-    """Steers the chosen layers of an encoder, of which it uses only the number of layers and their widths."""
+    """Steers the chosen layers of a tower, of which it uses only the number of layers and their widths."""
 
-    def __init__(self, config: SteeringConfig, encoder: Encoder, build: Callable[..., Any]) -> None:
-        layers = config.steered(encoder.layers)
-        super().__init__(config, [encoder.layer_widths[layer] for layer in layers], build)
+    def __init__(self, config: SteeringConfig, tower: Tower, build: Callable[..., Any]) -> None:
+        layers = chosen_layers(config.layers, tower.layers, config.on)
+        super().__init__(config, [tower.layer_widths[layer] for layer in layers], build)
         self.rows = {layer: row for row, layer in enumerate(layers)}
         self.first_layer = layers[0]
         self.bound = 2 * config.scale if config.bounded else None

@@ -154,7 +154,9 @@ def at_hand(weights: str) -> bool:
     from huggingface_hub.constants import HF_HUB_CACHE
 
     cached = Path(HF_HUB_CACHE, "models--" + weights.replace("/", "--"), "snapshots")
-    return Path(weights).exists() or any(file.suffix in _WEIGHT_FILES for file in cached.glob("*/*"))
+    return Path(hub.expanded(weights)).exists() or any(
+        file.suffix in _WEIGHT_FILES for file in cached.glob("*/*")
+    )
 
 
 def fingerprint(

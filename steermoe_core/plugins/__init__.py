@@ -1,4 +1,4 @@
-"""What is installed? Discovery, examination in processes apart, quarantine, the registry of components."""
+"""What is installed? Discovery, probes that find crashes at import, quarantine, the registry of parts."""
 
 from steermoe_core.plugins.plugin import Plugin
 from steermoe_core.plugins.registry import PartError, Registry, load_registry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from steermoe_core.component import API, Command, Component, Figure, load
+from steermoe_core.component import API, PROJECTOR, TOWER, Command, Component, Figure, load
 from steermoe_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ def _part(
     *,
     gives: tuple[str, ...] = (),
     needs: Mapping[str, tuple[str, ...]] | None = None,
+    groups: Mapping[str, float] | None = None,
+    rungs: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
     figures: Sequence[Figure] = (),
 ) -> Component:
     return Component(
@@ -29,6 +31,8 @@ def _part(
         factory=f"steermoe_core.{factory}",
         gives=gives,
         needs=needs or {},
+        groups=groups or {},
+        rungs=rungs or {},
         figures=figures,
     )
 
@@ -38,15 +42,28 @@ def steermoe_adapters() -> Iterator[Component]:
     """Yield layer-wise steering, and no adapter at all."""
     yield _part(
         "steering",
-        "vectors added to every encoder layer, mixed by a router",
+        "vectors added to every layer of the encoder or the decoder, mixed by a router",
         "model.config:SteeringConfig",
         "model.steering:Steering",
         gives=("gates",),
-        needs={"encoder": ("layer-taps",)},
+        needs={TOWER: ("layer-taps",)},
+        groups={"steering": 1e-3, "router": 2e-4, "scales": 1e-3},
+        rungs={
+            "steering on the decoder": [{"on": "decoder"}],
+            "steering on both": [{"on": "encoder"}, {"on": "decoder"}],
+        },
+    )
+    yield _part(
+        "soft-prompt",
+        "trained embeddings before every sequence of the decoder",
+        "model.config:SoftPromptConfig",
+        "model.soft_prompt:SoftPrompt",
+        groups={"soft-prompt": 3e-3},
+        rungs={"soft prompt": [{}]},
     )
     yield _part(
         "none",
-        "the encoder as it is; only the projector learns",
+        "nothing inside encoder and decoder is trained, only the projector",
         "model.config:NoAdapterConfig",
         "model.adapter:NoAdapter",
     )
@@ -95,18 +112,21 @@ def steermoe_projectors() -> Iterator[Component]:
         "time pooling and one linear map",
         "model.config:LinearConfig",
         "model.projectors:LinearProjector",
+        groups=PROJECTOR,
     )
     yield _part(
         "mlp",
         "time pooling and two linear maps with a non-linearity between",
         "model.config:MlpConfig",
         "model.projectors:MlpProjector",
+        groups=PROJECTOR,
     )
     yield _part(
         "soft-ctc",
         "audio tokens as mixtures of the decoder's own token embeddings",
         "model.config:SoftCtcConfig",
         "model.soft_ctc:SoftCtcProjector",
+        groups=PROJECTOR,
     )
 
 
@@ -118,6 +138,7 @@ def steermoe_decoders() -> Iterator[Component]:
         "a frozen AutoModelForCausalLM with its tokenizer",
         "model.config:CausalLMConfig",
         "model.decoder:CausalLM",
+        gives=("layer-taps", "linear-maps"),
     )
 
 

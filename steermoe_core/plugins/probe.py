@@ -1,4 +1,4 @@
-"""Plugins examined in processes of their own, so that nothing they do reaches a command.
+"""Plugins probed in processes of their own: one that crashes, hangs or exits at import is found here.
 
 `probe` starts one lean Python process, which forks a worker for each plugin. A worker has a session, no
 terminal and a time limit of its own; it writes what it found to a file and then ends as Python ends, so that

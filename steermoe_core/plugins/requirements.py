@@ -11,7 +11,7 @@ import attrs
 from steermoe_core.plugins.discovery import normal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from packaging.requirements import Requirement
 
@@ -36,11 +36,22 @@ class Unmet:
         """The command that brings it."""
         return f"pip install {quote(self.wanted)}"
 
+    def __str__(self) -> str:
+        """Return the requirement, and what is there instead."""
+        there = "which is not installed" if self.installed is None else f"but {self.installed} is installed"
+        return f"{self.wanted}, {there}"
+
 
 def unmet(distribution: str) -> Iterator[Unmet]:
     """Yield the requirements of a distribution that are missing or of a wrong version, extras' included."""
     for requirement, extra in _requirements(distribution):
         yield from _missing(requirement, extra)
+
+
+def lacking(requirements: Iterable[str]) -> Iterator[Unmet]:
+    """Yield those of some requirements, as pip takes them, that are missing or of a wrong version."""
+    for requirement, _ in _parsed(requirements):
+        yield from _missing(requirement, None)
 
 
 def needed(distribution: str) -> set[str]:
@@ -62,11 +73,16 @@ def bringing(module: str, distribution: str) -> str | None:
 def _requirements(distribution: str) -> Iterator[tuple[Requirement, str | None]]:
     """Yield the requirements of a distribution that hold in this environment, each with its extra.
 
-    One that cannot be read, or of a distribution that is not installed, is passed over.
+    Those of a distribution that is not installed are passed over.
     """
+    return _parsed(_required(distribution))
+
+
+def _parsed(requirements: Iterable[str]) -> Iterator[tuple[Requirement, str | None]]:
+    """Yield the requirements that hold in this environment and can be read, each with its extra."""
     from packaging.requirements import InvalidRequirement, Requirement
 
-    for text in _required(distribution):
+    for text in requirements:
         try:
             requirement = Requirement(text)
         except InvalidRequirement:

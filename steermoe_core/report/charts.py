@@ -1,28 +1,83 @@
-"""Where the lines of a figure lie: axes with round ticks, and paths for SVG. All lengths are in its units."""
+"""The geometry of figures: axes with round ticks, paths for SVG, lengths of bars."""
 
 from __future__ import annotations
 
 import math
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise, zip_longest
+from typing import TYPE_CHECKING
 
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    Points = Sequence[Sequence[float]]
+    from steermoe_core.evaluate.scores import Interval
+    from steermoe_core.report.runs import RunScore
+    from steermoe_core.system.records import Json
 
-#: The drawing, and the room around its plot: left, top, right, bottom.
-WIDTH, HEIGHT, ROOM = 360, 200, (46, 10, 12, 26)
-#: Gaps between ticks, at most; and from which ratio on an axis is logarithmic.
+    Point = tuple[int, float]
+
+#: The drawing, and the margins of its plot: left, top, right, bottom.
+WIDTH, HEIGHT, MARGINS = 360, 200, (46, 10, 12, 26)
+#: Maximum number of gaps between ticks; an axis with a larger ratio of its ends is logarithmic.
 _GAPS, _LOGARITHMIC = 4, 10.0
 #: Powers of ten that are enough for an axis.
 _FEWEST = 3
-#: Steps on the way of a line that are drawn; of each, the lowest and the highest value.
-_STEPS = 150
-#: Lines that can be told apart by colour and dashes; more are shaded in their order.
+#: Stretches of a line; of each, the lowest and the highest value are drawn.
+_STRETCHES = 150
+#: Lines that colour and dashes can distinguish; more are shaded in their order.
 DISTINCT = 6
+
+
+@attrs.frozen
+class Series:
+    """Values over optimizer steps."""
+
+    name: str
+    points: list[Point]
+
+
+@attrs.frozen
+class Mark:
+    """A value to compare with."""
+
+    name: str
+    value: float
+
+
+@attrs.frozen(kw_only=True)
+class Plot:
+    """The content of a chart.
+
+    :param unit: of the values.
+    :param series: at least one, each with a point.
+    :param log: whether the axis is logarithmic if values span orders of magnitude.
+    """
+
+    title: str
+    unit: str
+    series: list[Series]
+    log: bool
+    mark: Mark | None
+
+
+@attrs.frozen
+class Bar:
+    """One bar of a table of bars.
+
+    :param value: its length; None without one.
+    :param text: the value as it is shown.
+    :param facts: the same for programs.
+    """
+
+    label: str
+    value: float | None
+    text: str
+    facts: Json
+
+    def to_json(self) -> Json:
+        """Return its facts."""
+        return self.facts
 
 
 @attrs.frozen
@@ -45,8 +100,7 @@ class Line:
     """A drawn series.
 
     :param path: for the attribute `d` of an SVG path.
-    :param end: of its last point, x and y.
-    :param number: from 0.
+    :param end: x and y of its last point.
     :param style: its class in the style sheet.
     :param shade: 0 to 1 in the order of the lines.
     """
@@ -58,13 +112,14 @@ class Line:
     shade: float
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Chart:
-    """A drawn figure.
+    """A drawn plot. All lengths are in units of the drawing.
 
-    :param across: place and text of each tick below; `up` likewise at the left.
-    :param mark: the height of a line of comparison; None without one.
-    :param told: the figure in words.
+    :param across: place and text of each tick below.
+    :param up: place and text of each tick at the left.
+    :param mark: height of the mark.
+    :param description: the plot in words.
     """
 
     lines: list[Line]
@@ -72,28 +127,37 @@ class Chart:
     up: list[tuple[float, str]]
     mark: float | None
     log: bool
-    told: str
+    description: str
 
     @property
-    def named(self) -> list[Line]:
-        """The lines that are named below: all of them, or of shaded ones the first and the last."""
+    def legend(self) -> list[Line]:
+        """The lines that the legend names: all of them, or of shaded ones the first and the last."""
         return self.lines if len(self.lines) <= DISTINCT else [self.lines[0], self.lines[-1]]
 
 
-def chart(figure: dict[str, Any]) -> Chart:
-    """Draw a figure of `training`."""
-    series, mark = figure["series"], figure["mark"]
-    points = [point for one in series for point in one["points"]]
-    heights = [y for _, y in points] + ([mark["value"]] if mark else [])
-    x, y = linear([x for x, _ in points], tight=True), (fitting if figure["log"] else linear)(heights)
+def chart(plot: Plot) -> Chart:
+    """Draw a plot."""
+    points = [point for one in plot.series for point in one.points]
+    heights = [y for _, y in points] + ([plot.mark.value] if plot.mark else [])
+    x, y = linear([x for x, _ in points], tight=True), (fitting if plot.log else linear)(heights)
     return Chart(
-        lines=[_line(one, number, len(series), x, y) for number, one in enumerate(series)],
+        lines=[_line(one, number, len(plot.series), x, y) for number, one in enumerate(plot.series)],
         across=[(_across(x, tick), _figure(tick)) for tick in x.ticks],
         up=[(_up(y, tick), _figure(tick)) for tick in y.ticks],
-        mark=_up(y, mark["value"]) if mark else None,
+        mark=_up(y, plot.mark.value) if plot.mark else None,
         log=y.log,
-        told="; ".join(_told(one) for one in series[:DISTINCT]),
+        description="; ".join(_description(one) for one in plot.series[:DISTINCT]),
     )
+
+
+def bar_rows(runs: Sequence[Sequence[Bar]]) -> list[tuple[int, Bar, float | None]]:
+    """Return the bars of runs, the first of each run, then the second of each.
+
+    :returns: number of the run, bar, and length in percent of the longest.
+    """
+    rows = [(run, bar) for group in zip_longest(*runs) for run, bar in enumerate(group) if bar is not None]
+    longest = max((bar.value or 0 for _, bar in rows), default=0) or 1
+    return [(run, bar, None if bar.value is None else 100 * bar.value / longest) for run, bar in rows]
 
 
 def fitting(values: Sequence[float]) -> Axis:
@@ -133,32 +197,28 @@ def logarithmic(values: Sequence[float]) -> Axis:
     return Axis(first, last, ticks[:: math.ceil((len(ticks) - 1) / _GAPS)], log=True)
 
 
-def beside(rows: Sequence[dict[str, Any]]) -> Axis:
-    """Return one axis from zero for scores that stand one below the other, with intervals and controls."""
-    ends = [end for row in rows for end in (row["interval"] or {}).values()]
-    middles = [value for row in rows for value in (row["value"], *row["controls"].values())]
-    return linear([0.0, *ends, *(value for value in middles if value is not None)])
+def score_axis(rows: Sequence[RunScore]) -> Axis:
+    """Return one axis from zero for scores with their intervals and controls."""
+    ends = [end for row in rows if row.interval for end in (row.interval.low, row.interval.high)]
+    values = [value for row in rows for value in (row.value, *row.controls.values())]
+    return linear([0.0, *ends, *(value for value in values if value is not None)])
 
 
-def around(rows: Sequence[dict[str, Any]], key: str) -> Axis:
-    """Return one axis with zero in the middle for differences.
-
-    :param key: of the difference in a row.
-    """
-    ends = [abs(end) for row in rows for end in (row.get("interval") or {}).values()]
-    furthest = max([*ends, *(abs(row[key]) for row in rows)], default=0.0) or 1.0
+def difference_axis(differences: Iterable[float], intervals: Iterable[Interval | None]) -> Axis:
+    """Return one axis with zero in the middle for differences with their intervals."""
+    ends = [end for one in intervals if one for end in (one.low, one.high)]
+    furthest = max(map(abs, [*ends, *differences]), default=0.0) or 1.0
     return linear([-furthest, furthest])
 
 
-def thinned(points: Points) -> list[Sequence[float]]:
+def thinned(points: Sequence[Point]) -> list[Point]:
     """Return few points that look the same: of each stretch the lowest and the highest, and both ends."""
-    if len(points) <= 2 * _STEPS:
+    if len(points) <= 2 * _STRETCHES:
         return list(points)
-    edges = [round(number * len(points) / _STEPS) for number in range(_STEPS + 1)]
+    edges = [round(number * len(points) / _STRETCHES) for number in range(_STRETCHES + 1)]
     kept = {0, len(points) - 1}
     for start, end in pairwise(edges):
-        kept |= {min(range(start, end), key=lambda i: points[i][1])}
-        kept |= {max(range(start, end), key=lambda i: points[i][1])}
+        kept |= {choose(range(start, end), key=lambda i: points[i][1]) for choose in (min, max)}
     return [points[number] for number in sorted(kept)]
 
 
@@ -168,20 +228,20 @@ def _step(least: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
 
 
-def _line(one: dict[str, Any], number: int, count: int, x: Axis, y: Axis) -> Line:
-    places = [(_across(x, step), _up(y, value)) for step, value in thinned(one["points"])]
+def _line(one: Series, number: int, count: int, x: Axis, y: Axis) -> Line:
+    places = [(_across(x, step), _up(y, value)) for step, value in thinned(one.points)]
     path = "M" + "L".join(f"{across:.1f} {up:.1f}" for across, up in places)
     style = f"s{number}" if count <= DISTINCT else "shade"
-    return Line(one["name"], path, places[-1], style, round(number / max(count - 1, 1), 2))
+    return Line(one.name, path, places[-1], style, round(number / max(count - 1, 1), 2))
 
 
 def _across(axis: Axis, value: float) -> float:
-    left, _, right, _ = ROOM
+    left, _, right, _ = MARGINS
     return round(left + axis.share(value) * (WIDTH - left - right), 1)
 
 
 def _up(axis: Axis, value: float) -> float:
-    _, top, _, bottom = ROOM
+    _, top, _, bottom = MARGINS
     return round(HEIGHT - bottom - axis.share(value) * (HEIGHT - top - bottom), 1)
 
 
@@ -194,6 +254,6 @@ def _figure(value: float) -> str:
     return f"{value:,.6g}" if abs(value) >= 1e4 else f"{value:.6g}"  # noqa: PLR2004 - likewise
 
 
-def _told(one: dict[str, Any]) -> str:
-    (first, begun), (last, ended) = one["points"][0], one["points"][-1]
-    return f"{one['name']}: {begun:.3g} at step {first}, {ended:.3g} at step {last}"
+def _description(one: Series) -> str:
+    (first, start), (last, end) = one.points[0], one.points[-1]
+    return f"{one.name}: {start:.3g} at step {first}, {end:.3g} at step {last}"

@@ -1,24 +1,24 @@
-"""The clips with the most errors: what was asked, said and heard."""
+"""The clips with the most errors: their prompt, references and answers, and their audio."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
+from rapidfuzz.distance import Levenshtein
 
 from steermoe_core.evaluate.metrics import total
-from steermoe_core.report.alignment import aligned
-from steermoe_core.report.runs import judged, splits
+from steermoe_core.report.runs import answers_to, split_names
+from steermoe_core.report.section import Section
 from steermoe_core.report.sounds import sounds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from steermoe_core.evaluate.metrics import Units
-    from steermoe_core.evaluate.prediction import Prediction
-    from steermoe_core.evaluate.scores import Edits
     from steermoe_core.plugins import Registry
-    from steermoe_core.report.runs import Run
+    from steermoe_core.report.runs import Answer, Run
+    from steermoe_core.system.records import Json
 
 #: Clips shown of a split, and bytes of the page that all sounds together may take.
 WORST, SOUNDS = 10, 2_000_000
@@ -26,39 +26,54 @@ WORST, SOUNDS = 10, 2_000_000
 _PIECES = 120
 
 
-@attrs.frozen(eq=False)
-class Answer:
-    """What a run said to a clip, and how far off that is."""
+@attrs.frozen
+class Piece:
+    """A piece of an alignment: one edit, or several units that are the same.
 
-    run: Run
-    prediction: Prediction
-    edits: Edits
+    :param kind: "same", "substitution", "deletion" or "insertion".
+    """
+
+    kind: str
+    reference: str
+    hypothesis: str
 
 
-def clips(found: Sequence[Run], registry: Registry, *, audio: bool = True) -> dict[str, Any]:
+def clips(runs: Sequence[Run], registry: Registry, *, audio: bool = True) -> Section:
     """Return the worst clips of each split, with the answers of all runs side by side.
 
-    :param audio: whether to embed what can be heard of them.
+    :param audio: whether to embed their sounds.
     """
-    names = [name for name in splits(found) if judged(found, name)]
-    budget = SOUNDS // len(names) if names and audio else 0
-    return {
-        "splits": [_split(name, found, registry, budget) for name in names],
-        "aligned": any(_units(run, rows[0][0]) for name in names for run, rows in judged(found, name)),
-        "missing": None if names else "No clip has been scored yet.",
-        "commands": [run.command("report", again=["--json"]) for run in found if run.splits],
-    }
+    answers = {name: found for name in split_names(runs) if (found := answers_to(name, runs))}
+    budget = SOUNDS // len(answers) if answers and audio else 0
+    return Section(
+        content={
+            "splits": [_split(name, found, registry, budget) for name, found in answers.items()],
+            "aligned": any(_units(run, rows[0]) for found in answers.values() for run, rows in found),
+        },
+        missing=None if answers else "No clip has been scored yet.",
+        commands=[run.command("report", flags=["--json"]) for run in runs if run.splits],
+    )
 
 
-def _split(name: str, found: Sequence[Run], registry: Registry, budget: int) -> dict[str, Any]:
-    answers = _answers(name, found)
-    errors = {clip: total(a.edits for a in said).errors for clip, said in answers.items()}
+def aligned(units: Units) -> list[Piece]:
+    """Return the pieces of an alignment with the fewest edits, as jiwer counts them."""
+    return list(_pieces(units.reference, units.hypothesis, units.between))
+
+
+def _split(
+    name: str, answers: Sequence[tuple[Run, Sequence[Answer]]], registry: Registry, budget: int
+) -> Json:
+    by_clip: dict[str, list[tuple[Run, Answer]]] = {}
+    for run, rows in answers:
+        for answer in rows:
+            by_clip.setdefault(answer.prediction.id, []).append((run, answer))
+    errors = {clip: total(one.edits for _, one in found).errors for clip, found in by_clip.items()}
     worst = [clip for clip in sorted(errors, key=lambda clip: (-errors[clip], clip)) if errors[clip]][:WORST]
-    first, _ = judged(found, name)[0]
-    heard: dict[str, str] = {}
+    first, _ = answers[0]
+    playable: dict[str, str] = {}
     silent = f"The sounds are not in here; `{first.command('report')}` puts them in."
     if budget:
-        heard, silent = sounds(first, name, worst, registry, budget)
+        playable, silent = sounds(first, name, worst, registry, budget)
     return {
         "split": name,
         "metric": first.counting.name if first.counting else None,
@@ -68,46 +83,50 @@ def _split(name: str, found: Sequence[Run], registry: Registry, budget: int) -> 
         "errors": sum(errors[clip] for clip in worst),
         "all_errors": sum(errors.values()),
         "silent": silent if worst else "",
-        "worst": [_clip(clip, answers[clip], heard.get(clip)) for clip in worst],
+        "worst": [_clip(by_clip[clip], playable.get(clip)) for clip in worst],
     }
 
 
-def _answers(name: str, found: Sequence[Run]) -> dict[str, list[Answer]]:
-    """Return what all runs said to each clip, judged by each run's first metric that counts edits."""
-    answers: dict[str, list[Answer]] = {}
-    for run, rows in judged(found, name):
-        for prediction, edits in rows:
-            answers.setdefault(prediction.id, []).append(Answer(run, prediction, edits))
-    return answers
-
-
-def _clip(clip: str, said: Sequence[Answer], sound: str | None) -> dict[str, Any]:
-    first = said[0].prediction
+def _clip(answers: Sequence[tuple[Run, Answer]], sound: str | None) -> Json:
+    clip = answers[0][1].prediction
     return {
-        "id": clip,
-        "seconds": first.seconds,
-        "cluster": first.cluster if first.cluster != first.reference else None,
-        "prompt": first.prompt,
-        "references": list(first.accepted),
+        "id": clip.id,
+        "seconds": clip.seconds,
+        "cluster": clip.cluster if clip.cluster != clip.reference else None,
+        "prompt": clip.prompt,
+        "references": clip.accepted,
         "sound": sound,
-        "answers": [_answer(one) for one in said],
+        "answers": [_answer(run, answer) for run, answer in answers],
     }
 
 
-def _answer(one: Answer) -> dict[str, Any]:
-    units = _units(one.run, one.prediction)
+def _answer(run: Run, answer: Answer) -> Json:
+    units = _units(run, answer)
     pieces = None if units is None else aligned(units)
     return {
-        "run": one.run.name,
-        "hypothesis": one.prediction.hypothesis,
-        "stop": one.prediction.stop,
-        **attrs.asdict(one.edits),
-        "errors": one.edits.errors,
+        "run": run.name,
+        "hypothesis": answer.prediction.hypothesis,
+        "stop": answer.prediction.stop,
+        **attrs.asdict(answer.edits),
+        "errors": answer.edits.errors,
         "between": units.between if units else " ",
         "pieces": None if pieces is None else pieces[:_PIECES],
         "hidden": len((pieces or [])[_PIECES:]),
     }
 
 
-def _units(run: Run, prediction: Prediction) -> Units | None:
-    return run.counting.units(prediction) if run.counting else None
+def _units(run: Run, answer: Answer) -> Units | None:
+    return run.counting.units(answer.prediction) if run.counting else None
+
+
+def _pieces(reference: Sequence[str], hypothesis: Sequence[str], between: str) -> Iterator[Piece]:
+    for step in Levenshtein.opcodes(reference, hypothesis):
+        old, new = reference[step.src_start : step.src_end], hypothesis[step.dest_start : step.dest_end]
+        if step.tag == "equal":
+            yield Piece("same", between.join(old), between.join(new))
+        elif step.tag == "insert":
+            yield from (Piece("insertion", "", unit) for unit in new)
+        elif step.tag == "delete":
+            yield from (Piece("deletion", unit, "") for unit in old)
+        else:
+            yield from (Piece("substitution", *pair) for pair in zip(old, new, strict=True))

@@ -1,86 +1,94 @@
-"""How errors lie: by kind, by length of the clip, by clip."""
+"""How errors are distributed: by kind, by duration of the clip, by clip."""
 
 from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 from steermoe_core.evaluate.metrics import rate, total
-from steermoe_core.report.runs import judged, splits
+from steermoe_core.report.charts import Bar
+from steermoe_core.report.filters import count, figure
+from steermoe_core.report.runs import answers_to, split_names
+from steermoe_core.report.section import Section
 from steermoe_core.run.preview.data import histogram
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from steermoe_core.report.runs import Judged, Run
+    from steermoe_core.report.runs import Answer, Run
+    from steermoe_core.system.records import Json
 
-#: Groups of clips of equal number, from the shortest to the longest, and the fewest clips of one.
+#: Maximum number of groups of equally many clips, and minimum number of clips of a group.
 _GROUPS, _FEWEST = 5, 4
-#: From so many errors on, clips are counted together.
+#: Clips with this many errors or more are counted together.
 _MANY = 5
 
 
-def lengths(found: Sequence[Run]) -> dict[str, Any]:
-    """Return how errors and durations lie in each split, by each run's first metric that counts edits."""
-    shown = [_split(name, there) for name in splits(found) if (there := judged(found, name))]
-    return {
-        "splits": shown,
-        "missing": None if shown else "No clip has been scored yet.",
-        "commands": [run.command("report", again=["--json"]) for run in found if run.splits],
-    }
+def lengths(runs: Sequence[Run]) -> Section:
+    """Return how errors and durations are distributed, by each run's first metric that counts edits."""
+    splits = [_split(name, found) for name in split_names(runs) if (found := answers_to(name, runs))]
+    return Section(
+        content={"splits": splits},
+        missing=None if splits else "No clip has been scored yet.",
+        commands=[run.command("report", flags=["--json"]) for run in runs if run.splits],
+    )
 
 
-def _split(name: str, there: Sequence[tuple[Run, Judged]]) -> dict[str, Any]:
-    run, first = there[0]
+def _split(name: str, answers: Sequence[tuple[Run, Sequence[Answer]]]) -> Json:
+    run, first = answers[0]
+    durations = histogram([answer.prediction.seconds for answer in first])
     return {
         "split": name,
         "metric": run.counting.name if run.counting else None,
-        "durations": histogram([prediction.seconds for prediction, _ in first]),
-        "kinds": [_kinds(run, rows) for run, rows in there],
-        "by_duration": [{"run": run.name, "groups": list(_by_duration(run, rows))} for run, rows in there],
-        "by_clip": [{"run": run.name, "groups": list(_by_clip(rows))} for run, rows in there],
+        "durations": [
+            Bar(f"{one.low:g} – {one.high:g} s", one.clips, count(one.clips), one.to_json())
+            for one in durations
+        ],
+        "kinds": [_kinds(run, rows) for run, rows in answers],
+        "by_duration": [{"run": run.name, "groups": list(_by_duration(run, rows))} for run, rows in answers],
+        "by_clip": [{"run": run.name, "groups": list(_by_clip(rows))} for run, rows in answers],
     }
 
 
-def _kinds(run: Run, rows: Judged) -> dict[str, Any]:
-    counts = total(edits for _, edits in rows)
-    stops = Counter(prediction.stop for prediction, _ in rows)
+def _kinds(run: Run, answers: Sequence[Answer]) -> Json:
+    """Return the errors by kind, and how the answers ended."""
+    edits = total(answer.edits for answer in answers)
+    stops = Counter(answer.prediction.stop for answer in answers)
     return {
         "run": run.name,
         "whole": _higher(run),
-        **attrs.asdict(counts),
-        "errors": counts.errors,
+        **attrs.asdict(edits),
+        "errors": edits.errors,
         "ended": stops["eos"],
         "limit": stops["limit"],
     }
 
 
-def _by_duration(run: Run, rows: Judged) -> Iterator[dict[str, Any]]:
-    """Yield the score of clips of about one length; groups are of equal number, give or take one."""
-    ordered = sorted(rows, key=lambda row: row[0].seconds)
+def _by_duration(run: Run, answers: Sequence[Answer]) -> Iterator[Bar]:
+    """Yield the score of clips of similar duration; the sizes of two groups differ by one at most."""
+    ordered = sorted(answers, key=lambda answer: answer.prediction.seconds)
     groups = max(1, min(_GROUPS, len(ordered) // _FEWEST))
     edges = [round(number * len(ordered) / groups) for number in range(groups + 1)]
     for start, end in pairwise(edges):
         group = ordered[start:end]
-        edits = [edits for _, edits in group]
-        higher = _higher(run)
-        yield {
-            "from": group[0][0].seconds,
-            "to": group[-1][0].seconds,
-            "clips": len(group),
-            "value": rate(edits, higher_is_better=higher) if total(edits).reference else None,
-        }
+        edits, higher = [answer.edits for answer in group], _higher(run)
+        low, high = group[0].prediction.seconds, group[-1].prediction.seconds
+        value = rate(edits, higher_is_better=higher) if total(edits).reference else None
+        facts = {"from": low, "to": high, "clips": len(group), "value": value}
+        yield Bar(f"{figure(low, 1)} – {figure(high, 1)} s", value, figure(value), facts)
 
 
 def _higher(run: Run) -> bool:
     return run.counting is not None and run.counting.higher_is_better
 
 
-def _by_clip(rows: Judged) -> Iterator[dict[str, Any]]:
-    """Yield how many clips have so many errors."""
-    counts = Counter(min(edits.errors, _MANY) for _, edits in rows)
+def _by_clip(answers: Sequence[Answer]) -> Iterator[Bar]:
+    """Yield the number of clips with each number of errors."""
+    counts = Counter(min(answer.edits.errors, _MANY) for answer in answers)
     for errors in range(max(counts, default=0) + 1):
-        yield {"errors": errors, "more": errors == _MANY, "clips": counts[errors]}
+        more, clips = errors == _MANY, counts[errors]
+        facts = {"errors": errors, "more": more, "clips": clips}
+        yield Bar(f"{errors} or more" if more else str(errors), clips, count(clips), facts)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from steermoe_core.system.records import plain
+from steermoe_core.component import tower_of
+from steermoe_core.report.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -13,76 +14,67 @@ if TYPE_CHECKING:
     from steermoe_core.component import Selection
     from steermoe_core.report.runs import Run
     from steermoe_core.run.folder.records import Status
+    from steermoe_core.system.records import Json
 
 
-def overview(found: Sequence[Run]) -> dict[str, Any]:
+def overview(runs: Sequence[Run]) -> Section:
     """Return a card for each run."""
-    return {
-        "cards": [_card(run) for run in found],
-        "missing": None,
-        "commands": [run.command("results") if run.splits and run.card else _resume(run) for run in found],
-    }
+    return Section(
+        content={"cards": [_card(run) for run in runs]},
+        commands=[run.command("results") if run.scored else _resume(run) for run in runs],
+    )
 
 
 def _resume(run: Run) -> str:
     """Return the command that resumes a run."""
-    place = run.folder.path.parent
-    elsewhere = [] if str(place) == "runs" else ["--runs", str(place)]
-    return run.command("run", file="experiment.toml", again=elsewhere)
+    parent = str(run.files.path.parent)
+    return run.command("run", file="experiment.toml", flags=[] if parent == "runs" else ["--runs", parent])
 
 
-def _card(run: Run) -> dict[str, Any]:
-    experiment, status = run.resolved.experiment, run.files.status
-    steps = [line["step"] for line in run.journal]
-    training = run.card.training if run.card else None
-    note = training.sentence() if training else None
+def _card(run: Run) -> Json:
+    experiment, status, card = run.files.experiment, run.files.status, run.card
+    steps = [line.step for line in run.files.metrics]
+    note = card.training.sentence() if card else None
     return {
         "run": run.name,
         "experiment": experiment.experiment.name,
         "description": experiment.experiment.description,
-        "folder": str(run.folder.path),
+        "folder": str(run.files.path),
         "state": status.state if status else "not started",
         "error": status.error if status else None,
-        "step": max([training.steps if training else 0, status.step if status else 0, *steps]),
-        "steps": experiment.train.steps,
+        "step": max([card.training.steps if card else 0, status.step if status else 0, *steps]),
+        "steps": run.files.folder.steps(experiment.train),
         "seed": experiment.experiment.seed,
         "started": status.started if status else None,
         "seconds": _seconds(status) if status else None,
-        "trained": run.card.trainable_parameters if run.card else None,
+        "trained": card.trainable_parameters if card else None,
         "parts": dict(_parts(run)),
         "notes": [note] if note else [],
-        "headline": _headline(run),
+        "headline": next(run.scores(), None),
     }
 
 
 def _parts(run: Run) -> Iterator[tuple[str, str]]:
     """Yield what the model consists of, each part with its weights."""
-    experiment = run.resolved.experiment
-    for kind in ("encoder", "adapter", "projector", "decoder"):
-        selection: Selection = getattr(experiment, kind)
-        weights = getattr(selection.config, "weights", None)
-        yield kind, f"{selection.name} · {weights}" if weights else selection.name
+    experiment = run.files.experiment
+    chosen = [experiment.encoder, *experiment.adapter, experiment.projector, experiment.decoder]
+    for kind in dict.fromkeys(one.kind for one in chosen):
+        yield kind, ", ".join(_named(one) for one in chosen if one.kind == kind)
+
+
+def _named(selection: Selection) -> str:
+    """Return a component with its weights, and the decoder where an adapter works on it."""
+    weights = getattr(selection.config, "weights", None)
+    name = f"{selection.name} · {weights}" if weights else selection.name
+    return f"{name} on the decoder" if tower_of(selection.config) == "decoder" else name
 
 
 def _seconds(status: Status) -> float | None:
-    """Return how long a run took, or has taken so far; pauses between two starts are part of it."""
+    """Return how long a run took, or has taken so far, pauses included."""
     started, ended = status.started, status.ended or status.updated
     if not (started and ended):
         return None
     try:
         return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
-    except (TypeError, ValueError):  # written by hand: no time, or one without a zone
+    except (TypeError, ValueError):  # edited by hand: not a time, or one without a zone
         return None
-
-
-def _headline(run: Run) -> dict[str, Any] | None:
-    """Return the first metric of the first split, with the same of each control."""
-    for split in run.splits:
-        for name, score in split.scores.metrics.items():
-            controls = {
-                control: scores[name].value
-                for control, scores in split.scores.controls.items()
-                if name in scores
-            }
-            return {"split": split.name, "metric": name, "controls": controls, **plain(score)}
-    return None

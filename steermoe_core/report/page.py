@@ -1,24 +1,24 @@
-"""The page: its contents as plain values, and one self-contained HTML file of them."""
+"""The page: its contents, and one self-contained HTML file of them."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import attrs
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from steermoe_core.errors import CheckpointError, UsageError
-from steermoe_core.report import bars, wording
-from steermoe_core.report.ablation import ablation
-from steermoe_core.report.answers import answers
-from steermoe_core.report.charts import DISTINCT, around, beside, chart
+from steermoe_core.report.charts import DISTINCT, bar_rows, chart, difference_axis, score_axis
 from steermoe_core.report.clips import clips
+from steermoe_core.report.comparison import ablation, differences
+from steermoe_core.report.filters import FILTERS
 from steermoe_core.report.lengths import lengths
 from steermoe_core.report.overview import overview
 from steermoe_core.report.routing import routing
-from steermoe_core.report.runs import runs
-from steermoe_core.report.scores import differences, scores
+from steermoe_core.report.runs import read_runs
+from steermoe_core.report.scores import answers, scores
 from steermoe_core.report.surroundings import certificates, environment, settings
 from steermoe_core.report.training import training
 from steermoe_core.run.folder.run_folder import write_text
@@ -27,15 +27,35 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from steermoe_core.plugins import Registry
+    from steermoe_core.report.section import Section
+    from steermoe_core.system.records import Json
 
 _TEMPLATES = Path(__file__).parent / "templates"
+
+
+@attrs.frozen
+class Contents:
+    """All that a report shows.
+
+    :param runs: names of the runs.
+    :param sections: by name; the head of the page is "overview".
+    """
+
+    title: str
+    runs: list[str]
+    sections: dict[str, Section]
+
+    def to_json(self) -> Json:
+        """Return the sections next to title and runs."""
+        return {"title": self.title, "runs": self.runs, **self.sections}
 
 
 def report(paths: Sequence[Path], registry: Registry, place: Path, *, audio: bool = True) -> None:
     """Write the page about some runs; it appears whole or not at all, and is the same for the same runs.
 
-    :param audio: whether to embed sounds, which takes reading the data.
-    :raises SteermoeError: a folder is none of a run or cannot be read, or the page cannot be written.
+    :param audio: whether to embed sounds, for which the data is read.
+    :raises SteermoeError: a path is not a run folder, a file in it cannot be read, or the page cannot be
+        written.
     """
     html = page(contents(paths, registry, audio=audio))
     try:
@@ -48,37 +68,34 @@ def report(paths: Sequence[Path], registry: Registry, place: Path, *, audio: boo
         raise UsageError(msg) from None
 
 
-def contents(paths: Sequence[Path], registry: Registry, *, audio: bool = True) -> dict[str, Any]:
-    """Return all that a report of some runs says, section by section, as plain values.
-
-    Each section has `missing`, a sentence where the runs have nothing to say there, and `commands`, which
-    make its figures again.
+def contents(paths: Sequence[Path], registry: Registry, *, audio: bool = True) -> Contents:
+    """Return all that a report of some runs shows.
 
     :param audio: whether to embed sounds.
-    :raises SteermoeError: a folder is none of a run, or cannot be read.
+    :raises SteermoeError: a path is not a run folder, or a file in it cannot be read.
     """
-    found = runs(paths, registry)
-    return {
-        "title": " · ".join(run.name for run in found),
-        "runs": [run.name for run in found],
-        "overview": overview(found),
-        "ablation": ablation(found, registry),
-        "scores": scores(found),
-        "differences": differences(found, registry),
-        "training": training(found),
-        "clips": clips(found, registry, audio=audio),
-        "lengths": lengths(found),
-        "answers": answers(found),
-        "routing": routing(found),
-        "certificates": certificates(found),
-        "environment": environment(found),
-        "settings": settings(found),
+    runs = read_runs(paths, registry)
+    names = [run.name for run in runs]
+    sections = {
+        "overview": overview(runs),
+        "ablation": ablation(runs, registry),
+        "scores": scores(runs),
+        "differences": differences(runs, registry),
+        "training": training(runs),
+        "clips": clips(runs, registry, audio=audio),
+        "lengths": lengths(runs),
+        "answers": answers(runs),
+        "routing": routing(runs),
+        "certificates": certificates(runs),
+        "environment": environment(runs),
+        "settings": settings(runs),
     }
+    return Contents(" · ".join(names), names, sections)
 
 
-def page(said: dict[str, Any]) -> str:
-    """Return the HTML of what `contents` returns; texts of models and people are escaped."""
-    return _template().render(said, parts=said)
+def page(contents: Contents) -> str:
+    """Return the HTML of a report; texts of models and people are escaped."""
+    return _template().render(title=contents.title, runs=contents.runs, parts=contents.sections)
 
 
 @cache
@@ -90,7 +107,7 @@ def _template() -> Template:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    jinja.globals.update(chart=chart, around=around, beside=beside, distinct=DISTINCT)
-    jinja.globals.update(by_duration=bars.by_duration, by_clip=bars.by_clip, durations=bars.durations)
-    jinja.filters.update(wording.FILTERS)
+    drawing = (chart, bar_rows, score_axis, difference_axis)
+    jinja.globals.update({one.__name__: one for one in drawing}, distinct=DISTINCT)
+    jinja.filters.update(FILTERS)
     return jinja.get_template("page.html")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steermoe_core.config.flat import differing, flat
 from steermoe_core.config.naming import dotted
 from steermoe_core.config.text.write import dumps
-from steermoe_core.system.records import plain
+from steermoe_core.report.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,40 +17,39 @@ if TYPE_CHECKING:
     from steermoe_core.run.folder.records import Lock
 
 
-def certificates(found: Sequence[Run]) -> dict[str, Any]:
+def certificates(runs: Sequence[Run]) -> Section:
     """Return what was proved of each run."""
-    certified = [run for run in found if run.files.certificates]
-    rows = [{"run": run.name, "certificates": plain(run.files.certificates)} for run in certified]
-    return {
-        "runs": rows,
-        "missing": None if rows else "No run folder has certificates.json.",
-        "commands": [run.command("certify") for run in certified],
-    }
+    certified = [run for run in runs if run.files.certificates]
+    return Section(
+        content={"runs": [{"run": run.name, "certificates": run.files.certificates} for run in certified]},
+        missing=None if certified else "No run folder has certificates.json.",
+        commands=[run.command("certify") for run in certified],
+    )
 
 
-def environment(found: Sequence[Run]) -> dict[str, Any]:
+def environment(runs: Sequence[Run]) -> Section:
     """Return what lock.json records of each run, a row for each fact."""
-    recorded = [dict(_facts(run.files.lock)) for run in found]
+    recorded = [dict(_facts(run.files.lock)) for run in runs]
     names = dict.fromkeys(name for facts in recorded for name in facts)
     rows = [{"name": name, "values": [facts.get(name) for facts in recorded]} for name in names]
-    return {
-        "runs": [run.name for run in found],
-        "rows": rows,
-        "missing": None if rows else "The run has no lock.json yet.",
-        "commands": [shlex.join(["cat", str(run.folder.lock)]) for run in found if run.files.lock],
-    }
+    return Section(
+        content={"runs": [run.name for run in runs], "rows": rows},
+        missing=None if rows else "The run has no lock.json yet.",
+        commands=[shlex.join(["cat", str(run.files.folder.lock)]) for run in runs if run.files.lock],
+    )
 
 
-def settings(found: Sequence[Run]) -> dict[str, Any]:
+def settings(runs: Sequence[Run]) -> Section:
     """Return the settings that differ between runs, and the whole experiment of each."""
-    apart = differing([dict(flat(run.resolved.table)) for run in found])
-    return {
-        "runs": [run.name for run in found],
-        "differing": [{"key": dotted(path), "values": values} for path, values in apart.items()],
-        "files": [{"run": run.name, "toml": dumps(run.resolved.table)} for run in found],
-        "missing": None,
-        "commands": [run.command("config", file="experiment.toml") for run in found],
-    }
+    apart = differing([dict(flat(run.files.resolved.table)) for run in runs])
+    return Section(
+        content={
+            "runs": [run.name for run in runs],
+            "differing": [{"key": dotted(path), "values": values} for path, values in apart.items()],
+            "files": [{"run": run.name, "toml": dumps(run.files.resolved.table)} for run in runs],
+        },
+        commands=[run.command("config", file="experiment.toml") for run in runs],
+    )
 
 
 def _facts(lock: Lock | None) -> Iterator[tuple[str, str]]:

@@ -1,1 +1,1 @@
-"""One run: training, scoring, certificates and the folder that it leaves."""
+"""What happens in one run? Preview, training, scoring, certificates, and the folder that it leaves."""

@@ -93,10 +93,15 @@ class Run:
         return self.folder.state == "finished"
 
     def _begin(self) -> None:
-        write_text(self.folder.experiment, self.resolved.to_toml())
+        steps = self.folder.steps(self.experiment.train)
+        write_text(self.folder.experiment, self.resolved.to_toml(steps))
         started = (self.folder.status and self.folder.status.started) or now()
         self.folder.set_status("running", started=started, ended=None, error=None)
         self.registry.fire("steermoe_before_run", folder=self.folder.path)
+
+    def _counted(self, steps: int) -> None:
+        self.folder.set_status("running", steps=steps)
+        write_text(self.folder.experiment, self.resolved.to_toml(steps))
 
     def _end(self) -> None:
         self.folder.set_status("finished", ended=now(), error=None)
@@ -122,6 +127,8 @@ class Run:
             for name, examples in splits.items():
                 readable(examples, f"data.eval.{name}")
         self.builder.metrics()  # and so does a missing package of a metric
+        if not trained and self.builder.augmentations:  # and so do missing files of an augmentation
+            self.console.note(f"training clips are changed by {', '.join(self.builder.augmentations)}")
         validator = None if trained else Validator.of(self.builder, self.console)
         with self.console.task("loading models"):
             model = self.builder.model()
@@ -136,6 +143,7 @@ class Run:
                 validator=validator,
                 folder=self.folder,
                 console=self.console,
+                counted=self._counted,
             ).run()
             if splits_weights(self.experiment.train):  # each process has only its share of the trained model
                 del model

@@ -1,1 +1,1 @@
-"""A new plugin: a whole distribution from templates, one file of them a kind."""
+"""How does a new plugin begin? A whole distribution from templates, one file of them a kind."""

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _HEAD = re.compile(r"^==> (.+) <==\n", re.MULTILINE)
 #: What a template says of its kind, in TOML: `summary`, `module`, `use` in an experiment (not of a command),
-#: `factory` if that is no class, and `set` if the component cannot be checked without a setting.
+#: `factory` if that is no class, `record` for more lines of its record, and `set` if the component cannot be
+#: checked without a setting.
 _ABOUT = "about.toml"
 
 
@@ -41,6 +42,7 @@ def distribution(names: Names, requirement: str) -> dict[str, str]:
         "hook": HOOK_OF_KIND.get(names.kind, COMMANDS),
         "api": str(API),
         "requirement": requirement,
+        "more": "".join(f"        {line}\n" for line in about.get("record", ())),
         "check": check(names),
     }
     filled = {**_read("common"), **own}

@@ -1,1 +1,1 @@
-"""Many runs: sweeps, ladders, launches, comparison, tables."""
+"""How do many runs, or the ranks of one, work together? Sweep, ladder, launch, comparison, tables."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 #: What has to be equal in a comparison, and the keys or tables of the experiment that decide it.
 CONTROLLED = {
     "pooling": ("projector.pool",),
-    "the number of steps": ("train.steps",),
+    "the number of steps": ("train.steps", "train.epochs"),
     "the number of clips a step": ("train.batch_size", "train.accumulation"),
     "precision": ("train.precision", "encoder.dtype", "decoder.dtype"),
     "the training data": ("data.train", "data.weights", "data.min_seconds", "data.max_seconds"),

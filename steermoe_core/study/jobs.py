@@ -1,4 +1,4 @@
-"""Runs one after the other, each in a process of its own: the jobs of a sweep and of a ladder.
+"""The jobs of a sweep or ladder, each a run in its own process: the next unfinished one is chosen and run.
 
 The state of a job is in its run folder alone. So whatever ends this process, the same command skips what is
 finished and resumes what was interrupted, and two commands share the work: neither runs what the other is
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import IO, TYPE_CHECKING, Any, Literal, cast
+from typing import IO, TYPE_CHECKING, Literal, cast
 
 import attrs
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from steermoe_core.config.sweep import Cell
+    from steermoe_core.config.experiment import TrainConfig
+    from steermoe_core.config.sweep import AxisValues, Cell
 
 State = Literal["waiting", "running", "interrupted", "failed", "finished"]
 
@@ -43,16 +44,17 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 class JobStatus:
     """A job's name and settings with its progress.
 
-    :param step: last logged step; `of`: the number of steps that it trains for.
+    :param step: last logged step; `of`: the number of steps that it trains for, None before its epochs are
+        counted.
     :param scores: by split and metric.
     """
 
     name: str
-    settings: dict[str, Any]
+    settings: AxisValues
     folder: str
     state: State
     step: int
-    of: int
+    of: int | None
     loss: float | None
     scores: dict[str, dict[str, float | None]]
     error: str | None
@@ -62,20 +64,20 @@ class JobStatus:
 class Job:
     """One run.
 
-    :param name: what tells it from the other jobs, for people; `settings`: the same for programs.
+    :param name: what distinguishes it from the other jobs, for people; `settings`: the same for programs.
     :param words: arguments of `steermoe` that start or resume it.
     :param experiment: the experiment file in these arguments.
     :param toml: content of that file, written if it does not exist.
-    :param steps: number of steps that it trains for.
+    :param train: how it trains; None where it trains nothing.
     """
 
     name: str
-    settings: dict[str, Any]
+    settings: AxisValues
     folder: RunFolder
     words: Sequence[str]
     experiment: Path
     toml: str = attrs.field(repr=False)
-    steps: int
+    train: TrainConfig | None
 
     @classmethod
     def run(cls, name: str, cell: Cell, runs: Path, flags: Sequence[str]) -> Job:
@@ -92,7 +94,7 @@ class Job:
             words=["run", str(folder.experiment), "--runs", str(runs), *flags],
             experiment=folder.experiment,
             toml=cell.resolved.to_toml(),
-            steps=cell.resolved.experiment.train.steps,
+            train=cell.resolved.experiment.train,
         )
 
     @property
@@ -114,7 +116,7 @@ class Job:
             folder=str(self.folder.path),
             state=self.state,
             step=max(last.step if last else 0, status.step if status else 0),
-            of=self.steps,
+            of=self.folder.steps(self.train) if self.train else 0,
             loss=last.loss if last else None,
             scores={
                 split: {metric: score.value for metric, score in scores.metrics.items()}

@@ -4,7 +4,8 @@
     projection only   no adapter
     static steering   one expert: the same vector for every frame
     steering          the experiment itself
-    LoRA, …           every adapter that declares a rung, in the same layers, with its defaults
+    LoRA, …           adapters of the encoder that declare a rung, in the same layers, with their defaults
+    …                 rungs that are added by name: adapters of the decoder, or of both
     no-audio, …       the controls of the steering runs
 
 Each rung that trains is an ordinary run of the same file with one table changed: same data, seed, steps and
@@ -13,11 +14,13 @@ pooling. Callbacks that a rung's adapter does not support are left out of its ru
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from steermoe_core.config.check.capabilities import lacking
+from steermoe_core.config.origins import Filler
 from steermoe_core.config.resolve import Resolved, resolve
 from steermoe_core.config.sweep import Cell
 from steermoe_core.config.text.write import inline
@@ -26,11 +29,13 @@ from steermoe_core.run.scoring.own_decoder import has_own_decoder, own_folder
 from steermoe_core.study.seeds import SeedGroup, own_decoder_group
 from steermoe_core.study.sweep import finished_groups, jobs_of
 from steermoe_core.study.table import Row, row
+from steermoe_core.suggest import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from steermoe_core.component import Component, Selection
     from steermoe_core.plugins import Registry
     from steermoe_core.study.jobs import Job
 
@@ -43,12 +48,12 @@ BASE = PROJECTION
 class Rung:
     """A rung that trains.
 
-    :param adapter: the component.
+    :param adapters: the components.
     :param overrides: ``KEY=VALUE`` texts that turn the experiment into this rung.
     """
 
     name: str
-    adapter: str
+    adapters: Sequence[str]
     overrides: list[str]
 
 
@@ -59,12 +64,14 @@ class Ladder:
     :param file: an experiment with a steering adapter.
     :param overrides: ``KEY=VALUE`` texts of `--set` flags, for every rung.
     :param seeds: of each rung; empty for the seed of the file.
+    :param add: names of rungs to add.
     """
 
     file: Path
     overrides: Sequence[str]
     seeds: Sequence[int]
     registry: Registry
+    add: Sequence[str] = ()
 
     def jobs(self, runs: Path, flags: Sequence[str] = ()) -> list[Job]:
         """Return the jobs, from the lowest rung up.
@@ -72,7 +79,7 @@ class Ladder:
         :param runs: the folder that holds the run folders.
         :param flags: flags that every command takes.
         :raises ConfigError: the file or one of its rungs is wrong.
-        :raises UsageError: the adapter of the file does not steer.
+        :raises UsageError: the adapter of the file does not steer, or there is no rung to add of such a name.
         """
         whole = self._resolved(*(f"experiment.seed={seed}" for seed in self.seeds[:1]))
         self._check(whole)
@@ -81,7 +88,7 @@ class Ladder:
             f"{rung.name}, seed {seed}" if len(seeds) > 1 else rung.name: Cell(
                 {"rung": rung.name, "seed": seed},
                 self._resolved(
-                    f"experiment.seed={seed}", *rung.overrides, *self._callbacks(whole, rung.adapter)
+                    f"experiment.seed={seed}", *rung.overrides, *self._callbacks(whole, rung.adapters)
                 ),
             )
             for rung in self._rungs(whole)
@@ -97,7 +104,7 @@ class Ladder:
                 settings={"rung": OWN, "seed": None},
                 folder=own_folder(run),
                 words=["evaluate", str(run), "--own-decoder", *flags],
-                steps=0,
+                train=None,
             )
             jobs.insert(0, own)
         return jobs
@@ -126,28 +133,47 @@ class Ladder:
 
     def _rungs(self, whole: Resolved) -> Iterator[Rung]:
         """Yield the rungs that train, from the lowest up."""
-        adapter = whole.experiment.adapter
+        (adapter,) = whole.experiment.adapter
         encoder = self.registry.get("encoder", whole.experiment.encoder.name)
-        yield Rung(PROJECTION, "none", ['adapter={use="none"}'])
+        yield Rung(PROJECTION, ["none"], ['adapter={use="none"}'])
         if adapter.config.experts > 1:
-            yield Rung(STATIC, adapter.name, ["adapter.experts=1"])
-        yield Rung(STEERING, adapter.name, [])
-        layers = getattr(adapter.config, "layers", [])
-        for name in self.registry.names("adapter"):
-            part = self.registry.get("adapter", name)
-            if part.rung and not lacking(part, "encoder", encoder):
-                table: dict[str, Any] = {"use": name}
-                if layers and "layers" in attrs.fields_dict(part.config_class()):
-                    table["layers"] = layers
-                yield Rung(part.rung, name, [f"adapter={inline(table)}"])
+            yield Rung(STATIC, [adapter.name], ["adapter.experts=1"])
+        yield Rung(STEERING, [adapter.name], [])
+        others = {
+            name: (part, tables)
+            for part in map(partial(self.registry.get, "adapter"), self.registry.names("adapter"))
+            for name, tables in part.rungs.items()
+        }
+        if unknown := [name for name in self.add if name not in others]:
+            near = closest(unknown[0], others)
+            hint = f'; did you mean "{near}"?' if near else ""
+            msg = f'no rung is called "{unknown[0]}"; there are {", ".join(others)}{hint}'
+            raise UsageError(msg)
+        for name, (part, tables) in others.items():
+            usual = all(table.get("on", "encoder") == "encoder" for table in tables) and part.needs
+            if name in self.add or (usual and not lacking(part, "encoder", encoder)):
+                yield self._rung(name, part, tables, adapter)
 
-    def _callbacks(self, whole: Resolved, adapter: str) -> list[str]:
-        """Return the override that leaves out the callbacks that an adapter does not support, if any."""
-        part, tables = self.registry.get("adapter", adapter), whole.table["callbacks"]
+    def _rung(self, name: str, part: Component, tables: Sequence[Mapping[str, Any]], own: Selection) -> Rung:
+        """Return a rung of other adapters, with the experiment's settings for the same component."""
+        start: dict[str, Any] = {}
+        if part.name == own.name:
+            start = Filler(self.registry).table(own.config)
+        elif layers := getattr(own.config, "layers", []):
+            start = {"layers": layers} if "layers" in attrs.fields_dict(part.config_class()) else {}
+        whole = [{"use": part.name, **_on(start, table), **table} for table in tables]
+        adapter = whole[0] if len(whole) == 1 else whole
+        return Rung(name, [part.name], [f"adapter={inline(adapter)}"])
+
+    def _callbacks(self, whole: Resolved, adapters: Sequence[str]) -> list[str]:
+        """Return the override that leaves out the callbacks that no adapter of a rung supports, if any."""
+        parts, tables = [self.registry.get("adapter", name) for name in adapters], whole.table["callbacks"]
         kept = [
             table
             for table in tables
-            if not lacking(self.registry.get("callback", table["use"]), "adapter", part)
+            if not all(
+                lacking(self.registry.get("callback", table["use"]), "adapter", part) for part in parts
+            )
         ]
         return [] if kept == tables else [f"callbacks={inline(kept)}"]
 
@@ -156,14 +182,22 @@ class Ladder:
 
         :raises UsageError: naming the adapter.
         """
-        adapter = whole.experiment.adapter
-        part = self.registry.find("adapter", adapter.name)
-        if part is None or "gates" not in (part.gives or ()) or not hasattr(adapter.config, "experts"):
-            msg = f"{self.file} has the adapter {adapter.name}: a ladder needs an adapter that steers"
+        adapters = whole.experiment.adapter
+        names = ", ".join(one.name for one in adapters)
+        part = self.registry.find("adapter", adapters[0].name)
+        steers = part is not None and "gates" in (part.gives or ()) and hasattr(adapters[0].config, "experts")
+        if len(adapters) > 1 or not steers:
+            msg = f"{self.file} has the adapter {names}: a ladder needs one adapter that steers"
             raise UsageError(msg)
 
     def _resolved(self, *overrides: str) -> Resolved:
         return resolve(self.file, [*self.overrides, *overrides], self.registry)
+
+
+def _on(settings: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that hold for an adapter on another tower too: its layers are others."""
+    moved = table.get("on", "encoder") != settings.get("on", "encoder")
+    return {key: value for key, value in settings.items() if not (moved and key == "layers")}
 
 
 def _controls(steering: SeedGroup) -> Iterator[tuple[str, SeedGroup]]:

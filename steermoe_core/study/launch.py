@@ -1,4 +1,4 @@
-"""Start the processes of a run through DeepSpeed's launcher, and stop them in order."""
+"""The ranks of a run, started through DeepSpeed's launcher and stopped in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process of a launched run, and its parent that waits: `python -m steermoe_core.study.rank FOLDER WORDS…`.
+"""One rank of a launched run, and its parent that waits: `python -m steermoe_core.study.rank FOLDER WORDS…`.
 
 A process that is killed has no last word, and the others of its run know only that it is gone. Its parent
 knows which it was and what ended it: it says so, writes it to the run's status.json and ends with code 4.

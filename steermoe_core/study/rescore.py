@@ -1,8 +1,8 @@
-"""Score a run again from its predictions alone: no model is loaded, and nothing that it said changes."""
+"""Score a run again from its predictions alone: no model is loaded, and no answer changes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -11,7 +11,7 @@ from steermoe_core.errors import UsageError
 from steermoe_core.evaluate.pathologies import instructions
 from steermoe_core.evaluate.prediction import file_name, read
 from steermoe_core.evaluate.score import judged, marked
-from steermoe_core.evaluate.scores import Scores
+from steermoe_core.evaluate.scores import Judged, Scores
 from steermoe_core.run.folder.run_folder import RunFolder, write_json, write_text
 from steermoe_core.system.records import plain
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from steermoe_core.evaluate.metrics import Metric
     from steermoe_core.evaluate.prediction import Prediction
     from steermoe_core.plugins import Registry
+    from steermoe_core.system.records import Json
 
 
 @attrs.frozen(kw_only=True)
@@ -32,18 +33,23 @@ class Rescored:
     """A split of a run, scored again.
 
     :param run: its folder.
-    :param experiment: name of the run's.
+    :param experiment: name of its experiment.
     :param predictions: of the model (with the name ""), and of each control.
-    :param scores: the content of its scores.json; under other rules only what the answers decide.
-    :param changed: metrics and other keys of scores.json that came out differently than before.
+    :param scores: the whole `Scores`; under other rules only what the answers decide.
+    :param changed: metrics and other keys of scores.json that have changed.
     """
 
     run: Path
     experiment: str
     split: str
     predictions: dict[str, list[Prediction]]
-    scores: dict[str, Any]
+    scores: Judged
     changed: list[str]
+
+    def to_json(self) -> Json:
+        """Return the scores, without predictions."""
+        head = {"run": str(self.run), "experiment": self.experiment, "split": self.split}
+        return {**head, "changed": self.changed, **plain(self.scores)}
 
 
 def rescore(
@@ -99,10 +105,11 @@ def _rescored(
     place, changed = folder.evaluations / split, []
     rows = _predictions(place)
     given = instructions(experiment.collator.config)
-    scores = plain(judged(metrics, rows, seed=experiment.experiment.seed, instructions=given))
+    scores = judged(metrics, rows, seed=experiment.experiment.seed, instructions=given)
     if write:
-        stored = plain(Scores.read(place / "scores.json"))
-        changed, scores = _changes(stored, scores), {**stored, **scores}
+        stored = Scores.read(place / "scores.json")
+        changed = _changes(stored, scores)
+        scores = attrs.evolve(stored, **attrs.asdict(scores, recurse=False))
         marks = {control: marked(metrics, answers) for control, answers in rows.items()}
         if changed or marks != rows:
             _write(folder, place, marks, scores)
@@ -118,31 +125,29 @@ def _rescored(
 
 def _predictions(place: Path) -> dict[str, list[Prediction]]:
     """Return the answers of the model (with the name ""), and of each control."""
-    beside = sorted(path.name.split(".", 1)[1] for path in place.glob("predictions.*.jsonl"))
-    controls = ["", *(name.removesuffix(".jsonl") for name in beside)]
-    return {control: read(place / file_name(control)) for control in controls}
+    controls = sorted(path.name.split(".", 1)[1] for path in place.glob("predictions.*.jsonl"))
+    names = ["", *(name.removesuffix(".jsonl") for name in controls)]
+    return {name: read(place / file_name(name)) for name in names}
 
 
-def _changes(stored: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+def _changes(stored: Judged, found: Judged) -> list[str]:
     """Return the names of what differs: metrics, controls' metrics, other keys."""
 
-    def metrics(scores: Mapping[str, Any]) -> dict[str, Any]:
-        beside = {
+    def values(scores: Judged) -> dict[str, object]:
+        controls = {
             f"{control} {name}": score
-            for control, some in scores["controls"].items()
+            for control, some in scores.controls.items()
             for name, score in some.items()
         }
-        rest = {key: scores.get(key) for key in found if key not in ("metrics", "controls")}
-        return {**scores["metrics"], **beside, **rest}
+        others = {"pathologies": scores.pathologies, "length_ratio": scores.length_ratio}
+        return {**scores.metrics, **controls, **others}
 
-    before, now = metrics(stored), metrics(found)
+    before, now = values(stored), values(found)
     return [name for name in dict.fromkeys([*before, *now]) if before.get(name) != now.get(name)]
 
 
-def _write(
-    folder: RunFolder, place: Path, rows: Mapping[str, Sequence[Prediction]], scores: Mapping[str, Any]
-) -> None:
-    """Write scores.json last: while it is the old one, the same command does all of this again."""
+def _write(folder: RunFolder, place: Path, rows: Mapping[str, Sequence[Prediction]], scores: Judged) -> None:
+    """Write scores.json last: as long as it is the old one, the same command does all of this again."""
     with folder.held():
         for control, answers in rows.items():
             write_text(place / file_name(control), "".join(row.line() for row in answers))

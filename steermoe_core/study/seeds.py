@@ -149,7 +149,7 @@ def own_decoder_group(run: Path, registry: Registry) -> SeedGroup:
 
 
 def scored_runs(paths: Sequence[Path], note: Callable[[str], None]) -> list[Path]:
-    """Return the paths that are runs with scores, such as those among `runs/*`.
+    """Return the paths that are finished runs with scores, such as those among `runs/*`.
 
     A single path is returned unchecked; the command that reads it reports what is wrong with it.
 
@@ -161,7 +161,7 @@ def scored_runs(paths: Sequence[Path], note: Callable[[str], None]) -> list[Path
     if missing := [path for path in paths if not path.exists()]:
         msg = f"{missing[0]} does not exist"
         raise UsageError(msg)
-    reasons = {path: _unscored(RunFolder(path)) for path in paths}
+    reasons = {path: _unfinished(RunFolder(path)) for path in paths}
     kept = [path for path, reason in reasons.items() if reason is None]
     if not kept:
         msg = f"none of these {len(reasons)} is a run with scores; finish one with `steermoe run`"
@@ -170,6 +170,15 @@ def scored_runs(paths: Sequence[Path], note: Callable[[str], None]) -> list[Path
         if reason is not None:
             note(f"{path} is left out: {reason}")
     return kept
+
+
+def _unfinished(folder: RunFolder) -> str | None:
+    """Return why a folder is not a finished run with scores; None if it is, or if its status is lost."""
+    if reason := _unscored(folder):
+        return reason
+    if folder.state in (None, "finished"):
+        return None
+    return f"it is not finished; finish it with `steermoe run {folder.experiment}`"
 
 
 def _unscored(folder: RunFolder) -> str | None:

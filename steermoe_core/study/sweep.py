@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from steermoe_core.config.sweep import Cell
+    from steermoe_core.config.sweep import AxisValues, Cell
     from steermoe_core.plugins import Registry
     from steermoe_core.study.seeds import SeedGroup
     from steermoe_core.study.table import Row
@@ -38,7 +38,7 @@ def jobs_of(
     return [Job.run(name, cell, runs, flags) for name, cell in cells.items()]
 
 
-def finished_groups(jobs: Sequence[Job], registry: Registry) -> list[tuple[dict[str, Any], SeedGroup]]:
+def finished_groups(jobs: Sequence[Job], registry: Registry) -> list[tuple[AxisValues, SeedGroup]]:
     """Return the finished runs grouped by seed, each group with the settings of its first job."""
     finished = {job.folder.path.resolve(): job for job in jobs if job.state == "finished"}
     return [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from steermoe_core.config.sweep import AxisValues
     from steermoe_core.evaluate.bootstrap import Row as Summed
     from steermoe_core.evaluate.metrics import Metric
     from steermoe_core.evaluate.prediction import Prediction
     from steermoe_core.evaluate.scores import Edits, Interval, Score
     from steermoe_core.plugins import Registry
     from steermoe_core.study.seeds import SeedGroup
+    from steermoe_core.system.records import Json
 
 
 @attrs.frozen(kw_only=True)
@@ -66,6 +68,11 @@ class RowScore:
     controls: dict[str, float | None]
     against: Against | None = None
 
+    def to_json(self) -> Json:
+        """Return the fields; the difference only if there is one."""
+        fields = attrs.asdict(self, recurse=False)
+        return fields if self.against else {name: fields[name] for name in fields if name != "against"}
+
 
 @attrs.frozen(kw_only=True)
 class Losses:
@@ -101,15 +108,11 @@ class Row:
     gate_entropy: float | None
     metrics: dict[str, RowScore]
     pathologies: dict[str, int]
-    settings: dict[str, Any] = attrs.field(factory=dict)
+    settings: AxisValues = attrs.field(factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the row as JSON values, without label and settings, which each command names itself."""
-
-        def kept(field: attrs.Attribute[Any], value: Any) -> bool:
-            return field.name not in ("label", "settings") and (field.name != "against" or value is not None)
-
-        return attrs.asdict(self, filter=kept)
+    def to_json(self) -> Json:
+        """Return the fields, without label and settings, which each command names itself."""
+        return attrs.asdict(self, recurse=False, filter=attrs.filters.exclude("label", "settings"))
 
 
 def table(

@@ -1,1 +1,1 @@
-"""What does the machine give? Files, cache, hub, terminal."""
+"""What does the machine give? Files, cache folder, hub client, signals, terminal."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+import warnings
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Thread
@@ -34,6 +35,23 @@ def is_path(value: str) -> bool:
         return True
     owner, slash, _ = value.partition("/")
     return bool(slash) and Path(owner).is_dir() and not _cached(value)
+
+
+def expanded(value: str) -> str:
+    """Return a path below `~` with the home folder, and anything else as it is."""
+    return os.path.expanduser(value)  # noqa: PTH111 - unlike pathlib, it leaves an unknown user alone
+
+
+def report_folder(value: str, other: str = "what has this name on the hub") -> None:
+    """Warn of a folder that is used although its path looks like `owner/name`.
+
+    A file or folder that exists always comes before the hub and before what plugins provide.
+
+    :param other: what is not used.
+    """
+    if "/" in value and NAME.fullmatch(value) and Path(value).exists():
+        message = f"{value}: the folder {Path(value).resolve()} is used, not {other}"
+        warnings.warn(message, stacklevel=2)
 
 
 @contextmanager

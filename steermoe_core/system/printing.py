@@ -51,7 +51,18 @@ def complain(text: object) -> None:
 
 
 def say_json(value: Any, *, indent: int | None = 2) -> None:
-    """Print a value as JSON, unsafe characters escaped; a value that JSON does not know is its text."""
+    """Print a value as JSON, unsafe characters escaped; a value that JSON does not know is its text.
+
+    :param value: plain values and records.
+    """
     import json
 
-    say(safe_json(json.dumps(value, indent=indent, ensure_ascii=False, default=str)))
+    say(safe_json(json.dumps(value, indent=indent, ensure_ascii=False, default=_plain)))
+
+
+def _plain(value: Any) -> Any:
+    if not hasattr(value, "__attrs_attrs__"):
+        return str(value)
+    from steermoe_core.system.records import plain
+
+    return plain(value)

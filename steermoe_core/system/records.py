@@ -3,6 +3,8 @@
 The content of a file is checked against the class: a key without a default has to be there, every value has
 the declared type, nothing is converted. Keys that the class does not know are ignored, so that a file with
 more in it can still be read; a field made by `rest` collects them.
+
+A record with a method `to_json` is written as what that returns: a dict whose values may be records again.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 
     Hook = Callable[[Any, Any], Any]
 
-R = TypeVar("R", bound="Record")
+#: A JSON object.
+Json = dict[str, Any]
+
 T = TypeVar("T")
 _NAMES = {
     str: "a text", int: "a whole number", float: "a number", bool: "true or false", dict: "a table",
@@ -224,7 +228,7 @@ def _list(value: Any, kind: Any) -> Any:
     return tuple(values) if _origin(kind) is tuple else values
 
 
-def _table(value: Any, kind: Any) -> dict[str, Any]:
+def _table(value: Any, kind: Any) -> Json:
     item = (get_args(kind) or (str, Any))[1]
     return {key: _below(key, one, item) for key, one in _check(value, dict).items()}
 
@@ -267,9 +271,11 @@ def _not_null(kind: Any) -> Any:
     return Union[members] if get_origin(kind) in _UNIONS else kind  # noqa: UP007 - members are values
 
 
-def _written(record: Any) -> dict[str, Any]:
-    found = {"format": record.FORMAT} if isinstance(record, Record) else {}
-    more: dict[str, Any] | None = None
+def _written(record: Any) -> Json:
+    if hasattr(record, "to_json"):
+        return {key: plain(value) for key, value in record.to_json().items()}
+    found: Json = {"format": record.FORMAT} if isinstance(record, Record) else {}
+    more: Json | None = None
     for field in attrs.fields(type(record)):
         value = getattr(record, field.name)
         if field.metadata.get(_REST):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from steermoe_core.testing.adapters import AdapterSuite
+    from steermoe_core.testing.augmentations import AugmentationSuite
     from steermoe_core.testing.callbacks import CallbackSuite
     from steermoe_core.testing.collators import CollatorSuite
     from steermoe_core.testing.commands import CommandSuite
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AdapterSuite",
+    "AugmentationSuite",
     "CallbackSuite",
     "CollatorSuite",
     "CommandSuite",

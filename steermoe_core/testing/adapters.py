@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import torch
 
-from steermoe_core.config.experiment import LearningRates
+from steermoe_core.component import tower_of
 from steermoe_core.data.padded import Padded
 from steermoe_core.model.adapter import Adapter
 from steermoe_core.model.config import IdentityConfig
 from steermoe_core.model.joined import Joined
 from steermoe_core.model.projectors import IdentityProjector
 from steermoe_core.model.weights import fingerprint
+from steermoe_core.testing.config import TinyConfig
 from steermoe_core.testing.modules import (
     ModuleSuite,
     apart,
@@ -24,7 +24,7 @@ from steermoe_core.testing.modules import (
     weighed,
     without_gradient,
 )
-from steermoe_core.testing.parts import DenseEncoder, TinyConfig, decoder, save_decoder
+from steermoe_core.testing.parts import DecoderTower, DenseEncoder, decoder, save_decoder
 from steermoe_core.testing.suite import needs
 from steermoe_core.train.checkpoint import load_trained, save_trained
 
@@ -47,9 +47,16 @@ class AdapterSuite(ModuleSuite):
         """Return a new encoder for the adapter; an adapter of certain encoders overrides this."""
         return DenseEncoder(TinyConfig(width=_WIDTH))
 
+    def tower(self) -> Encoder:
+        """Return what the adapter works on: a new encoder, or the decoder in an encoder's place."""
+        if tower_of(self.selection().config) == "encoder":
+            return self.encoder()
+        folder = self.folder / "tower"
+        return DecoderTower(str(folder) if folder.exists() else save_decoder(folder))
+
     def context(self) -> Sequence[Any]:
-        """Return a new encoder, and what builds parts."""
-        self._encoder = self.encoder()
+        """Return a new tower, and what builds parts."""
+        self._encoder = self.tower()
         return (self._encoder, self._built)
 
     def check_type(self, part: Any) -> None:
@@ -62,6 +69,8 @@ class AdapterSuite(ModuleSuite):
         :param moved: away from where it starts, which may be without any effect.
         """
         adapter: Adapter = self.seeded(seed)
+        if isinstance(self._encoder, DecoderTower):
+            self._encoder.prompt = adapter.prompt
         if moved:
             with torch.no_grad():
                 for number, parameter in enumerate(_trained(adapter)):
@@ -82,12 +91,7 @@ class AdapterSuite(ModuleSuite):
         frozen = [number for number in grouped if number not in trainable]
         self.expect(not frozen, "groups() holds a parameter that is not trainable, or of another module")
         self.expect(len(grouped) == len(set(grouped)), "groups() holds a parameter twice")
-        rates = list(attrs.asdict(LearningRates()))
-        unknown = [name for name, parameters in adapter.groups().items() if parameters and name not in rates]
-        self.expect(
-            not unknown,
-            f"there is no learning rate for the group {unknown[:1]}: name it one of {', '.join(rates)}",
-        )
+        self.expect_declared(adapter.groups())
 
     @needs("builds")
     def test_lengths(self) -> None:
@@ -97,7 +101,7 @@ class AdapterSuite(ModuleSuite):
             if dtype is torch.bfloat16:
                 _halve(encoder, adapter)
             features = encoder.features(self._waves())
-            bare = self.encoder().to(dtype)(features)
+            bare = self.tower().to(dtype)(features)
             frames = adapter.after(encoder(features, adapter.tap))
             found, wanted = frames.values, bare.values
             same = found.shape == wanted.shape and frames.lengths.tolist() == bare.lengths.tolist()
@@ -151,12 +155,12 @@ class AdapterSuite(ModuleSuite):
         """A training step gives every trained parameter a finite gradient that is not zero."""
         adapter, encoder = self.adapted()
         frames = adapter.after(encoder(encoder.features(self._waves()), adapter.tap))
-        penalty, trained = adapter.penalty(), _trained(adapter)
+        added, trained = sum(adapter.losses().values()), _trained(adapter)
         if trained:
             self.expect(
                 frames.values.requires_grad, "the adapted frames carry no gradient to what is trained"
             )
-            backward(weighed(frames) + (0.0 if penalty is None else penalty))
+            backward(weighed(frames) + added)
         ids = {id(parameter) for parameter in trained}
         named = {**dict(encoder.named_parameters()), **dict(adapter.named_parameters())}
         missing = without_gradient((name, p) for name, p in named.items() if id(p) in ids)
@@ -169,7 +173,7 @@ class AdapterSuite(ModuleSuite):
         """Layers before `first_layer` give what they give without it; with None, the whole encoder does."""
         adapter, encoder = self.adapted()
         features = encoder.features(self._waves())
-        bare, found = _layers(self.encoder(), features), _layers(encoder, features, adapter)
+        bare, found = _layers(self.tower(), features), _layers(encoder, features, adapter)
         until = encoder.layers if adapter.first_layer is None else adapter.first_layer
         self.expect(
             0 <= until <= encoder.layers, f"first_layer is {until}, expected a layer's number or None"
@@ -184,7 +188,7 @@ class AdapterSuite(ModuleSuite):
     @needs("groups")
     def test_frozen_encoder(self) -> None:
         """A training step leaves every frozen tensor of the encoder as it is."""
-        before = fingerprint(self.encoder())
+        before = fingerprint(self.tower())
         adapter, encoder = self.adapted()
         optimizer = torch.optim.SGD([*_trained(adapter), torch.nn.Parameter(torch.zeros(1))], lr=0.1)
         for _ in range(2):
@@ -200,9 +204,9 @@ class AdapterSuite(ModuleSuite):
 
     @needs("gradients", "determinism", "statistics", "same_start")
     def test_recompute(self) -> None:
-        """With the encoder's `recompute`, frames, gradients, penalty and statistics are the same."""
+        """With the encoder's `recompute`, frames, gradients, losses and statistics are the same."""
         plain, again = (self._step(recompute=recompute) for recompute in (False, True))
-        for name, one, other in zip(("frames", "gradients", "penalty"), plain[:3], again[:3], strict=True):
+        for name, one, other in zip(("frames", "gradients", "losses"), plain[:3], again[:3], strict=True):
             self.expect_close(
                 one,
                 other,
@@ -216,17 +220,11 @@ class AdapterSuite(ModuleSuite):
         )
 
     @needs("builds")
-    def test_penalty(self) -> None:
-        """`penalty()` is one finite number, told once for each forward pass; or None."""
+    def test_losses(self) -> None:
+        """`losses()` has finite numbers with a gradient, under valid names, once for each forward pass."""
         adapter, encoder = self.adapted()
         adapter.after(encoder(encoder.features(self._waves()), adapter.tap))
-        found = adapter.penalty()
-        if found is not None:
-            self.expect(found.ndim == 0, f"penalty() has the shape {tuple(found.shape)}, expected one number")
-            self.expect(found.isfinite(), "penalty() is not finite")
-        self.expect(
-            adapter.penalty() is None, "penalty() told twice of one forward pass: forget what was told"
-        )
+        self.expect_losses(adapter)
 
     @needs("builds")
     def test_statistics(self) -> None:
@@ -299,13 +297,12 @@ class AdapterSuite(ModuleSuite):
         return adapter.after(encoder(features, adapter.tap)).zeroed()
 
     def _step(self, *, recompute: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Any]:
-        """Return frames, all gradients, penalty and statistics of one training step."""
+        """Return frames, all gradients, the sum of the losses and statistics of one training step."""
         adapter, encoder = self.adapted()
         encoder.recompute = recompute
         adapter.watch()
         frames = adapter.after(encoder(encoder.features(self._waves()), adapter.tap))
-        penalty = adapter.penalty()
-        total = torch.zeros(()) if penalty is None else penalty
+        total = torch.stack([torch.zeros(()), *adapter.losses().values()]).sum()
         if frames.values.requires_grad:
             backward(weighed(frames) + total)
         gradients = [p.grad.flatten() for p in _trained(adapter) if p.grad is not None]

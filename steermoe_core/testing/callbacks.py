@@ -19,13 +19,15 @@ from steermoe_core.model.config import IdentityConfig
 from steermoe_core.model.joined import Joined
 from steermoe_core.model.projectors import IdentityProjector
 from steermoe_core.model.weights import fingerprint
+from steermoe_core.testing.config import TinyConfig
 from steermoe_core.testing.modules import ModuleSuite
-from steermoe_core.testing.parts import DenseEncoder, TinyConfig, decoder, save_decoder
+from steermoe_core.testing.parts import DenseEncoder, decoder, save_decoder
 from steermoe_core.testing.suite import Suite, needs
 from steermoe_core.testing.tables import structured
 from steermoe_core.testing.tiny import DIGITS, write_folder
 from steermoe_core.train.callbacks import Callback
 from steermoe_core.train.checkpoint import trained_tensors
+from steermoe_core.train.groups import trainable_groups
 from steermoe_core.train.journal import Journal
 
 if TYPE_CHECKING:
@@ -153,7 +155,8 @@ class CallbackSuite(Suite):
         model, notes = self._model(), Notes(place / "metrics.jsonl")
         frozen = partial(fingerprint, model)
         before = frozen()
-        settings = TrainConfig(steps=self.steps, batch_size=2, device="cpu", log_every=1)
+        rates = dict.fromkeys(trainable_groups(model), 1e-3)
+        settings = TrainConfig(steps=self.steps, batch_size=2, device="cpu", log_every=1, learning_rate=rates)
         collator = AsrCollator(AsrConfig(), model.decoder.tokenizer, model.encoder.features)
         trainer = trainer_class(settings)(
             model, settings, 5, place / "checkpoints", examples, collator, notes, callbacks

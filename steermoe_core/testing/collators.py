@@ -12,8 +12,9 @@ from steermoe_core.data.collators import Collator
 from steermoe_core.data.example import Example
 from steermoe_core.data.token_limit import Room
 from steermoe_core.errors import DataError
+from steermoe_core.testing.config import TinyConfig
 from steermoe_core.testing.modules import ModuleSuite
-from steermoe_core.testing.parts import TinyConfig, TinyEncoder
+from steermoe_core.testing.parts import TinyEncoder
 from steermoe_core.testing.suite import Suite, needs
 from steermoe_core.testing.tiny import DIGITS, RATE, tokenizer, write_wav
 

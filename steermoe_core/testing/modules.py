@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from steermoe_core.config.groups import declared
 from steermoe_core.config.naming import some
 from steermoe_core.model.weights import shapes_only
 from steermoe_core.plugins.quarantine import described
 from steermoe_core.testing.suite import Suite, needs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from steermoe_core.data.padded import Padded
 
+_LOSS_NAME = re.compile(r"[a-z][a-z0-9-]*")
 #: Largest difference of two computations of the same thing, beside the largest number in them.
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
@@ -60,6 +63,35 @@ class ModuleSuite(Suite):
             not different,
             f"built without weights (steermoe_core.model.weights.shapes_only), {some(different, most=3)} has "
             "another shape or type than with them, or is missing",
+        )
+
+    def expect_declared(self, groups: Mapping[str, Sequence[nn.Parameter]]) -> None:
+        """Refuse a parameter group that the component's record does not declare."""
+        names = [name for name, parameters in groups.items() if parameters]
+        known = declared(self.kind, self.record)
+        if known is None:
+            rates = ", ".join(f'"{name}": 1e-3' for name in names)
+            self.expect(not names, f"its record declares no parameter groups: add groups={{{rates}}}")
+        unknown = [name for name in names if name not in (known or names)]
+        self.expect(
+            not unknown,
+            f"groups() has {unknown[:1]}, which the record does not declare: add it to the record's groups",
+        )
+
+    def expect_losses(self, part: Any) -> None:
+        """Refuse losses by name that cannot be added to the loss, or that are returned twice."""
+        for name, loss in part.losses().items():
+            self.expect(
+                _LOSS_NAME.fullmatch(name),
+                f"losses() has the name {name!r}: use lower-case letters, digits and dashes",
+            )
+            scalar = isinstance(loss, torch.Tensor) and loss.ndim == 0
+            self.expect(scalar, f"the loss {name!r} is {loss}, expected a tensor without dimensions")
+            self.expect(loss.isfinite(), f"the loss {name!r} is not finite")
+            self.expect(loss.requires_grad, f"the loss {name!r} has no gradient, so it trains nothing")
+        self.expect(
+            not part.losses(),
+            "losses() returned the losses of one forward pass twice: forget them once they are returned",
         )
 
     def expect_close(self: Suite, one: torch.Tensor, other: torch.Tensor, sentence: str) -> None:

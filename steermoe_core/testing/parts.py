@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import numpy as np
 import torch
 from torch import nn
@@ -17,22 +16,12 @@ from steermoe_core.model.encoder import Encoder, Tap, untouched
 from steermoe_core.testing.tiny import RATE, tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from steermoe_core.testing.config import TinyConfig
+
 WINDOW = 1600  # samples a frame of the tiny encoder
-
-
-@attrs.frozen(kw_only=True)
-class TinyConfig:
-    """A tiny random encoder.
-
-    :param width: width of its layers.
-    :param layers: how many layers it has.
-    """
-
-    width: int = 12
-    layers: int = 3
 
 
 class TinyEncoder(Encoder):
@@ -131,6 +120,60 @@ def save_decoder(folder: Path) -> str:
 def decoder(folder: str, **settings: Any) -> CausalLM:
     """Load the decoder that `save_decoder` wrote."""
     return CausalLM(CausalLMConfig(weights=folder, **settings))
+
+
+class DecoderTower(Encoder):
+    """The tiny decoder in place of an encoder, for adapters that work on a decoder.
+
+    Its features are embeddings (B,T,H), its frames what the decoder's head reads.
+
+    :ivar prompt: of the adapter: embeddings before every row, cut off again from the frames.
+    """
+
+    sample_rate = RATE
+    max_seconds = 20.0
+    prompt: Callable[[], torch.Tensor | None] | None = None
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self.decoder = decoder(folder)
+        self.width, self.layers = self.decoder.width, self.decoder.layers
+        self.freeze()
+
+    @property
+    def embeddings(self) -> torch.Tensor:
+        """The embedding table (V,H)."""
+        return self.decoder.embeddings
+
+    @property
+    def tokenizer(self) -> Any:
+        """The decoder's tokenizer."""
+        return self.decoder.tokenizer
+
+    def embed(self, ids: torch.Tensor) -> torch.Tensor:
+        """Return the embeddings (…,H) of token ids (…)."""
+        return self.decoder.embed(ids)
+
+    def frames(self, samples: int) -> int:
+        """Return one frame for each window, a last short one included."""
+        return -(-samples // WINDOW)
+
+    def features(self, waveforms: Sequence[np.ndarray]) -> Padded:
+        """Take the first numbers of each window as its embedding (B,T,H)."""
+        windows = [np.pad(wave, (0, -len(wave) % WINDOW)).reshape(-1, WINDOW) for wave in waveforms]
+        return Padded.stack([torch.from_numpy(10 * w[:, : self.width].astype(np.float32)) for w in windows])
+
+    def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
+        """Run embeddings (B,T,H) through the decoder."""
+        prompt = self.prompt() if self.prompt else None
+        start = self.embeddings[:0] if prompt is None else prompt.to(self.embeddings.dtype)  # (P,H)
+        rows = Padded.stack([torch.cat([start, row.to(start.dtype)]) for row in features.rows()])
+        places = torch.arange(rows.values.shape[1]).expand(len(rows), -1)
+        self.decoder.tap, self.decoder.recompute = tap, self.recompute
+        hidden = self.decoder.hidden(rows.values, rows.mask.long(), places, None)
+        frames = Padded(hidden[:, len(start) :], features.lengths)
+        missing = features.values.shape[1] - frames.values.shape[1]
+        return Padded(nn.functional.pad(frames.values, (0, 0, 0, missing)), features.lengths)
 
 
 def noise(seconds: float, seed: int = 0) -> np.ndarray:

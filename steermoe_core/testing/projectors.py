@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import torch
 
-from steermoe_core.config.experiment import LearningRates
 from steermoe_core.data.padded import Padded
 from steermoe_core.model.projectors import Projector
 from steermoe_core.plugins.quarantine import described
@@ -136,23 +134,16 @@ class ProjectorSuite(ModuleSuite):
         self.expect(not missing, f"{missing[:1]} is trainable but in no group: add it to groups()")
         once = len(grouped) == len(set(grouped)) and set(grouped) == set(trainable)
         self.expect(once, "groups() holds a parameter twice, or one that is not trained")
-        rates = list(attrs.asdict(LearningRates()))
-        unknown = [
-            name for name, parameters in projector.groups().items() if parameters and name not in rates
-        ]
-        self.expect(
-            not unknown,
-            f"there is no learning rate for the group {unknown[:1]}: name it one of {', '.join(rates)}",
-        )
+        self.expect_declared(projector.groups())
 
-    @needs("width")
+    @needs("width", "losses")
     def test_gradients(self) -> None:
-        """Audio tokens and the own loss reach every parameter with a gradient, and the frames."""
+        """Audio tokens and losses reach every parameter with a gradient, and the frames."""
         projector = self.seeded().train()
         frames = self._frames(24, 30)
         frames.values.requires_grad_()
         audio, own = projector(frames, self._answers())
-        total = weighed(audio) + (0.0 if own is None else own)
+        total = weighed(audio) + (0.0 if own is None else own) + sum(projector.losses().values())
         if total.requires_grad:
             backward(total)
         missing = without_gradient((n, p) for n, p in projector.named_parameters() if p.requires_grad)
@@ -186,6 +177,13 @@ class ProjectorSuite(ModuleSuite):
             self.expect_close(
                 alone, beside, "loss() is another number than forward() gives with answers (by {})"
             )
+
+    @needs("own_loss")
+    def test_losses(self) -> None:
+        """`losses()` has finite numbers with a gradient, under valid names, once for each forward pass."""
+        projector = self.seeded().train()
+        projector(self._frames(24, 30), self._answers())
+        self.expect_losses(projector)
 
     @needs("determinism", "same_start")
     def test_begin(self) -> None:

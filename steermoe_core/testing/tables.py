@@ -12,6 +12,7 @@ from steermoe_core.component import choose
 from steermoe_core.config.check.faults import InvalidError
 from steermoe_core.config.check.structurer import Structurer
 from steermoe_core.config.fields import plain
+from steermoe_core.config.naming import LISTS
 from steermoe_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def chosen_table(text: str, kind: str) -> dict[str, Any]:
         return dict(whole["adapter"]["router"])
     if kind == "dataset":
         return dict(whole["data"]["train"])
-    return dict(whole[f"{kind}s"][0] if kind in ("metric", "callback") else whole[kind])
+    return dict(whole[LISTS[kind]][0] if kind in LISTS else whole[kind])
 
 
 def _plain(value: Any) -> Any:

@@ -1,1 +1,1 @@
-"""Training: steps, parameter groups, checkpoints and the journal."""
+"""How is it fitted? Steps, parameter groups, checkpoints, the journal; DeepSpeed."""

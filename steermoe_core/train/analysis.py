@@ -20,8 +20,8 @@ class SteeringAnalysis(Callback):
 
     def on_step_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if (state.global_step + 1) % self.every == 0:
-            self.joined.adapter.watch()
+            self.joined.adapters.watch()
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if state.global_step % self.every == 0 and (records := self.joined.adapter.statistics()):
+        if state.global_step % self.every == 0 and (records := self.joined.adapters.statistics()):
             self.journal.write(state.global_step, steering=records)

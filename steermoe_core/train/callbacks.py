@@ -15,6 +15,7 @@ from steermoe_core.train import ranks
 from steermoe_core.train.journal import Step
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from rich.progress import Progress
@@ -56,9 +57,12 @@ class Callback(TrainerCallback):
 
 
 class GroupClip(Callback):
-    """Clips the gradient of each parameter group to one norm before the step, and refuses one not finite."""
+    """Clips the gradient of each parameter group before the step, and refuses one that is not finite.
 
-    def __init__(self, largest: float) -> None:
+    :param largest: returns the maximum norm of a group.
+    """
+
+    def __init__(self, largest: Callable[[str], float]) -> None:
         self.largest = largest
         self.norms: dict[str, float] = {}
         self.rates: dict[str, float] = {}
@@ -88,16 +92,18 @@ class GroupClip(Callback):
         :param may_overflow: a norm that is not finite is the loss scaler's concern.
         :raises DivergedError: the norm of a group is not finite.
         """
-        clipped = {name: self._clipped(group) for name, group in gradients.items() if group}
+        clipped = {
+            name: self._clipped(group, self.largest(name)) for name, group in gradients.items() if group
+        }
         norms = torch.stack(list(clipped.values())).tolist() if clipped else []  # one wait for the device
         self.norms = {**dict.fromkeys(gradients, 0.0), **dict(zip(clipped, norms, strict=True))}
         self.rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
         if not may_overflow:
             self._check(step)
 
-    def _clipped(self, gradients: list[torch.Tensor]) -> torch.Tensor:
+    def _clipped(self, gradients: list[torch.Tensor], largest: float) -> torch.Tensor:
         norm = torch.nn.utils.get_total_norm(gradients)  # (): before clipping
-        factor = (self.largest / (norm + 1e-6)).clamp(max=1.0)
+        factor = (largest / (norm + 1e-6)).clamp(max=1.0)
         for gradient in gradients:
             gradient.mul_(factor)
         return norm
@@ -127,7 +133,7 @@ class JournalWriter(Callback):
         args: Any,
         state: TrainerState,
         control: TrainerControl,
-        logs: dict[str, float] | None = None,
+        logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
         if logs is None or "loss" not in logs:
@@ -138,6 +144,7 @@ class JournalWriter(Callback):
         record = Step(
             step=state.global_step,
             loss=logs["loss"],
+            losses=logs.get("losses") or None,
             learning_rate=dict(self.clip.rates),
             gradient_norm=dict(self.clip.norms),
             seconds_per_step=pace,

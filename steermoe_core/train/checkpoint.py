@@ -32,6 +32,8 @@ from steermoe_core.train import ranks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torch import nn
+
     from steermoe_core.model.joined import Joined
 
 log = logging.getLogger("steermoe")
@@ -42,19 +44,29 @@ OPTIMIZER = "optimizer.pt"
 SCHEDULER = "scheduler.pt"
 STATE = "trainer_state.json"
 LOSS = "loss.json"
+#: Key of the whole loss among the losses by name; no name of a loss is empty.
+TOTAL = ""
 _NAME = re.compile(r"step-\d+")
 
 
 def trained_tensors(model: Joined) -> dict[str, torch.Tensor]:
-    """Return what training changes: trainable parameters, and the buffers of adapter and projector."""
+    """Return what training changes: trainable parameters, and the buffers of adapters and projector."""
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
-    parts = {"adapter": model.adapter, "projector": model.projector}
+    parts: dict[str, nn.Module] = {"adapter": model.adapter, "projector": model.projector}
+    if model.decoder_adapter is not None:
+        parts["decoder_adapter"] = model.decoder_adapter
     state = {
         f"{part}.{name}": tensor
         for part, module in parts.items()
         for name, tensor in module.state_dict().items()
     }
-    inside = {n: p for n, p in model.encoder.named_parameters(prefix="encoder") if p.requires_grad}
+    towers: dict[str, nn.Module] = {"encoder": model.encoder, "decoder": model.decoder}
+    inside = {
+        name: parameter
+        for tower, module in towers.items()
+        for name, parameter in module.named_parameters(prefix=tower)
+        if parameter.requires_grad
+    }
     return {name: tensor for name, tensor in {**state, **inside}.items() if name not in frozen}
 
 
@@ -210,23 +222,25 @@ def history(checkpoint: Path) -> dict[str, Any]:
     return found
 
 
-def save_loss(checkpoint: Path, since: int, sums: list[float]) -> None:
-    """Write the loss that a checkpoint's steps have added since the last logged step.
+def save_loss(checkpoint: Path, since: int, sums: list[dict[str, float]]) -> None:
+    """Write the losses that a checkpoint's steps have added since the last logged step.
 
     :param since: the last logged step.
-    :param sums: of each process.
+    :param sums: of each process: of each loss by name, and of `TOTAL`.
     """
     (checkpoint / LOSS).write_text(json.dumps({"since": since, "sums": sums}), encoding="utf-8")
 
 
-def load_loss(checkpoint: Path) -> tuple[int, list[float]]:
+def load_loss(checkpoint: Path) -> tuple[int, list[dict[str, float]]]:
     """Return ``since`` and ``sums`` of `save_loss`.
 
     :raises CheckpointError: the file is missing or holds something else.
     """
     with restoring(checkpoint):
         record = json.loads((checkpoint / LOSS).read_text(encoding="utf-8"))
-        return int(record["since"]), [float(loss) for loss in record["sums"]]
+        # A number: a checkpoint from before losses had names.
+        sums = [one if isinstance(one, dict) else {TOTAL: one} for one in record["sums"]]
+        return int(record["since"]), [{name: float(loss) for name, loss in one.items()} for one in sums]
 
 
 def prune(folder: Path, keep: int, *, best: bool = False) -> None:

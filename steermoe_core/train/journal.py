@@ -22,6 +22,7 @@ class Step:
     """A line of metrics.jsonl. What a line does not report is None.
 
     :param loss: mean over the answer tokens since the line before.
+    :param losses: what adapter and projector add to it, by name.
     :param learning_rate: of each parameter group.
     :param gradient_norm: of each parameter group; None where it is not finite.
     :param validation: value of each metric; None where there was nothing to measure.
@@ -31,6 +32,7 @@ class Step:
 
     step: int
     loss: float | None = None
+    losses: dict[str, float | None] | None = None
     learning_rate: dict[str, float | None] | None = None
     gradient_norm: dict[str, float | None] | None = None
     seconds_per_step: float | None = None

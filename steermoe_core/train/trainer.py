@@ -24,6 +24,7 @@ from steermoe_core.train.checkpoint import (
     OPTIMIZER,
     SCHEDULER,
     STATE,
+    TOTAL,
     TRAINED,
     load_loss,
     load_trained,
@@ -34,6 +35,7 @@ from steermoe_core.train.checkpoint import (
     shared_checkpoint,
 )
 from steermoe_core.train.deepspeed import ds_config
+from steermoe_core.train.epochs import steps_of
 from steermoe_core.train.groups import optimizer_groups
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ class SteeringTrainer(Trainer):
         self.collate = collate
         model.encoder.recompute = "encoder" in config.recompute
         model.decoder.recompute = "decoder" in config.recompute
-        self.clip = GroupClip(config.clip)
+        self.clip = GroupClip(config.clip_of)
         own: list[Any] = [self.clip, JournalWriter(self.clip), LastStep(), *callbacks]
         for callback in own:
             callback.journal, callback.joined = journal, model
@@ -88,7 +90,7 @@ class SteeringTrainer(Trainer):
             model=model, args=arguments(config, seed, folder), data_collator=collator, callbacks=own
         )
         self.pop_callback(PrinterCallback)
-        self._unlogged = torch.zeros((), device=self.args.device)  # loss since the last logged step
+        self._unlogged: dict[str, Any] = {}  # losses since the last logged step, and TOTAL
         self._logged_step = 0
 
     # One optimizer step: `accumulation` batches forward and backward, clip, step.
@@ -125,7 +127,8 @@ class SteeringTrainer(Trainer):
             )
             raise DivergedError(msg)
         self.backward(loss)
-        self._unlogged += loss.detach()
+        for name, value in {TOTAL: loss.detach(), **self.joined.losses}.items():
+            self._unlogged[name] = self._unlogged.get(name, 0.0) + value  # on the device: no wait for it
         return loss.detach()
 
     def backward(self, loss: torch.Tensor) -> None:
@@ -158,7 +161,7 @@ class SteeringTrainer(Trainer):
             batch_size=self.config.batch_size,
             bucket=self.config.bucket,
             seed=self.args.seed,
-            batches=self.config.steps * self.config.accumulation * ranks.world(),
+            batches=steps_of(self.config) * self.config.accumulation * ranks.world(),
             sources=[example.source for example in self.examples],
             weights=self.weights,
         )
@@ -176,17 +179,25 @@ class SteeringTrainer(Trainer):
 
     # Log.
 
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log the loss as the mean over processes and over the steps since the last logged one.
+    def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
+        """Log the loss, and those by name, as means over processes and the steps since the last logged one.
 
         The parent's own sum starts at zero after a resume; this one continues.
         """
         if "loss" in logs:
             steps = self.state.global_step - self._logged_step
-            logs["loss"] = torch.tensor(ranks.gathered(self._unlogged.item())).mean().item() / steps
-            self._unlogged.zero_()
-            self._logged_step = self.state.global_step
+            sums = self._unlogged_sums()
+            means = {
+                name: sum(one.get(name, 0.0) for one in sums) / len(sums) / steps
+                for name in dict.fromkeys(name for one in sums for name in one)
+            }
+            logs["loss"], logs["losses"] = means.pop(TOTAL), means
+            self._unlogged, self._logged_step = {}, self.state.global_step
         super().log(logs, start_time)
+
+    def _unlogged_sums(self) -> list[dict[str, float]]:
+        """Return each process's losses since the last logged step: a collective."""
+        return ranks.gathered({name: float(loss) for name, loss in self._unlogged.items()})
 
     def floating_point_ops(self, inputs: Batch) -> int:  # type: ignore[override]
         """Return 0: no log reports them, and the parent would look for a key of a dict."""
@@ -195,7 +206,7 @@ class SteeringTrainer(Trainer):
     # Checkpoints.
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        losses = ranks.gathered(self._unlogged.item())
+        losses = self._unlogged_sums()
         with shared_checkpoint(self.folder / f"step-{self.state.global_step}") as partial:
             if ranks.first():
                 save_trained(self.joined, partial / TRAINED)
@@ -236,7 +247,7 @@ class SteeringTrainer(Trainer):
         with restoring(checkpoint):
             super()._load_rng_state(checkpoint)
         self._logged_step, losses = load_loss(Path(checkpoint))
-        self._unlogged.fill_(losses[ranks.rank()])
+        self._unlogged = dict(losses[ranks.rank()])
 
 
 def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments:
@@ -247,7 +258,7 @@ def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments
     schedule = {"constant": "constant_with_warmup"}.get(config.schedule, config.schedule)
     found = TrainingArguments(
         output_dir=str(folder),
-        max_steps=config.steps,
+        max_steps=steps_of(config),
         per_device_train_batch_size=config.batch_size,
         gradient_accumulation_steps=config.accumulation,
         lr_scheduler_type=schedule,

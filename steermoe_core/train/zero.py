@@ -67,7 +67,7 @@ class ZeroTrainer(SteeringTrainer):
         else:
             self.joined.to(self.args.device)
         # A prefix cache depends on the batch, and at stage 3 every process has to make the same calls.
-        self.joined.prefixed = not splits_weights(self.config)
+        self.joined.prefixed &= not splits_weights(self.config)
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train as the parent does, then reset the global state of transformers and DeepSpeed."""
@@ -112,6 +112,8 @@ class ZeroTrainer(SteeringTrainer):
         if resume_from_checkpoint is not None:
             load_trained(self.joined, Path(resume_from_checkpoint) / TRAINED)
         self.joined.projector.to(self.args.device)
+        if self.joined.decoder_adapter is not None:
+            self.joined.decoder_adapter.to(self.args.device)
         ranks.broadcast(p for p in self.joined.parameters() if p.requires_grad)
         # DeepSpeed prints its build report on stdout, which is for results.
         with redirect_stdout(StringIO()), _no_broadcast():

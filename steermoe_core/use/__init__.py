@@ -1,1 +1,1 @@
-"""A trained model at work: transcribing, answering, its page for the hub."""
+"""What can a trained model do? Transcribe, answer, be shared: its page for the hub."""

@@ -18,7 +18,7 @@ from steermoe_core.run.folder.run_folder import RunFolder
 from steermoe_core.use.provenance import data_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from steermoe_core.config.experiment import ModelConfig
@@ -35,7 +35,7 @@ _PAGE = """\
 # {name}
 
 A small trained part that lets the language model {decoder} hear through the audio encoder {encoder}:
-{trained:,} trained numbers, {step:,} steps. Both models stay as they are and are not part of it.
+{trained:,} trained numbers{groups}, {step:,} steps. Both models stay as they are and are not part of it.
 Made with steermoe.
 {description}
 ## Use
@@ -127,6 +127,7 @@ def card(run: FinishedRun, model: ModelConfig, source: str, licence: str, about:
         encoder=f"`{weights['encoder']}`",
         decoder=f"`{weights['decoder']}`",
         trained=trained.trainable_parameters,
+        groups=_groups(trained.groups),
         step=trained.step,
         description="".join(f"\n{text}\n" for text in (model.experiment.description, about) if text),
         distributions=" ".join(sorted({"steermoe", *plugins})),
@@ -151,6 +152,11 @@ def _plugins(model: ModelConfig, registry: Registry) -> Iterator[Any]:
         name = getattr(selection.config, "weights", None)
         if isinstance(name, str) and registry.find("weights", name):
             yield registry.plugin_of("weights", name)
+
+
+def _groups(sizes: Mapping[str, int]) -> str:
+    """Return the parameter groups in brackets; nothing where they are not known."""
+    return f" ({', '.join(f'{name} {size:,}' for name, size in sizes.items())})" if sizes else ""
 
 
 def _scores(splits: dict[str, Scores], own: dict[str, Scores]) -> str:

@@ -14,6 +14,8 @@ import math
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar, overload
 
+import torch
+
 from steermoe_core.config.resolve import resolve_model
 from steermoe_core.data.audio.recordings import is_sound, open_sounds
 from steermoe_core.data.audio.segments import SHORTEST, Span, spans
@@ -68,6 +70,8 @@ class Transcriber:
             self.model = self.builder.model()
             adapter.load(folder, self.model, adapter.identity(self.model))
             move(self.model, device)
+            if self.model.decoder.embeddings.dtype == torch.float32:  # half precision would round the sums
+                self.model.adapters.merge()
             self.collator = self.builder.collator(self.model)
         config = self.experiment.evaluate
         self._model = Answering(self.model, self.collator, config, batch_size or config.batch_size)
@@ -89,10 +93,11 @@ class Transcriber:
 
         A sound that is longer than the encoder takes is cut at its pauses.
 
-        :param sounds: the path of a sound file of any format and length, a waveform (one channel of floats,
-            full scale at ±1), or a list of these.
+        :param sounds: a recording of any length, or a list of recordings. Each is the path of a sound file,
+            a waveform (one channel of floats, full scale at ±1), a pair of a waveform and its samples a
+            second, the bytes of a sound file, or a file opened for reading bytes.
         :param prompt: what to ask of each sound, in place of the collator's own prompt.
-        :param rate: samples a second of the waveforms; the encoder's own by default.
+        :param rate: samples a second of waveforms that come without theirs; the encoder's own by default.
         :raises DataError: a sound cannot be read.
         :raises UsageError: what is given is no sound, or there is a prompt, and the template has no place for
             one.
@@ -144,9 +149,7 @@ class Transcriber:
         if prompt is not None:
             self._check_slot()
         heard = (
-            one
-            for sound in open_sounds(sounds, rate or self.model.encoder.sample_rate)
-            for one in self._heard(sound, *limits)
+            one for sound in open_sounds(sounds, self._rate(rate)) for one in self._heard(sound, *limits)
         )
         done: list[Segment] = []
         while window := list(islice(heard, _WINDOW * self._model.batch_size)):
@@ -167,7 +170,7 @@ class Transcriber:
     ) -> Iterator[list[Segment] | DataError]:
         """Yield each sound's answers in the order of the questions, or what is wrong with the sound."""
         self._check_slot()
-        for sound in open_sounds(sounds, rate or self.model.encoder.sample_rate):
+        for sound in open_sounds(sounds, self._rate(rate)):
             try:
                 yield self._model.answered(self._whole(sound), questions)
             except DataError as error:
@@ -196,6 +199,9 @@ class Transcriber:
             raise DataError(msg)
         self._check_length(sound.name, heard[0])
         return heard[0]
+
+    def _rate(self, rate: int | None) -> int:
+        return self.model.encoder.sample_rate if rate is None else rate
 
     def _limits(self, longest: float | None) -> tuple[float, float]:
         """Return how long a span may be, and how long a sound that is left whole."""

@@ -175,8 +175,6 @@ class BareLoop:
         for key, tensor in self.trained.items():
             if tensor.requires_grad:
                 name = names.get(key, "router" if "router" in key else "projector")
-                decay = self.config.weight_decay if tensor.ndim > 1 else 0.0
-                groups.append(
-                    {"params": [tensor], "lr": getattr(rates, name), "weight_decay": decay, "name": name}
-                )
+                decay = self.config.decay_of(name) if tensor.ndim > 1 else 0.0
+                groups.append({"params": [tensor], "lr": rates[name], "weight_decay": decay, "name": name})
         return groups

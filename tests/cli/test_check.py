@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from steermoe_core.cli.main import main
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from conftest import Site
@@ -21,6 +23,22 @@ decoder = { use = "causal-lm", weights = "none" }
 train.steps = 1
 data.train = { use = "folder", path = "." }
 data.eval.all = { use = "folder", path = "." }
+"""
+
+OWLS = """
+from steermoe_core import Component, hookimpl
+
+def part(name):
+    facts = {{"config": "steermoe_core.model.config:NoAdapterConfig", "factory": "nowhere:Nothing"}}
+    return Component(name=name, api=1, summary="made up", requires={requires!r}, **facts)
+
+@hookimpl
+def steermoe_encoders():
+    yield part("owl")
+
+@hookimpl
+def steermoe_callbacks():
+    yield part("owl-watch")
 """
 
 
@@ -60,14 +78,58 @@ def test_several_files(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_set_names_another_folder(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A changed setting is another run; `--set` may be repeated."""
+    """A changed setting is another run, a repeated one is none; both flags may be given several times."""
     folders = []
-    for words in ([], ["--set", "train.steps=2"], ["--set", "train.steps=2", "--set", "train.steps=1"]):
+    dropped = ["--unset", "train.steps", "--unset", "experiment", "--set", "train.steps=1"]
+    dropped += ["--set", "experiment.name=first"]
+    for words in ([], ["--set", "train.steps=2"], ["--set", "train.steps=1"], dropped):
         assert main(["check", str(file), "--json", *words]) == 0
         folders.append(json.loads(capsys.readouterr().out)["folder"])
 
     assert folders[0] != folders[1]
-    assert folders[0] == folders[2]
+    assert folders[0] == folders[2] == folders[3]
+
+
+def test_packages_that_components_need(
+    site: Site, file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each missing package with the component that needs it: exit code 3, and torch is not imported."""
+    gone = ("nowhere-1>=2", "nowhere-2", "nowhere-3; python_version < '3'")
+    site.add("owls", OWLS.format(requires=gone[1:]))
+    site.info("steermoe-hoot", "1.0", "[steermoe]\nhoot = fake_hoot\n", [gone[0], "nowhere-4; extra == 'x'"])
+    (site.folder / "fake_hoot.py").write_text(OWLS.replace("owl", "hoot").format(requires=()))
+    file.write_text(
+        GOOD.replace('use = "beats"', 'use = "owl"').replace('"none"', '"a.gguf"')
+        + 'callbacks = [{ use = "owl-watch" }, { use = "hoot-watch" }]\n'
+    )
+    monkeypatch.setattr("steermoe_core.plugins.requirements.version", _without("gguf"))
+
+    assert main(["check", str(file), "--json"]) == 3
+    problems = json.loads(capsys.readouterr().out)["problems"]
+    assert [(one["line"], one["message"], one["hint"]) for one in problems] == [
+        (3, 'encoder "owl" (steermoe-owls 1.0) needs nowhere-2, which is not installed',
+         "pip install nowhere-2"),
+        (4, f'decoder "causal-lm" ({_engine()}) needs gguf>=0.10, which is not installed',
+         "pip install 'gguf>=0.10'"),
+        (8, 'callback "hoot-watch" (steermoe-hoot 1.0) needs nowhere-1>=2, which is not installed',
+         "pip install 'nowhere-1>=2'"),
+    ]  # fmt: skip
+    assert main(["config", str(file)]) == 0
+
+
+def _without(package: str) -> Callable[[str], str]:
+    """Return a look-up of versions in an environment without a package."""
+
+    def find(name: str) -> str:
+        if name == package:
+            raise metadata.PackageNotFoundError(name)
+        return metadata.version(name)
+
+    return find
+
+
+def _engine() -> str:
+    return f"steermoe {metadata.version('steermoe')}"
 
 
 def test_all_problems_at_once(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -163,6 +163,16 @@ def test_keys_of_several_components(place: Path) -> None:
     assert "split" in keys("run first.toml --set data.eval.dev.")
 
 
+def test_keys_that_can_be_dropped(place: Path) -> None:
+    """What the file and those that it extends set; nothing without a file."""
+    (place / "second.toml").write_text('extends = "first.toml"\nexperiment.description = "second"\n')
+    found = offered("run second.toml --unset ")
+    assert {"adapter", "adapter.use", "experiment.description", "data.eval.dev"} <= set(found)
+    assert "adapter.experts" not in found
+    assert offered("run second.toml --unset experiment.d") == ["experiment.description"]
+    assert offered("run --unset ") == offered("run nosuch.toml --unset ") == []
+
+
 def test_values_of_keys(place: Path) -> None:
     """Components, choices, true and false, paths; nothing where anything may stand."""
     assert "beats" in keys("run first.toml --set encoder.use=")

@@ -93,7 +93,7 @@ def test_torch_is_not_imported(site: Site) -> None:
 def test_deep(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """What another process says of torch stands with the facts, and its failures with the findings."""
     failure = Finding(code="package-broken", what="torch cannot be imported", mend="`pip install torch`")
-    monkeypatch.setattr("steermoe_core.doctor.packages.imports", lambda: ({"cuda": "H100"}, [failure]))
+    monkeypatch.setattr("steermoe_core.doctor.packages.imports", lambda: ("H100", [failure]))
 
     assert main(["doctor", "--deep"]) == 4
     assert "gpu H100; " in capsys.readouterr().out

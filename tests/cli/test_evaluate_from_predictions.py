@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,25 +11,12 @@ import pytest
 
 from steermoe_core.cli.main import main
 from steermoe_core.evaluate import rules
-from tests.rig import ROOT, files, sentence
+from tests.rig import files, sentence
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.rig import Rig
-
-
-_DONE: list[Path] = []  # one for all tests, which change copies of it
-
-
-@pytest.fixture
-def finished(rig: Rig, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]) -> Path:
-    """Return the folder of a finished run."""
-    if not _DONE:
-        _DONE.append(tmp_path_factory.mktemp("done") / rig.run().name)
-        shutil.copytree(rig.runs / _DONE[0].name, _DONE[0])
-        capsys.readouterr()
-    return shutil.copytree(_DONE[0], rig.runs / _DONE[0].name, dirs_exist_ok=True)
 
 
 def scores(run: Path, split: str = "dev") -> dict[str, Any]:
@@ -174,7 +159,7 @@ def test_nothing_heavy_is_imported(rig: Rig, finished: Path) -> None:
         "assert not {'torch', 'transformers'} & set(sys.modules)"
     )
 
-    done = rig.site.run(code=code, PYTHONPATH=f"{rig.site.folder}{os.pathsep}{ROOT}")
+    done = rig.site.run(code=code, PYTHONPATH=rig.paths)
 
     assert done.returncode == 0, done.stderr
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from steermoe_core.cli.main import main
+from steermoe_core.config.text.unset import Unset
 
 if TYPE_CHECKING:
     from conftest import Site
@@ -49,17 +50,25 @@ def test_passes_words_and_exit_code_on(rig: Rig, monkeypatch: pytest.MonkeyPatch
         return expect
 
     monkeypatch.setattr("steermoe_core.study.launch.launch", launched)
-    words = rig.words("train.steps=9", 'experiment.name="two"')
+    words = [
+        *rig.words("train.steps=9", 'experiment.name="two"'),
+        "--unset",
+        "metrics",
+        "--set",
+        "metrics.use=wer",
+    ]
     assert main(["launch", "--nproc", "2", *words, "--block", "pocket", "--json", "--traceback"]) == expect
 
     ((*_, program, folder),) = [words[: words.index("run")] for words in seen]
     given = seen[0][seen[0].index("run") + 1 :]
     assert (program, folder) == (
         "steermoe_core.study.rank",
-        str(rig.path("train.steps=9", 'experiment.name="two"')),
+        str(rig.path("train.steps=9", 'experiment.name="two"', Unset("metrics"), "metrics.use=wer")),
     )
     assert given[0] == str(rig.file)
-    assert given[1:5] == ["--set", "train.steps=9", "--set", 'experiment.name="two"']
+    assert given[1:3] == ["--unset", "metrics"]
+    assert given[3:9:2] == ["--set"] * 3
+    assert given[4:10:2] == ["train.steps=9", 'experiment.name="two"', "metrics.use=wer"]
     assert {"--runs", str(rig.runs), "--block", "pocket", "--json", "--traceback"} <= set(given)
     assert "--no-plugins" not in given
 

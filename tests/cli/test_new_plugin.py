@@ -96,7 +96,7 @@ def write(*words: str) -> int:
 
 
 class TestWhatIsWritten:
-    """Ten kinds and a command, each a distribution that an author can push as it is."""
+    """A plugin of each kind, each a distribution that an author can push as it is."""
 
     def test_all_kinds_are_listed(self, made: Made) -> None:
         """Each is active, cheap to import, and offers one component of its kind."""
@@ -122,9 +122,8 @@ class TestWhatIsWritten:
         assert done.returncode == 0, done.stdout[-6000:]
 
     @pytest.mark.usefixtures("inside")
-    def test_all_together_train(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_all_together_train(self, rig: Rig, own_cache: Path) -> None:
         """One run takes a part from each of the ten, and each leaves its trace in it."""
-        monkeypatch.setenv("STEERMOE_CACHE", str(rig.folder / "cache"))
         for split in ("train", "dev", "other"):
             speak(rig.folder / split)
 
@@ -135,6 +134,7 @@ class TestWhatIsWritten:
             'decoder={use="my-decoder", weights="my-weights"}',
             'collator={use="my-collator"}',
             'metrics=[{use="my-metric"}]',
+            'augment=[{use="my-augmentation", gaps=2}]',
             'callbacks=[{use="my-callback", every=2}]',
             *(f'data.{split}={{use="my-dataset", path="{name}"}}' for split, name in SPLITS.items()),
         )
@@ -192,7 +192,7 @@ class TestWhatIsWritten:
             check=False,
         )
 
-        assert done.stdout == "Success: no issues found in 32 source files\n", done.stdout + done.stderr
+        assert done.stdout == "Success: no issues found in 35 source files\n", done.stdout + done.stderr
 
     def test_metadata(self, made: Made) -> None:
         """The keyword that plugins are found by, a licence, and an engine that still speaks this contract."""

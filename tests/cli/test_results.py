@@ -122,11 +122,14 @@ class TestManyFolders:
 
     @pytest.fixture
     def shelf(self, scored: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
-        """Return all that is in `runs`: two finished runs, two that are not, a folder and a file."""
+        """Return all that is in `runs`: two finished runs, three that are not, a folder and a file."""
         runs = scored.parent
         copied(scored, "other_2", experiment__name="other_2")
         shutil.rmtree(copied(scored, "untrained") / "adapter")
         shutil.rmtree(copied(scored, "unscored") / "evaluations")
+        half = copied(scored, "half")
+        shutil.rmtree(half / "evaluations" / "other")
+        change(half / "status.json", "state", value="interrupted")
         (runs / "notes").mkdir()
         (runs / "hooks.txt").touch()
         capsys.readouterr()
@@ -139,10 +142,12 @@ class TestManyFolders:
         """The others are left out, with a note each that says why."""
         assert main([*command.split(), *shelf]) == 0
 
-        place = shelf[0].removesuffix("hooks.txt")
+        place = shelf[0].removesuffix("half")
         no_run = "is left out: it is not a run folder: it has no experiment.toml"
         unscored = "is left out: it has no scores yet; finish it with `steermoe run"
+        unfinished = "is left out: it is not finished; finish it with `steermoe run"
         assert capsys.readouterr().err.splitlines() == [
+            f"{place}half {unfinished} {place}half/experiment.toml`",
             f"{place}hooks.txt {no_run}",
             f"{place}notes {no_run}",
             f"{place}unscored {unscored} {place}unscored/experiment.toml`",
@@ -157,7 +162,7 @@ class TestManyFolders:
         bad = [path for path in shelf if not path.endswith(("tiny", "other_2"))]
         assert main([*command.split(), *bad]) == 2
         said = capsys.readouterr().err
-        assert said == "steermoe: none of these 4 is a run with scores; finish one with `steermoe run`\n"
+        assert said == "steermoe: none of these 5 is a run with scores; finish one with `steermoe run`\n"
 
         assert main([*command.split(), *shelf, "typo"]) == 2
         assert sentence(capsys) == "typo does not exist"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 import steermoe_core
 from steermoe_core.cli.main import main
@@ -316,13 +317,49 @@ class TestPython:
             text
         ]
 
-    @pytest.mark.parametrize("given", [b"RIFF", {"array": [0.0]}, 5, None, [3.0, 4.0], ["a.wav", None]])
+    def test_a_sound_in_any_form(self, rig: Rig, finished: Path) -> None:
+        """A waveform with its rate, bytes and an open file are one sound each, alone and in a list."""
+        path = rig.folder / "dev" / "001.wav"
+        content, wave, expected = path.read_bytes(), load(path, 16_000), texts(finished)["001.wav"]
+        model = steermoe_core.load(finished)
+        forms = [content, bytearray(content), memoryview(content), io.BytesIO(content)]
+        forms += [wave, (wave, 16_000), torch.from_numpy(wave), (wave, np.int64(16_000))]
+
+        assert [model.transcribe(one) for one in forms] == [expected] * len(forms)
+        assert model.transcribe(forms) == [expected] * len(forms)
+        with path.open("rb") as file:
+            assert model.transcribe(file) == expected
+
+    def test_refuses_files_without_bytes(self, rig: Rig, finished: Path) -> None:
+        """A closed file, and one opened for text: its name and what to do."""
+        path = rig.folder / "dev" / "001.wav"
+        model = steermoe_core.load(finished)
+        text = r'001\.wav is a file opened for reading text; .* "rb"'
+        with path.open(encoding="latin-1") as file, pytest.raises(UsageError, match=text):
+            model.transcribe(file)
+        with pytest.raises(UsageError, match=r"001\.wav is a closed file"):
+            model.transcribe(file)
+
+    def test_refuses_bytes_that_are_no_sound(self, finished: Path) -> None:
+        """Which one of them."""
+        with pytest.raises(DataError, match=r"^sound 2: cannot be read as audio"):
+            steermoe_core.load(finished).transcribe([sine(0.5), b"RIFF" * 99])
+
+    @pytest.mark.parametrize("rate", [0, -1])
+    def test_refuses_an_impossible_rate(self, finished: Path, rate: int) -> None:
+        """Given with the waveform, or for all of them."""
+        model = steermoe_core.load(finished)
+        for given, other in (((sine(0.5), rate), None), (sine(0.5), rate)):
+            with pytest.raises(UsageError, match=f"^the rate of waveform 1 .* is {rate}"):
+                model.transcribe(given, rate=other)
+
+    @pytest.mark.parametrize("given", [{"array": [0.0]}, 5, None, [3.0, 4.0], ["a.wav", None], (1.0, 2)])
     def test_refuses_what_is_no_sound(self, rig: Rig, finished: Path, given: object) -> None:
         """It says what it takes."""
         write_wav(rig.folder / "a.wav", 0.5)
         model = steermoe_core.load(finished)
 
-        with pytest.raises(UsageError, match=r"^a sound is a path or a numpy array of one channel, not \w+;"):
+        with pytest.raises(UsageError, match=r"^a sound is a path, .* reading bytes, not \w+;"):
             model.transcribe(given)
 
     def test_waveforms_of_another_rate(self, rig: Rig, finished: Path) -> None:

@@ -32,8 +32,12 @@ PARTS = {
 }
 #: What some of them say of themselves; the others say nothing.
 SAID = {
-    ("adapter", "none"): {"gives": ()},
-    ("adapter", "steering"): {"gives": ("gates",), "needs": {"encoder": ("layer-taps",)}},
+    ("adapter", "none"): {"gives": (), "groups": {}},
+    ("adapter", "steering"): {
+        "gives": ("gates",),
+        "needs": {"tower": ("layer-taps",)},
+        "groups": {"steering": 1e-3, "router": 2e-4},
+    },
     ("callback", "gate-log"): {"needs": {"adapter": ("gates",)}},
 }
 

@@ -1,74 +1,14 @@
-"""Sound experiments, and every way to damage their files that anybody has thought of.
-
-The same seed and number make the same case on every machine.
-"""
+"""Every way to damage an experiment file that anybody has thought of."""
 
 from __future__ import annotations
 
-import os
-import random
 import re
-import shutil
-from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import attrs
-import tomli
+from tests.config.corpus import corpus
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-#: Every way to write a key, a table and a value.
-RICH = """\
-# every way to write a key: 学习 é 🎧
-extends = "base/rich.toml"
-experiment = { name = "rich", seed = 0x11, "description" = 'it''s' }
-metrics = [
-    { use = "wer" }, # one
-    { use = "cer" },
-]
-[encoder]
-"use" = "hf"
-weights = "w"
-[decoder] # é
-use = "causal-lm"
-weights = \"\"\"
-a
-b\"\"\"
-[[data.train]]
-use = "folder"
-path = "clips/学"
-speeds = [0.9, 1, 1.1]
-parts.dev = 0.1
-parts."test" = 0.2
-[[data.train]]
-use = "jsonl"
-path = 'clips.jsonl'
-split = "train"
-[data]
-weights = [1.0,
-  2]
-[data.eval.dev]
-use = "folder"
-path = "/clips"
-[train]
-steps = 1_000
-learning_rate.projector = 1e-3
-learning_rate.steering = 0.5
-recompute = ["encoder"]
-clip = +2.5
-[[callbacks]]
-use = "steering-analysis"
-every = 50
-""".replace("'it''s'", "'its'")
-RICH_BASE = """\
-[adapter]
-use = "steering"
-layers = [0, 2]
-router = { use = "topk", k = 3 }
-[projector]
-use = "mlp"
-pool.kind = "max"
-pool.kernel = 3
-"""
+if TYPE_CHECKING:
+    import random
 
 STRANGE = [
     "\x00", "\x1b[2J", "\x07", "\x7f", "\x0b", "\x0c", "\r", "\x85", "\u2028", "\u2029", "\ufeff", "\u200b",
@@ -96,12 +36,6 @@ EXTENDS = [
     '"~"', '"\\u001b[2J"', '"学.toml"', '"latin.toml"', '"wide.toml"', '"folder/link.toml"', '"a\\nb"',
     "true", "{}", '"/dev/zero"', '"pipe"', '"bad.toml"',
 ]  # fmt: skip
-KEYS = [
-    "train.steps", "train.learning_rate.projector", "encoder.weights", "experiment.name",
-    "data.max_seconds", "adapter", "metrics.0.use", "metrics.1", "data.train.path", "data.train.0.path",
-    "projector.pool.kernel", "train", "experiment", "data.eval.dev", "nothing", "train.nothing", "extends",
-    "sweep", 'data.eval."a.b"', "decoder.weights", "callbacks.0",
-]  # fmt: skip
 ENCODINGS = [
     "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-8-sig", "latin-1", "cp1252",
     "shift-jis", "gb18030", "utf-7", "cp037",
@@ -112,55 +46,6 @@ _HEADER = re.compile(r"^\[+([^\[\]\n]+)\]+", re.MULTILINE)
 _TOKEN = re.compile(r'"[^"\n]*"|[\w.+-]+|[^\w\s]')
 
 
-@attrs.frozen
-class Case:
-    """One damaged experiment.
-
-    :param files: the files by name; the experiment itself is the first.
-    :param flags: of `--set`.
-    :param damages: what was done.
-    """
-
-    files: dict[str, bytes]
-    flags: list[str]
-    damages: list[str]
-
-
-@cache
-def corpus() -> list[dict[str, str]]:
-    """Return sound experiments, each with the files that it extends."""
-    found = [{"experiment.toml": RICH, "base/rich.toml": RICH_BASE}]
-    for path in sorted([*EXPERIMENTS.glob("*.toml"), *EXPERIMENTS.glob("paper/*.toml")]):
-        files, place = {}, path
-        while place is not None:
-            files[os.path.relpath(place, path.parent)] = text = place.read_text(encoding="utf-8")
-            above = tomli.loads(text).get("extends")
-            place = None if above is None else Path(os.path.normpath(place.parent / above))
-        files["experiment.toml"] = files.pop(path.name)
-        found.append(
-            {name: files[name] for name in sorted(files, key=lambda name: name != "experiment.toml")}
-        )
-    return found
-
-
-def case(seed: int, number: int) -> Case:
-    """Return one case; always the same for the same seed and number."""
-    chance = random.Random(f"{seed} {number}")
-    files = {name: text.encode() for name, text in chance.choice(corpus()).items()}
-    flags: list[str] = []
-    damages = []
-    if chance.random() < 0.1:
-        damages.append("flag")
-        flags = [_flag(chance) for _ in range(chance.randint(1, 3))]
-    else:
-        for _ in range(chance.choice([1, 1, 1, 2, 3])):
-            name = chance.choice(list(files)) if chance.random() < 0.2 else "experiment.toml"
-            damage = chance.choice(DAMAGES)
-            damages.append(damage.__name__)
-            files[name] = damage(chance, files[name])
-    return Case(files, flags, damages)
-
-
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
@@ -169,7 +54,7 @@ def _raw(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _nasty(chance: random.Random) -> str:
+def nasty(chance: random.Random) -> str:
     """Return a value, or what only looks like one."""
     kind = chance.random()
     if kind < 0.35:
@@ -185,22 +70,6 @@ def _nested(chance: random.Random) -> str:
     depth = chance.choice([3, 20, 100, 300, 480, 900, 3000])
     opening, closing = chance.choice([("[", "]"), ("{ a = ", " }"), ("[{ a = ", " }]"), ("[1, ", "]")])
     return opening * depth + "1" + closing * depth
-
-
-def _flag(chance: random.Random) -> str:
-    key = chance.choice(KEYS)
-    if chance.random() < 0.3:
-        odd = [
-            chance.choice(STRANGE),
-            "a" + ".a" * 900,
-            "metrics." + "9" * 5000,
-            "metrics.²",
-            "metrics.١",
-            "metrics.-1",
-        ]
-        key = chance.choice(odd)
-    ways = [_nasty, _nasty, lambda chance: f"{chance.choice(STRANGE)}x", lambda _: "\udcff"]
-    return f"{key}{chance.choice(['=', '=', '=', ' = ', ''])}{chance.choice(ways)(chance)}"
 
 
 def flip(chance: random.Random, raw: bytes) -> bytes:
@@ -263,7 +132,7 @@ def lines(chance: random.Random, raw: bytes) -> bytes:
 
 def values(chance: random.Random, raw: bytes) -> bytes:
     """Give a key another value, often of another type."""
-    return _revalued(chance, raw, _nasty(chance))
+    return _revalued(chance, raw, nasty(chance))
 
 
 def numbers(chance: random.Random, raw: bytes) -> bytes:
@@ -387,11 +256,9 @@ def sweeps(chance: random.Random, raw: bytes) -> bytes:
     axes = []
     for key in chance.sample(keys, chance.randint(0, 3)):
         items = ", ".join(
-            _nasty(chance) if chance.random() < 0.5 else "1" for _ in range(chance.randint(0, 3))
+            nasty(chance) if chance.random() < 0.5 else "1" for _ in range(chance.randint(0, 3))
         )
-        axes.append(
-            f'"{key}" = {chance.choice([f"[{items}]", f"[{items}]", f"[{items}]", _nasty(chance)])}\n'
-        )
+        axes.append(f'"{key}" = {chance.choice([f"[{items}]", f"[{items}]", f"[{items}]", nasty(chance)])}\n')
     if chance.random() < 0.1:
         axes = [f'"a.b{n}" = [{", ".join(map(str, range(99)))}]\n' for n in range(6)]
     header = chance.choice(["[sweep]", "[sweep]", "[sweep]", "[[sweep]]", "[sweep.train]"])
@@ -408,21 +275,3 @@ DAMAGES = [
     flip, cut, noise, strange, tokens, lines, values, values, numbers, nests, twice, tables, typos,
     encodings, line_ends, extends, sweeps, splice,
 ]  # fmt: skip
-
-
-def write(one: Case, folder: Path) -> Path:
-    """Write the files of a case, and those that damaged files may extend; return the experiment."""
-    shutil.rmtree(folder, ignore_errors=True)
-    home = folder / "here"
-    for name, raw in one.files.items():
-        path = Path(os.path.normpath(home / name))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(raw)
-    (home / "folder").mkdir()
-    (home / "loop.toml").symlink_to("loop.toml")
-    (home / "folder" / "link.toml").symlink_to("../experiment.toml")
-    (home / "latin.toml").write_bytes("a = 1\nb = 'é'\n".encode("latin-1"))
-    (home / "wide.toml").write_bytes("[train]\nsteps = 1\n".encode("utf-16"))
-    (home / "bad.toml").write_bytes(b"[train]\nsteps = 1 2\n")
-    os.mkfifo(home / "pipe")
-    return home / "experiment.toml"

@@ -20,7 +20,7 @@ import attrs
 
 from steermoe_core.config.sweep import resolve_sweep
 from steermoe_core.errors import ConfigError, PluginError
-from tests.config.damages import Case, case
+from tests.config.cases import Case, case
 from tests.config.judge import GOOD, inside, verdict
 
 #: Bytes that all may take together.

@@ -70,6 +70,11 @@ class Decoder:
     beams: Literal[1, 2, 4] = 1
     revision: str = attrs.field(default="main", validator=matches_re("[a-z]+"))
 
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Packages that these settings need."""
+        return ("no-such-reader>=2",) if self.weights.endswith(".gguf") else ()
+
 
 @attrs.frozen(kw_only=True)
 class Folder:

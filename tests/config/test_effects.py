@@ -13,13 +13,13 @@ from pathlib import Path
 import attrs
 import pytest
 
+from steermoe_core.component import tower_of
 from steermoe_core.config.experiment import (
     DataConfig,
     DeepSpeedConfig,
     EvaluateConfig,
     Experiment,
     ExperimentInfo,
-    LearningRates,
     TrainConfig,
     ValidateConfig,
 )
@@ -43,6 +43,7 @@ from steermoe_core.model.config import (
     PoolConfig,
     SoftCtcConfig,
     SoftmaxRouterConfig,
+    SoftPromptConfig,
     SteeringConfig,
     TopKRouterConfig,
 )
@@ -55,13 +56,15 @@ ENGINE = ROOT / "steermoe_core"
 #: Where every source reads what it has in common with the others.
 ROWS = {"data/sources/rows.py config": "label_columns parts seed speeds"}
 #: Where tables with the audio inside read what they have in common.
-TABLES = {**ROWS, "data/sources/tables.py config": "path split audio_column rate_column"}
+TABLES = {**ROWS, "data/sources/tables.py config": "path split audio_column rate_column tokenizer"}
 #: Columns that are read by what they mean, see `OTHERWISE`.
-COLUMNS = ("text", "prompt", "cluster", "id", "seconds", "references", "split")
+COLUMNS = ("text", "prompt", "cluster", "id", "seconds", "references", "split", "parts")
 #: Where the keys of each settings class are read: file or folder, and the expression they are attributes of.
 READERS = {
     Experiment: {
-        "run/assembly experiment": "experiment encoder adapter projector decoder data collator metrics",
+        "run/assembly experiment": """
+            experiment encoder adapter projector decoder data collator augment metrics
+        """,
         "run/training experiment": "train callbacks",
         "run/scoring experiment": "evaluate",
     },
@@ -75,12 +78,14 @@ READERS = {
     },
     TrainConfig: {
         "train/trainer.py config": """
-            steps batch_size accumulation bucket schedule warmup clip precision recompute device workers
+            batch_size accumulation bucket schedule warmup precision recompute device workers
             log_every save_every keep
         """,
+        "train/epochs.py train": "steps epochs",
         "train/deepspeed.py train": "deepspeed",
         "run/training train": "validate",
-        "train/groups.py config": "learning_rate weight_decay",
+        "train/groups.py config": "learning_rate",
+        "config/experiment.py self": "weight_decay clip",
         "run/execute.py train": "threads",
         "run/training config": "keep_frames",
     },
@@ -95,9 +100,9 @@ READERS = {
     },
     NoAdapterConfig: {},
     SteeringConfig: {
-        "model/steering.py config": "experts start balance router scale bounded",
-        "model/config.py self": "layers",
+        "model/steering.py config": "on experts start balance router layers scale bounded",
     },
+    SoftPromptConfig: {"model/soft_prompt.py config": "tokens text"},
     SoftmaxRouterConfig: {"model/routers.py config": "temperature jitter"},
     TopKRouterConfig: {"model/routers.py config": "temperature jitter k"},
     PoolConfig: {"model/pooling.py config": "kind kernel"},
@@ -119,7 +124,7 @@ READERS = {
     DiskConfig: TABLES,
     HubConfig: {
         **ROWS,
-        "data/sources/tables.py config": "path split audio_column rate_column part",
+        "data/sources/tables.py config": "path split audio_column rate_column tokenizer part",
         "data/sources/hub.py config": "name revision",
     },
     AsrConfig: {
@@ -141,9 +146,7 @@ OTHERWISE = {
         dict.fromkeys((f"{meaning}_column" for meaning in COLUMNS), "test_every_column_has_its_meaning"),
     ),
     ExperimentInfo: {"description": "test_a_description_is_kept_with_the_run"},
-    LearningRates: dict.fromkeys(
-        ("projector", "steering", "router", "scales", "lora"), "test_every_group_has_its_rate"
-    ),
+    SoftPromptConfig: {"on": "test_an_adapter_names_its_tower"},
 }
 
 
@@ -221,15 +224,12 @@ def test_every_column_has_its_meaning():
     from steermoe_core.data.sources.rows import Columns
 
     keys = {f"{meaning}_column": f"my {meaning}" for meaning in COLUMNS}
-    found = Columns.of(FolderConfig(path=Path(), **keys), list(keys.values()), "a table")
+    found = Columns.of(FolderConfig(path=Path(), parts={"dev": 0.1}, **keys), list(keys.values()), "a table")
     assert {f"{meaning}_column": getattr(found, meaning) for meaning in COLUMNS} == keys
     assert {field.name for field in attrs.fields(Columns)} == {*COLUMNS, "labels"}
 
 
-def test_every_group_has_its_rate():
-    """A rate is looked up by the name of a parameter group: what a part may name, and no other, is a key."""
-    from steermoe_core.train.groups import _rate
-
-    rates = attrs.asdict(LearningRates(lora=0.5))
-    assert {name: _rate(rates, name, LearningRates()) for name in rates} == rates
-    assert rates["lora"] == 0.5
+def test_an_adapter_names_its_tower():
+    """By its key `on`; an adapter without one works on the encoder."""
+    assert tower_of(SoftPromptConfig()) == tower_of(SteeringConfig(on="decoder")) == "decoder"
+    assert tower_of(SteeringConfig()) == tower_of(NoAdapterConfig()) == "encoder"

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from steermoe_core.config.resolve import resolve
+from steermoe_core.config.check.packages import missing_packages
+from steermoe_core.config.resolve import problem_error, resolve
 from steermoe_core.config.sweep import resolve_sweep
 from steermoe_core.config.text.problems import CODES
 from steermoe_core.errors import ConfigError, PluginError
@@ -21,6 +22,11 @@ HERE = Path(__file__).parent / "goldens"
 NAMES = sorted({path.stem for path in HERE.iterdir() if path.is_file()} | {"no-such-file"})
 NAMES.remove("cycle-back")
 RENEW = os.environ.get("STEERMOE_GOLDENS") == "write"
+
+
+def packages(path: Path, flags: list[str], registry):
+    """Resolve an experiment, and look for what its components need."""
+    raise problem_error(missing_packages([resolve(path, flags, registry)], registry))
 
 
 def flags(path: Path) -> list[str]:
@@ -34,7 +40,7 @@ def test_a_wrong_file_reads_exactly_like_this(name, registry, monkeypatch):
     """Place, sentence, line, caret and hint, to the letter."""
     monkeypatch.chdir(HERE)
     path = Path(f"{name}.toml")
-    read = resolve_sweep if name.startswith("sweep-") else resolve
+    read = packages if name == "packages" else resolve_sweep if name.startswith("sweep-") else resolve
     with pytest.raises((ConfigError, PluginError)) as caught:
         read(path, flags(path), registry)
     text = f"{caught.value}\nexit code {int(caught.value.exit_code)}\n"

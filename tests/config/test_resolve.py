@@ -34,8 +34,8 @@ def test_tables_become_settings_and_defaults_are_filled(minimal, registry):
     experiment = resolve(minimal, [], registry).experiment
     assert experiment.encoder.name == "whisper"
     assert experiment.encoder.config.weights == "w"
-    assert experiment.train.learning_rate.router == 2e-4
-    assert (experiment.adapter.name, experiment.projector.name) == ("none", "linear")
+    assert experiment.train.learning_rate == {"projector": 1e-3}
+    assert ([one.name for one in experiment.adapter], experiment.projector.name) == (["none"], "linear")
     assert [metric.name for metric in experiment.metrics] == ["wer"]
     assert experiment.callbacks == []
     assert experiment.data.eval["dev"].config.path == minimal.parent / "clips"
@@ -58,7 +58,7 @@ def test_the_table_is_complete_and_has_no_empty_values(minimal, registry):
 
 def test_components_nest(minimal, registry):
     """A component chooses components: by table, by default, or none."""
-    adapter = resolve(
+    (adapter,) = resolve(
         minimal, ["adapter.use=steering", "adapter.router={use='topk', k=3}"], registry
     ).experiment.adapter
     assert (adapter.config.router.name, adapter.config.router.config.k, adapter.config.helper) == (
@@ -66,7 +66,7 @@ def test_components_nest(minimal, registry):
         3,
         None,
     )
-    adapter = resolve(minimal, ["adapter.use=steering"], registry).experiment.adapter
+    (adapter,) = resolve(minimal, ["adapter.use=steering"], registry).experiment.adapter
     assert isinstance(adapter.config.router, Selection)
     assert adapter.config.router.name == "softmax"
 
@@ -226,9 +226,9 @@ def test_a_problem_is_a_record_too(minimal, registry, monkeypatch):
     minimal.write_text(minimal.read_text().replace("steps = 10", "steps = -1"))
     with pytest.raises(ConfigError) as caught:
         resolve(minimal, [], registry)
-    assert caught.value.problems[0].as_dict() == {
+    assert caught.value.problems[0].to_json() == {
         "code": "E301", "message": "steps must be >= 0, is -1", "path": "train.steps", "file": "tiny.toml",
-        "line": 16, "column": 9, "hint": "", "notes": [],
+        "line": 16, "column": 9, "hint": "", "notes": (),
     }  # fmt: skip
 
 

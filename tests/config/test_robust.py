@@ -14,7 +14,9 @@ from steermoe_core.config.resolve import resolve
 from steermoe_core.config.text.write import dumps
 from steermoe_core.errors import ConfigError, PluginError
 from steermoe_core.plugins import load_registry
-from tests.config.damages import DAMAGES, NUMBERS, STRANGE, Case, case, corpus
+from tests.config.cases import Case, case
+from tests.config.corpus import corpus
+from tests.config.damages import DAMAGES, NUMBERS, STRANGE
 from tests.config.judge import verdict
 from tests.config.mutate import tally
 

@@ -16,7 +16,8 @@ def test_a_text_is_where_the_adapter_comes_from(source, minimal, registry):
     """Nothing is fetched; its projector comes along, and no key of the resolved table names that."""
     resolved = resolve(minimal, [f'adapter="{source}"'], registry)
 
-    assert resolved.experiment.adapter.config == Trained(source)
+    assert [one.config for one in resolved.experiment.adapter] == [Trained(source)]
+    assert resolved.experiment.started_from == source
     assert resolved.experiment.projector.config == Trained(source)
     assert resolved.table["adapter"] == source
     assert "projector" not in resolved.table

@@ -160,11 +160,11 @@ COLUMNS = {
     ),
     "jsonl": (
         lambda p: read_lines(p, {"audio": "a.wav"}),
-        "m.jsonl: there is no column 'transcription' or 'text' or 'sentence' or 'transcript'",
+        "m.jsonl: there is no column 'transcription' or 'text'; its columns are audio; name",
     ),
     "two usual texts": (
         lambda p: read_lines(p, ONE | {"transcription": "1"}),
-        "the columns 'transcription' and 'text' may each hold the text; say which with `text_column`",
+        "the columns 'transcription' and 'text' may each hold the text; choose one with `text_column`",
     ),
     "two other texts": (
         lambda p: read_table(p, without("text", columns(["a"], sentence=["a"], transcript=["b"]))),
@@ -197,7 +197,7 @@ COLUMNS = {
     ),
     "parquet text": (
         lambda p: read_table(p, {"audio": [sound()]}),
-        "no column 'transcription' or 'text' or 'sentence' or 'transcript'; its columns",
+        "no column 'transcription' or 'text'; its columns are audio; name the column with the text",
     ),
     "parquet kind": (
         lambda p: read_table(p, {"audio": [3], "text": ["a"]}),
@@ -221,7 +221,7 @@ COLUMNS = {
     ),
     "disk processed": (
         lambda p: read("disk", save_to_disk(p, without("text", processed_samples()))),
-        "there is no column 'transcription' or 'text' or 'sentence' or 'transcript'",
+        "the texts are token ids in column 'labels'; set `tokenizer` to what made them",
     ),
     "divided twice": (
         lambda p: read_table(p, columns(["a"], fold=["x"]), split_column="fold", parts={"dev": 0.5}),
@@ -245,10 +245,6 @@ LENGTHS = {
     "parquet": (
         lambda p: read_table(p, columns(["a"], length=["x"]), seconds_column="length"),
         "t.parquet row 0: length must be a number of seconds, is 'x'",
-    ),
-    "log-mels": (
-        lambda p: read_table(p, without("input_length", processed_mels())),
-        "log-mel features need the seconds of the clips; name their `seconds_column`",
     ),
     "log-mels null": (
         lambda p: read_table(p, processed_mels(["a"]) | {"input_length": [None]}),

@@ -42,7 +42,7 @@ def test_an_epoch_has_its_shares(drawn, number: int, seed: int) -> None:
     """Each source has its quota in each epoch."""
     sources, weights = drawn
 
-    epoch = Mixture(sources, weights, seed).epoch(number)
+    epoch = Mixture(sources, weights, seed).epoch(number) % len(sources)
 
     counted = Counter(sources[index] for index in epoch)
     assert [counted[source] for source in range(len(weights))] == quotas(weights, len(sources))
@@ -56,11 +56,26 @@ def test_a_source_is_gone_through_before_it_begins_again(drawn, epochs: int) -> 
     mixture = Mixture(sources, weights, 1)
 
     seen = Counter(dict.fromkeys(range(len(sources)), 0))
-    seen.update(int(index) for number in range(epochs) for index in mixture.epoch(number))
+    seen.update(int(index) for number in range(epochs) for index in mixture.epoch(number) % len(sources))
 
     for source in range(len(weights)):
         counts = [count for index, count in seen.items() if sources[index] == source]
         assert max(counts) - min(counts) <= 1
+
+
+@given(sources_and_weights(), st.integers(1, 6))
+def test_each_use_of_an_example_has_a_turn_of_its_own(drawn, epochs: int) -> None:
+    """The turns of an example are 0, 1, 2, … without a gap, within an epoch as well."""
+    sources, weights = drawn
+    mixture = Mixture(sources, weights, 1)
+
+    turns: dict[int, list[int]] = {}
+    for number in range(epochs):
+        for one in mixture.epoch(number).tolist():
+            turn, index = divmod(one, len(sources))
+            turns.setdefault(index, []).append(turn)
+
+    assert all(found == list(range(len(found))) for found in turns.values())
 
 
 @given(sources_and_weights(), st.integers(0, 3), st.integers(1, 4))
@@ -91,7 +106,7 @@ def test_the_order_is_the_same_everywhere() -> None:
     """It is written down here: no version or machine may change it."""
     mixture = Mixture([0, 0, 0, 0, 0, 1, 1], [1.0, 6.0], 17)
 
-    assert [mixture.epoch(number).tolist() for number in range(3)] == EPOCHS
+    assert [(mixture.epoch(number) % 7).tolist() for number in range(3)] == EPOCHS
 
 
 def test_a_source_without_clips_has_no_share() -> None:

@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import warnings
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from glob import glob
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ from tests.parts import save_whisper
 from tests.tiny import write_folder, write_wav
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pytest
@@ -187,6 +188,9 @@ class Lab:
             stack.enter_context(redirect_stderr(printed))
             if HEAVY & set(arguments):
                 stack.enter_context(self.heavy())
+            if "launch" in arguments:
+                patch = stack.enter_context(self.monkeypatch.context())
+                patch.setattr("steermoe_core.study.launch.launch", _in_this_process)
             self.code = main(arguments)
         return printed.getvalue()
 
@@ -231,6 +235,13 @@ def _save_decoder(folder: Path) -> None:
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
     PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="</s>").save_pretrained(folder)  # noqa: S106
+
+
+def _in_this_process(words: Sequence[str], env: Mapping[str, str], *, local: bool) -> int:
+    """Do what each process of a launched run does, once; `tests/study/test_launch.py` starts several."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")  # of what DeepSpeed imports
+        return main(words[words.index("steermoe_core.study.rank") + 2 :])
 
 
 def _expanded(word: str) -> list[str]:

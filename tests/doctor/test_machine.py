@@ -4,31 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from steermoe_core.doctor import machine
 from steermoe_core.doctor.finding import CODES, Finding, exit_code
+from steermoe_core.doctor.machine import Folder, Machine, Sound
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from steermoe_core.errors import ExitCode
 
-WELL = {
-    "gpu": None,
-    "cores": 2,
-    "threads": None,
-    "cache": {"path": "cache", "free": 10**12, "writable": True},
-    "runs": {"path": "runs", "free": 10**12, "writable": True},
-    "sound": {"libsndfile": "1.2.2", "formats": list(machine.FORMATS), "failed": None},
-}
+ROOM = Folder(path="some where", free=10**12, writable=True)
+SOUND = Sound(libsndfile="1.2.2", formats=list(machine.FORMATS))
+WELL = Machine(gpu=None, cores=2, threads=None, cache=ROOM, runs=ROOM, sound=SOUND)
 
 
 def codes(torch: str = "2.13.0", **facts: Any) -> list[str]:
     """Return the codes of what is wrong with some facts."""
-    return [finding.code for finding in machine.machine({**WELL, **facts}, torch)]
+    return [finding.code for finding in machine.machine(attrs.evolve(WELL, **facts), torch)]
 
 
 def test_a_machine_that_is_well() -> None:
@@ -41,14 +38,11 @@ def test_a_machine_that_is_well() -> None:
     [
         ({"gpu": "NVIDIA H100", "torch": "2.13.0+cpu"}, "gpu-unused"),
         ({"threads": "8"}, "threads"),
-        ({"cache": {**WELL["cache"], "writable": False}}, "cache-folder"),
-        ({"cache": {**WELL["cache"], "free": 10**9}}, "disk-space"),
-        ({"runs": {**WELL["runs"], "free": 10**9}}, "disk-space"),
-        ({"sound": {**WELL["sound"], "formats": ["WAV"]}}, "sound-formats"),
-        (
-            {"sound": {"libsndfile": None, "formats": [], "failed": "OSError: no libsndfile"}},
-            "package-broken",
-        ),
+        ({"cache": attrs.evolve(ROOM, writable=False)}, "cache-folder"),
+        ({"cache": attrs.evolve(ROOM, free=10**9)}, "disk-space"),
+        ({"runs": attrs.evolve(ROOM, free=10**9)}, "disk-space"),
+        ({"sound": Sound(libsndfile="1", formats=["WAV"])}, "sound-formats"),
+        ({"sound": Sound(failed="OSError: no libsndfile")}, "package-broken"),
     ],
 )
 def test_what_is_wrong(facts: dict[str, Any], code: str) -> None:
@@ -82,9 +76,9 @@ def test_whatever_is_found_can_be_mended(
     torch: str | None,
 ) -> None:
     """Of any facts: every finding has a known code, a sentence and a command."""
-    folder = {"path": "some where", "free": free, "writable": writable}
-    sound = {"libsndfile": "1", "formats": formats, "failed": failed}
-    facts = {"gpu": gpu, "cores": cores, "threads": threads, "cache": folder, "runs": folder, "sound": sound}
+    folder = Folder(path="some where", free=free, writable=writable)
+    sound = Sound(libsndfile="1", formats=formats, failed=failed)
+    facts = Machine(gpu=gpu, cores=cores, threads=threads, cache=folder, runs=folder, sound=sound)
 
     for finding in machine.machine(facts, torch):
         assert finding.code in CODES
@@ -118,11 +112,11 @@ def test_facts_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     facts = machine.facts(tmp_path / "not" / "yet")
 
-    assert facts["cores"] >= 1
-    assert facts["runs"]["free"] > 0
-    assert facts["runs"]["writable"]
-    assert "WAV" in facts["sound"]["formats"]
-    assert codes(**{key: facts[key] for key in ("threads", "sound")}) == []
+    assert facts.cores >= 1
+    assert facts.runs.free > 0
+    assert facts.runs.writable
+    assert "WAV" in facts.sound.formats
+    assert codes(threads=facts.threads, sound=facts.sound) == []
 
 
 def test_the_driver_names_the_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,4 +134,4 @@ def test_the_driver_names_the_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_machine_without_libsndfile(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its absence is a fact, no traceback."""
     monkeypatch.setitem(__import__("sys").modules, "soundfile", None)
-    assert "ModuleNotFoundError" in machine.sound()["failed"] or "ImportError" in machine.sound()["failed"]
+    assert "ModuleNotFoundError" in (machine.sound().failed or "")

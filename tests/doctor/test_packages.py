@@ -69,7 +69,7 @@ def test_every_extra_says_what_needs_it() -> None:
 def test_the_facts_name_what_is_installed() -> None:
     """Versions of Python and of the packages that decide most; none is imported for them."""
     facts = packages.facts()
-    assert re.fullmatch(r"3\.\d+\..+", facts["python"])
+    assert re.fullmatch(r"3\.\d+\..+", str(facts["python"]))
     assert all(facts[name] for name in packages.SHOWN)
 
 
@@ -80,8 +80,8 @@ def test_imports_happen_in_another_process(site: Site, monkeypatch: pytest.Monke
     (site.folder / "fine.py").write_text("")
     (site.folder / "torn.py").write_text("raise OSError('libcudart is gone\\nmore')")
 
-    seen, (finding,) = packages.imports()
-    assert (seen, finding.what) == ({"cuda": None}, "torn cannot be imported: OSError: libcudart is gone")
+    cuda, (finding,) = packages.imports()
+    assert (cuda, finding.what) == (None, "torn cannot be imported: OSError: libcudart is gone")
     assert finding.mend == "`pip install --force-reinstall torn`"
 
     (site.folder / "fine.py").write_text("import os\nos.abort()")

@@ -224,14 +224,14 @@ train.steps = 1
 
 @pytest.mark.slow
 def test_batch_size_changes_nothing_on_real_models(tmp_path: Path) -> None:
-    """24 human clips, Whisper and SmolLM2: alone and in batches of eight they get the same words."""
+    """12 human clips, Whisper and SmolLM2: alone and in batches of six they get the same words."""
     (tmp_path / "real.toml").write_text(POCKET)
     torch.set_num_threads(1)
     registry = load_registry()
     builder = Builder(resolve(tmp_path / "real.toml", [], registry).experiment, registry)
     model = builder.model()
     clips, _ = usable(builder.eval_examples()["human"], min_seconds=0.1, max_seconds=6.0, max_bad=0.0)
-    chosen = clips[:: max(1, len(clips) // 24)][:24]
+    chosen = clips[:: max(1, len(clips) // 12)][:12]
     config = {"max_new_tokens": 8, "controls": []}
 
     def judge(size: int) -> Evaluator:
@@ -239,11 +239,11 @@ def test_batch_size_changes_nothing_on_real_models(tmp_path: Path) -> None:
             model, builder.collator(model), EvaluateConfig(batch_size=size, **config), [], seed=0
         )
 
-    alone, together = (judge(size).evaluate(chosen)[0] for size in (1, 8))
+    alone, together = (judge(size).evaluate(chosen)[0] for size in (1, 6))
 
     assert together == alone
-    assert len(alone[""]) == 24
-    assert len({row.hypothesis for row in alone[""]}) > 5
+    assert len(alone[""]) == 12
+    assert len({row.hypothesis for row in alone[""]}) > 4
 
 
 def test_audio_tokens_are_counted_by_the_live_model(model: Joined, examples: list[Example]) -> None:

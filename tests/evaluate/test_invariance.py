@@ -193,31 +193,20 @@ class TestTies:
         monkeypatch.setattr("steermoe_core.evaluate.invariance.generate", answer)
         return measured(model, examples)
 
-    @pytest.mark.parametrize("other", [[3], [3, 4], None])
-    def test_a_tie(
+    @pytest.mark.parametrize(
+        ("other", "twins"), [([3], True), ([3, 4], True), (None, True), ([3], False), (None, False)]
+    )
+    def test_another_answer(
         self,
         decoder_folder: str,
         examples: list[Example],
         monkeypatch: pytest.MonkeyPatch,
         other: list[int] | None,
+        twins: bool,  # noqa: FBT001
     ) -> None:
-        """Two tokens, or a token and the end, of one logit: both texts are right."""
-        found = self.answered(decoder_folder, examples, monkeypatch, other, twins=True)
+        """Right where two tokens, or a token and the end, have one logit; else the batch is at fault."""
+        found = self.answered(decoder_folder, examples, monkeypatch, other, twins=twins)
 
-        assert found.texts == found.ties == found.clips[-1:]
-        assert found.exact
-
-    @pytest.mark.parametrize("other", [[3], None])
-    def test_no_tie(
-        self,
-        decoder_folder: str,
-        examples: list[Example],
-        monkeypatch: pytest.MonkeyPatch,
-        other: list[int] | None,
-    ) -> None:
-        """Another text than the one that the logits tell is a fault of the batch."""
-        found = self.answered(decoder_folder, examples, monkeypatch, other, twins=False)
-
-        assert (found.texts, found.ties) == (found.clips[-1:], [])
-        assert not found.exact
-        assert not found.within(1.0)
+        assert found.texts == found.clips[-1:]
+        assert found.ties == (found.texts if twins else [])
+        assert found.exact == found.within(1.0) == twins

@@ -127,7 +127,7 @@ class TestIdentity:
 
     def test_every_rule_has_its_own(self) -> None:
         """Also the two that normalise alike and count differently."""
-        assert len({rule(name).identity()["sha256"] for name in NAMES}) == len(NAMES)
+        assert len({rule(name).identity().sha256 for name in NAMES}) == len(NAMES)
 
     def test_is_the_same_each_time(self) -> None:
         """In every process: nothing of it is a place in memory."""
@@ -138,15 +138,15 @@ class TestIdentity:
         before = rule("zh")
         after = attrs.evolve(before, sources=(*before.sources[:-1], "another pattern"))
 
-        assert after.identity()["sha256"] != before.identity()["sha256"]
+        assert after.identity().sha256 != before.identity().sha256
 
     def test_changes_with_the_library(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Whisper's normaliser of another version may be another normaliser."""
         before = rule("whisper-en").identity()
         monkeypatch.setattr(rules, "version", lambda name: "9.9")
 
-        assert rule("whisper-en").identity()["sha256"] != before["sha256"]
-        assert rule("whisper-en").identity()["version"] == before["version"]
+        assert rule("whisper-en").identity().sha256 != before.sha256
+        assert rule("whisper-en").identity().version == before.version
 
 
 @pytest.mark.parametrize("name", ["whisper-en", "open-asr"])

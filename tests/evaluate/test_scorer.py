@@ -140,6 +140,6 @@ def test_a_score_names_its_rule() -> None:
     scores = judged(METRICS, {"": [predicted("one", "two")], "no-audio": [predicted("", "two")]}, seed=0)
 
     for some in (scores.metrics, scores.controls["no-audio"]):
-        rules = [one.rule or {} for one in some.values()]
-        assert {rule["name"] for rule in rules} == set(get_args(RuleName))
-        assert all(rule["version"] and len(rule["sha256"]) == 64 for rule in rules)
+        rules = [one.rule for one in some.values() if one.rule]
+        assert {rule.name for rule in rules} == set(get_args(RuleName))
+        assert all(rule.version and len(rule.sha256) == 64 for rule in rules)

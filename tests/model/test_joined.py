@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 from steermoe_core.data.padded import Padded
 from steermoe_core.model.adapter import NoAdapter
+from steermoe_core.model.config import LinearConfig, SoftCtcConfig
 from steermoe_core.model.decoder import CausalLM
-from tests.parts import TinyConfig, TinyEncoder, batch, joined, rows_of, steering
+from steermoe_core.model.projectors import LinearProjector
+from steermoe_core.model.soft_ctc import SoftCtcProjector
+from tests.parts import TinyConfig, TinyEncoder, batch, decoder, joined, rows_of, steering
 
 if TYPE_CHECKING:
     from steermoe_core.data.layout import Batch
@@ -144,6 +147,62 @@ def test_penalty_counts_by_its_share_of_the_step(decoder_folder: str) -> None:
     balanced.frames(given_batch.features)
     torch.testing.assert_close(added[0], balanced.adapter.penalty(), **CLOSE)
     torch.testing.assert_close(added[1], added[0] / 2, **CLOSE)
+
+
+def test_losses_by_name_are_what_is_added(decoder_folder: str) -> None:
+    """Of adapter and projector, with their weights; the rest is the cross-entropy of the answers."""
+    encoder, language_model = TinyEncoder(TinyConfig()), decoder(decoder_folder)
+    projector = SoftCtcProjector(SoftCtcConfig(weight=0.5, vocabulary="all"), encoder.width, language_model)
+    model = joined(decoder_folder, steering(encoder, balance=0.5), projector, encoder)
+    given_batch, tokens = batch(encoder), 20
+
+    loss = model(given_batch, tokens)
+
+    frames = model.frames(given_batch.features)
+    spoken = Padded(given_batch.answer.values, given_batch.answer.lengths - 1)
+    answers = model.answer_losses(given_batch, projector(frames)[0]).sum()
+    share = int(given_batch.answer.lengths.sum()) / tokens
+    expected = {
+        "ctc": 0.5 * projector.loss(frames, spoken) / tokens,
+        "balance": model.adapter.penalty() * share,
+    }
+    assert set(model.losses) == set(expected)
+    for name, value in expected.items():
+        torch.testing.assert_close(model.losses[name], value.detach(), **CLOSE)
+    torch.testing.assert_close(loss, answers / tokens + sum(expected.values()), **CLOSE)
+    assert not any(value.requires_grad for value in model.losses.values())
+
+
+def test_alone_the_projectors_loss_counts_in_full(decoder_folder: str) -> None:
+    """Without the language model it is the whole loss, whatever its weight."""
+    encoder, language_model = TinyEncoder(TinyConfig()), decoder(decoder_folder)
+    projector = SoftCtcProjector(SoftCtcConfig(weight=0.5, vocabulary="all"), encoder.width, language_model)
+    model = joined(decoder_folder, projector=projector, encoder=encoder)
+
+    loss = model(batch(encoder), 20, language_model=False)
+
+    assert model.losses == {"ctc": loss.detach()}
+
+
+class Regretful(LinearProjector):
+    """A linear projector with a loss that is called as the adapter's."""
+
+    def losses(self) -> dict[str, torch.Tensor]:
+        """Return the size of the map."""
+        return {"balance": self.map.weight.square().mean()}
+
+
+def test_losses_of_one_name_add_up(decoder_folder: str) -> None:
+    """Those of the adapter and the projector are one number then."""
+    encoder, language_model = TinyEncoder(TinyConfig()), decoder(decoder_folder)
+    projector = Regretful(LinearConfig(), encoder.width, language_model)
+    model = joined(decoder_folder, steering(encoder, balance=0.5), projector, encoder)
+    given_batch = batch(encoder)
+    model(given_batch, int(given_batch.answer.lengths.sum()))
+
+    model.frames(given_batch.features)
+    expected = model.adapter.penalty() + projector.map.weight.square().mean()
+    torch.testing.assert_close(model.losses["balance"], expected.detach(), **CLOSE)
 
 
 def test_without_audio_only_the_text_is_left(model: Joined) -> None:

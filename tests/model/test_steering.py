@@ -10,11 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steermoe_core.component import Selection
 from steermoe_core.data.padded import Padded
 from steermoe_core.errors import UsageError
 from steermoe_core.model.adapter import NoAdapter
-from steermoe_core.model.config import SoftmaxRouterConfig, SteeringConfig
+from steermoe_core.model.config import SoftmaxRouterConfig, chosen_layers
 from steermoe_core.model.gates import GateStatistics, balance_loss
 from steermoe_core.model.routers import SoftmaxRouter
 from tests.parts import TinyConfig, TinyEncoder, batch, joined, noise, steering
@@ -175,10 +174,10 @@ def test_only_chosen_layers_are_steered(encoder: TinyEncoder) -> None:
 
 def test_a_layer_that_does_not_exist_is_refused() -> None:
     """The message names the layer and the layers that there are."""
-    config = SteeringConfig(layers=[0, 3], router=Selection("router", "softmax", SoftmaxRouterConfig()))
-
     with pytest.raises(UsageError, match="layer 3, but the encoder's layers are 0 to 2"):
-        config.steered(3)
+        chosen_layers([0, 3], 3)
+    with pytest.raises(UsageError, match="layer 3, but the decoder's layers are 0 to 2"):
+        chosen_layers([3], 3, "decoder")
 
 
 def test_gradients_reach_vectors_scales_and_router_only(encoder: TinyEncoder, features: Padded) -> None:

@@ -13,6 +13,7 @@ import pytest
 from steermoe_core.errors import SteermoeError, UsageError
 from steermoe_core.plugins import load_registry
 from steermoe_core.report.page import contents, page, report
+from steermoe_core.system.records import plain
 from tests.report.reading import Reading
 from tests.report.shelf import ANSWERS, CERTIFICATES, ROUTING, layers, write
 
@@ -34,6 +35,11 @@ def made(*runs: Path, audio: bool = True) -> str:
     return page(contents(runs, load_registry(), audio=audio))
 
 
+def facts(*runs: Path) -> dict[str, Any]:
+    """Return what `--json` prints about some runs."""
+    return plain(contents(runs, load_registry(), audio=False))
+
+
 @pytest.fixture
 def full(shelf: Shelf) -> Path:
     """Return a run that has all there is to report."""
@@ -44,6 +50,7 @@ def full(shelf: Shelf) -> Path:
         {
             "step": 3,
             "loss": 2.5,
+            "losses": {"balance": 0.25},
             "seconds_per_step": 0.5,
             "learning_rate": {"router": 1e-4},
             "gradient_norm": {"router": 0.3},
@@ -86,7 +93,8 @@ def test_all_sections_of_all_there_is(full: Path, shelf: Shelf) -> None:
     assert all(one.get("aria-label") or one.get("aria-hidden") for one in drawings if "height" not in one)
     for words in (
         "thanks for watching", "mean-gates", "expert 3", "frozen-stayed-frozen", "longer than 30 s: 900.wav",
-        "Validation WER", "Gate entropy", "Size of the low-rank change", "✕ fails", "○ not applicable",
+        "Added losses", "Validation WER", "Gate entropy", "Size of the low-rank change", "✕ fails",
+        "○ not applicable",
     ):  # fmt: skip
         assert words in found.text
 
@@ -147,12 +155,13 @@ def test_the_command_behind_each_figure_is_documented(full: Path, shelf: Shelf) 
     documented = set(re.findall(r"`((?:steermoe|cat) [^`]*)`", guide))
     runs = [full, shelf.run("second")]
 
-    said = contents(runs, load_registry(), audio=False)
+    sections = contents(runs, load_registry(), audio=False).sections
 
-    commands = [command for name in ("overview", *SECTIONS) for command in said[name]["commands"]]
+    commands = [command for section in sections.values() for command in section.commands]
     for run in runs:
         commands = [command.replace(str(run), "RUN") for command in commands]
-    assert all(said[name]["commands"] for name in SECTIONS)
+    assert set(sections) == {"overview", *SECTIONS}
+    assert all(section.commands for section in sections.values())
     assert {command.replace("--split dev", "--split SPLIT") for command in commands} <= documented
 
 
@@ -214,8 +223,7 @@ def test_several_runs_stand_side_by_side(shelf: Shelf) -> None:
     good = shelf.run("good", ["zero", "one", "two", "three", "four", "five"])
     bad = shelf.run("bad", ["nought", "none", "too", "tree", "for", "hive"], "train.batch_size=7")
 
-    said = contents([good, bad], load_registry())
-    found = Reading(page(said))
+    said, found = facts(good, bad), Reading(made(good, bad))
 
     assert "2 runs side by side" in found.text
     (row,) = said["differences"]["rows"]
@@ -233,12 +241,12 @@ def test_runs_that_cannot_be_compared(shelf: Shelf) -> None:
     seed = shelf.run("first", ANSWERS, "experiment.seed=18")
 
     def missing(*runs: Path) -> str:
-        return str(contents(runs, load_registry(), audio=False)["differences"]["missing"])
+        return str(facts(*runs)["differences"]["missing"])
 
     assert "are in one run only" in missing(first, short)
     assert missing(first, shelf.begun("new")) == "There are no two runs with scores."
     assert missing(first, seed) == "The runs differ only in the seed."
-    third = contents([first, seed, shelf.run("third")], load_registry(), audio=False)["differences"]
+    third = facts(first, seed, shelf.run("third"))["differences"]
     assert third["against"] == "first (seeds 17, 18)"
     assert third["commands"][0].count("--against") == 2
     Reading(made(first, short, seed))
@@ -248,7 +256,7 @@ def test_runs_of_one_name_are_told_apart(shelf: Shelf) -> None:
     """By what differs between them; and one that is named twice is read once."""
     first, seed = shelf.run(), shelf.run("first", ANSWERS, "experiment.seed=18")
 
-    assert contents([first, seed, first], load_registry())["runs"] == ["first, seed 17", "first, seed 18"]
+    assert contents([first, seed, first], load_registry()).runs == ["first, seed 17", "first, seed 18"]
 
 
 def test_an_ablation_table(shelf: Shelf) -> None:
@@ -259,7 +267,7 @@ def test_an_ablation_table(shelf: Shelf) -> None:
         for batch, seed, answers in ((16, 17, ANSWERS), (2, 17, ANSWERS), (2, 18, right))
     ]
 
-    said = contents(runs, load_registry())["ablation"]
+    said = facts(*runs)["ablation"]
     (table,) = said["tables"]
     shown = " ".join(Reading(made(*runs)).texts["ablation"].split())
 
@@ -283,7 +291,7 @@ def test_an_ablation_in_many_settings(shelf: Shelf) -> None:
     ]
     runs = [shelf.run(), shelf.run("first", ANSWERS, *other)]
 
-    said = contents(runs, load_registry())["ablation"]
+    said = facts(*runs)["ablation"]
 
     assert said["settings"] == ["run"]
     assert [row["settings"] for row in said["tables"][0]["rows"]] == [[run.name] for run in runs]

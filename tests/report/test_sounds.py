@@ -12,8 +12,7 @@ import pytest
 import soundfile
 
 from steermoe_core.plugins import load_registry
-from steermoe_core.report.clips import clips
-from steermoe_core.report.runs import runs
+from steermoe_core.report.runs import read_runs
 from steermoe_core.report.sounds import sounds
 from tests.tiny import DIGITS, RATE, sine, write_folder
 
@@ -29,7 +28,7 @@ def heard(
     shelf: Shelf, names: list[str] | None = None, budget: int = 1_000_000
 ) -> tuple[dict[str, str], str]:
     """Return the sounds of a run's clips."""
-    (run,) = runs([next(shelf.place.glob("runs/*"), None) or shelf.run()], load_registry())
+    (run,) = read_runs([next(shelf.place.glob("runs/*"), None) or shelf.run()], load_registry())
     return sounds(run, "dev", NAMES if names is None else names, load_registry(), budget)
 
 
@@ -71,18 +70,8 @@ def test_what_is_not_there_is_said(shelf: Shelf) -> None:
     assert heard(shelf)[1].startswith("1 of 3 clips")
 
     shutil.rmtree(shelf.clips)
-    (run,) = runs([shelf.run("gone")], load_registry())
+    (run,) = read_runs([shelf.run("gone")], load_registry())
     assert sounds(run, "dev", NAMES, load_registry(), 10_000)[1].startswith(
         "The audio is not on this machine ("
     )
     assert "no longer has the split" in sounds(run, "test", NAMES, load_registry(), 10_000)[1]
-
-
-def test_the_worst_come_first(shelf: Shelf) -> None:
-    """By errors, then by name; what is right is not among them."""
-    found = clips(runs([shelf.run()], load_registry()), load_registry())
-
-    (split,) = found["splits"]
-    assert [clip["id"] for clip in split["worst"]] == ["002.wav", "001.wav", "003.wav"]
-    assert (split["wrong"], split["clips"], split["errors"], split["all_errors"]) == (3, 6, 4, 4)
-    assert all(clip["sound"] for clip in split["worst"])

@@ -21,6 +21,8 @@ from tests.rig import STEPS, files, metrics, sentence, status, texts, trained
 from tests.tiny import DIGITS, sine, write_folder, write_wav
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.rig import Rig
 
 #: A callback that writes the scores that it is given into the run folder.
@@ -81,9 +83,9 @@ class TestWhatARunLeaves:
             ),
         }
 
-    def test_status_tells_how_it_ended(self, rig: Rig) -> None:
+    def test_status_tells_how_it_ended(self, finished: Path) -> None:
         """Finished, at which step, when; no error."""
-        found = status(rig.run())
+        found = status(finished)
 
         assert (found["state"], found["step"], found["error"]) == ("finished", STEPS, None)
         assert found["started"] <= found["ended"]
@@ -118,12 +120,11 @@ class TestWhatARunLeaves:
         card = json.loads((run / "adapter" / "adapter.json").read_text())
         assert {part: facts["sha256"] for part, facts in card["frozen"].items()} == lock["frozen"]
 
-    def test_its_experiment_is_runnable_as_it_is(self, rig: Rig) -> None:
+    def test_its_experiment_is_runnable_as_it_is(self, rig: Rig, finished: Path) -> None:
         """The resolved file gives the same run folder from wherever it lies."""
-        run = rig.run()
-        rig.file = run / "experiment.toml"
+        rig.file = finished / "experiment.toml"
 
-        assert rig.path() == run
+        assert rig.path() == finished
 
     def test_same_seed_same_tensors(self, rig: Rig) -> None:
         """A second run elsewhere is bit-equal; another seed is not."""
@@ -172,13 +173,12 @@ class TestAgain:
         )
         assert rig.hooks == ["before_run", "after_run"]
 
-    def test_changed_key_is_another_run(self, rig: Rig) -> None:
+    def test_changed_key_is_another_run(self, rig: Rig, finished: Path) -> None:
         """The first one stays as it is."""
-        run = rig.run()
-        before = files(run)
+        before = files(finished)
 
-        assert rig.run("train.steps=2") != run
-        assert files(run) == before
+        assert rig.run("train.steps=2") != finished
+        assert files(finished) == before
 
 
 class TestHooks:

@@ -65,7 +65,7 @@ def training(tmp_path: Path, decoder_folder: str, steps: int) -> tuple[SteeringT
     examples = read_folder(FolderConfig(path=write_folder(tmp_path / "clips")))
     trainer = SteeringTrainer(
         model=model,
-        config=TrainConfig(steps=steps, batch_size=3, device="cpu"),
+        config=TrainConfig(steps=steps, batch_size=3, device="cpu", learning_rate={"projector": 1e-3}),
         seed=5,
         folder=tmp_path / "checkpoints",
         examples=examples,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+from itertools import cycle
+from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,6 +44,11 @@ PHASES = {
     "certificates": ("run.certify.certify:model_proofs", 1),
 }
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: Training has its own handler of signals; what is before and after it has the program's.
+HANDLERS = ("loading parts", "inside a step", "scoring")
+#: Each handler with every signal, and each of the other phases with one of them.
+CASES = [(phase, number) for phase in HANDLERS for number in SIGNALS]
+CASES += zip((phase for phase in PHASES if phase not in HANDLERS), cycle(SIGNALS), strict=False)
 
 _WHOLE: list[tuple[Any, ...]] = []  # the same for every test: neither seed nor data depend on the place
 
@@ -54,14 +61,13 @@ def outcome(run: Path) -> tuple[Any, ...]:
 
 
 @pytest.fixture
-def whole(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, ...]:
+def whole(rig: Rig, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, ...]:
     """Return the outcome of the same run, never interrupted; each test has a cache of its own."""
-    monkeypatch.setenv("STEERMOE_CACHE", str(tmp_path / "cache"))
     if not _WHOLE:
         with monkeypatch.context() as patch:
-            patch.setenv("STEERMOE_CACHE", str(tmp_path / "cache of the whole"))
-            patch.setattr(rig, "runs", tmp_path / "whole")
+            patch.setattr(rig, "runs", rig.folder / "whole")
             _WHOLE.append(outcome(rig.run(*ALL)))
+        rmtree(own_cache / "frames")
     return _WHOLE[0]
 
 
@@ -90,8 +96,9 @@ def send(patch: pytest.MonkeyPatch, number: signal.Signals, place: str, call: in
     patch.setattr(owner, name, signalled)
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(
+    ("phase", "number"), CASES, ids=[f"{phase}-{number.name}" for phase, number in CASES]
+)
 def test_run_is_interrupted_and_goes_on(
     rig: Rig, whole: tuple[Any, ...], phase: str, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,13 +117,12 @@ def test_run_is_interrupted_and_goes_on(
     assert outcome(run) == whole
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_report_is_written_by_the_same_command(
-    rig: Rig, whole: tuple[Any, ...], number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, whole: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run is finished when its page is written: the page alone is missing."""
     with monkeypatch.context() as patch:
-        send(patch, number, "report.page:page", 1)
+        send(patch, signal.SIGTERM, "report.page:page", 1)
         run = rig.run(*ALL, expect=130)
     assert status(run)["state"] == "finished"
     assert not (run / "report").exists()

@@ -20,7 +20,7 @@ from steermoe_core.config.experiment import TrainConfig
 from steermoe_core.errors import ExitCode, SetupError, UsageError
 from steermoe_core.study import launch as module
 from steermoe_core.study.launch import Places, command, environment, launch, read_hostfile
-from tests.rig import ROOT, STEPS, files, metrics, sentence, status, texts, told, trained, until
+from tests.rig import STEPS, files, metrics, sentence, status, texts, told, trained, until
 
 if TYPE_CHECKING:
     from tests.rig import Rig
@@ -323,7 +323,7 @@ def started(rig: Rig, *sets: str, **environment: str) -> subprocess.Popen[str]:
     """Start `steermoe launch` with two processes."""
     return subprocess.Popen(
         [sys.executable, "-m", "steermoe_core", "launch", "--nproc", "2", *rig.words(*sets)],
-        env={**os.environ, "PYTHONPATH": f"{rig.site.folder}{os.pathsep}{ROOT}", **environment},
+        env={**os.environ, "PYTHONPATH": rig.paths, **environment},
         cwd=rig.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -15,11 +15,13 @@ from steermoe_core.evaluate.metrics import Wer
 from steermoe_core.evaluate.prediction import read
 from steermoe_core.plugins import load_registry
 from steermoe_core.study.table import table
+from steermoe_core.system import records
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.rig import Rig
+    from tests.rig import Rig, Trained
 
 WER, SEED, PLAIN = Wer(WerConfig()), "experiment.seed=18", 'adapter={use="none"}'
 
@@ -28,7 +30,7 @@ def rows(paths: list[Path], against: list[Path] | None = None) -> list[dict[str,
     """Return the rows of the table."""
     found, base = table(paths, load_registry(), against or [])
     assert (base is None) == (against is None)
-    return [row.to_json() for row in found]
+    return [records.plain(row) for row in found]
 
 
 def scores(run: Path, split: str = "dev") -> dict[str, Any]:
@@ -45,23 +47,27 @@ def say(run: Path, *texts: str) -> None:
 
 
 @pytest.fixture
-def seeds(rig: Rig) -> list[Path]:
+def plain(rig: Rig, trained_once: Callable[..., Trained]) -> Path:
+    """Return a run without an adapter."""
+    return trained_once(PLAIN).copied(rig)
+
+
+@pytest.fixture
+def seeds(rig: Rig, finished: Path, trained_once: Callable[..., Trained]) -> list[Path]:
     """Return two runs that differ in their seed."""
-    return [rig.run(), rig.run(SEED)]
+    return [finished, trained_once(SEED).copied(rig)]
 
 
-def test_a_row_is_what_the_run_says(rig: Rig) -> None:
+def test_a_row_is_what_the_run_says(finished: Path) -> None:
     """Every figure of one run, as its own files have it."""
-    run = rig.run()
+    row, other = rows([finished])
 
-    row, other = rows([run])
-
-    said = scores(run)
+    said = scores(finished)
     assert (row["experiment"], row["split"], row["seeds"], row["clips"]) == ("tiny", "dev", [17], 4)
     assert other["split"] == "other"
     assert row["trainable_parameters"] == 644
     assert row["audio_tokens_per_second"] == said["audio_tokens_per_second"] == pytest.approx(5, rel=0.5)
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
     assert row["loss"] == {"start": losses[0], "end": losses[-1]}
     assert row["seconds_per_step"] > 0
@@ -74,7 +80,7 @@ def test_a_row_is_what_the_run_says(rig: Rig) -> None:
         assert score["controls"] == {"no-audio": said["controls"]["no-audio"][name]["value"]}
 
 
-def test_runs_that_differ_only_in_the_seed_are_one_row(seeds: list[Path], rig: Rig) -> None:
+def test_runs_that_differ_only_in_the_seed_are_one_row(seeds: list[Path], plain: Path) -> None:
     """Mean, extremes, an interval over clips with the edits of both runs; another setting is another row."""
     say(seeds[0], "zero", "one", "three", "three")
     say(seeds[1], "zero", "two", "three", "four")
@@ -84,8 +90,8 @@ def test_runs_that_differ_only_in_the_seed_are_one_row(seeds: list[Path], rig: R
         scores["metrics"]["wer"]["value"] = value
         path.write_text(json.dumps(scores))
 
-    found = rows([*seeds, rig.run(PLAIN)])
-    merged, _, plain, _ = found
+    found = rows([*seeds, plain])
+    merged, _, single, _ = found
 
     score = merged["metrics"]["wer"]
     assert (merged["seeds"], len(merged["runs"])) == ([17, 18], 2)
@@ -95,8 +101,8 @@ def test_runs_that_differ_only_in_the_seed_are_one_row(seeds: list[Path], rig: R
     between = interval(pooled, seed=17)
     assert between is not None
     assert score["interval"] == {"low": between.low, "high": between.high}
-    assert (plain["seeds"], plain["gate_entropy"]) == ([17], None)
-    assert rows([*reversed(seeds), rig.run(PLAIN)]) == found
+    assert (single["seeds"], single["gate_entropy"]) == ([17], None)
+    assert rows([*reversed(seeds), plain]) == found
 
 
 @pytest.mark.parametrize(
@@ -109,32 +115,28 @@ def test_runs_that_differ_only_in_the_seed_are_one_row(seeds: list[Path], rig: R
     ],
 )
 def test_differences_are_paired_clip_by_clip(
-    seeds: list[Path], rig: Rig, said: tuple[str, ...], value: float, verdict: str
+    seeds: list[Path], plain: Path, said: tuple[str, ...], value: float, verdict: str
 ) -> None:
     """Against a run whose every word is wrong; a difference whose interval holds 0 is none."""
-    base = rig.run(PLAIN)
-    say(base, "one", "two", "three", "four")
+    say(plain, "one", "two", "three", "four")
     for run in seeds:
         say(run, *said)
 
-    merged = rows(seeds, [base])[0]["metrics"]["wer"]["against"]
+    merged = rows(seeds, [plain])[0]["metrics"]["wer"]["against"]
 
     assert (merged["value"], merged["verdict"]) == (value, verdict)
-    assert rows([base], seeds)[0]["metrics"]["wer"]["against"]["value"] == -value
+    assert rows([plain], seeds)[0]["metrics"]["wer"]["against"]["value"] == -value
 
 
-def test_a_run_is_not_compared_with_itself(rig: Rig) -> None:
+def test_a_run_is_not_compared_with_itself(finished: Path, plain: Path) -> None:
     """Its row stands beside the others, without a difference."""
-    run, plain = rig.run(), rig.run(PLAIN)
-
-    found = rows([run, plain], [plain])
+    found = rows([finished, plain], [plain])
 
     assert ["against" in row["metrics"]["wer"] for row in found] == [True, True, False, False]
 
 
-def test_what_cannot_be_merged_or_compared(seeds: list[Path], rig: Rig) -> None:
+def test_what_cannot_be_merged_or_compared(seeds: list[Path], plain: Path, rig: Rig) -> None:
     """Other clips, no scores, no run, several experiments to compare with: each in one sentence."""
-    plain = rig.run(PLAIN)
     with pytest.raises(UsageError, match="differ in more"):
         rows(seeds, [seeds[0], plain])
     with pytest.raises(UsageError, match="is not a run folder"):

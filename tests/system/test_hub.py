@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub import constants
 
 from steermoe_core.errors import DataError, SetupError
-from steermoe_core.model.weights import load
+from steermoe_core.model.weights import at_hand, load
 from steermoe_core.system import hub
 from tests.hub import serving
 
@@ -94,6 +94,29 @@ def test_a_path_is_not_looked_for_on_the_hub(monkeypatch: pytest.MonkeyPatch) ->
         load(AutoModel, "./sew")
     with pytest.raises(DataError, match=r"models/set: there is no such folder"):
         _dataset("models/set")
+
+
+def test_a_folder_that_is_called_like_a_model(place: Path) -> None:
+    """It is used, and reported; other paths and names need no report."""
+    (place / "models" / "sew").mkdir()
+    with pytest.warns(
+        UserWarning, match=rf"^models/sew: the folder {place}/models/sew is used, not what has"
+    ):
+        hub.report_folder("models/sew")
+    for name in ("./models/sew", str(place / "models" / "sew"), "models", "models/other", "a\\b"):
+        hub.report_folder(name)
+
+
+def test_home_folders(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tilde is the home folder; that of an unknown user stays a path that is not there."""
+    monkeypatch.setenv("HOME", str(place))
+    assert hub.expanded("~/models") == str(place / "models")
+    assert hub.expanded("~nobody-9/models") == "~nobody-9/models"
+    assert hub.expanded("owner/name") == "owner/name"
+    assert at_hand("~/models")
+    monkeypatch.setattr(hub, "silence", lambda: pytest.fail("the hub was asked"))
+    with pytest.raises(DataError, match=r"/set: there is no such folder, and it is not a name on the hub"):
+        _dataset("~/set")
 
 
 @pytest.mark.parametrize(("hub_is", "reason"), [("away", "cannot be reached"), ("deaf", "does not answer")])

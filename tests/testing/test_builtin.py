@@ -40,6 +40,20 @@ class TestSteering(AdapterSuite):
     settings: ClassVar = {"experts": 4, "balance": 0.3}
 
 
+class TestSteeringOnTheDecoder(AdapterSuite):
+    """Layer-wise steering of the decoder."""
+
+    component = "steering"
+    settings: ClassVar = {"experts": 3, "balance": 0.3, "on": "decoder"}
+
+
+class TestSoftPrompt(AdapterSuite):
+    """Trained embeddings before every sequence."""
+
+    component = "soft-prompt"
+    settings: ClassVar = {"tokens": 3}
+
+
 class TestStaticSteering(AdapterSuite):
     """One vector a layer, in two of three layers."""
 

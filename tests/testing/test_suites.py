@@ -161,9 +161,10 @@ def plugin() -> str:
         text.append(f"@hookimpl\ndef {HOOK_OF_KIND[kind]}():")
         for name, part in parts(kind).items():
             gives = getattr(part, "gives", None)
+            groups = {"steering": 1e-3, "router": 1e-3} if kind == "adapter" else None
             text.append(
                 f"    yield Component(name={name!r}, api=1, summary='', config='fake_wrong:Settings', "
-                f"factory='{part.__module__}:{name}', gives={gives!r})"
+                f"factory='{part.__module__}:{name}', gives={gives!r}, groups={groups!r})"
             )
         if kind == "metric":
             text += [

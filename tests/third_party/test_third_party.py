@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Installed = Callable[..., subprocess.CompletedProcess[str]]
 
 HERE = Path(__file__).parent
-NAMES = ("steermoe-cosine", "steermoe-waves")
+NAMES = ("steermoe-cosine", "steermoe-houlsby", "steermoe-waves")
 EXPERIMENT = """
 [experiment]
 name = "strangers"
@@ -31,11 +31,16 @@ name = "strangers"
 use = "waves"
 weights = "hubert"
 
-[adapter]
+[[adapter]]
 use = "steering"
 experts = 3
 start = 0.5
 router = {{ use = "cosine", temperature = 0.3 }}
+
+[[adapter]]
+use = "houlsby"
+on = "decoder"
+size = 3
 
 [projector]
 use = "linear"
@@ -58,7 +63,8 @@ batch_size = 5
 device = "cpu"
 threads = 1
 log_every = 1
-learning_rate = {{ projector = 1e-2, steering = 1e-2, router = 1e-2, scales = 1e-2 }}
+learning_rate = {{ projector = 1e-2, steering = 1e-2, router = 1e-2, scales = 1e-2, houlsby = 2e-3 }}
+clip = {{ houlsby = 2.0 }}
 
 [evaluate]
 max_new_tokens = 4
@@ -70,7 +76,7 @@ use = "wer"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with both distributions, built and installed by pip; their sources stay clean."""
+    """Return a folder with the distributions, built and installed by pip; their sources stay clean."""
     sources, folder = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("site")
     for name in NAMES:
         shutil.copytree(HERE / name, sources / name)
@@ -175,6 +181,22 @@ def test_a_run_trains_with_them(run: Path) -> None:
     assert {name: lock["plugins"][name] for name in NAMES} == dict.fromkeys(NAMES, "0.3.0")
     assert len(temperatures) == 3
     assert (temperatures.exp() - 0.3).abs().min() > 1e-4
+
+
+def test_a_group_of_their_own_has_its_rate_everywhere(installed: Installed, run: Path, place: Path) -> None:
+    """In metrics, plan, adapter.json, report and the page of the adapter; another group is refused."""
+    (first, *_) = (json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines())
+    assert first["gradient_norm"]["houlsby"] > 0.0
+    assert json.loads((run / "adapter" / "adapter.json").read_text())["groups"]["houlsby"] == 2 * 2 * 3 * 32
+    assert "houlsby" in (run / "report" / "index.html").read_text()
+    plan = json.loads(installed("steermoe_core", "plan", "strangers.toml", "--json", cwd=place).stdout)
+    assert {"group": "houlsby", "parameters": 384, "learning_rate": 2e-3} in plan["groups"]
+    page = installed("steermoe_core", "push", str(run), "me/it", "--dry-run", cwd=place)
+    assert "houlsby 384" in page.stdout
+    words = ("check", "strangers.toml", "--set", "train.learning_rate.houlsbi=1")
+    wrong = installed("steermoe_core", *words, cwd=place, expect=2)
+    assert 'no chosen component trains a parameter group "houlsbi"' in wrong.stderr
+    assert 'did you mean "houlsby"?' in wrong.stderr
 
 
 def test_a_run_transcribes_with_them(installed: Installed, run: Path, place: Path) -> None:

@@ -40,7 +40,9 @@ class Bench:
         """Return a trainer of a fresh model; checkpoints and metrics go to this bench's place."""
         torch.set_num_threads(1)
         model = model or joined(self.decoder_folder)
+        rates = {"projector": 1e-3, "steering": 1e-3, "router": 2e-4, "scales": 1e-3, "lora": 1e-4}
         defaults = {"batch_size": 3, "device": "cpu", "log_every": 1, "warmup": 2, "bucket": 2}
+        defaults["learning_rate"] = rates
         settings = TrainConfig(**{**defaults, **config})
         return trainer_class(settings)(
             model=model,

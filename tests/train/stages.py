@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from steermoe_core.config.experiment import DeepSpeedConfig
 from steermoe_core.data.config import FolderConfig
@@ -15,8 +15,11 @@ from steermoe_core.data.sources.folder import read_folder
 from steermoe_core.run.folder.adapter import identity
 from steermoe_core.run.training.watch import FrozenWatch
 from steermoe_core.train import ranks, trainer
-from tests.parts import joined
+from tests.parts import TinyConfig, TinyEncoder, joined, steering
 from tests.train.conftest import Bench
+
+if TYPE_CHECKING:
+    from steermoe_core.model.joined import Joined
 
 #: Of three steps one has a smaller batch in one process than in the other; the clip bites.
 SETTINGS: dict[str, Any] = {"steps": 3, "clip": 0.5}
@@ -25,6 +28,12 @@ WAYS: dict[str, DeepSpeedConfig | None] = {
     **{f"stage {stage}": DeepSpeedConfig(stage=stage) for stage in (0, 1, 2, 3)},
     "stage 2, offloaded": DeepSpeedConfig(stage=2, offload="cpu"),
 }
+
+
+def trained_model(decoder: str) -> Joined:
+    """Return a fresh model, with a loss of its adapter's."""
+    encoder = TinyEncoder(TinyConfig())
+    return joined(decoder, steering(encoder, balance=0.5), encoder=encoder)
 
 
 def split_everything() -> None:
@@ -47,7 +56,7 @@ def main(place: Path, decoder: str) -> None:
     with ranks.process_group("cpu"):
         for way, settings in WAYS.items():
             (place / way).mkdir(exist_ok=True)
-            model = joined(decoder)
+            model = trained_model(decoder)
             watch = FrozenWatch(identity(model), lambda _: None)
             bench = Bench(decoder, examples, place / way)
             bench.trainer(watch, model=model, deepspeed=settings, **SETTINGS).train()

@@ -19,12 +19,15 @@ from steermoe_core.errors import CheckpointError
 from steermoe_core.train import checkpoint
 from steermoe_core.train.checkpoint import (
     SEAL,
+    TOTAL,
     TRAINED,
     all_checkpoints,
     latest,
+    load_loss,
     load_trained,
     new_checkpoint,
     prune,
+    save_loss,
     save_trained,
     trained_tensors,
 )
@@ -46,6 +49,16 @@ def write(folder: Path, *steps: int) -> None:
 def full_disk(*_: object, **__: object) -> None:
     """Fail like a disk without room."""
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_the_loss_of_an_older_checkpoint_has_no_names(tmp_path: Path) -> None:
+    """It is read as the whole loss, whose parts are unknown."""
+    losses = [{TOTAL: 0.5, "ctc": 0.25}, {TOTAL: 1.5}]
+    save_loss(tmp_path, 3, losses)
+    assert load_loss(tmp_path) == (3, losses)
+
+    (tmp_path / "loss.json").write_text('{"since": 3, "sums": [0.5, 1.5]}')
+    assert load_loss(tmp_path) == (3, [{TOTAL: 0.5}, {TOTAL: 1.5}])
 
 
 class TestTrainedTensors:

@@ -168,7 +168,8 @@ def together(decoder_folder: str, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture
 def alone(bench: Bench) -> Bench:
     """Return a bench where one process trained on the same batches."""
-    bench.trainer(**{**stages.SETTINGS, "accumulation": 2}).train()
+    model = stages.trained_model(bench.decoder_folder)
+    bench.trainer(model=model, **{**stages.SETTINGS, "accumulation": 2}).train()
     return bench
 
 
@@ -195,7 +196,7 @@ class TestTwoProcesses:
 
     @pytest.mark.parametrize("way", stages.WAYS)
     def test_report_the_same_steps(self, together: Path, alone: Bench, way: str) -> None:
-        """Loss, rates and the norms of each group before clipping, which bites."""
+        """Losses, rates and the norms of each group before clipping, which bites."""
         ours = list(alone.journal.read())
         theirs = list(Journal(together / way / "metrics.jsonl").read())
 
@@ -203,5 +204,6 @@ class TestTwoProcesses:
         assert any(max(line.gradient_norm.values()) > stages.SETTINGS["clip"] for line in ours)
         for one, other in zip(ours, theirs, strict=True):
             assert other.loss == pytest.approx(one.loss, abs=1e-5)
+            assert other.losses == {"balance": pytest.approx(one.losses["balance"], abs=1e-5)}
             assert other.learning_rate == one.learning_rate
             assert other.gradient_norm == pytest.approx(one.gradient_norm, rel=1e-5)

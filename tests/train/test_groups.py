@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from steermoe_core.config.experiment import LearningRates, TrainConfig
+from steermoe_core.config.experiment import TrainConfig
 from steermoe_core.errors import PluginError, UsageError
 from steermoe_core.model.adapter import NoAdapter
 from steermoe_core.model.config import LinearConfig
@@ -19,7 +19,7 @@ from tests.parts import TinyConfig, decoder, joined
 if TYPE_CHECKING:
     from steermoe_core.model.joined import Joined
 
-RATES = LearningRates(projector=1.0, steering=2.0, router=3.0, scales=4.0)
+RATES = {"projector": 1.0, "steering": 2.0, "router": 3.0, "scales": 4.0}
 CONFIG = TrainConfig(steps=1, learning_rate=RATES, weight_decay=0.5)
 
 
@@ -62,6 +62,17 @@ def test_only_matrices_decay(model: Joined) -> None:
     assert decayed == {"adapter.vectors", "adapter.router.weight", "projector.map.weight"}
 
 
+def test_decay_by_group(model: Joined) -> None:
+    """A table sets the decay of its groups; another group has the default, vectors and biases none."""
+    config = TrainConfig(steps=1, learning_rate=RATES, weight_decay={"router": 0.25})
+    groups = optimizer_groups(model, config)
+
+    assert {(one["name"], one["weight_decay"]) for one in groups if one["decayed"]} == {
+        ("router", 0.25), ("steering", 0.01), ("projector", 0.01),
+    }  # fmt: skip
+    assert {one["weight_decay"] for one in groups if not one["decayed"]} == {0.0}
+
+
 def test_a_tensor_without_a_group_is_the_plugins_fault(model: Joined) -> None:
     """The message names the parts and both counts."""
     model.adapter.forgotten = nn.Parameter(torch.zeros(2))
@@ -85,7 +96,7 @@ def test_a_group_without_a_rate_is_the_plugins_fault(model: Joined, monkeypatch:
     """The message names the group and the groups that have rates."""
     monkeypatch.setattr(model.adapter, "groups", lambda: {"sterring": list(model.adapter.parameters())})
 
-    with pytest.raises(PluginError, match=r"no learning rate for group 'sterring': .*projector.*steering"):
+    with pytest.raises(PluginError, match=r"'sterring' has no learning rate \(groups with one: projector"):
         optimizer_groups(model, CONFIG)
 
 
@@ -94,5 +105,5 @@ def test_something_has_to_be_trained(decoder_folder: str) -> None:
     language_model = decoder(decoder_folder)
     fixed = LinearProjector(LinearConfig(trained=False), TinyConfig().width, language_model)
 
-    with pytest.raises(UsageError, match="nothing is trained: neither adapter nor projector"):
+    with pytest.raises(UsageError, match="nothing is trained: no adapter or projector"):
         trainable_groups(joined(decoder_folder, NoAdapter(None), fixed))

@@ -22,7 +22,7 @@ from steermoe_core.train.callbacks import Callback, StopOnSignal
 from steermoe_core.train.checkpoint import all_checkpoints, latest, trained_tensors
 from steermoe_core.train.config import SteeringAnalysisConfig
 from steermoe_core.train.trainer import arguments
-from tests.parts import decoder, joined
+from tests.parts import TinyConfig, TinyEncoder, decoder, joined, steering
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -191,6 +191,53 @@ def differing_states(one: Optimizer, two: Optimizer) -> list[tuple[int, str]]:
     """Return the entries of the optimizers' states that are not bit-equal."""
     first, second = one.state_dict()["state"], two.state_dict()["state"]
     return [(n, k) for n in first for k in first[n] if not torch.equal(first[n][k], second[n][k])]
+
+
+def with_losses(bench: Bench) -> Joined:
+    """Return a model that adds a loss in adapter and projector."""
+    encoder = TinyEncoder(TinyConfig())
+    torch.manual_seed(1)
+    settings = SoftCtcConfig(vocabulary="all", start_steps=3)
+    projector = SoftCtcProjector(settings, encoder.width, decoder(bench.decoder_folder))
+    return joined(bench.decoder_folder, steering(encoder, balance=0.5), projector, encoder)
+
+
+class TestLosses:
+    """Losses by name, as metrics.jsonl has them."""
+
+    def test_are_the_means_of_the_steps_since_the_last_line(self, bench: Bench) -> None:
+        """As the loss itself is: a line for three steps is the mean of three lines."""
+        each, third = bench.elsewhere("each"), bench.elsewhere("third")
+        each.trainer(model=with_losses(bench), steps=6, accumulation=2).train()
+        third.trainer(model=with_losses(bench), steps=6, accumulation=2, log_every=3).train()
+
+        steps, rows = list(each.journal.read()), list(third.journal.read())
+
+        assert len(rows) == 2
+        for number, row in enumerate(rows):
+            part = steps[3 * number : 3 * number + 3]
+            for name in ("ctc", "balance"):
+                mean = sum(step.losses[name] for step in part) / 3
+                assert row.losses[name] == pytest.approx(mean, rel=1e-5)
+        assert all(step.loss == pytest.approx(sum(step.losses.values())) for step in steps[:3])  # CTC alone
+        assert all(step.loss > sum(step.losses.values()) for step in steps[3:])
+
+    def test_are_restored_between_two_lines(self, bench: Bench) -> None:
+        """A run that is stopped at a step without a line has the lines of one that was not, bit by bit."""
+        config = {"steps": 7, "log_every": 3, "accumulation": 2}
+        whole, parts = bench.elsewhere("whole"), bench.elsewhere("parts")
+        whole.trainer(model=with_losses(bench), **config).train()
+        parts.trainer(At(2, stop), model=with_losses(bench), **config).train()
+        resume(parts, model=with_losses(bench), **config)
+
+        assert [set(line.losses) for line in whole.journal.read()] == [{"ctc", "balance"}] * 3
+        assert lines(parts) == lines(whole)
+
+    def test_are_left_out_where_there_are_none(self, bench: Bench) -> None:
+        """A line has no empty table."""
+        bench.trainer(steps=2).train()
+
+        assert "losses" not in (bench.place / "metrics.jsonl").read_text()
 
 
 class TestCheckpoints:

@@ -16,8 +16,10 @@ def steermoe_adapters() -> Iterator[Component]:
     yield Component(
         name="aligner",
         api=1,
-        summary="vectors added to the frames after the encoder, mixed by a router",
+        summary="vectors added to the last layer's output of the encoder or the decoder, mixed by a router",
         config="steermoe_aligner.config:AlignerConfig",
         factory="steermoe_aligner.aligner:Aligner",
         gives=("gates",),
+        needs={},
+        groups={"steering": 1e-3, "router": 2e-4},
     )

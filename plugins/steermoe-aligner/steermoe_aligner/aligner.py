@@ -1,7 +1,7 @@
-"""Steering after the encoder: a routed mixture of vectors is added to every frame.
+"""Steering after a tower: a routed mixture of vectors is added to every frame of its output.
 
     g = softmax(W h + b)             gates of the E experts
-    out = h + Σ_e g[e] · V[e]        what the projector sees
+    out = h + Σ_e g[e] · V[e]        what the projector, or the decoder's head, sees
 
 It trains V (1,E,D), W (1,E,D) and b (1,E); there is no scale.
 """
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from steermoe_aligner.config import AlignerConfig
     from steermoe_core.data.padded import Padded
-    from steermoe_core.model.encoder import Encoder
+    from steermoe_core.model.encoder import Tower
 
 
 class Aligner(Bank):
-    """Steers the frames that an encoder gives, and leaves the encoder itself untouched."""
+    """Steers the output of the encoder or the decoder, and leaves the tower itself untouched."""
 
-    def __init__(self, config: AlignerConfig, encoder: Encoder, build: Callable[..., Any]) -> None:
-        super().__init__(config, [encoder.width], build)
+    def __init__(self, config: AlignerConfig, tower: Tower, build: Callable[..., Any]) -> None:
+        super().__init__(config, [tower.width], build)
 
     def after(self, frames: Padded) -> Padded:
         return self.steer(0, frames)

@@ -12,3 +12,10 @@ class TestAligner(AdapterSuite):
 
     component = "aligner"
     settings: ClassVar = {"experts": 3, "balance": 0.3}
+
+
+class TestAlignerOnTheDecoder(AdapterSuite):
+    """Steering after the decoder."""
+
+    component = "aligner"
+    settings: ClassVar = {"experts": 3, "balance": 0.3, "on": "decoder"}

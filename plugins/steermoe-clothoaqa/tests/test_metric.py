@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steermoe_clothoaqa.config import QaAccuracyConfig
@@ -69,6 +69,7 @@ class TestConstantAnswers:
         assert by_vote == sum(count >= 2 for count in votes) / len(table)
         assert by_any == sum(count >= 1 for count in votes) / len(table)
 
+    @settings(max_examples=30, deadline=None)  # each scores with every judge
     @given(tables, st.sampled_from(["yes", "no", "dog", "noise", "two", "e"]))
     def test_none_beats_the_best_one_that_is_named(self, table: list[list[str]], constant: str) -> None:
         """The baseline beside the score is the best that a deaf model can do with one answer."""
@@ -117,6 +118,7 @@ class TestJudges:
         assert binary + word == every
         assert [found.details["judged"] for found in parts] == [4, 2, 2]
 
+    @settings(max_examples=30, deadline=None)  # each scores with every judge
     @given(tables)
     def test_who_says_what_most_said_reaches_the_ceiling(self, table: list[list[str]]) -> None:
         """With every judge."""

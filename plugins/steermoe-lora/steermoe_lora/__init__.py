@@ -1,4 +1,4 @@
-"""LoRA inside the frozen encoder for steermoe; imports neither torch nor peft."""
+"""LoRA inside the frozen encoder or decoder for steermoe; imports neither torch nor peft."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ if TYPE_CHECKING:
 
 @hookimpl
 def steermoe_adapters() -> Iterator[Component]:
-    """Yield low-rank adapters of the encoder's linear maps."""
+    """Yield low-rank adapters of linear maps."""
     yield Component(
         name="lora",
         api=1,
-        summary="low-rank matrices beside the linear maps of the encoder's layers",
+        summary="low-rank matrices beside the linear maps of the encoder's or the decoder's layers",
         config="steermoe_lora.config:LoraConfig",
         factory="steermoe_lora.adapter:Lora",
         gives=("lora",),
-        needs={"encoder": ("linear-maps",)},
-        rung="LoRA",
+        needs={"tower": ("linear-maps",)},
+        groups={"lora": 1e-4},
+        rungs={"LoRA": [{}], "LoRA on the decoder": [{"on": "decoder"}]},
     )
 
 
@@ -39,7 +40,7 @@ def steermoe_callbacks() -> Iterator[Component]:
             Figure(
                 key="lora",
                 value="relative",
-                curve="layer {layer} {map}",
+                curve="{on} layer {layer} {map}",
                 title="Size of the low-rank change",
                 unit="norm, beside that of the matrix",
                 log=True,

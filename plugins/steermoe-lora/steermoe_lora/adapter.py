@@ -1,10 +1,11 @@
-"""LoRA (arXiv 2106.09685) inside the frozen encoder, by peft: y = W x + alpha / rank · B (A x).
+"""LoRA (arXiv 2106.09685) inside the frozen encoder or decoder, by peft: y = W x + alpha / rank · B (A x).
 
-A (r,in) starts as Kaiming-uniform noise and B (out,r) as zeros, so step 0 is the unchanged encoder.
+A (r,in) starts as Kaiming-uniform noise and B (out,r) as zeros, so step 0 is the unchanged tower.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,10 @@ from steermoe_core.model.config import chosen_layers
 from steermoe_lora.targets import Place, chosen_maps
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from steermoe_core.data.padded import Padded
-    from steermoe_core.model.encoder import Encoder
+    from steermoe_core.model.encoder import Tower
     from steermoe_lora.config import LoraConfig
 
 #: peft's name of an adapter that has no name of its own.
@@ -29,31 +32,33 @@ WRAPPER = ".base_layer."
 
 
 class Lora(Adapter):
-    """Puts low-rank matrices into the encoder; these are all that is trained and saved.
+    """Puts low-rank matrices into a tower; these are all that is trained and saved.
 
-    The matrices are modules of the encoder. This adapter reaches them through `maps`, which is a plain dict,
-    so that they are nobody's but the encoder's.
+    The matrices are modules of the tower. This adapter reaches them through `maps`, which is a plain dict, so
+    that they belong to the tower alone.
 
+    :ivar on: the encoder or the decoder.
     :ivar maps: peft's layer of each adapted map, by layer number and name inside that layer.
-    :raises UsageError: a layer or a target is not there; or, in the first pass, the encoder reads the weight
+    :raises UsageError: a layer or a target is not there; or, in the first pass, the tower reads the weight
         of a map past its module, where nothing can be added to it.
     """
 
-    def __init__(self, config: LoraConfig, encoder: Encoder, build: object = None) -> None:  # noqa: ARG002 - it has no parts
+    def __init__(self, config: LoraConfig, tower: Tower, build: object = None) -> None:  # noqa: ARG002 - it has no parts
         super().__init__()
         import peft
 
-        layers = chosen_layers(config.layers, encoder.layers)
-        places = chosen_maps(encoder, layers, config.target_modules)
+        self.on = config.on
+        layers = chosen_layers(config.layers, tower.layers, config.on)
+        places = chosen_maps(tower, layers, config.target_modules, config.on)
         self.first_layer = min(layer for layer, _ in places)
         settings = peft.LoraConfig(
             r=config.rank,
             lora_alpha=config.alpha,  # type: ignore[arg-type] # any number
             target_modules=list(places.values()),
         )
-        peft.inject_adapter_in_model(settings, encoder)
-        encoder.register_state_dict_post_hook(_own_names)  # type: ignore[no-untyped-call]
-        self.maps: dict[Place, Any] = {place: encoder.get_submodule(name) for place, name in places.items()}
+        peft.inject_adapter_in_model(settings, tower)
+        tower.register_state_dict_post_hook(_own_names)  # type: ignore[no-untyped-call]
+        self.maps: dict[Place, Any] = {place: tower.get_submodule(name) for place, name in places.items()}
         for each in self.maps.values():
             each.lora_dropout[NAME] = _Dropout(config.dropout, self)
         for parameter in self.groups()["lora"]:
@@ -72,11 +77,21 @@ class Lora(Adapter):
         if self._uncalled:
             names = ", ".join(sorted({name for _, name in self._uncalled}))
             msg = (
-                f"adapter lora has no effect on {names}: the encoder reads these weights without calling the "
-                "maps; name other maps in adapter.target_modules"
+                f"adapter lora has no effect on {names}: the {self.on} reads these weights without calling "
+                "the maps; name other maps in adapter.target_modules"
             )
             raise UsageError(msg)
         return frames
+
+    @contextmanager
+    def disabled(self) -> Iterator[None]:
+        for each in self.maps.values():
+            each.enable_adapters(False)
+        try:
+            yield
+        finally:
+            for each in self.maps.values():
+                each.enable_adapters(True)
 
     def merge(self) -> None:
         """Add the products to the frozen weights: the same frames, as fast as without an adapter."""
@@ -93,7 +108,7 @@ class Lora(Adapter):
         self._kept = []
 
     def _called(self, place: Place, *_: Any) -> None:
-        """Note that the encoder calls a map, once."""
+        """Note that the tower calls a map, once."""
         self._uncalled.pop(place).remove()
 
     def norms(self) -> list[dict[str, Any]]:
@@ -102,7 +117,7 @@ class Lora(Adapter):
 
 
 class _Dropout(nn.Module):
-    """Dropout in the mode of the adapter: it lies in the encoder, which is always in eval mode."""
+    """Dropout in the mode of the adapter: it is inside a tower, which is always in eval mode."""
 
     def __init__(self, share: float, adapter: Lora) -> None:
         super().__init__()
@@ -122,7 +137,7 @@ def _norms(adapted: Any) -> dict[str, float]:
     return {"a": a.norm().item(), "b": b.norm().item(), "relative": (product / frozen).item()}
 
 
-def _own_names(encoder: nn.Module, state: dict[str, torch.Tensor], *_: Any) -> None:  # noqa: ARG001 - a hook
+def _own_names(tower: nn.Module, state: dict[str, torch.Tensor], *_: Any) -> None:  # noqa: ARG001 - a hook
     """Give frozen tensors the names that they have without LoRA: their fingerprint is the identity."""
     for name in [name for name in state if WRAPPER in name]:
         state[name.replace(WRAPPER, ".")] = state.pop(name)

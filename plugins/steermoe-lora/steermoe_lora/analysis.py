@@ -24,13 +24,14 @@ class LoraAnalysis(Callback):
         self.every = config.every
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
-        if not isinstance(self.joined.adapter, Lora):
-            msg = (
-                f"callback lora-analysis watches adapter lora, but the adapter is "
-                f"{type(self.joined.adapter).__name__}; leave the callback out"
-            )
+        if not self._adapters():
+            msg = "callback lora-analysis watches adapter lora, and there is none; leave the callback out"
             raise UsageError(msg)
 
     def on_step_end(self, args: Any, state: TrainerState, *_: Any, **__: Any) -> None:  # noqa: ARG002 - transformers'
-        if state.global_step % self.every == 0 and isinstance(self.joined.adapter, Lora):
-            self.journal.write(state.global_step, lora=self.joined.adapter.norms())
+        if state.global_step % self.every == 0:
+            norms = [{**norm, "on": one.on} for one in self._adapters() for norm in one.norms()]
+            self.journal.write(state.global_step, lora=norms)
+
+    def _adapters(self) -> list[Lora]:
+        return [module for module in self.joined.modules() if isinstance(module, Lora)]

@@ -14,6 +14,13 @@ class TestLora(AdapterSuite):
     settings: ClassVar = {"rank": 2}
 
 
+class TestLoraOnTheDecoder(AdapterSuite):
+    """Low-rank matrices in the decoder's layers."""
+
+    component = "lora"
+    settings: ClassVar = {"rank": 2, "on": "decoder"}
+
+
 class TestLoraAnalysis(CallbackSuite):
     """The watcher of these matrices."""
 

@@ -12,6 +12,8 @@ from torch import nn
 
 from steermoe_core.cli.main import main
 from steermoe_core.errors import UsageError
+from steermoe_core.model.config import CausalLMConfig
+from steermoe_core.model.decoder import CausalLM
 from steermoe_core.model.weights import fingerprint, shapes_only
 from steermoe_lora.adapter import Lora
 from steermoe_lora.config import LoraConfig
@@ -186,6 +188,32 @@ class TestPlaces:
         assert sum(matrix.numel() for matrix in adapter.groups()["lora"]) == count
         assert sum(p.numel() for p in encoder.parameters() if p.requires_grad) == count
         assert count == rank * 32 * (8 * 1280 + 2 * (1280 + 5120))
+
+
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # of peft
+@pytest.mark.parametrize("targets", [["q_proj", "v_proj"], ["q_proj", "k_proj", "v_proj", "o_proj"], []])
+def test_count_on_a_decoder_is_that_of_peft(targets: list[str]) -> None:
+    """Qwen2.5-7B on the meta device: the same trainable parameters; the frozen ones keep their names."""
+    import peft
+    from transformers import AutoModelForCausalLM
+
+    from steermoe_core.model.known import LANGUAGE_MODELS
+    from steermoe_core.model.weights import pretrained
+
+    name = "Qwen/Qwen2.5-7B-Instruct"
+    with shapes_only():
+        decoder = CausalLM(CausalLMConfig(weights=name))
+        before = {key: tensor.shape for key, tensor in decoder.state_dict().items()}
+        adapter = Lora(LoraConfig(on="decoder", target_modules=targets), decoder, build_router)
+        bare = pretrained(AutoModelForCausalLM, name, known=LANGUAGE_MODELS)
+        every = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+        settings = peft.LoraConfig(r=8, lora_alpha=16, target_modules=targets or every)
+        theirs, _ = peft.get_peft_model(bare, settings).get_nb_trainable_parameters()
+
+    ours = sum(matrix.numel() for matrix in adapter.groups()["lora"])
+    assert ours == theirs == sum(p.numel() for p in decoder.parameters() if p.requires_grad)
+    after = {key: tensor.shape for key, tensor in decoder.state_dict().items() if "lora_" not in key}
+    assert after == before
 
 
 class TestDropout:

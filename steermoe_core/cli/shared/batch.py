@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from typing import TYPE_CHECKING
 
 from steermoe_core.cli.shared.flags import add_runs
 from steermoe_core.cli.shared.progress import Progress, result, step
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.study.jobs import Job, JobStatus
     from steermoe_core.study.table import Row
+    from steermoe_core.system.records import Json
     from steermoe_core.system.terminal import Terminal
 
 
@@ -39,7 +38,7 @@ def run_batch(
     console: Terminal,
     *,
     rows: Callable[[], list[Row]],
-    to_json: Callable[[Row], dict[str, Any]],
+    to_json: Callable[[Row], Json],
     table: Callable[[list[Row]], Table],
     sentences: Callable[[list[Row]], list[str]] = lambda _: [],
 ) -> int:
@@ -60,7 +59,7 @@ def run_batch(
     found = chosen(found, args) if found else []
     below = sentences(found)
     facts = {
-        "runs": [attrs.asdict(status) for status in statuses],
+        "runs": statuses,
         "rows": [to_json(row) for row in found],
         **({"sentences": below} if below else {}),
     }
@@ -78,7 +77,7 @@ def _print_plan(jobs: Sequence[Job], args: Namespace, console: Terminal) -> None
         columns=[*words("run", "state", "folder"), *figures("step")],
         rows=[[one.name, one.state, one.folder, step(one)] for one in statuses],
     )
-    print_tables([table], args, console, facts={"runs": [attrs.asdict(status) for status in statuses]})
+    print_tables([table], args, console, facts={"runs": statuses})
 
 
 def _work(title: str, jobs: Sequence[Job], args: Namespace) -> list[JobStatus]:

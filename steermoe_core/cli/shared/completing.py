@@ -227,6 +227,22 @@ def _settings(line: CommandLine, word: str) -> Iterable[Offer]:
     return [(f"{start}{name}{'.' if one.below else '='}", one.doc) for name, one in key.below.items()]
 
 
+def _written(line: CommandLine, word: str) -> Iterable[Offer]:  # noqa: ARG001
+    """Return the keys and tables that the experiment on the line sets."""
+    from steermoe_core.config.text.layers import open_layers
+    from steermoe_core.config.text.unset import set_keys
+    from steermoe_core.errors import ConfigError
+
+    try:
+        return [(key, "") for key in set_keys(open_layers(_files(line)[0]).table)]
+    except (IndexError, ConfigError):
+        return []
+
+
+def _files(line: CommandLine) -> list[Path]:
+    return [Path(name).expanduser() for dest in ("files", "file") for name in line.given.get(dest, ())]
+
+
 def _keys(line: CommandLine) -> dict[str, Key]:
     """Return the keys of the first experiment on the line with its other `--set` flags."""
     from steermoe_core.config.describe.keys import keys
@@ -234,9 +250,8 @@ def _keys(line: CommandLine) -> dict[str, Key]:
     from steermoe_core.config.text.overrides import apply_overrides
     from steermoe_core.errors import ConfigError
 
-    files = [Path(name).expanduser() for dest in ("files", "file") for name in line.given.get(dest, ())]
     try:
-        layers = open_layers(files[0])
+        layers = open_layers(_files(line)[0])
     except (IndexError, ConfigError):
         return keys(line.registry, {})
     apply_overrides(layers, line.given.get("set", ()))
@@ -257,6 +272,7 @@ _NAMED = {
     "KIND": _kinds,
     "DIST": _distributions,
     "KEY=VALUE": _settings,
+    "KEY": _written,
 }
 #: The same for single arguments, of one command or of all.
 _OF = {

@@ -9,11 +9,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
+    from steermoe_core.config.text.unset import Unset
+
 
 def add_set(parser: ArgumentParser) -> None:
-    """Declare `--set`."""
+    """Declare `--set` and `--unset`, which are collected in one list."""
     text = "override a key of every file (repeatable)"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
+    text = "drop a key or table of every file, before any --set (repeatable)"
+    parser.add_argument("--unset", action="append", dest="set", type=_unset, metavar="KEY", help=text)
+
+
+def _unset(key: str) -> Unset:
+    from steermoe_core.config.text.unset import Unset
+
+    return Unset(key)
 
 
 def add_runs(parser: ArgumentParser) -> None:
@@ -68,3 +78,19 @@ def seconds(text: str) -> float:
         msg = f"{text!r} is not a number above 0"
         raise ArgumentTypeError(msg)
     return value
+
+
+def check_kinds(*kinds: str) -> None:
+    """Refuse a kind that does not exist; commands are a kind, too.
+
+    :raises UsageError: one does not.
+    """
+    from steermoe_core.component import COMMAND, KINDS
+    from steermoe_core.errors import UsageError
+    from steermoe_core.suggest import did_you_mean
+
+    known = (*KINDS, COMMAND)
+    for kind in kinds:
+        if kind not in known:
+            msg = f'there is no kind "{kind}"{did_you_mean(kind, known)} (known: {", ".join(known)})'
+            raise UsageError(msg)

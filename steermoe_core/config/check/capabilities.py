@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from steermoe_core.component import TOWER, tower_of
 from steermoe_core.config.check.faults import Fault
 from steermoe_core.config.fields import selections
-from steermoe_core.config.naming import article
+from steermoe_core.config.naming import LISTS, article
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +23,23 @@ if TYPE_CHECKING:
 def lacking(part: Component, kind: str, other: Component) -> tuple[str, ...] | None:
     """Return the capabilities that a component needs of another and does not get; None if that is unknown.
 
-    :param kind: of the other component.
+    :param kind: of the other component; an adapter's tower is the encoder here.
     """
     if part.undeclared:
         return None
-    needed = (part.needs or {}).get(kind, ())
+    return _lacking(needs_of(part).get(kind, ()), other)
+
+
+def needs_of(part: Component, settings: object = None) -> dict[str, tuple[str, ...]]:
+    """Return what a component needs of other kinds; its tower is the one that its settings name."""
+    needs: dict[str, tuple[str, ...]] = {}
+    for kind, names in (part.needs or {}).items():
+        named = tower_of(settings) if kind == TOWER else kind
+        needs[named] = (*needs.get(named, ()), *names)
+    return needs
+
+
+def _lacking(needed: tuple[str, ...], other: Component) -> tuple[str, ...] | None:
     if needed and other.undeclared:
         return None
     return tuple(name for name in needed if name not in (other.gives or ()))
@@ -48,7 +61,7 @@ def dependent_kinds(registry: Registry) -> list[tuple[str, str]]:
             (kind, other)
             for plugin in registry.plugins
             for kind, part in plugin.components
-            for other, needed in (part.needs or {}).items()
+            for other, needed in needs_of(part).items()
             if needed
         }
     )
@@ -68,11 +81,16 @@ def mismatches(settings: Any, registry: Registry) -> Iterator[Fault]:
     chosen = list(selections(settings))
     for path, selection in chosen:
         part = registry.find(selection.kind, selection.name)
-        for kind in (part.needs or {}) if part else ():
-            for name in dict.fromkeys(other.name for _, other in chosen if other.kind == kind):
-                other = registry.find(kind, name)
-                if part and other and (missing := lacking(part, kind, other)):
-                    yield _fault(registry, path, selection, (kind, name), missing)
+        needs = needs_of(part, selection.config) if part else {}
+        for kind, needed in needs.items():
+            names = dict.fromkeys(other.name for _, other in chosen if other.kind == kind)
+            parts = {name: other for name in names if (other := registry.find(kind, name))}
+            missing = {name: _lacking(needed, other) for name, other in parts.items()}
+            if kind == "adapter" and not all(missing.values()):
+                continue  # one of several adapters is enough
+            for name, lacks in missing.items():
+                if lacks:
+                    yield _fault(registry, path, selection, (kind, name), lacks)
 
 
 def _fault(
@@ -85,6 +103,6 @@ def _fault(
     )
     names = providers(registry, kind, missing)
     hint = f"{kind}s with {capabilities}: {', '.join(names)}" if names else f"no installed {kind} has it"
-    if selection.kind in ("metric", "callback"):
+    if selection.kind in LISTS:
         hint += f"; or leave the {selection.kind} out"
     return Fault("E304", message, (*path, "use"), "text", hint)

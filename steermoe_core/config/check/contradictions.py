@@ -11,7 +11,7 @@ from steermoe_core.config.check.test_splits import RULES, is_test
 from steermoe_core.config.naming import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from steermoe_core.component import Selection
     from steermoe_core.config.check.test_splits import Table
@@ -22,7 +22,10 @@ _FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
 def contradictions(
-    data: DataConfig | None, train: TrainConfig | None, adapter: Selection | None
+    data: DataConfig | None,
+    train: TrainConfig | None,
+    adapters: list[Selection] | None,
+    augment: Sequence[Selection],
 ) -> Iterator[Fault]:
     """Yield settings that contradict each other. A table with other faults is None."""
     if data is not None:
@@ -30,11 +33,16 @@ def contradictions(
         yield from _evaluation_names(data)
         yield from _seconds(data)
         yield from _weights(data)
-    if train is not None and adapter is not None and not train.steps:
-        yield from _untrained(train, adapter)
+    if adapters is not None:
+        yield from _adapters(adapters)
+    if train is not None and adapters is not None and train.steps == 0:
+        yield from _untrained(train, adapters)
     if train is not None:
+        yield from _length(train)
         yield from _training(train)
         yield from _validation(train.validate)
+        if augment:
+            yield from _augmented(train)
         if train.deepspeed is not None:
             yield from _deepspeed(train, train.deepspeed)
     if data is not None and train is not None and train.validate.every and data.validate is None:
@@ -90,14 +98,34 @@ def _validation(validate: ValidateConfig) -> Iterator[Fault]:
             yield Fault("E302", message, ("train", "validate", key), hint=hint)
 
 
-def _untrained(train: TrainConfig, adapter: Selection) -> Iterator[Fault]:
+def _adapters(adapters: list[Selection]) -> Iterator[Fault]:
+    for number, one in enumerate(adapters):
+        if len(adapters) > 1 and isinstance(one.config, Trained):
+            message = "a trained adapter stands for all adapters of its run, so it has to be the only one"
+            yield Fault(
+                "E302", message, ("adapter", number), "text", f'write adapter = "{one.config.source}"'
+            )
+
+
+def _untrained(train: TrainConfig, adapters: list[Selection]) -> Iterator[Fault]:
     path: KeyPath = ("train", "steps")
-    if not isinstance(adapter.config, Trained):
+    if not any(isinstance(one.config, Trained) for one in adapters):
         message = "steps is 0, but the experiment does not start from a trained adapter"
         yield Fault("E302", message, path, hint='set adapter = "hub:OWNER/NAME" or the path of a run')
     elif train.validate.every:
         message = f"every is {train.validate.every}, but steps is 0: there is no training to validate"
         yield Fault("E302", message, ("train", "validate", "every"), hint="score it under [data.eval.NAME]")
+
+
+def _augmented(train: TrainConfig) -> Iterator[Fault]:
+    if train.keep_frames:
+        message = "keep_frames is true, but [[augment]] changes the clips each time they are used"
+        yield Fault(
+            "E302", message, ("train", "keep_frames"), hint="set keep_frames = false, or augment = []"
+        )
+    if not train.steps:
+        message = "steps is 0: there is no training in which [[augment]] would change clips"
+        yield Fault("E302", message, ("train", "steps"), hint="set augment = []")
 
 
 def _deepspeed(train: TrainConfig, settings: DeepSpeedConfig) -> Iterator[Fault]:
@@ -112,8 +140,18 @@ def _deepspeed(train: TrainConfig, settings: DeepSpeedConfig) -> Iterator[Fault]
         yield Fault("E302", message, ("train", "validate", "every"), hint="use stage 2, or every = 0")
 
 
+def _length(train: TrainConfig) -> Iterator[Fault]:
+    if train.steps is None and train.epochs is None:
+        message = "[train] has neither steps nor epochs"
+        yield Fault("E103", message, ("train",), "key", "add steps, a whole number, or epochs, a number")
+    elif train.steps is not None and train.epochs is not None:
+        message = f"[train] has both steps = {train.steps} and epochs = {train.epochs:g}"
+        hint = 'keep one; unset = ["train.steps"] drops a key of an extended file'
+        yield Fault("E302", message, ("train", "epochs"), hint=hint)
+
+
 def _training(train: TrainConfig) -> Iterator[Fault]:
-    if train.warmup > train.steps > 0:
+    if train.steps and train.warmup > train.steps:
         message = f"warmup is {train.warmup} steps, but the run has only {train.steps}"
         yield Fault("E302", message, ("train", "warmup"))
     if train.precision == "fp16" and train.device == "cpu":

@@ -38,7 +38,8 @@ def broken_limits(cls: type, values: Mapping[str, Any]) -> Iterator[Broken]:
         try:
             check(values[key])
         except (ValueError, TypeError, SteermoeError) as error:
-            yield _message(key, *_culprit(check, key, values[key], error), error)
+            path, wrong = _culprit(check, key, values[key], error)
+            yield _message(str(path[-1]) if isinstance(path[-1], str) else key, path, wrong, error)
         except Exception:  # noqa: BLE001, S112
             continue
 
@@ -75,7 +76,13 @@ def _not_in(path: KeyPath, key: str, wrong: object, error: Exception) -> Broken:
 
 
 def _culprit(check: Callable[[Any], object], key: str, value: Any, error: Exception) -> tuple[KeyPath, Any]:
-    """Return the path and value that break a limit: an entry of a list if the limit is one on entries."""
+    """Return the path and value that break a limit: an entry if the limit is one on entries."""
+    if isinstance(value, dict):
+        for name, entry in value.items():
+            try:
+                check({name: entry})
+            except type(error):
+                return (key, name), entry
     for index, entry in enumerate(value if isinstance(value, list) else ()):
         try:
             check([entry])

@@ -18,6 +18,7 @@ from steermoe_core.config.fields import fields_of, plain, tables
 from steermoe_core.config.naming import article, described, shown, table_name
 from steermoe_core.config.text.axes import SWEEP
 from steermoe_core.config.text.layers import EXTENDS
+from steermoe_core.config.text.unset import UNSET
 from steermoe_core.config.text.write import inline
 from steermoe_core.config.types import ComponentOf, Settings
 from steermoe_core.errors import SteermoeError
@@ -105,7 +106,7 @@ class Structurer(Strict):
     def _unknown(self, key: str, cls: type) -> Fault:
         chooses = bool(self._owners) and self._owners[-1][0] == len(self._path)
         known = [*(["use"] if chooses else []), *fields_of(cls)]
-        others = [] if self.path() else [name for name in (EXTENDS, SWEEP) if name != key]
+        others = [] if self.path() else [name for name in (EXTENDS, UNSET, SWEEP) if name != key]
         near, home = closest(key, [*known, *others]), _home(key)
         hint = f"known keys: {', '.join(known)}"
         if near or home:
@@ -133,7 +134,7 @@ class Structurer(Strict):
 
     def _default_components(self, wanted: ComponentOf) -> Any:
         """Return the default of a component table that is left out."""
-        if wanted.kind == "projector" and self._trained is not None:
+        if self.path() == ("projector",) and self._trained is not None:
             return Selection("projector", self._trained.source, self._trained)
         if wanted.default is None:
             return self._no_components(wanted)
@@ -156,7 +157,7 @@ class Structurer(Strict):
             return self._trained_adapter(value)
         use = shown(value) if isinstance(value, str) else '"…"'
         table = self.table(value, hint=f"write a table with use = {use}")
-        name = table.get("use", None if wanted.many else wanted.default or None)
+        name = table.get("use", None if wanted.many and not wanted.one else wanted.default or None)
         if name is None:
             message = f"{table_name(self.path())} does not choose {article(kind)}"
             raise self.fault("E202", message, "key", f'add use = "…"; {self._catalogue.known(kind)}')

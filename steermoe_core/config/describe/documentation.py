@@ -36,10 +36,6 @@ class Setting:
     kind: str | None = None
     doc: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the facts for `--json`."""
-        return attrs.asdict(self)
-
 
 def settings(cls: type, prefix: str = "") -> list[Setting]:
     """Return every key of a settings class; the keys of a table inside it follow that table's key."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from steermoe_core.config.check.catalogue import settings_class
 from steermoe_core.config.fields import fields_of, plain
+from steermoe_core.config.naming import LISTS
 from steermoe_core.config.text.write import dumps
 from steermoe_core.config.types import ComponentOf, Settings
 
@@ -26,7 +27,7 @@ def example(registry: Registry, kind: str, name: str) -> str:
         return dumps({"adapter": {"use": "steering", "router": table}})
     if kind == "dataset":
         return dumps({"data": {"train": table}})
-    return dumps({f"{kind}s": [table]} if kind in ("metric", "callback") else {kind: table})
+    return dumps({LISTS[kind]: [table]} if kind in LISTS else {kind: table})
 
 
 def _component(registry: Registry, kind: str, name: str) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def _nested(registry: Registry, chosen: ComponentOf) -> Any:
         except Exception:  # noqa: BLE001, S112 - another plugin's code may raise anything
             continue
         break
-    if chosen.many is list:
+    if chosen.many is list and not chosen.one:
         return [table]
     return {"name": table} if chosen.many is dict else table
 

@@ -9,6 +9,7 @@ import attrs
 from steermoe_core.config.check.catalogue import settings_class
 from steermoe_core.config.experiment import Experiment
 from steermoe_core.config.fields import fields_of
+from steermoe_core.config.groups import installed_groups
 from steermoe_core.config.types import ComponentOf, FilePath
 
 if TYPE_CHECKING:
@@ -58,6 +59,11 @@ def _table(registry: Registry, cls: type, raw: object) -> dict[str, Key]:
 def _key(registry: Registry, field: Field, raw: object) -> Key:
     if isinstance(field.type, ComponentOf):
         return Key(doc=field.doc, below=_chosen(registry, field.type, raw))
+    if field.by_group:
+        groups = installed_groups(registry).items()
+        return Key(
+            doc=field.doc, below={name: Key(doc=f"parameters of {one.component}") for name, one in groups}
+        )
     if field.type.table:
         return Key(doc=field.doc, below=_table(registry, field.type.table, raw))
     values = tuple(registry.names("weights")) if field.key == "weights" else field.type.flag_values
@@ -69,7 +75,7 @@ def _chosen(registry: Registry, chosen: ComponentOf, raw: object) -> dict[str, K
     if chosen.many is dict:
         named = raw if isinstance(raw, dict) else {}
         return {name: Key(below=_component(registry, chosen, item)) for name, item in named.items()}
-    if chosen.many is list:
+    if chosen.many is list and not (chosen.one and not isinstance(raw, list)):
         items = [*raw, None] if isinstance(raw, list) else [raw]
         return {str(i): Key(below=_component(registry, chosen, item)) for i, item in enumerate(items)}
     return _component(registry, chosen, raw)

@@ -19,9 +19,11 @@ from steermoe_core.config.check.catalogue import settings_class
 from steermoe_core.config.check.structurer import HUB_SOURCE
 from steermoe_core.config.experiment import Experiment
 from steermoe_core.config.fields import fields_of, plain, summary
+from steermoe_core.config.groups import installed_groups
 from steermoe_core.config.limits import in_json
 from steermoe_core.config.text.axes import SWEEP
 from steermoe_core.config.text.layers import EXTENDS
+from steermoe_core.config.text.unset import UNSET
 from steermoe_core.config.types import ComponentOf, Node
 
 if TYPE_CHECKING:
@@ -37,6 +39,11 @@ _SOURCE = rf"^{HUB_SOURCE.pattern}$|^(?!hub:)([.~]|[^/]*/)"
 _EXTENDS: Node = {
     "type": "string",
     "description": "Path of the file that this one inherits from, starting at this file's folder.",
+}
+_UNSET: Node = {
+    "type": "array",
+    "items": {"type": "string"},
+    "description": "Dotted keys and tables of the extended files that are dropped.",
 }
 _SWEEP: Node = {
     "type": "object",
@@ -69,7 +76,7 @@ class SchemaWriter:
     def schema(self, *, base: bool) -> tuple[Node, list[str]]:
         """Return the schema of a file: open with `extends`, else whole."""
         open_file = self.table(Experiment, whole=False)
-        open_file["properties"] = {EXTENDS: _EXTENDS, **open_file["properties"]}
+        open_file["properties"] = {EXTENDS: _EXTENDS, UNSET: _UNSET, **open_file["properties"]}
         whole_file = self.table(Experiment, whole=True)
         for file in (open_file, whole_file):
             file["properties"] |= {SWEEP: _SWEEP}
@@ -92,7 +99,10 @@ class SchemaWriter:
         fields = fields_of(cls)
         properties = {key: self.key(field, whole=whole) for key, field in fields.items()}
         required = [key for key, field in fields.items() if whole and field.required]
-        node = {"type": "object", "description": summary(cls), "properties": properties}
+        node: Node = {"type": "object", "description": summary(cls), "properties": properties}
+        if either := getattr(cls, "EXACTLY_ONE", ()):
+            one_of = {"oneOf": [{"required": [key]} for key in either]}
+            node |= one_of if whole else {"not": {"required": list(either)}}
         return {**node, "additionalProperties": False, **({"required": required} if required else {})}
 
     def key(self, field: Field, *, whole: bool) -> Node:
@@ -102,10 +112,22 @@ class SchemaWriter:
         node = field.type.schema(self.table, whole=whole)
         for limit in field.limits if field.attribute.converter is None else ():
             limit.restrict(node)
+        if field.by_group:
+            self._name_groups(node)
         if field.doc:
             node["description"] = field.doc
         default = None if field.required else plain(field.default())
         return node if default is None else node | in_json("default", default)
+
+    def _name_groups(self, node: Node) -> None:
+        """List the parameter groups of the installed components in a table that sets values by group."""
+        (table,) = (one for one in [node, *node.get("anyOf", ())] if one.get("type") == "object")
+        value = table["additionalProperties"]
+        table["properties"] = {
+            name: {**value, "description": f"parameters of {group.component}"}
+            for name, group in installed_groups(self.registry).items()
+        }
+        table["additionalProperties"] = False
 
     def _choice(self, chosen: ComponentOf, *, whole: bool) -> Node:
         """Return the value of a key that chooses a component: a table, a list of them, or tables by name."""
@@ -117,10 +139,10 @@ class SchemaWriter:
             least = {"minItems": 1} if chosen.default is None else {}
             items = {"items": self._chosen(chosen, whole=True), **least}
             offered = _offered(offer, {"items": offer})
-            return {"type": ["object", "array"], **offered, **_if({"type": "array"}, items, table)}
-        if kind == "adapter":
-            text = {"pattern": _SOURCE}
-            return {"type": ["object", "string"], **_offered(offer), **_if({"type": "string"}, text, table)}
+            types, rules = ["object", "array"], _if({"type": "array"}, items, table)
+            if kind == "adapter":
+                types, rules = [*types, "string"], _if({"type": "string"}, {"pattern": _SOURCE}, rules)
+            return {"type": types, **offered, **rules}
         return table
 
     def _chosen(self, chosen: ComponentOf, *, whole: bool) -> Node:
@@ -137,7 +159,7 @@ class SchemaWriter:
         """Return what a table without `use` may hold."""
         if not whole:
             return _refer(f"{chosen.kind}.any")
-        if chosen.many or chosen.default not in self.parts[chosen.kind]:
+        if (chosen.many and not chosen.one) or chosen.default not in self.parts[chosen.kind]:
             return {"required": ["use"]}
         return _refer(_label(chosen.kind, str(chosen.default), whole=True))
 

@@ -1,1 +1,1 @@
-"""TOML with positions: reading, layers (`extends`, `--set`, sweep axes), writing, quoting a line."""
+"""Where is each key written? TOML with positions: read, layer (`extends`, `--set`, axes), write, quote."""

@@ -21,13 +21,14 @@ from steermoe_core.config.text.layers import EXTENDS
 from steermoe_core.config.text.locate import Span, Spot
 from steermoe_core.config.text.overrides import Override, parse_key
 from steermoe_core.config.text.syntax import BeyondError
+from steermoe_core.config.text.unset import UNSET
 from steermoe_core.config.text.write import inline
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from steermoe_core.config.text.layers import Layers
-    from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.config.text.locate import KeyPath, Toml
     from steermoe_core.config.text.problems import Problem
     from steermoe_core.config.text.source import Source
 
@@ -92,7 +93,7 @@ def take_axes(layers: Layers, pinned: Collection[tuple[str, ...]]) -> tuple[list
     for path, values in _leaves(table, (SWEEP,)):
         source, _ = layers.written(path)
         keys = _parts(path)
-        if keys is None or keys[0] in (SWEEP, EXTENDS):
+        if keys is None or keys[0] in (SWEEP, EXTENDS, UNSET):
             message = f"{inline(dotted(keys) if keys else path[-1])} is not a key of an experiment"
             hint = 'a key looks like "train.steps"'
             problems.append(source.problem("E006", message, path, "key", hint=hint))
@@ -113,7 +114,7 @@ def unpinned(axes: list[Axis], file: str) -> Problem:
     return axes[0].problem("E007", f"the file is a sweep over {names}", hint=hint)
 
 
-def _leaves(table: dict[str, Any], path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+def _leaves(table: Toml, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
     for key, value in table.items():
         if isinstance(value, dict):
             yield from _leaves(value, (*path, key))

@@ -1,4 +1,4 @@
-"""Files and flags merged: `extends`, then the file, then `--set`.
+"""Files and flags merged: `extends`, then the file, then `--set`; `unset` drops what came before.
 
 Tables merge key by key; every other value, lists included, replaces the inherited one. A table whose
 `use` names another component than the inherited table inherits nothing, because the old keys were settings
@@ -16,12 +16,13 @@ from steermoe_core.config.fields import fields_of, tables
 from steermoe_core.config.naming import described, table_name
 from steermoe_core.config.text.source import Excerpt
 from steermoe_core.config.text.syntax import read, reason, shown_path
+from steermoe_core.config.text.unset import UNSET, drop_listed
 from steermoe_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.config.text.locate import KeyPath, Toml
     from steermoe_core.config.text.problems import Problem
     from steermoe_core.config.text.source import Source
 
@@ -37,18 +38,21 @@ class Layers:
 
     def __init__(self, top: Source) -> None:
         self.top = top
-        self.table: dict[str, Any] = {}
+        self.table: Toml = {}
         self.problems: list[Problem] = []
         self._written: dict[KeyPath, Source] = {}
+        self._order: dict[Source, int] = {}
 
     def copy(self) -> Layers:
         """Return a copy, to merge other values into it."""
         other = Layers(self.top)
         other.table, other._written = copy.deepcopy(self.table), dict(self._written)
+        other._order = dict(self._order)
         return other
 
-    def lay(self, table: dict[str, Any], source: Source) -> None:
+    def lay(self, table: Toml, source: Source) -> None:
         """Merge the tables of a source into the layers."""
+        self._order.setdefault(source, len(self._order))
         self._merge(self.table, table, (), source)
 
     def put(self, path: KeyPath, value: Any, source: Source) -> None:
@@ -61,7 +65,19 @@ class Layers:
         elif self.raw_path(path[: depth - 1]) is None:
             self.put(path[: depth - 1], [value], source)
         else:
+            self._order.setdefault(source, len(self._order))
             self._lay_value(self.at(path[: depth - 1]), path[depth - 1], value, path[:depth], source)
+
+    def drop(self, path: KeyPath) -> None:
+        """Remove a key or table."""
+        *above, key = path
+        del self.at(tuple(above))[key]
+        self._disown(path)
+
+    @property
+    def sources(self) -> set[Source]:
+        """The files and flags that set at least one of the values; tables are none."""
+        return {source for path, source in self._written.items() if not isinstance(self.at(path), dict)}
 
     def at(self, path: KeyPath) -> Any:
         """Return the raw value at a path."""
@@ -75,6 +91,15 @@ class Layers:
         while path and path not in self._written:
             path = path[:-1]
         return self._written.get(path, self.top), path
+
+    def below(self, path: KeyPath, table: str) -> bool:
+        """Return whether a value was written below the choice of a component: in a file that is extended.
+
+        :param table: whose key `use` chooses the component; the file itself chooses the default.
+        """
+        raw = self.raw_path((table, "use")) or self.raw_path((table,))
+        chooser = self.written(raw)[0] if raw else self.top
+        return self._order.get(self.written(path)[0], 0) < self._order.get(chooser, 0)
 
     def raw_path(self, path: KeyPath) -> KeyPath | None:
         """Return the path of a resolved value in the files; None for a default.
@@ -92,7 +117,7 @@ class Layers:
             value, raw = value[part], (*raw, part)
         return raw
 
-    def _merge(self, into: dict[str, Any], table: dict[str, Any], path: KeyPath, source: Source) -> None:
+    def _merge(self, into: Toml, table: Toml, path: KeyPath, source: Source) -> None:
         for key, value in table.items():
             self._lay_value(into, key, value, (*path, key), source)
 
@@ -110,9 +135,12 @@ class Layers:
 
     def _own(self, path: KeyPath, value: object, source: Source) -> None:
         """Record the source of a value and of everything in it."""
+        self._disown(path)
+        self._mark(path, value, source)
+
+    def _disown(self, path: KeyPath) -> None:
         for old in [old for old in self._written if old[: len(path)] == path]:
             del self._written[old]
-        self._mark(path, value, source)
 
     def _mark(self, path: KeyPath, value: object, source: Source) -> None:
         self._written[path] = source
@@ -121,7 +149,7 @@ class Layers:
                 self._mark((*path, key), item, source)
 
 
-def _other(inherited: dict[str, Any], table: dict[str, Any]) -> bool:
+def _other(inherited: Toml, table: Toml) -> bool:
     """Return whether two tables choose different components."""
     return "use" in inherited and "use" in table and inherited["use"] != table["use"]
 
@@ -135,11 +163,13 @@ def open_layers(path: Path) -> Layers:
     layers = Layers(chain[0][0])
     for source, table in reversed(chain):
         layers.problems += _lists_for_tables(source, table)
-        layers.lay({key: value for key, value in table.items() if key != EXTENDS}, source)
+        if UNSET in table:
+            layers.problems += drop_listed(layers, table[UNSET], source, inherits=EXTENDS in table)
+        layers.lay({key: value for key, value in table.items() if key not in (EXTENDS, UNSET)}, source)
     return layers
 
 
-def _lists_for_tables(source: Source, table: dict[str, Any]) -> Iterator[Problem]:
+def _lists_for_tables(source: Source, table: Toml) -> Iterator[Problem]:
     """Yield the lists in place of tables, such as `[[train]]`; a table of another file would hide them."""
     for path, cls in tables(Experiment).items():
         holder: Any = table
@@ -153,7 +183,7 @@ def _lists_for_tables(source: Source, table: dict[str, Any]) -> Iterator[Problem
                 yield source.problem("E101", message, where, hint=hint)
 
 
-def _chain(path: Path) -> list[tuple[Source, dict[str, Any]]]:
+def _chain(path: Path) -> list[tuple[Source, Toml]]:
     """Return the file, then the file that it extends, and so on."""
     source, table = read(path)
     chain, opened = [(source, table)], [path.resolve()]

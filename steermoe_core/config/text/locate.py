@@ -8,12 +8,15 @@ nested deeper than in any experiment, so that no later reader has to handle them
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import attrs
 import tomli
 
 #: A key path: names of tables and keys, and indices into arrays.
 KeyPath = tuple[str | int, ...]
+#: A TOML table.
+Toml = dict[str, Any]
 
 #: Tables and lists inside each other; experiments have about six.
 DEEPEST = 64

@@ -21,7 +21,7 @@ from steermoe_core.config.text.syntax import BeyondError, NotTomlError, loads
 from steermoe_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from steermoe_core.config.text.layers import Layers
     from steermoe_core.config.text.problems import Problem
@@ -76,6 +76,23 @@ def parse_flags(flags: Iterable[str]) -> tuple[list[Override], list[Problem]]:
         except ConfigError as error:
             problems += error.problems
     return overrides, problems
+
+
+def ineffective(layers: Layers, overrides: Iterable[Override]) -> Iterator[Problem]:
+    """Yield a problem for each flag of whose value nothing is left, because other flags replace it."""
+    kept = layers.sources
+    for override in overrides:
+        if override.source not in kept and not _sets_nothing(override.value):
+            sources = (layers.written(path)[0] for path in override.source.known)
+            flags = (one.text for one in sources if isinstance(one, Flag) and one is not override.source)
+            message = f"this flag changes nothing: {next(flags, 'another one')} replaces it"
+            span = Span(override.keys[0][1].start, override.keys[-1][1].end)
+            yield override.source.problem_at("E008", message, span, hint="leave one of them out")
+
+
+def _sets_nothing(value: object) -> bool:
+    """Return whether a value is an empty table, or one of empty tables."""
+    return isinstance(value, dict) and all(map(_sets_nothing, value.values()))
 
 
 def lay_overrides(layers: Layers, overrides: Iterable[Override]) -> list[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -11,6 +11,7 @@ from steermoe_core.config.text.snippet import GUTTER, snippet
 
 if TYPE_CHECKING:
     from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.system.records import Json
 
 #: Every code and what it means; docs/reference/errors.md has an example of each.
 CODES = {
@@ -21,6 +22,7 @@ CODES = {
     "E005": "`extends` leads back to a file that is already open",
     "E006": "a `--set` flag or an axis of a sweep cannot be parsed or applied",
     "E007": "the file is a sweep, not one experiment",
+    "E008": "an override changes nothing",
     "E101": "a value has the wrong type",
     "E102": "a key does not exist",
     "E103": "a key or table is missing",
@@ -29,6 +31,7 @@ CODES = {
     "E202": "a table does not choose a component",
     "E203": "the plugin that should offer the component is broken or blocked",
     "E204": "the component's own settings cannot be used",
+    "E205": "a package that a component needs is not installed",
     "E301": "a value is outside its limits",
     "E302": "settings contradict each other",
     "E303": "a test split is used in training",
@@ -82,15 +85,7 @@ class Problem:
         lines += [f"{'':{GUTTER}} = note: {note}" for note in self.notes]
         return "\n".join(lines)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the facts for `--json`."""
-        return {
-            "code": self.code,
-            "message": self.message,
-            "path": dotted(self.path),
-            "file": self.file,
-            "line": self.line,
-            "column": self.column,
-            "hint": self.hint,
-            "notes": list(self.notes),
-        }
+    def to_json(self) -> Json:
+        """Return the facts for programs."""
+        fields = attrs.asdict(self, filter=attrs.filters.exclude("source", "width"))
+        return {**fields, "path": dotted(self.path)}

@@ -16,7 +16,7 @@ from steermoe_core.config.text.source import Source
 from steermoe_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.config.text.locate import KeyPath, Toml
 
 _TWICE = re.compile(r"Cannot (overwrite|declare|redefine|mutate)")
 _PLAIN = (
@@ -69,7 +69,7 @@ def shown_path(path: Path) -> str:
     return os.path.relpath(absolute, here) if inside else absolute
 
 
-def read(path: Path) -> tuple[Source, dict[str, Any]]:
+def read(path: Path) -> tuple[Source, Toml]:
     """Read an experiment file.
 
     :returns: its text with positions, and its raw tables.
@@ -91,7 +91,7 @@ def read(path: Path) -> tuple[Source, dict[str, Any]]:
         raise ConfigError([source.problem_at("E003", error.message, error.span, hint=error.hint)]) from None
 
 
-def loads(text: str) -> dict[str, Any]:
+def loads(text: str) -> Toml:
     """Return the tables of a text.
 
     :param text: with line feeds as line ends.

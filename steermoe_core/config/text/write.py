@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steermoe_core.config.naming import key_name, quoted, table_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.config.text.locate import KeyPath, Toml
 
 _COMMENT_COLUMN = 44
 
 
-def dumps(table: dict[str, Any], comment: Callable[[KeyPath], str] | None = None) -> str:
+def dumps(table: Toml, comment: Callable[[KeyPath], str] | None = None) -> str:
     """Return a table as TOML text.
 
     :param comment: returns the comment after the value at a key path; empty for none.
@@ -31,7 +31,7 @@ def _nothing(_: KeyPath) -> str:
 
 
 def _blocks(
-    table: dict[str, Any], path: KeyPath, header: str, comment: Callable[[KeyPath], str]
+    table: Toml, path: KeyPath, header: str, comment: Callable[[KeyPath], str]
 ) -> Iterator[list[str]]:
     """Yield a table's header with its plain keys, then its sub-tables."""
     plain = {key: value for key, value in table.items() if not _is_table(value)}

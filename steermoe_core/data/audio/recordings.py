@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
@@ -106,34 +107,97 @@ class Waves:
         yield from _resampled([(wave.astype(np.float32, copy=False)[:, None], self.rate)], rate, self.name)
 
 
-#: One recording, in any form that a trained model takes.
-Sound = str | os.PathLike[str] | np.ndarray | Recording | Waves
+#: One recording, in any form that a trained model takes: a path, a waveform, a waveform with its rate, the
+#: content of a sound file, or a file that is open for reading bytes.
+Sound = (
+    str
+    | os.PathLike[str]
+    | np.ndarray
+    | tuple[np.ndarray, int]
+    | bytes
+    | bytearray
+    | memoryview
+    | IO[bytes]
+    | Recording
+    | Waves
+)
+_FORMS = (
+    "a path, a numpy array of one channel, a pair of an array and its rate, bytes of a sound file, or a file "
+    "opened for reading bytes"
+)
 
 
 def is_sound(value: object) -> bool:
     """Return whether a value is one sound, not a list of them."""
-    return isinstance(value, (str, os.PathLike, np.ndarray, Recording, Waves))
+    return (
+        isinstance(value, (str, os.PathLike, bytes, bytearray, memoryview, Recording, Waves))
+        or _is_array(value)
+        or _is_pair(value)
+        or hasattr(value, "read")
+    )
 
 
 def open_sounds(value: Sound | Iterable[Sound], rate: int) -> Iterator[Recording | Waves]:
     """Yield one sound, or each of a list, as an object with `blocks`.
 
-    :param rate: samples a second of waveforms.
+    :param rate: samples a second of waveforms that come without theirs.
     :raises UsageError: it is neither a sound nor a list of sounds.
     """
-    several = isinstance(value, Iterable) and not is_sound(value) and not isinstance(value, (bytes, Mapping))
+    several = isinstance(value, Iterable) and not is_sound(value) and not isinstance(value, Mapping)
     items: Iterable[Any] = value if several else [value]  # type: ignore[assignment] # mypy takes text for a list
     for number, sound in enumerate(items, start=1):
-        if isinstance(sound, (Recording, Waves)):
-            yield sound
-        elif isinstance(sound, (str, os.PathLike)):
-            yield Recording(Path(sound), str(sound))
-        elif isinstance(sound, np.ndarray):
-            yield Waves(sound, rate, f"waveform {number}")
-        else:
-            kind = type(sound).__name__
-            msg = f"a sound is a path or a numpy array of one channel, not {kind}; give one or a list of them"
-            raise UsageError(msg)
+        yield _opened(sound, rate, number)
+
+
+def _opened(sound: Any, rate: int, number: int) -> Recording | Waves:
+    if isinstance(sound, (Recording, Waves)):
+        return sound
+    if isinstance(sound, (str, os.PathLike)):
+        return Recording(Path(sound), str(sound))
+    if isinstance(sound, (bytes, bytearray, memoryview)):
+        return Recording(io.BytesIO(sound), f"sound {number}")
+    if _is_pair(sound):
+        return _waves(sound[0], sound[1], number)
+    if _is_array(sound):
+        return _waves(sound, rate, number)
+    if hasattr(sound, "read"):
+        return _stream(sound, number)
+    msg = f"a sound is {_FORMS}, not {type(sound).__name__}; give one or a list of them"
+    raise UsageError(msg)
+
+
+def _is_array(value: object) -> bool:
+    """Return whether a value is a numpy array or a tensor; a number of numpy is not."""
+    return hasattr(value, "__array__") and not isinstance(value, np.generic)
+
+
+def _is_pair(value: object) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) == len(("waveform", "rate"))
+        and _is_array(value[0])
+        and isinstance(value[1], (int, np.integer))
+    )
+
+
+def _waves(values: Any, rate: int, number: int) -> Waves:
+    if rate <= 0:
+        msg = f"the rate of waveform {number} must be a number of samples per second, is {rate}"
+        raise UsageError(msg)
+    values = values.detach().cpu() if hasattr(values, "detach") else values
+    return Waves(np.asarray(values), int(rate), f"waveform {number}")
+
+
+def _stream(file: Any, number: int) -> Recording:
+    named = getattr(file, "name", None)
+    name = named if isinstance(named, str) else f"sound {number}"
+    if getattr(file, "closed", False):
+        msg = f"{name} is a closed file; open it for reading bytes"
+        raise UsageError(msg)
+    if isinstance(file, io.TextIOBase):
+        msg = f'{name} is a file opened for reading text; open it with mode "rb"'
+        raise UsageError(msg)
+    return Recording(file, name)
 
 
 @contextmanager
@@ -147,6 +211,7 @@ def _seekable(file: Path | IO[bytes], name: str) -> Iterator[Path | IO[bytes]]:
             stream = stack.enter_context(file.open("rb")) if isinstance(file, Path) else file
             if not stream.seekable():
                 file = stream = _copied(stream, stack.enter_context(tempfile.TemporaryFile()))
+            stream.seek(0)
             if not stream.read(1):
                 raise sounds.empty(name)
             stream.seek(0)

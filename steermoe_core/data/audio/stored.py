@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Frames a second of stored log-mel features.
 MEL_RATE = 100
+#: Features that exceed the lowest one by no more are silence.
+_SILENCE = 1e-4
 #: Full scale of 16-bit samples.
 _FULL_SCALE = 2**15
 #: Seconds by which a segment may exceed its file: tables round.
@@ -208,6 +210,18 @@ class Mel(_Cell):
             msg = f"{self}: the features end after {end:g} s, the clip after {self.length:g} s"
             raise DataError(msg)
         return np.ascontiguousarray(features)
+
+    def measured(self) -> Mel:
+        """Return the clip with its length measured: up to the last frame that is not padding.
+
+        Padded audio is silent, so that all bins of these frames have the lowest value of the clip.
+
+        :raises DataError: as `features`.
+        """
+        features = attrs.evolve(self, length=0.0).features()  # (T,bins)
+        sounding = np.flatnonzero((features > features.min() + _SILENCE).any(axis=1))
+        frames = int(sounding[-1]) + 1 if len(sounding) else 0
+        return attrs.evolve(self, length=frames / MEL_RATE)
 
     def frames(self) -> int:
         """Return the number of frames without the padding."""

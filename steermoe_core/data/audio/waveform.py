@@ -13,7 +13,7 @@ import numpy as np
 import soxr
 
 from steermoe_core.data.audio import sounds
-from steermoe_core.data.audio.stored import MEL_RATE, Mel
+from steermoe_core.data.audio.stored import MEL_RATE, Mel, Segment
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -42,6 +42,20 @@ def load(audio: Audio, rate: int) -> NDArray[np.float32]:
     if not len(waveform):
         raise sounds.empty(str(audio))
     return waveform
+
+
+def read_audio(
+    file: Path, rate: int, start: float = 0.0, seconds: float | None = None
+) -> NDArray[np.float32]:
+    """Decode a sound file, or a span of it, as a mono waveform.
+
+    :param rate: samples a second of the result; other rates are resampled.
+    :param start: seconds from the beginning of the file.
+    :param seconds: length of the span; None reads to the end.
+    :returns: (samples,) float32, the mean of all channels, full scale at ±1.
+    :raises DataError: the file is missing, unreadable, or has no samples there.
+    """
+    return load(Segment(file, start, seconds) if start or seconds is not None else file, rate)
 
 
 def resample(waveform: NDArray[np.float32], source_rate: int, rate: int) -> NDArray[np.float32]:

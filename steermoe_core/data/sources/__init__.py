@@ -1,1 +1,1 @@
-"""Where do examples come from? Folders, manifests, tables, the hub."""
+"""Where do examples come from? A module for each source: folder, jsonl, parquet and disk tables, hub."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -26,7 +27,7 @@ class AudioColumn:
     :param name: of the column.
     :param kind: type of its values.
     :param rate: column with the samples a second of lists of samples.
-    :param seconds: column with the seconds of a clip, which log-mel features need; "" for none.
+    :param seconds: column with the seconds of a clip; "" for none: those of log-mel features are measured.
     """
 
     table: Path
@@ -67,7 +68,7 @@ class AudioColumn:
         if _is_list_of(_is_number, self.kind):
             return Samples(*place, self._rate(row, values))
         if _is_list_of(lambda inner: _is_list_of(_is_number, inner), self.kind):
-            return Mel(*place, self._length(row, values))
+            return Mel(*place, self._length(row, values)) if self.seconds else _measured(Mel(*place, 0.0))
         msg = (
             f"{self.table}: column {self.name!r} is {self.kind}, which is no audio: bytes of sound files, "
             "datasets' pair of bytes and path, paths, lists of samples and log-mel features are"
@@ -83,14 +84,18 @@ class AudioColumn:
         return rate
 
     def _length(self, row: int, values: Mapping[str, Any]) -> float:
-        if not self.seconds:
-            msg = f"{self.table}: log-mel features need the seconds of the clips; name their `seconds_column`"
-            raise DataError(msg)
         seconds = values[self.seconds]
         if not isinstance(seconds, (int, float)):
             msg = f"{self.table} row {row}: {self.seconds} must be a number of seconds, is {seconds!r}"
             raise DataError(msg)
         return float(seconds)
+
+
+def _measured(mel: Mel) -> Mel:
+    try:
+        return mel.measured()
+    except DataError:
+        return attrs.evolve(mel, length=math.nan)
 
 
 def _is_text(kind: pa.DataType) -> bool:

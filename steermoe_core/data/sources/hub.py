@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.errors import DataError, SetupError
-from steermoe_core.system.hub import asking, is_path
+from steermoe_core.system.hub import asking, expanded, is_path, report_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +41,8 @@ def prepare_split(config: HubConfig, split: str) -> list[Path]:
     :raises SetupError: the dataset is not available.
     :raises DataError: it has no such configuration or split, or this copy of it is incomplete or damaged.
     """
+    config = attrs.evolve(config, path=expanded(config.path))
+    report_folder(config.path)
     here = Path(config.path).exists()
     if not here and is_path(config.path):
         msg = f"{config.path}: there is no such folder, and it is not a name on the hub"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steermoe_core.data.audio.stored import Segment
 from steermoe_core.data.sources.rows import Columns, Row, column, examples, missing, take_parts
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from steermoe_core.data.audio.stored import Audio
     from steermoe_core.data.config import JsonlConfig
     from steermoe_core.data.example import Example
+    from steermoe_core.system.records import Json
 
 #: Keys that are recognised unless the experiment names others.
 STANDARD = {
@@ -52,7 +53,7 @@ def read_jsonl(config: JsonlConfig) -> list[Example]:
     return take_parts(examples(rows, config), config, config.split)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _lines(path: Path) -> Iterator[tuple[int, Json]]:
     """Yield the line number and the object of each line that is not blank; at least one."""
     if not path.is_file():
         msg = f"{path}: there is no such manifest"
@@ -71,7 +72,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise DataError(msg)
 
 
-def _object(place: str, line: str) -> dict[str, Any]:
+def _object(place: str, line: str) -> Json:
     try:
         value = json.loads(line)
     except ValueError as error:
@@ -83,7 +84,7 @@ def _object(place: str, line: str) -> dict[str, Any]:
     return value
 
 
-def _row(path: Path, line: int, values: dict[str, Any], columns: Columns, audio: str, offset: str) -> Row:
+def _row(path: Path, line: int, values: Json, columns: Columns, audio: str, offset: str) -> Row:
     place, name = f"{path}:{line}", values.get(audio)
     if not isinstance(name, str) or not name:
         msg = f"{place}: {audio!r} must name a sound file, is {name!r}"
@@ -96,7 +97,7 @@ def _row(path: Path, line: int, values: dict[str, Any], columns: Columns, audio:
     return Row(place=place, values=values, columns=columns, audio=file, name=name)
 
 
-def _number(place: str, values: dict[str, Any], key: str) -> float | None:
+def _number(place: str, values: Json, key: str) -> float | None:
     value = values.get(key) if key else None
     if value is None:
         return None

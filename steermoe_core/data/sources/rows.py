@@ -12,7 +12,7 @@ import attrs
 from steermoe_core.data.audio.waveform import durations, size
 from steermoe_core.data.config import ALL
 from steermoe_core.data.example import Example, at_speeds
-from steermoe_core.data.split import part_of
+from steermoe_core.data.split import part_of, part_of_group
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from steermoe_core.data.config import SourceConfig
 
 #: Columns of the transcript where the experiment names none: the usual ones, and others that cause a warning.
-TEXTS, OTHER_TEXTS = ("transcription", "text"), ("sentence", "transcript")
+TEXTS = ("transcription", "text")
+OTHER_TEXTS = ("sentence", "transcript", "normalized_text", "raw_text", "raw_transcription", "utterance")
 
 
 @attrs.frozen(kw_only=True)
@@ -36,6 +37,7 @@ class Columns:
     seconds: str
     references: str
     split: str
+    parts: str
     labels: tuple[str, ...]
 
     @classmethod
@@ -123,18 +125,24 @@ def _text_column(config: SourceConfig, present: Collection[str], place: str) -> 
     """
     if config.text_column:
         return column(config.text_column, (), present, place)
-    usual = [name for name in TEXTS if name in present]
-    candidates = usual or [name for name in OTHER_TEXTS if name in present]
+    candidates = text_columns(present)
     if not candidates:
-        raise missing(place, (*TEXTS, *OTHER_TEXTS), present)
+        msg = f"{missing(place, TEXTS, present)}; name the column with the text as `text_column`"
+        raise DataError(msg)
     if len(candidates) > 1:
         names = " and ".join(map(repr, candidates))
-        msg = f"{place}: the columns {names} may each hold the text; say which with `text_column`"
+        msg = f"{place}: the columns {names} may each hold the text; choose one with `text_column`"
         raise DataError(msg)
-    if not usual:
+    if candidates[0] not in TEXTS:
         message = f"{config.path}: the texts are from column {candidates[0]!r}; `text_column` names another"
         warnings.warn(message, stacklevel=2)
     return candidates[0]
+
+
+def text_columns(present: Collection[str]) -> list[str]:
+    """Return the columns of a usual name for the transcript; others than `TEXTS` only without these."""
+    usual = [name for name in TEXTS if name in present]
+    return usual or [name for name in present if name.lower() in {*TEXTS, *OTHER_TEXTS}]
 
 
 def missing(place: str, names: Sequence[str], present: Collection[str]) -> DataError:
@@ -187,7 +195,7 @@ def _example(row: Row, config: SourceConfig, name: str, seconds: float) -> Examp
         text=text,
         seconds=seconds,
         prompt=row.text(columns.prompt) if columns.prompt else None,
-        cluster=row.optional(columns.cluster) if columns.cluster else file,
+        cluster=row.optional(cluster) if (cluster := columns.cluster or columns.parts) else file,
         references=_references(row),
         labels=dict(_labels(row)),
         split=_part(row, text, config),
@@ -198,6 +206,12 @@ def _part(row: Row, text: str, config: SourceConfig) -> str | None:
     if config.parts and row.columns.split:
         msg = f"{config.path}: its column {row.columns.split!r} divides it already; leave out `parts`"
         raise DataError(msg)
+    if config.parts and row.columns.parts:
+        group = row.optional(row.columns.parts)
+        if not group:
+            msg = f"{row.place}: column {row.columns.parts!r} is empty, and `parts` divides by it"
+            raise DataError(msg)
+        return part_of_group(group, config.parts, config.seed)
     if config.parts:
         return part_of(text, config.parts, config.seed)
     return row.optional(row.columns.split) if row.columns.split else row.part

@@ -2,7 +2,8 @@
 
 A column `input_features` marks the two forms in which training scripts store processed speech: log-mel
 features with the seconds in `input_length`, and 16-bit samples with the rate in `sample_rate`. Their token
-ids belong to one tokenizer and are not read: texts are tokenised by the decoder that is trained.
+ids belong to one tokenizer: where there are no texts, `tokenizer` decodes them, and the experiment's decoder
+tokenises the texts again.
 """
 
 from __future__ import annotations
@@ -28,18 +29,23 @@ from steermoe_core.data.sources.rows import (
     no_such_part,
     take_parts,
     takes,
+    text_columns,
 )
+from steermoe_core.data.sources.token_ids import LABELS, decode
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from steermoe_core.data.config import DiskConfig, HubConfig, ParquetConfig, TableConfig
     from steermoe_core.data.example import Example
 
 AUDIO, FEATURES = "audio", "input_features"
 #: Columns of processed speech.
-PROCESSED = {"prompt": ("text_prompt",), "seconds": ("input_length",)}
+LENGTH = "input_length"
+PROCESSED = {"prompt": ("text_prompt",), "seconds": (LENGTH,)}
+#: Samples a second of the audio that Whisper's features are made of.
+_RATE = 16_000
 _SET, _DICTIONARY = "state.json", "dataset_dict.json"
 
 
@@ -166,11 +172,20 @@ def _rows(file: File, config: TableConfig) -> Iterator[Row]:
     if not name:
         raise missing(place, (AUDIO, FEATURES), schema.names)
     standard = PROCESSED if FEATURES in schema.names else None
+    if config.tokenizer:
+        config = attrs.evolve(config, text_column=config.text_column or LABELS)
+    elif not config.text_column and LABELS in schema.names and not text_columns(schema.names):
+        msg = f"{place}: the texts are token ids in column {LABELS!r}; set `tokenizer` to what made them"
+        raise DataError(msg)
     columns = Columns.of(config, schema.names, place, standard)
     audio = AudioColumn(file.path, name, schema.field(name).type, config.rate_column, columns.seconds)
     needed = [*columns.all, *audio.needs(schema.names)]
     rows = columnar.rows(file.path, list(dict.fromkeys(needed)))
     audio.check(rows)
+    if config.tokenizer:
+        decode(rows, columns.text, config.tokenizer, place)
+    if columns.seconds == LENGTH:
+        _in_seconds(rows, config.rate_column)
     for number, values in enumerate(rows):
         yield Row(
             place=f"{place} row {number}",
@@ -180,6 +195,18 @@ def _rows(file: File, config: TableConfig) -> Iterator[Row]:
             name=f"{file.name}{number}",
             part=file.part,
         )
+
+
+def _in_seconds(rows: Sequence[dict[str, Any]], rate: str) -> None:
+    """Convert lengths that are counted in samples, as transformers' scripts do, to seconds.
+
+    No features of a clip are longer than 100 s, and no clip is shorter than 100 samples.
+
+    :param rate: column with the samples a second, where there is one.
+    """
+    for row in rows:
+        if isinstance(row[LENGTH], int) and row[LENGTH] > 100:  # noqa: PLR2004 - see above
+            row[LENGTH] /= row.get(rate) or _RATE
 
 
 def _examples(files: Iterable[File], config: TableConfig) -> list[Example]:

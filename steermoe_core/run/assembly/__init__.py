@@ -1,1 +1,1 @@
-"""From an experiment to live parts: model, data, collator, metrics, callbacks."""
+"""How does an experiment become live parts? Model, data, collator, metrics, callbacks."""

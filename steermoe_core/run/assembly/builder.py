@@ -5,30 +5,42 @@ from __future__ import annotations
 import hashlib
 import sys
 from contextlib import redirect_stdout
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import torch
 
+from steermoe_core.component import tower_of
+from steermoe_core.config.fields import fields_of
+from steermoe_core.config.types import ComponentOf
 from steermoe_core.data.audio.features import log_mels
 from steermoe_core.data.audio.waveform import size
+from steermoe_core.data.augmentation import Augmented, changes_waveforms, stretch
 from steermoe_core.data.token_limit import Room
 from steermoe_core.data.usable import Report, decoded, readable, refuse_tests, usable
+from steermoe_core.errors import DataError, SetupError, UsageError
 from steermoe_core.evaluate.scores import DataRecord
+from steermoe_core.model.adapter import combined
 from steermoe_core.model.joined import Joined
 from steermoe_core.run.assembly.from_adapter import started
+from steermoe_core.system.hub import expanded, report_folder
+from steermoe_core.train.epochs import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from steermoe_core.component import Selection
     from steermoe_core.config.experiment import Experiment, ModelConfig
+    from steermoe_core.data.augmentation import Augmentation
+    from steermoe_core.data.collators import Collator
     from steermoe_core.data.example import Example
+    from steermoe_core.data.layout import Batch
     from steermoe_core.evaluate.metrics import Metric
+    from steermoe_core.model.adapter import Adapter
     from steermoe_core.model.decoder import Decoder
-    from steermoe_core.model.encoder import Encoder
+    from steermoe_core.model.encoder import Encoder, Tower
     from steermoe_core.model.projectors import Projector
     from steermoe_core.plugins import Registry
 
@@ -41,24 +53,34 @@ class ModelBuilder:
         self.registry = registry
 
     def part(self, selection: Selection, *context: Any) -> Any:
-        """Build one component."""
+        """Build one component; one whose settings choose parts is given this function to build them.
+
+        An adapter always is, by `model`.
+        """
         factory, config = self.registry.factory(selection.kind, selection.name), self.located(selection)
+        if selection.kind != "adapter" and _chooses_parts(type(config)):
+            context = (*context, self.part)
         with redirect_stdout(sys.stderr):  # what a part prints; stdout belongs to the command
             return factory(config, *context)
 
     def located(self, selection: Selection) -> Any:
-        """Return a component's settings; weights of a plugin or below `~` are replaced by their folder."""
+        """Return a component's settings; weights of a plugin or below `~` are replaced by their folder.
+
+        A `tokenizer` may be such weights, too.
+        """
         config = selection.config
-        name = getattr(config, "weights", None)
-        if isinstance(name, str) and name.startswith("~"):
-            return attrs.evolve(config, weights=str(Path(name).expanduser()))
-        if (
-            isinstance(name, str)
-            and not Path(name).exists()
-            and (folder := self.registry.weights_folder(name))
-        ):
-            return attrs.evolve(config, weights=str(folder))
+        for key in ("weights", "tokenizer"):
+            name = getattr(config, key, None)
+            if isinstance(name, str) and name:
+                config = attrs.evolve(config, **{key: self._folder(name)})
         return config
+
+    def _folder(self, name: str) -> str:
+        """Return the folder of weights that are here or that a plugin provides; any other name unchanged."""
+        path = expanded(name)
+        report_folder(path)
+        provided = None if Path(path).exists() else self.registry.weights_folder(name)
+        return str(provided or path)
 
     def model(self, decoder: Decoder | None = None) -> Joined:
         """Build the whole model in eval mode; initial weights of what is trained depend on the seed alone.
@@ -71,8 +93,13 @@ class ModelBuilder:
         decoder = self.part(self.experiment.decoder) if decoder is None else decoder
         torch.manual_seed(self.experiment.experiment.seed)
         projector = self.part(self.experiment.projector, encoder.width, decoder)
-        adapter = self.part(self.experiment.adapter, encoder, self.part)
-        return Joined(encoder, adapter, projector, decoder).eval()
+        towers: dict[str, Tower] = {"encoder": encoder, "decoder": decoder}
+        adapters: dict[str, list[Adapter]] = {"encoder": [], "decoder": []}
+        for selection in self.experiment.adapter:
+            tower = tower_of(selection.config)
+            adapters[tower].append(self.part(selection, towers[tower], self.part))
+        on_decoder = combined(adapters["decoder"]) if adapters["decoder"] else None
+        return Joined(encoder, combined(adapters["encoder"]), projector, decoder, on_decoder).eval()
 
     def collator(self, model: Joined) -> Any:
         """Build the collator on the decoder's tokenizer and the encoder's features."""
@@ -82,7 +109,7 @@ class ModelBuilder:
             model.encoder.features,
             model.encoder.sample_rate,
             self.experiment.experiment.seed,
-            Room(model.decoder.context, partial(audio_tokens, model.encoder, model.projector)),
+            Room(model.context, partial(audio_tokens, model.encoder, model.projector)),
         )
 
 
@@ -103,6 +130,8 @@ class Builder(ModelBuilder):
     def train_examples(self, longest: float | None) -> tuple[list[Example], Report]:
         """Return what is trained on, after the filters, and what was left out.
 
+        A clip that augmentation may make longer than the encoder takes is left out.
+
         :param longest: longest clip that the encoder takes, in seconds.
         :raises DataError: an example belongs to a test part, too many are unreadable, or none is left.
         """
@@ -113,9 +142,71 @@ class Builder(ModelBuilder):
             for example in self.examples(source)
         ]
         refuse_tests(numbered, "train")
-        seconds = min(data.max_seconds, longest or data.max_seconds)
-        log_mels([example.audio for example in numbered])  # an error where audio and features are mixed
+        seconds = min(data.max_seconds, longest / self.stretch if longest else data.max_seconds)
+        # An error where audio and features are mixed.
+        if mels := log_mels([example.audio for example in numbered]):
+            self._refuse_waveforms(mels[0])
         return usable(numbered, min_seconds=data.min_seconds, max_seconds=seconds, max_bad=data.max_bad)
+
+    def fitting(self, collator: Collator, examples: Sequence[Example]) -> tuple[list[Example], Report]:
+        """Return the training examples that fit at the greatest length that augmentation may give them."""
+        if self.stretch == 1.0:
+            return collator.fitting(examples)
+        own = {(example.source, example.id): example.seconds for example in examples}
+        kept, report = collator.fitting(
+            [attrs.evolve(example, seconds=example.seconds * self.stretch) for example in examples]
+        )
+        kept = [attrs.evolve(example, seconds=own[example.source, example.id]) for example in kept]
+        return kept, attrs.evolve(report, seconds=sum(example.seconds for example in kept))
+
+    @cached_property
+    def augmentations(self) -> dict[str, Augmentation]:
+        """The augmentations of the training clips by their place in the experiment, in their order.
+
+        :raises SteermoeError: one of them cannot be used, such as without its files.
+        """
+        found = {}
+        for number, selection in enumerate(self.experiment.augment):
+            label = f"augment.{number} ({selection.name})"
+            try:
+                found[label] = self.part(selection)
+            except (DataError, SetupError, UsageError) as error:
+                msg = f"{label}: {error}"
+                raise type(error)(msg) from error
+        return found
+
+    @property
+    def stretch(self) -> float:
+        """Largest factor by which augmentation lengthens a training clip."""
+        return stretch(self.augmentations.values())
+
+    def training_collate(self, collator: Collator, rate: int) -> Callable[[Sequence[Example]], Batch]:
+        """Return what makes the batches of the training: the collator, with augmented clips.
+
+        :param rate: samples a second of the encoder's waveforms.
+        """
+        if not self.augmentations:
+            return collator
+        return Augmented(collator, self.augmentations, rate, self.experiment.experiment.seed)
+
+    def _refuse_waveforms(self, clip: object) -> None:
+        """Refuse augmentations of waveforms where the training data has none."""
+        for label, augmentation in self.augmentations.items():
+            if changes_waveforms(augmentation):
+                msg = (
+                    f"{label} changes waveforms, but {clip} holds log-mel features; remove it, or take data "
+                    "with sound"
+                )
+                raise DataError(msg)
+
+    def count_steps(self, clips: int, processes: int = 1) -> None:
+        """Set the number of steps in `experiment`, if it counts epochs.
+
+        :param clips: usable training clips.
+        :raises UsageError: the warm-up is longer than the training.
+        """
+        train = counted(self.experiment.train, clips, processes)
+        self.experiment = attrs.evolve(self.experiment, train=train)
 
     def validate_examples(self) -> list[Example]:
         """Return what is scored during training, nothing filtered; empty without such a source.
@@ -144,6 +235,10 @@ class Builder(ModelBuilder):
         """Return all examples of a source, decoded once where the experiment says so."""
         found: list[Example] = list(self.part(source))
         return decoded(found) if self.experiment.data.check == "decode" else found
+
+
+def _chooses_parts(cls: type) -> bool:
+    return attrs.has(cls) and any(isinstance(one.type, ComponentOf) for one in fields_of(cls).values())
 
 
 def audio_tokens(encoder: Encoder, projector: Projector, seconds: float) -> int:

@@ -58,9 +58,10 @@ def gradients(experiment: Experiment, folder: RunFolder, phased: int) -> Certifi
     if never:
         why += f"; never: {some(never)}"
     # The steps that explain why a gradient is late may be all that there are.
-    waiting = experiment.train.steps <= max(phased, 1 if record.zeros else 0)
+    steps = folder.steps(experiment.train)
+    waiting = steps is not None and steps <= max(phased, 1 if record.zeros else 0)
     if never and waiting:
-        why += f", and training ended with step {experiment.train.steps}, too soon to tell"
+        why += f", and training ended with step {steps}, too soon to tell"
     return certificate(
         passed=None if never and waiting else not never and (not later or bool(excuse)),
         why=why,
@@ -69,7 +70,7 @@ def gradients(experiment: Experiment, folder: RunFolder, phased: int) -> Certifi
 
 
 def _no_gradients(experiment: Experiment) -> str:
-    if not experiment.train.steps:
+    if experiment.train.steps == 0:
         return _UNTRAINED
     if experiment.train.deepspeed is not None:
         return "DeepSpeed keeps gradients in buffers of its own, where no tensor has one"
@@ -188,13 +189,13 @@ def no_overlap(
         name="no-train-eval-overlap",
         claim="No recording that is scored was trained on, or not with the question that is scored.",
     )
-    if not builder.experiment.train.steps:
+    if builder.experiment.train.steps == 0:
         return certificate(passed=None, why=_UNTRAINED)
     if not splits and not missing:
         return certificate(passed=None, why=_UNSCORED)
     try:
         trained, _ = builder.train_examples(model.encoder.max_seconds)
-        trained, _ = builder.collator(model).fitting(trained)
+        trained, _ = builder.fitting(builder.collator(model), trained)
     except SteermoeError as error:
         return certificate(passed=None, why=f"the training data is not here: {error}")
     lock = Lock.find(folder.lock) or Lock()
@@ -210,12 +211,19 @@ def no_overlap(
     alike = [
         *_shared(found, "audio", "recordings were trained on with other questions"),
         *_shared(found, "texts", "texts were trained on too, of other recordings"),
+        *_speakers(found),
     ]
     return certificate(
         passed=False if shared else None if unknown else True,
         why="; ".join([*(shared or [apart]), *unknown, *([] if shared else alike)]),
         measured={"trained": len(trained), "splits": plain(found)},
     )
+
+
+def _speakers(found: Mapping[str, Overlap]) -> Iterator[str]:
+    for name, one in found.items():
+        if one.clusters:
+            yield f"{name}: speakers or groups in the training data too: {some(one.clusters)}"
 
 
 def _shared(found: Mapping[str, Overlap], key: str, what: str) -> Iterator[str]:

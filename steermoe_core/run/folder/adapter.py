@@ -18,6 +18,7 @@ from steermoe_core.run.folder.records import AdapterCard, FrozenPart
 from steermoe_core.run.folder.run_folder import whole_folder, write_json, write_text
 from steermoe_core.train.checkpoint import load_trained, save_trained, trained_tensors
 from steermoe_core.train.deepspeed import whole
+from steermoe_core.train.groups import trainable_groups
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,6 +96,7 @@ def _card(
         step=training.adapter_step,
         training=training,
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        groups={name: sum(p.numel() for p in group) for name, group in trainable_groups(model).items()},
         tensors={name: list(tensor.shape) for name, tensor in trained_tensors(model).items()},
         frozen={
             part: FrozenPart(use=one.name, weights=getattr(one.config, "weights", None), sha256=frozen[part])

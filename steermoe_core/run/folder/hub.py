@@ -14,7 +14,7 @@ from steermoe_core.config.check.structurer import HUB, HUB_SOURCE
 from steermoe_core.config.naming import first_line
 from steermoe_core.errors import CheckpointError, SetupError, SteermoeError, UsageError
 from steermoe_core.suggest import did_you_mean
-from steermoe_core.system.hub import asking
+from steermoe_core.system.hub import asking, expanded, report_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +36,9 @@ def adapter_folder(source: str | Path, registry: Registry) -> Path:
     """
     if str(source).startswith(HUB):
         return fetched(str(source))
-    folder = Path(source)
+    folder = Path(expanded(str(source)))
+    if registry.find("weights", str(source)):
+        report_folder(str(source), "the adapter that a plugin provides")
     if not folder.exists():
         folder = registry.weights_folder(str(source)) or folder
     for place in (folder, folder / "adapter"):

@@ -69,6 +69,7 @@ class Status(Record):
 
     :param state: "running", "finished", "failed" or "interrupted".
     :param step: of the last checkpoint.
+    :param steps: that the run trains for; None before its training data is counted.
     :param started: ISO 8601, UTC, as all times.
     :param error: why it failed.
     :param training: once it has ended.
@@ -78,6 +79,7 @@ class Status(Record):
 
     state: str
     step: int = 0
+    steps: int | None = None
     started: str | None = None
     ended: str | None = None
     error: str | None = None
@@ -203,6 +205,7 @@ class AdapterCard(Record):
 
     :param experiment: its name.
     :param step: that the tensors are of.
+    :param groups: trainable parameters of each parameter group.
     :param tensors: shape of each trained tensor.
     :param frozen: the encoder and the decoder.
     """
@@ -214,6 +217,7 @@ class AdapterCard(Record):
     step: int
     training: TrainingEnd
     trainable_parameters: int
+    groups: dict[str, int] = attrs.field(factory=dict)
     tensors: dict[str, list[int]]
     frozen: dict[str, FrozenPart]
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
+    from steermoe_core.config.experiment import TrainConfig
     from steermoe_core.config.resolve import Resolved
 
 
@@ -57,8 +58,8 @@ class RunFolder:
 
     @classmethod
     def of(cls, resolved: Resolved, runs: Path) -> RunFolder:
-        """Return the folder that belongs to an experiment: a changed setting is another folder."""
-        return cls(runs / f"{resolved.experiment.experiment.name}-{resolved.digest}")
+        """Return the folder of an experiment."""
+        return cls(runs / resolved.folder)
 
     @classmethod
     def existing(cls, path: Path) -> RunFolder:
@@ -88,6 +89,13 @@ class RunFolder:
     def state(self) -> str | None:
         """The state in the status; None before the first."""
         return self.status.state if self.status else None
+
+    def steps(self, train: TrainConfig) -> int | None:
+        """Return the number of steps that the run trains for; None before its epochs are counted.
+
+        :param train: of its experiment.
+        """
+        return self.status.steps if train.steps is None and self.status else train.steps
 
     @property
     def scored(self) -> list[str]:

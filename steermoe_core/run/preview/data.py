@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from statistics import median
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
@@ -14,7 +14,6 @@ from steermoe_core.model.decoder import load_tokenizer
 from steermoe_core.model.weights import shapes_only
 from steermoe_core.run.assembly.builder import Builder
 from steermoe_core.run.preview.overlap import overlap
-from steermoe_core.system.records import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,72 +24,149 @@ if TYPE_CHECKING:
     from steermoe_core.data.example import Example
     from steermoe_core.plugins import Registry
     from steermoe_core.run.console import Console
+    from steermoe_core.run.preview.overlap import Overlap
+    from steermoe_core.system.records import Json
 
-#: A histogram has at most so many bars, fewer where there are few values.
-_BARS = 12
+#: Maximum number of bins of a histogram; a histogram of few values has fewer.
+_BINS = 12
+
+
+@attrs.frozen(kw_only=True)
+class Bin:
+    """A bin of a histogram: the clips with a value from `low` (inclusive) to `high`."""
+
+    low: float
+    high: float
+    clips: int
+
+    def to_json(self) -> Json:
+        """Return the fields."""
+        return {"from": self.low, "to": self.high, "clips": self.clips}
+
+
+@attrs.frozen(kw_only=True)
+class Lengths:
+    """The distribution of a length."""
+
+    least: float
+    median: float
+    most: float
+    bars: list[Bin]
+
+
+@attrs.frozen(kw_only=True)
+class Clip:
+    """An example of a set; its seconds are None if it cannot be read."""
+
+    id: str
+    seconds: float | None
+    prompt: str | None
+    text: str
 
 
 @attrs.frozen(kw_only=True)
 class Set:
-    """One source of an experiment.
+    """The clips of one source of an experiment.
 
-    :param name: `data.train` (numbered where there are several), `data.validate` or `data.eval.NAME`.
-    :param role: `train`, `validate` or `eval`.
-    :param share: of an epoch's clips, where the experiment weighs its sources.
+    :param set: `data.train` (numbered if there are several), `data.validate` or `data.eval.NAME`.
+    :param use: its dataset component.
+    :param share: of an epoch's clips, if the experiment weighs its sources.
+    :param clips: number of clips; `used`: of those that a run uses; `hours`: of these.
+    :param left_out: ids of the others by reason.
+    :param clusters: number of speakers or groups; None if no clip has one.
+    :param tokens: of the answers; None if the tokenizer is not on this machine.
+    :param examples: the first clips.
     """
+
+    set: str
+    role: Literal["train", "validate", "eval"]
+    use: str
+    share: float | None
+    clips: int
+    used: int
+    hours: float
+    left_out: dict[str, list[str]]
+    clusters: int | None
+    seconds: Lengths | None
+    words: Lengths | None
+    characters: Lengths | None
+    tokens: Lengths | None
+    examples: list[Clip]
+
+
+@attrs.frozen(kw_only=True)
+class Overview:
+    """The data of an experiment.
+
+    :param overlap: what of each set that is not trained on is in the training data, too.
+    :param problems: why a run would not start.
+    """
+
+    sets: list[Set]
+    overlap: dict[str, Overlap]
+    problems: list[str]
+
+    def to_json(self) -> Json:
+        """Return the fields, the overlap as a list."""
+        overlap = [{"set": name, **attrs.asdict(one)} for name, one in self.overlap.items()]
+        return {**attrs.asdict(self, recurse=False), "overlap": overlap}
+
+
+@attrs.frozen(kw_only=True)
+class _Source:
+    """One source of an experiment, named as in `Set`."""
 
     name: str
     role: Literal["train", "validate", "eval"]
-    source: Selection
+    selection: Selection
     share: float | None = None
 
 
 def overview(
     resolved: Resolved, registry: Registry, console: Console, *, examples: int, decode: bool
-) -> dict[str, Any]:
-    """Return the facts as plain values.
+) -> Overview:
+    """Return what an experiment trains on and scores.
 
-    :param examples: clips shown of each set.
-    :param decode: read every clip whole, not only its header.
+    :param examples: number of clips shown of each set.
+    :param decode: decode every clip, not only its header.
     :raises DataError: a source cannot be read at all.
     """
     builder = Builder(resolved.experiment, registry)
     collator = _collator(builder)
     trained: list[Example] = []
     scored, sets, problems = {}, [], []
-    for one in _sets(builder):
-        read = _read(builder, one, console, decode=decode)
-        kept, report, faults = _account(builder, one, read, collator)
-        if one.role == "train":
+    for source in _sources(builder):
+        read = _read(builder, source, console, decode=decode)
+        kept, report, faults = _account(builder, source, read, collator)
+        if source.role == "train":
             trained += kept
         else:
-            scored[one.name] = kept
-        problems += [f"{one.name}: {fault}" for fault in faults]
-        sets.append(_facts(one, read, report, collator, examples))
-    shared = [{"set": name, **plain(one)} for name, one in overlap(trained, scored, console).items()]
-    return {"sets": sets, "overlap": shared, "problems": problems}
+            scored[source.name] = kept
+        problems += [f"{source.name}: {fault}" for fault in faults]
+        sets.append(_set(source, read, report, collator, examples))
+    return Overview(sets=sets, overlap=overlap(trained, scored, console), problems=problems)
 
 
-def histogram(values: Sequence[float]) -> list[dict[str, float]]:
-    """Return bars of one width, a round number, that hold all values: from (inclusive), to, count."""
+def histogram(values: Sequence[float]) -> list[Bin]:
+    """Return bins of one width, a round number, that hold all values."""
     if not values:
         return []
-    low, high, most = min(values), max(values), min(_BARS, 2 * math.isqrt(len(values)) + 1)
+    low, high, most = min(values), max(values), min(_BINS, 2 * math.isqrt(len(values)) + 1)
     least = 1 if all(isinstance(value, int) for value in values) else 0
     wide = (width for width in _widths(high) if width >= least)
-    width = next(width for width in wide if _bar(high, width) - _bar(low, width) < most)
-    first = _bar(low, width)
-    counts = [0] * (_bar(high, width) - first + 1)
+    width = next(width for width in wide if _bin(high, width) - _bin(low, width) < most)
+    first = _bin(low, width)
+    counts = [0] * (_bin(high, width) - first + 1)
     for value in values:
-        counts[_bar(value, width) - first] += 1
+        counts[_bin(value, width) - first] += 1
     return [
-        {"from": round((first + bar) * width, 6), "to": round((first + bar + 1) * width, 6), "clips": count}
-        for bar, count in enumerate(counts)
+        Bin(low=round((first + number) * width, 6), high=round((first + number + 1) * width, 6), clips=count)
+        for number, count in enumerate(counts)
     ]
 
 
-def _bar(value: float, width: float) -> int:
-    """Return the number of a value's bar; 0.3 begins a bar of width 0.1 whatever its last binary digit."""
+def _bin(value: float, width: float) -> int:
+    """Return the number of a value's bin; 0.3 begins a bin of width 0.1 whatever its last binary digit."""
     return math.floor(value / width + 1e-9)
 
 
@@ -102,49 +178,49 @@ def _widths(largest: float) -> Iterator[float]:
         power *= 10
 
 
-def _sets(builder: Builder) -> Iterator[Set]:
+def _sources(builder: Builder) -> Iterator[_Source]:
     data = builder.experiment.data
-    for number, source in enumerate(data.train):
+    for number, selection in enumerate(data.train):
         name = "data.train" if len(data.train) == 1 else f"data.train {number + 1}"
         share = data.weights[number] / sum(data.weights) if data.weights else None
-        yield Set(name=name, role="train", source=source, share=share)
+        yield _Source(name=name, role="train", selection=selection, share=share)
     if data.validate is not None:
-        yield Set(name="data.validate", role="validate", source=data.validate)
-    for name, source in data.eval.items():
-        yield Set(name=f"data.eval.{name}", role="eval", source=source)
+        yield _Source(name="data.validate", role="validate", selection=data.validate)
+    for name, selection in data.eval.items():
+        yield _Source(name=f"data.eval.{name}", role="eval", selection=selection)
 
 
-def _read(builder: Builder, one: Set, console: Console, *, decode: bool) -> list[Example]:
-    with console.task(f"reading {one.name}"):
-        found: list[Example] = list(builder.part(one.source))
+def _read(builder: Builder, source: _Source, console: Console, *, decode: bool) -> list[Example]:
+    with console.task(f"reading {source.name}"):
+        found: list[Example] = list(builder.part(source.selection))
     if not decode and builder.experiment.data.check != "decode":
         return found
     with console.progress() as progress:
         total = len({example.audio for example in found})
-        task = progress.add_task(f"decoding {one.name}", total=total, note="")
+        task = progress.add_task(f"decoding {source.name}", total=total, note="")
         return decoded(found, lambda clips: progress.advance(task, clips))
 
 
 def _account(
-    builder: Builder, one: Set, read: list[Example], collator: Collator | None
+    builder: Builder, source: _Source, read: list[Example], collator: Collator | None
 ) -> tuple[list[Example], Report, list[str]]:
     """Return what the run would use of a set, what it would leave out, and why it would not start."""
     data, longest, faults = builder.experiment.data, _longest(builder), []
     try:
-        if one.role != "eval":
-            refuse_tests(read, one.role)
+        if source.role != "eval":
+            refuse_tests(read, source.role)
     except DataError as error:
         faults.append(str(error))
-    if one.role != "train":
+    if source.role != "train":
         kept, report = filtered(read, 0.0, longest)
         return kept, report, faults if kept else [*faults, "no clip is left"]
-    kept, report = filtered(read, data.min_seconds, min(longest, data.max_seconds))
+    kept, report = filtered(read, data.min_seconds, min(longest / builder.stretch, data.max_seconds))
     bad = len(report.left_out[UNREADABLE])
     if bad > data.max_bad * len(read):
         faults.append(f"{bad} of {len(read)} clips cannot be read, more than data.max_bad allows")
     try:
         if collator and kept:
-            kept, answers = collator.fitting(kept)
+            kept, answers = builder.fitting(collator, kept)
             left_out = {**report.left_out, **answers.left_out}
             report = attrs.evolve(report, seconds=answers.seconds, left_out=left_out)
     except DataError as error:
@@ -152,43 +228,38 @@ def _account(
     return kept, report, faults if kept else [*faults, "no clip is left"]
 
 
-def _facts(
-    one: Set, read: list[Example], report: Report, collator: Collator | None, examples: int
-) -> dict[str, Any]:
-    seconds = [example.seconds for example in read if example.seconds > 0.0]
+def _set(
+    source: _Source, read: list[Example], report: Report, collator: Collator | None, examples: int
+) -> Set:
     clusters = {example.cluster for example in read if example.cluster is not None}
-    return {
-        "set": one.name,
-        "role": one.role,
-        "use": one.source.name,
-        "share": one.share,
-        "clips": report.total,
-        "used": report.kept,
-        "hours": round(report.seconds / 3600, 4),
-        "left_out": {reason: list(names) for reason, names in report.left_out.items() if names},
-        "clusters": len(clusters) or None,
-        "seconds": _lengths(seconds),
-        "words": _lengths([len(example.text.split()) for example in read]),
-        "characters": _lengths([len(example.text) for example in read]),
-        "tokens": _lengths([len(collator.reference(example)) for example in read]) if collator else None,
-        "examples": [_example(example) for example in read[:examples]],
-    }
+    return Set(
+        set=source.name,
+        role=source.role,
+        use=source.selection.name,
+        share=source.share,
+        clips=report.total,
+        used=report.kept,
+        hours=round(report.seconds / 3600, 4),
+        left_out={reason: list(names) for reason, names in report.left_out.items() if names},
+        clusters=len(clusters) or None,
+        seconds=_lengths([example.seconds for example in read if example.seconds > 0.0]),
+        words=_lengths([len(example.text.split()) for example in read]),
+        characters=_lengths([len(example.text) for example in read]),
+        tokens=_lengths([len(collator.reference(example)) for example in read]) if collator else None,
+        examples=[_clip(example) for example in read[:examples]],
+    )
 
 
-def _lengths(values: Sequence[float]) -> dict[str, Any] | None:
+def _lengths(values: Sequence[float]) -> Lengths | None:
     if not values:
         return None
-    found = {"least": min(values), "median": median(values), "most": max(values)}
-    return {**{name: round(value, 3) for name, value in found.items()}, "bars": histogram(values)}
+    least, middle, most = (round(value, 3) for value in (min(values), median(values), max(values)))
+    return Lengths(least=least, median=middle, most=most, bars=histogram(values))
 
 
-def _example(example: Example) -> dict[str, Any]:
-    return {
-        "id": example.id,
-        "seconds": round(example.seconds, 3) if example.seconds > 0.0 else None,
-        "prompt": example.prompt,
-        "text": example.text,
-    }
+def _clip(example: Example) -> Clip:
+    seconds = round(example.seconds, 3) if example.seconds > 0.0 else None
+    return Clip(id=example.id, seconds=seconds, prompt=example.prompt, text=example.text)
 
 
 def _longest(builder: Builder) -> float:

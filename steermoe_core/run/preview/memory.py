@@ -84,9 +84,10 @@ def memory(model: Joined, train: TrainConfig, clip: Shapes, answers: Sequence[li
 
 def _prepare(projector: Projector, answers: Sequence[list[int]]) -> None:
     """Call `begin` of a projector that needs no frames; its masks become real."""
-    for name, own in projector.named_buffers(recurse=False):
-        if not own.is_floating_point():
-            projector.register_buffer(name, torch.ones(own.shape, dtype=own.dtype))
+    for module in projector.modules():
+        for name, own in module.named_buffers(recurse=False):
+            if not own.is_floating_point():
+                module.register_buffer(name, torch.ones(own.shape, dtype=own.dtype))
     if answers and not projector.begin_batches:
         projector.begin(answers, iter(()))
 

@@ -18,10 +18,14 @@ from steermoe_core.run.folder.run_folder import RunFolder
 from steermoe_core.run.preview.memory import Memory, memory
 from steermoe_core.run.preview.shapes import Shapes, shapes
 from steermoe_core.system.hub import nothing_fetched
+from steermoe_core.train.epochs import counted, epochs_of
+from steermoe_core.train.groups import trainable_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from torch import nn
 
     from steermoe_core.component import Selection
     from steermoe_core.config.resolve import Resolved
@@ -56,6 +60,15 @@ class Parameters:
 
 
 @attrs.frozen(kw_only=True)
+class GroupSize:
+    """A parameter group: its trainable parameters, and the peak of its learning rate."""
+
+    group: str
+    parameters: int
+    learning_rate: float | None
+
+
+@attrs.frozen(kw_only=True)
 class Split:
     """A set of examples; one that cannot be read has no counts, and the error as its note."""
 
@@ -67,12 +80,19 @@ class Split:
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """What a run would be."""
+    """What a run would be.
+
+    :param steps: of one process; None where they follow from epochs and the training data cannot be read.
+    :param epochs: passes over the training clips; None where these cannot be read and the steps are set.
+    """
 
     run_folder: str
+    steps: int | None
+    epochs: float | None
     parts: list[Part]
     shapes: Shapes
     parameters: list[Parameters]
+    groups: list[GroupSize]
     memory_bytes: Memory
     data: list[Split]
 
@@ -95,14 +115,20 @@ def plan(resolved: Resolved, registry: Registry, runs: Path, *, seconds: float) 
         collator = None if model.decoder.tokenizer is None else builder.collator(model)
         clip = shapes(model, collator, seconds)
         data, trained = _data(builder, model, collator)
+        clips, train = data[0].clips, experiment.train
+        if clips:
+            train = counted(train, clips)
         # The projector may choose its vocabulary by the training answers.
         reads_answers = type(model.projector).begin is not Projector.begin
         answers = [collator.reference(example) for example in trained] if collator and reads_answers else []
         return Plan(
             run_folder=str(RunFolder.of(resolved, runs).path),
+            steps=train.steps,
+            epochs=epochs_of(train, clips) if train.epochs is None and clips else train.epochs,
             parts=[_part(one, registry) for _, one in selections(experiment) if one.kind != "router"],
             shapes=clip,
             parameters=parameters(model),
+            groups=group_sizes(model, experiment.train.learning_rate),
             memory_bytes=memory(model, experiment.train, clip, answers),
             data=data,
         )
@@ -111,12 +137,28 @@ def plan(resolved: Resolved, registry: Registry, runs: Path, *, seconds: float) 
 def parameters(model: Joined) -> list[Parameters]:
     """Return the parameters of each part, counted on the live modules."""
     counts = []
-    for part in ("encoder", "adapter", "projector", "decoder"):
-        sizes = [(p.numel(), p.requires_grad) for p in getattr(model, part).parameters()]
+    parts: dict[str, nn.Module] = {"encoder": model.encoder, "adapter": model.adapter}
+    parts |= {"projector": model.projector, "decoder": model.decoder}
+    if model.decoder_adapter is not None:
+        parts["decoder adapter"] = model.decoder_adapter
+    for part, module in parts.items():
+        sizes = [(p.numel(), p.requires_grad) for p in module.parameters()]
         trainable = sum(size for size, trained in sizes if trained)
         frozen = sum(size for size, trained in sizes if not trained)
         counts.append(Parameters(part=part, trainable=trainable, frozen=frozen))
     return counts
+
+
+def group_sizes(model: Joined, rates: Mapping[str, float]) -> list[GroupSize]:
+    """Return the parameter groups; a part that groups its parameters wrongly has none here."""
+    try:
+        groups = trainable_groups(model)
+    except SteermoeError:  # reported by the run
+        return []
+    return [
+        GroupSize(group=name, parameters=sum(p.numel() for p in group), learning_rate=rates.get(name))
+        for name, group in groups.items()
+    ]
 
 
 def _part(selection: Selection, registry: Registry) -> Part:
@@ -138,10 +180,12 @@ def _data(builder: Builder, model: Joined, collator: Any) -> tuple[list[Split], 
     def train() -> tuple[Sequence[Example], str]:
         examples, report = builder.train_examples(model.encoder.max_seconds)
         trained.extend(examples)
+        longer = f" Augmentation makes them up to {builder.stretch:.4g} times as long."
+        note = f"{report}{longer if builder.stretch > 1.0 else ''}"
         if collator is None:
-            return examples, f"{report} The lengths of answers are unknown without the tokenizer."
-        kept, answers = collator.fitting(examples)
-        return kept, f"{report} {answers}" if len(kept) < len(examples) else str(report)
+            return examples, f"{note} The lengths of answers are unknown without the tokenizer."
+        kept, answers = builder.fitting(collator, examples)
+        return kept, f"{note} {answers}" if len(kept) < len(examples) else note
 
     def validate() -> tuple[Sequence[Example], str]:
         metrics = [builder.part(selection) for selection in builder.experiment.metrics]

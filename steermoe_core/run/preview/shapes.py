@@ -49,5 +49,5 @@ def shapes(model: Joined, collator: Any, seconds: float) -> Shapes:
         before=text and text[0],
         after=text and text[1],
         positions=text and sum(text) + tokens,
-        context=model.decoder.context,
+        context=model.context,
     )

@@ -1,1 +1,1 @@
-"""How is a split scored? Evaluation, again, knockouts, routing, the encoder's own decoder."""
+"""How is a split scored? Model and controls, knockouts, routing, the encoder's own decoder."""

@@ -73,7 +73,7 @@ class KnockoutScores:
         if knockout is None:
             predictions, _ = self.evaluator.evaluate(self.examples)
         else:
-            with self.evaluator.model.adapter.rerouted(knockout):
+            with self.evaluator.model.adapters.rerouted(knockout):
                 predictions, _ = self.evaluator.evaluate(self.examples)
         rows = counted(self.metric, predictions[""])
         self._rows[key] = {one.id: row for one, row in zip(predictions[""], rows, strict=True)}

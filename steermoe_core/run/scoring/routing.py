@@ -169,8 +169,8 @@ def _spread(examples: Sequence[Example], count: int) -> list[Example]:
 
 
 def _check_gates(model: Joined, folder: RunFolder) -> None:
-    model.adapter.watch()
-    if not model.adapter.statistics():
-        kind = type(model.adapter).__name__
+    model.adapters.watch()
+    if not model.adapters.statistics():
+        kind = type(model.adapters).__name__
         msg = f"{folder.path} has no routers to observe: its adapter ({kind}) reports no gates"
         raise UsageError(msg)

@@ -1,1 +1,1 @@
-"""How is a run trained? Its processes, frames, validation and watches."""
+"""How is a run trained? Its processes, kept frames on disk, validation, watches."""

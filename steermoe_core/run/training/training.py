@@ -23,6 +23,7 @@ from steermoe_core.run.training.watch import FrozenWatch, StatusWatch
 from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import ProgressBar, StopOnSignal
 from steermoe_core.train.checkpoint import UnfitError, all_checkpoints, latest, step_of
+from steermoe_core.train.epochs import steps_of
 from steermoe_core.train.gradients import GradientWatch
 from steermoe_core.train.journal import Journal
 from steermoe_core.train.zero import trainer_class
@@ -55,6 +56,7 @@ class Training:
     :param frozen: SHA-256 of the model's frozen parts.
     :param splits: the splits scored afterwards; lock.json records them with the training data.
     :param callbacks: of the experiment.
+    :param counted: called in rank 0 with the number of steps, before the first one.
     """
 
     builder: Builder
@@ -65,6 +67,7 @@ class Training:
     validator: Validator | None
     folder: RunFolder
     console: Console
+    counted: Callable[[int], None]
 
     def run(self) -> None:
         """Take the remaining steps, and write the adapter.
@@ -75,8 +78,10 @@ class Training:
         if self.builder.start:
             self._load_start(self.builder.start)
         examples = self._examples()
+        self.builder.count_steps(len(examples), ranks.world())
         validated = {"validate": self.validator.data(examples)} if self.validator else {}
         ranks.on_rank0(lambda: self._lock({"train": examples, **validated, **self.splits}))
+        ranks.on_rank0(lambda: self.counted(steps_of(self.config)))
         if self.config.steps:
             self._finish(self._train(examples))
         else:
@@ -112,7 +117,7 @@ class Training:
     def _examples(self) -> list[Example]:
         with self.console.task("reading data"):
             examples, report = self.builder.train_examples(self.model.encoder.max_seconds)
-            examples, answers = self.collator.fitting(examples)
+            examples, answers = self.builder.fitting(self.collator, examples)
         self.console.note(f"training data: {report}")
         if answers.kept < answers.total or answers.cut:
             self.console.note(f"training data: {answers}")
@@ -169,7 +174,7 @@ class Training:
             folder=self.folder.checkpoints,
             examples=examples,
             weights=self.builder.experiment.data.weights,
-            collate=self.collator,
+            collate=self.builder.training_collate(self.collator, self.model.encoder.sample_rate),
             journal=Journal(self.folder.metrics),
             callbacks=[*callbacks, ProgressBar(progress), *self._watches(stop)],
         )
@@ -189,7 +194,7 @@ class Training:
     def _keep_frames(self, trainer: SteeringTrainer, progress: Progress) -> None:
         """Let the trainer read the encoder's frames from disk; missing ones are computed first."""
         if self.model.adapter.first_layer is not None:
-            self.console.note("no frames are kept: the adapter changes the encoder")
+            self.console.note("no frames are kept: an adapter changes the encoder")
             return
         move(self.model.encoder, self.config.device)
         encoder = self.builder.experiment.encoder
@@ -216,7 +221,7 @@ class Training:
     def _extend(self, examples: Sequence[Example]) -> None:
         """Extend what the run starts from by its training data."""
         parts: dict[str, Adapter | Projector] = {
-            "adapter": self.model.adapter,
+            "adapter": self.model.adapters,
             "projector": self.model.projector,
         }
         for name, part in parts.items():

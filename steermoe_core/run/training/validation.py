@@ -12,6 +12,7 @@ from steermoe_core.evaluate.metrics import metric_called
 from steermoe_core.run.folder.records import Best, TrainingEnd
 from steermoe_core.train import ranks
 from steermoe_core.train.checkpoint import TRAINED, history, intact, latest, load_trained
+from steermoe_core.train.epochs import steps_of
 from steermoe_core.train.validation import Validation, exhausted
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Validator:
         chosen = best if self.config.keep_best and best is not None else step
         load_trained(model, intact(checkpoints / f"step-{chosen}") / TRAINED)
         record = ending(self.builder.experiment, step, adapter_step=chosen)
-        if step < self.builder.experiment.train.steps:
+        if step < record.of:
             why = f"no better {self.judge.name} in {self.config.patience} validations"
             record = attrs.evolve(record, ended=why)
         if best is None:
@@ -129,5 +130,5 @@ def ending(experiment: Experiment, step: int, *, adapter_step: int) -> TrainingE
     :param adapter_step: the step of the adapter's tensors.
     """
     return TrainingEnd(
-        steps=step, of=experiment.train.steps, ended=ALL_STEPS, adapter_step=adapter_step, best=None
+        steps=step, of=steps_of(experiment.train), ended=ALL_STEPS, adapter_step=adapter_step, best=None
     )

@@ -38,8 +38,12 @@ BEYOND = {
     "date": "editors hand a date to the schema as text",
     "eval-name": "a rule on the name of a table, not on a value",
     "flag-overrides-default": "flags",
+    "flag-twice": "flags",
     "flags": "flags",
     "inherited": "what another file says",
+    "length": "what another file says",
+    "length-unset": "what another file says",
+    "packages": "what is installed",
     "parts": "a rule between parts",
     "nothing-to-train": "a rule between two keys",
     "sweep": "a sweep is a file of its own kind",
@@ -127,6 +131,7 @@ def test_every_exception_is_still_one():
         ({"encoder": {"dtype": "int4"}}, "encoder.dtype: 'int4' is not one of"),
         ({"projector": {"use": "linear", "pool": {"kernel": 0}}}, "projector.pool.kernel: 0 is less than"),
         ({"train": {"steps": 10.5}}, "train.steps: 10.5 is not of type 'integer'"),
+        ({"train": {"steps": 10, "epochs": 1}}, "train: {'steps': 10, 'epochs': 1} "),
         ({"train": {"recompute": ["all"]}}, "train.recompute.0: 'all' is not one of"),
         ({"metrics": [{"normalise": "basic"}]}, "metrics.0: 'use' is a required property"),
         ({"data": {"train": []}}, "data.train: [] "),
@@ -217,7 +222,8 @@ def test_types_defaults_and_limits_are_those_of_the_classes():
     assert train["batch_size"]["exclusiveMinimum"] == 0
     assert train["batch_size"]["default"] == 8
     assert train["schedule"]["enum"] == ["constant", "linear", "cosine"]
-    assert train["learning_rate"]["default"]["router"] == 2e-4
+    assert train["learning_rate"]["properties"]["router"]["maximum"] == 10.0
+    assert train["clip"]["anyOf"][1]["properties"]["router"]["exclusiveMinimum"] == 0.0
     folder = REAL.schema["definitions"]["dataset.whole.folder"]
     assert folder["properties"]["path"]["type"] == "string"
     assert folder["properties"]["speeds"]["minItems"] == 1

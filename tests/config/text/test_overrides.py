@@ -28,7 +28,7 @@ def value_of(flags, path, minimal, registry):
         ("encoder.weights=''", ("encoder", "weights"), ""),
         ("projector.widths=[1, 2]", ("projector", "widths"), [1, 2]),
         ("projector.pool={kernel=9}", ("projector", "pool"), {"kind": "avg", "kernel": 9}),
-        ("train.learning_rate.router=1", ("train", "learning_rate", "router"), 1.0),
+        ("train.learning_rate.projector=1", ("train", "learning_rate", "projector"), 1.0),
         ("projector.extra.kernel=3", ("projector", "extra", "kernel"), 3),
         ('data.eval."a.b".use=folder', ("data", "eval", "dev", "use"), "folder"),
     ],
@@ -48,9 +48,44 @@ def test_a_number_picks_from_a_list(minimal, registry):
     assert table["data"]["train"][0]["split"] == "dev"
 
 
-def test_the_last_flag_for_a_key_wins(minimal, registry):
-    """As with every command line."""
-    assert value_of(["train.steps=7", "train.steps=8"], ("train", "steps"), minimal, registry) == 8
+@pytest.mark.parametrize(
+    ("flags", "lost", "other"),
+    [
+        (["train.steps=7", "train.steps=8"], "train.steps=7", "train.steps=8"),
+        (["train.steps=8", "train.steps=8"], "train.steps=8", "train.steps=8"),
+        (["adapter.use=steering", "adapter.experts=2", 'adapter={use="none"}'], None, 'adapter={use="none"}'),
+        (
+            ["projector.pool={kernel=9}", "projector.pool.kernel=8"],
+            "projector.pool={kernel=9}",
+            "projector.pool.kernel=8",
+        ),
+    ],
+)
+def test_a_flag_that_another_one_replaces_is_a_problem(flags, lost, other, minimal, registry):
+    """It changes nothing; the problem is at the flag and names the other."""
+    with pytest.raises(ConfigError) as caught:
+        resolve(minimal, flags, registry)
+    problems = caught.value.problems
+    assert {(problem.code, problem.file) for problem in problems} == {("E008", "--set")}
+    assert all(f"changes nothing: --set {other} replaces it" in problem.message for problem in problems)
+    assert [problem.source for problem in problems] == [
+        f"--set {flag}" for flag in ([lost] if lost else flags[:2])
+    ]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["train.steps=10"],
+        ["projector.pool={}", "projector={pool={}}", "projector.pool.kernel=8"],
+        ["train.learning_rate={router=1}", "train.learning_rate.projector=1"],
+        ["adapter.experts=2", "adapter.use=steering"],
+        ["metrics.0.use=cer", "metrics.1.use=wer"],
+    ],
+)
+def test_flags_that_repeat_or_complete_are_none(flags, minimal, registry):
+    """The value of the file again, and flags of which something is left."""
+    resolve(minimal, flags, registry)
 
 
 def test_flags_that_choose_a_component_act_first(minimal, registry):

@@ -65,7 +65,7 @@ def test_a_column_text_will_do(tmp_path: Path) -> None:
     assert read(one_clip(tmp_path, file_name="a.wav", text="two"))[0].text == "two"
 
 
-@pytest.mark.parametrize("name", ["sentence", "transcript"])
+@pytest.mark.parametrize("name", ["sentence", "transcript", "normalized_text", "Sentence", "TEXT"])
 @pytest.mark.parametrize("kind", ["folder", "jsonl", "parquet", "disk", "hub"])
 def test_texts_under_other_usual_names(
     tmp_path: Path, kind: str, name: str, monkeypatch: pytest.MonkeyPatch
@@ -147,6 +147,38 @@ def test_sub_folders_are_parts(tmp_path: Path) -> None:
 
     assert [example.split for example in read(tmp_path)] == ["train", "train", "dev", "dev", "test", "test"]
     assert [example.id for example in read(tmp_path, split="dev")] == ["dev/000.wav", "dev/001.wav"]
+
+
+def test_parts_divide_by_speaker(tmp_path: Path) -> None:
+    """No speaker is in two parts, by the seed and the name alone; intervals are over speakers."""
+    speakers = [f"speaker {number % 12}" for number in range(60)]
+    texts = [f"text {number}" for number in range(60)]
+    for number in range(60):
+        write_wav(tmp_path / f"{number}.wav", 0.1)
+    rows = [
+        {"file_name": f"{number}.wav", "text": texts[number], "who": speakers[number]} for number in range(60)
+    ]
+    write_table(tmp_path, rows)
+    settings: dict[str, Any] = {"parts": {"dev": 0.3, "test": 0.3}, "parts_column": "who"}
+
+    found = {name: read(tmp_path, split=name, **settings) for name in ("train", "dev", "test")}
+
+    owners = {name: {example.cluster for example in part} for name, part in found.items()}
+    assert sum(map(len, owners.values())) == 12
+    assert sum(map(len, found.values())) == 60
+    write_table(tmp_path, rows[::-1])
+    assert {example.cluster for example in read(tmp_path, split="dev", **settings)} == owners["dev"]
+    other = {example.cluster for example in read(tmp_path, split="train", **settings, seed=1)}
+    assert other != owners["train"]
+
+
+def test_parts_need_a_speaker(tmp_path: Path) -> None:
+    """A row without one belongs nowhere, and a column without parts divides nothing."""
+    one_clip(tmp_path, file_name="a.wav", text="one", who="")
+    with pytest.raises(DataError, match=r"metadata\.csv:2: column 'who' is empty, and `parts` divides by it"):
+        read(tmp_path, parts={"dev": 0.3}, parts_column="who")
+    with pytest.raises(ValueError, match="parts_column is 'who', but parts divides nothing"):
+        FolderConfig(path=tmp_path, parts_column="who")
 
 
 def test_parts_divide_by_text(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from steermoe_core.data.audio.stored import Encoded, Mel, Samples
 from steermoe_core.data.audio.waveform import duration, load
 from steermoe_core.data.config import DiskConfig, HubConfig, ParquetConfig
 from steermoe_core.data.sources.tables import natural, read_disk, read_hub, read_parquet
+from steermoe_core.errors import DataError, SetupError
 from tests.sounds import (
     TEXTS,
     columns,
@@ -22,7 +23,7 @@ from tests.sounds import (
     sound,
     write_parquet,
 )
-from tests.tiny import sine, write_wav
+from tests.tiny import sine, tokenizer, write_wav
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,6 +221,54 @@ def test_processed_log_mels(tmp_path: Path) -> None:
     assert first.audio.features().shape == (300, 8)
     assert first.audio.features()[2, 1] == 302.0
     assert second.audio.features()[2, 1] == 303.0
+
+
+def _processed(folder: Path, **more: list[Any]) -> dict[str, Any]:
+    """Return columns of a set as transformers' scripts for Whisper save it, and save its tokenizer."""
+    words = tokenizer()
+    words.save_pretrained(folder / "tokenizer")
+    mels = np.zeros((3, 8, 300), np.float32)
+    for number, frames in enumerate((50, 100, 300)):
+        mels[number, :, :frames] = np.linspace(0.5, 1.0, frames)
+    labels = [[*words(text).input_ids, words.eos_token_id, -100] for text in TEXTS]
+    return {"input_features": list(mels), "labels": labels, **more}
+
+
+def test_processed_sets_without_texts(tmp_path: Path) -> None:
+    """The tokenizer that made the labels decodes them; the clips are as long as what is not padding."""
+    save_to_disk(tmp_path / "set", _processed(tmp_path))
+
+    examples = of_disk(tmp_path / "set", tokenizer=str(tmp_path / "tokenizer"))
+
+    assert texts(examples) == list(TEXTS)
+    assert [example.seconds for example in examples] == [0.5, 1.0, 3.0]
+    assert [example.audio.frames() for example in examples if isinstance(example.audio, Mel)] == [
+        50,
+        100,
+        300,
+    ]
+
+
+def test_processed_lengths_in_samples(tmp_path: Path) -> None:
+    """Whole numbers count samples at 16 kHz, as transformers' scripts have them."""
+    table = _processed(tmp_path, input_length=[8_000, 16_000, 40_000])
+    save_to_disk(tmp_path / "set", table)
+
+    examples = of_disk(tmp_path / "set", tokenizer=str(tmp_path / "tokenizer"))
+
+    assert [example.seconds for example in examples] == [0.5, 1.0, 2.5]
+
+
+def test_token_ids_need_their_tokenizer(tmp_path: Path) -> None:
+    """The error names the key; with texts there is nothing to decode."""
+    save_to_disk(tmp_path / "set", _processed(tmp_path))
+    with pytest.raises(DataError, match=r"token ids in column 'labels'; set `tokenizer` to what made them"):
+        of_disk(tmp_path / "set")
+    with pytest.raises(SetupError, match=r"'./nothing': there is no such file or folder"):
+        of_disk(tmp_path / "set", tokenizer="./nothing")
+    save_to_disk(tmp_path / "other", processed_mels())
+    with pytest.raises(DataError, match=r"row 0: column 'text' must hold a list of token ids, is 'one'"):
+        of_disk(tmp_path / "other", tokenizer=str(tmp_path / "tokenizer"), text_column="text")
 
 
 def test_fixed_shapes(tmp_path: Path) -> None:

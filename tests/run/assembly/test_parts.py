@@ -28,7 +28,7 @@ def steermoe_routers():
 
 @hookimpl
 def steermoe_callbacks():
-    config = "tests.parts:TinyConfig"
+    config = "steermoe_core.testing.config:TinyConfig"
     yield Component(name="odd", api=1, summary="", config=config, factory="fake_part:Callback")
 """
 

@@ -18,7 +18,7 @@ from steermoe_core.data.audio.stored import Encoded, Segment
 from steermoe_core.data.example import Example
 from steermoe_core.plugins import load_registry
 from steermoe_core.run.console import Console
-from steermoe_core.run.preview.data import histogram, overview
+from steermoe_core.run.preview.data import Clip, Overview, histogram, overview
 from steermoe_core.run.preview.overlap import overlap
 from tests.sounds import columns, sound, write_parquet
 from tests.tiny import DIGITS, write_folder, write_wav
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.rig import Rig
 
 
-def facts(rig: Rig, *sets: str, examples: int = 3, decode: bool = False) -> dict[str, Any]:
+def facts(rig: Rig, *sets: str, examples: int = 3, decode: bool = False) -> Overview:
     """Return the overview of the rig's experiment."""
     registry = load_registry()
     console = Console(quiet=True)
@@ -39,18 +39,18 @@ def test_a_histogram_holds_every_value_once(values: list[float]) -> None:
     """Bars of one round width, as few as can be read, next to each other, the ends in use."""
     bars = histogram(values)
 
-    assert sum(bar["clips"] for bar in bars) == len(values)
+    assert sum(bar.clips for bar in bars) == len(values)
     assert len(bars) <= 12
-    assert bars[0]["clips"]
-    assert bars[-1]["clips"]
-    assert [bar["to"] for bar in bars[:-1]] == [bar["from"] for bar in bars[1:]]
-    width = bars[0]["to"] - bars[0]["from"]
+    assert bars[0].clips
+    assert bars[-1].clips
+    assert [bar.high for bar in bars[:-1]] == [bar.low for bar in bars[1:]]
+    width = bars[0].high - bars[0].low
     assert str(f"{width:.6e}")[0] in "125"
     for bar in bars:
-        edge = 1e-6 * bar["to"]
-        inside = [value for value in values if bar["from"] + edge < value < bar["to"] - edge]
-        around = [value for value in values if bar["from"] - edge <= value <= bar["to"] + edge]
-        assert len(inside) <= bar["clips"] <= len(around)
+        edge = 1e-6 * bar.high
+        inside = [value for value in values if bar.low + edge < value < bar.high - edge]
+        around = [value for value in values if bar.low - edge <= value <= bar.high + edge]
+        assert len(inside) <= bar.clips <= len(around)
 
 
 @pytest.mark.parametrize(("values", "bars"), [([], 0), ([0], 1), ([0.0, 0.0, 3.0], 2), ([5.0] * 9, 1)])
@@ -61,20 +61,20 @@ def test_a_histogram_of_little(values: list[float], bars: int) -> None:
 
 def test_counts_and_lengths(rig: Rig) -> None:
     """Each set with its clips, hours, lengths in seconds, words and tokens, and examples."""
-    train, dev, other = facts(rig)["sets"]
+    train, dev, other = facts(rig).sets
 
-    assert [one["set"] for one in (train, dev, other)] == ["data.train", "data.eval.dev", "data.eval.other"]
-    assert (train["clips"], train["used"], train["use"]) == (10, 10, "folder")
-    assert train["hours"] == pytest.approx(sum(0.3 + 0.05 * n for n in range(10)) / 3600, abs=1e-4)
-    assert (train["seconds"]["least"], train["seconds"]["median"], train["seconds"]["most"]) == (
+    assert [one.set for one in (train, dev, other)] == ["data.train", "data.eval.dev", "data.eval.other"]
+    assert (train.clips, train.used, train.use) == (10, 10, "folder")
+    assert train.hours == pytest.approx(sum(0.3 + 0.05 * n for n in range(10)) / 3600, abs=1e-4)
+    assert (train.seconds.least, train.seconds.median, train.seconds.most) == (
         0.3,
         0.525,
         0.75,
     )
-    assert train["words"]["most"] == 1
-    assert train["tokens"]["most"] == 1
-    assert train["examples"][1] == {"id": "001.wav", "seconds": 0.35, "prompt": None, "text": "one"}
-    assert len(train["examples"]) == 3
+    assert train.words.most == 1
+    assert train.tokens.most == 1
+    assert train.examples[1] == Clip(id="001.wav", seconds=0.35, prompt=None, text="one")
+    assert len(train.examples) == 3
 
 
 def test_what_would_be_left_out(rig: Rig) -> None:
@@ -83,17 +83,17 @@ def test_what_would_be_left_out(rig: Rig) -> None:
     write_folder(rig.folder / "dev", DIGITS[:4], [0.5, 21.0, 0.5, 0.5])  # the tiny encoder takes 20 s
     (rig.folder / "train" / "000.wav").unlink()
 
-    train, dev, _ = facts(rig, "data.max_seconds=0.7", "collator.max_answer_tokens=3", "data.max_bad=0.5")[
-        "sets"
-    ]
+    train, dev, _ = facts(
+        rig, "data.max_seconds=0.7", "collator.max_answer_tokens=3", "data.max_bad=0.5"
+    ).sets
 
-    assert (train["clips"], train["used"]) == (10, 7)
-    assert {reason: len(names) for reason, names in train["left_out"].items()} == {
+    assert (train.clips, train.used) == (10, 7)
+    assert {reason: len(names) for reason, names in train.left_out.items()} == {
         "longer than 0.7 s": 1,
         "cannot be read": 1,
         "with answers over 3 tokens": 1,
     }
-    assert dev["left_out"] == {"longer than 20 s": ["001.wav"]}
+    assert dev.left_out == {"longer than 20 s": ["001.wav"]}
 
 
 def test_what_a_run_would_refuse(rig: Rig) -> None:
@@ -101,14 +101,12 @@ def test_what_a_run_would_refuse(rig: Rig) -> None:
     for number in range(3):
         (rig.folder / "train" / f"00{number}.wav").unlink()
 
-    assert facts(rig)["problems"] == [
-        "data.train: 3 of 10 clips cannot be read, more than data.max_bad allows"
-    ]
-    assert facts(rig, "data.max_bad=0.3")["problems"] == []
-    assert facts(rig, "data.max_seconds=0.2")["problems"][1:] == ["data.train: no clip is left"]
+    assert facts(rig).problems == ["data.train: 3 of 10 clips cannot be read, more than data.max_bad allows"]
+    assert facts(rig, "data.max_bad=0.3").problems == []
+    assert facts(rig, "data.max_seconds=0.2").problems[1:] == ["data.train: no clip is left"]
     (rig.folder / "train").rename(rig.folder / "all")
     write_folder(rig.folder / "train" / "test")
-    assert "10 clips of a test split" in facts(rig)["problems"][0]
+    assert "10 clips of a test split" in facts(rig).problems[0]
 
 
 def test_a_set_of_which_nothing_can_be_read(rig: Rig) -> None:
@@ -116,7 +114,7 @@ def test_a_set_of_which_nothing_can_be_read(rig: Rig) -> None:
     for path in (rig.folder / "dev").glob("*.wav"):
         path.unlink()
 
-    assert facts(rig)["problems"] == ["data.eval.dev: no clip is left"]
+    assert facts(rig).problems == ["data.eval.dev: no clip is left"]
 
 
 def test_a_decode_looks_at_everything(rig: Rig) -> None:
@@ -124,17 +122,17 @@ def test_a_decode_looks_at_everything(rig: Rig) -> None:
     path = rig.folder / "train" / "003.wav"
     soundfile.write(path, [math.nan if n == 4_000 else 0.1 for n in range(8_000)], 16_000, subtype="FLOAT")
 
-    assert facts(rig)["sets"][0]["used"] == 10
+    assert facts(rig).sets[0].used == 10
     for found in (facts(rig, decode=True), facts(rig, 'data.check="decode"')):
-        assert "values that are not finite" in found["sets"][0]["left_out"]["cannot be read"][0]
+        assert "values that are not finite" in found.sets[0].left_out["cannot be read"][0]
 
 
 def test_without_a_tokenizer(rig: Rig) -> None:
     """Where the decoder's tokenizer is not on the machine, everything but tokens is told."""
     found = facts(rig, 'decoder.weights="nobody/nothing"')
 
-    assert {one["tokens"] for one in found["sets"]} == {None}
-    assert found["problems"] == []
+    assert {one.tokens for one in found.sets} == {None}
+    assert found.problems == []
 
 
 def test_several_sources_have_their_shares(rig: Rig) -> None:
@@ -144,9 +142,9 @@ def test_several_sources_have_their_shares(rig: Rig) -> None:
     text = text.replace("[data.eval.dev]", '[[data.train]]\nuse = "folder"\npath = "dev"\n\n[data.eval.dev]')
     rig.file.write_text(text)
 
-    found = facts(rig, "data.weights=[1,3]")["sets"][:2]
+    found = facts(rig, "data.weights=[1,3]").sets[:2]
 
-    assert [(one["set"], one["share"]) for one in found] == [("data.train 1", 0.25), ("data.train 2", 0.75)]
+    assert [(one.set, one.share) for one in found] == [("data.train 1", 0.25), ("data.train 2", 0.75)]
 
 
 def clip(audio: Any, text: str = "one", seconds: float = 0.5, **more: Any) -> Example:
@@ -252,6 +250,6 @@ def test_questions_are_shown(rig: Rig) -> None:
     other = '[data.eval.dev]\nuse = "parquet"\npath = "t.parquet"\nprompt_column = "question"\n'
     rig.file.write_text(rig.file.read_text().replace(table, other))
 
-    shown = facts(rig, examples=1)["sets"][1]["examples"]
+    shown = facts(rig, examples=1).sets[1].examples
 
-    assert shown == [{"id": "t/0", "seconds": 0.5, "prompt": "a?", "text": "one"}]
+    assert shown == [Clip(id="t/0", seconds=0.5, prompt="a?", text="one")]

@@ -14,7 +14,7 @@ import pytest
 from steermoe_core.cli.main import main
 from steermoe_core.evaluate import evaluation
 from tests.misbehaving import full
-from tests.rig import ROOT, status
+from tests.rig import status
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def killed(rig: Rig, after: int, *words: str) -> None:
     """Run a command until it is killed."""
     done = subprocess.run(
         [sys.executable, "-c", DYING, str(after), *words],
-        env={**os.environ, "PYTHONPATH": f"{rig.site.folder}{os.pathsep}{ROOT}"},
+        env={**os.environ, "PYTHONPATH": rig.paths},
         cwd=rig.folder,
         capture_output=True,
         text=True,

@@ -10,7 +10,6 @@ import attrs
 import numpy as np
 import pytest
 
-from steermoe_core import cache_folder
 from steermoe_core.component import Selection
 from steermoe_core.data.audio.features import Kept
 from steermoe_core.data.audio.waveform import load
@@ -34,10 +33,9 @@ KEPT = "train.keep_frames=true"
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty cache folder."""
-    monkeypatch.setenv("STEERMOE_CACHE", str(tmp_path / "cache"))
-    return cache_folder() / "frames"
+def cache(own_cache: Path) -> Path:
+    """Return the folder of the frames that a test keeps."""
+    return own_cache / "frames"
 
 
 @pytest.fixture

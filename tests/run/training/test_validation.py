@@ -17,9 +17,10 @@ from tests.rig import STEPS, metrics, sentence, status, texts, trained
 from tests.tiny import DIGITS, write_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.rig import Rig
+    from tests.rig import Rig, Trained
 
 VALIDATE = (
     'data.validate={use="folder", path="dev"}',
@@ -36,9 +37,9 @@ def validations(run: Path) -> dict[int, float]:
 
 
 @pytest.fixture
-def stopped(rig: Rig, capsys: pytest.CaptureFixture[str]) -> Path:
+def stopped(rig: Rig, trained_once: Callable[..., Trained]) -> Path:
     """Return the folder of a run that stopped early."""
-    return rig.run(*STOP)
+    return trained_once(*STOP).copied(rig)
 
 
 class TestValidation:

@@ -65,7 +65,7 @@ class Forgotten(Right):
 
 
 class NoRate(Right):
-    """Calls its group by a name that has no learning rate."""
+    """Calls its group by a name that its record does not declare."""
 
     caught_by = "groups"
 
@@ -156,9 +156,9 @@ class CountsTwice(Right):
 
 
 class Repeats(Right):
-    """Tells its penalty again and again."""
+    """Returns its penalty again and again."""
 
-    caught_by = "penalty"
+    caught_by = "losses"
 
     def penalty(self):
         return self.vectors.square().mean()

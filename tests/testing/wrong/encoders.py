@@ -10,7 +10,8 @@ from torch import nn
 
 from steermoe_core.data.padded import Padded
 from steermoe_core.model.encoder import Encoder, untouched
-from steermoe_core.testing.parts import TinyConfig, TinyEncoder
+from steermoe_core.testing.config import TinyConfig
+from steermoe_core.testing.parts import TinyEncoder
 
 
 class Right(TinyEncoder):

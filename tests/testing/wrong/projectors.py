@@ -127,6 +127,64 @@ class OtherLoss(Right):
         return self.mapped(frames).square().sum()
 
 
+class WithLoss(Right):
+    """Adds the size of its audio tokens to the loss."""
+
+    caught_by = None
+    name = "size"
+
+    def __init__(self, config, width, decoder):
+        super().__init__(config, width, decoder)
+        self.added = {}
+
+    def forward(self, frames, answer=None):
+        audio, own = super().forward(frames)
+        self.added = {} if answer is None else {self.name: self.size(audio)}
+        return audio, own
+
+    def size(self, audio):
+        """Return the loss."""
+        return audio.zeroed().values.square().mean()
+
+    def losses(self):
+        added, self.added = self.added, {}
+        return added
+
+
+class Shouts(WithLoss):
+    """Gives its loss a name that is none."""
+
+    caught_by = "losses"
+    name = "My Loss"
+
+
+class Spreads(WithLoss):
+    """Has a number for each clip."""
+
+    caught_by = "losses"
+
+    def size(self, audio):
+        return audio.zeroed().values.square().mean((1, 2))
+
+
+class Learns(WithLoss):
+    """Has a loss that trains nothing."""
+
+    caught_by = "losses"
+
+    def size(self, audio):
+        return super().size(audio).detach()
+
+
+class Insists(WithLoss):
+    """Returns the losses of a pass again and again."""
+
+    caught_by = "losses"
+
+    def losses(self):
+        return self.added
+
+
 class Explodes(Right):
     """Solves for weights that are not finite."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from steermoe_core.report.wording import FILTERS
+from steermoe_core.evaluate.scores import Interval
+from steermoe_core.report.filters import FILTERS
 
 
 @pytest.mark.parametrize(
@@ -22,14 +23,14 @@ from steermoe_core.report.wording import FILTERS
         ("span", [3599], "59 min 59 s"),
         ("span", [3723], "1 h 2 min"),
         ("span", [None], "–"),
-        ("interval", [{"low": 0.1, "high": 0.2}], "0.100 – 0.200"),
+        ("interval", [Interval(0.1, 0.2)], "0.100 – 0.200"),
         ("interval", [None], ""),
-        ("signed_interval", [{"low": -0.1, "high": 0.2}], "−0.100 to +0.200"),
+        ("signed_interval", [Interval(-0.1, 0.2)], "−0.100 to +0.200"),
         ("setting", [True], "true"),
         ("setting", [None], "–"),
         ("setting", [[1, 2]], "[1, 2]"),
     ],
 )
-def test_wording(name: str, arguments: list[object], text: str) -> None:
+def test_filters(name: str, arguments: list[object], text: str) -> None:
     """One way for each kind of number."""
     assert FILTERS[name](*arguments) == text

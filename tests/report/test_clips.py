@@ -1,6 +1,8 @@
-"""Alignments lose nothing and count as jiwer does."""
+"""The worst clips come first; alignments lose nothing and count as jiwer does."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import jiwer
 import pytest
@@ -10,8 +12,13 @@ from hypothesis import strategies as st
 from steermoe_core.evaluate.accuracy import ExactMatch
 from steermoe_core.evaluate.config import CerConfig, ExactMatchConfig, WerConfig
 from steermoe_core.evaluate.metrics import Cer, Metric, Units, Wer
-from steermoe_core.report.alignment import aligned
+from steermoe_core.plugins import load_registry
+from steermoe_core.report.clips import aligned, clips
+from steermoe_core.report.runs import read_runs
 from tests.predictions import predicted
+
+if TYPE_CHECKING:
+    from tests.report.shelf import Shelf
 
 words = st.lists(st.sampled_from(["a", "b", "cc", "ö", "<b>"]), max_size=12)
 
@@ -21,10 +28,10 @@ def test_both_sides_can_be_read_off(wanted: list[str], said: list[str]) -> None:
     """The pieces in their order are the reference and the answer; the edits are the fewest."""
     pieces = aligned(Units(wanted, said, " "))
 
-    assert " ".join(piece["reference"] for piece in pieces if piece["reference"]) == " ".join(wanted)
-    assert " ".join(piece["hypothesis"] for piece in pieces if piece["hypothesis"]) == " ".join(said)
+    assert " ".join(piece.reference for piece in pieces if piece.reference) == " ".join(wanted)
+    assert " ".join(piece.hypothesis for piece in pieces if piece.hypothesis) == " ".join(said)
     found = jiwer.process_words(" ".join(wanted), " ".join(said))
-    kinds = [piece["kind"] for piece in pieces]
+    kinds = [piece.kind for piece in pieces]
     assert [kinds.count(kind) for kind in ("substitution", "deletion", "insertion")] == [
         found.substitutions, found.deletions, found.insertions,
     ]  # fmt: skip
@@ -36,7 +43,7 @@ def test_an_edit_is_a_piece_and_what_is_the_same_is_one() -> None:
 
     pieces = aligned(Units(wanted, said, " "))
 
-    assert [(piece["kind"], piece["reference"], piece["hypothesis"]) for piece in pieces] == [
+    assert [(piece.kind, piece.reference, piece.hypothesis) for piece in pieces] == [
         ("same", "press", "press"),
         ("substitution", "one", "two"),
         ("same", "to send it", "to send it"),
@@ -54,9 +61,19 @@ def test_units_are_what_the_metric_counts(metric: Metric, hypothesis: str, refer
 
     assert units is not None
     assert len(units.reference) == edits.reference
-    assert sum(piece["kind"] != "same" for piece in aligned(units)) == edits.errors
+    assert sum(piece.kind != "same" for piece in aligned(units)) == edits.errors
 
 
 def test_whole_answers_have_no_units() -> None:
     """An accuracy aligns nothing."""
     assert ExactMatch(ExactMatchConfig()).units(predicted("yes", "no")) is None
+
+
+def test_the_worst_come_first(shelf: Shelf) -> None:
+    """By errors, then by name; what is right is not among them."""
+    found = clips(read_runs([shelf.run()], load_registry()), load_registry())
+
+    (split,) = found.content["splits"]
+    assert [clip["id"] for clip in split["worst"]] == ["002.wav", "001.wav", "003.wav"]
+    assert (split["wrong"], split["clips"], split["errors"], split["all_errors"]) == (3, 6, 4, 4)
+    assert all(clip["sound"] for clip in split["worst"])
