@@ -16,11 +16,11 @@ from steermoe_core.model.projectors import LinearProjector, Projector
 from steermoe_core.model.routers import Router
 from steermoe_core.model.steering import Steering
 from steermoe_core.plugins import load_registry
+from steermoe_core.testing.config import TinyConfig
 from steermoe_core.testing.parts import (
     WINDOW,
     DenseEncoder,
     Pointwise,
-    TinyConfig,
     TinyEncoder,
     decoder,
     noise,

@@ -221,9 +221,8 @@ class Training:
     def _extend(self, examples: Sequence[Example]) -> None:
         """Extend what the run starts from by its training data."""
         parts: dict[str, Adapter | Projector] = {
-            "adapter": self.model.adapters,
-            "projector": self.model.projector,
-        }
+            "adapter": self.model.adapters, "projector": self.model.projector,
+        }  # fmt: skip
         for name, part in parts.items():
             if added := part.extend(map(self.collator.reference, examples)):
                 self.console.note(f"{name}: {added}")
