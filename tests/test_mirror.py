@@ -50,7 +50,6 @@ TESTED_BY = {
     "data/example.py": "data/test_bad_input.py",
     "data/audio/containers.py": "data/audio/test_recordings.py",
     "data/audio/features.py": "run/training/test_frames.py",
-    "data/audio/stored.py": "data/audio/test_sounds.py",
     "data/sources/audio_columns.py": "data/sources/test_tables.py",
     "data/sources/rows.py": "data/sources/test_tables.py",
     "doctor/finding.py": "cli/test_doctor.py",

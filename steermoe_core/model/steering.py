@@ -19,11 +19,12 @@ import torch
 from torch import nn
 
 from steermoe_core.data.padded import Padded
+from steermoe_core.errors import UsageError
 from steermoe_core.model.adapter import Adapter
 from steermoe_core.model.config import chosen_layers
 from steermoe_core.model.gates import GateStatistics, balance_loss
 from steermoe_core.model.recompute import again
-from steermoe_core.model.routers import ByWidth, Router, Static
+from steermoe_core.model.routers import ByWidth, Router, Static, UtteranceRouter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,6 +38,7 @@ class Bank(Adapter):
     """Experts and their router, for steering at L places.
 
     :param widths: of the frames at each place; each place has a row of experts.
+    :raises UsageError: a decoder is routed by whole utterances: it generates before it has read them.
     """
 
     penalty_name = "balance"
@@ -60,6 +62,13 @@ class Bank(Adapter):
             self.router: Router = Static()
         else:
             self.router = router(widths[0], rows) if even else ByWidth(widths, router)
+        whole = any(isinstance(one, UtteranceRouter) for one in self.router.modules())
+        if whole and getattr(config, "on", "encoder") == "decoder":
+            msg = (
+                f'router "{config.router.name}" routes whole utterances, which a decoder has not read while '
+                'it generates; choose a router of single frames, or on = "encoder"'
+            )
+            raise UsageError(msg)
         self.balance = config.balance
         self._balance_losses: list[torch.Tensor] = []
         self._statistics: GateStatistics | None = None

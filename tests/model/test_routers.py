@@ -250,6 +250,12 @@ class TestUtterances:
         torch.testing.assert_close(gates[1, 0], (adapter.router.weight[1] @ mean).softmax(-1), **CLOSE)
         assert torch.equal(gates[1, 0], gates[1, 1])
 
+    def test_a_decoder_has_no_whole_utterances(self) -> None:
+        """It would be routed by one token at a time when it generates."""
+        config = SteeringConfig(experts=3, router=router(), on="decoder")
+        with pytest.raises(UsageError, match=r'router "softmax" routes whole utterances.*on = "encoder"'):
+            Steering(config, TinyEncoder(TinyConfig()), lambda _, *context: RightUtterance(None, *context))
+
     def test_lengths_are_required(self, adapter: Any) -> None:
         """An adapter that passes none would let padding change the gates."""
         with pytest.raises(UsageError, match=r"RightUtterance routes whole utterances.*router\.gates"):

@@ -45,7 +45,7 @@ class TestGroupClip:
 
     def test_clips_each_group_by_itself(self) -> None:
         """A large gradient of one group does not shrink another's; norms are those before clipping."""
-        clip, optimizer = GroupClip(1.0), optimizer_of(steering=[3.0, 4.0], router=[0.3, 0.4])
+        clip, optimizer = GroupClip(lambda _: 1.0), optimizer_of(steering=[3.0, 4.0], router=[0.3, 0.4])
 
         clip.on_pre_optimizer_step(None, STATE, None, optimizer=optimizer)
 
@@ -57,7 +57,7 @@ class TestGroupClip:
     def test_refuses_what_is_not_a_number(self, wrong: float) -> None:
         """The message names the group and the step that is not taken."""
         with pytest.raises(DivergedError, match="group 'router' is not a number at step 5"):
-            GroupClip(1.0).on_pre_optimizer_step(
+            GroupClip(lambda _: 1.0).on_pre_optimizer_step(
                 None, STATE, None, optimizer=optimizer_of(steering=[1.0, 1.0], router=[wrong, 0.0])
             )
 
@@ -70,7 +70,7 @@ class TestGroupClip:
             return norm(gradients)
 
         monkeypatch.setattr(torch.nn.utils, "get_total_norm", computed)
-        clip, optimizer = GroupClip(1.0), optimizer_of(steering=[3.0, 4.0], router=[0.3, 0.4])
+        clip, optimizer = GroupClip(lambda _: 1.0), optimizer_of(steering=[3.0, 4.0], router=[0.3, 0.4])
         for group in optimizer.param_groups[2:]:
             group["params"][0].grad = None
 
@@ -92,7 +92,7 @@ class TestGroupClip:
 
         optimizer.scaler = SimpleNamespace(unscale_=unscale, get_scale=lambda: scale)
         optimizer.optimizer = optimizer
-        clip = GroupClip(1.0)
+        clip = GroupClip(lambda _: 1.0)
         clip.on_pre_optimizer_step(None, STATE, None, optimizer=optimizer)
 
         assert clip.norms == pytest.approx({"steering": 5.0})
@@ -118,7 +118,7 @@ def test_progress_shows_steps_and_loss() -> None:
 def test_analysis_of_an_adapter_without_gates_writes_nothing() -> None:
     """It may stay in an experiment whose adapter is `none`."""
     analysis = SteeringAnalysis(SteeringAnalysisConfig(every=1))
-    analysis.joined = SimpleNamespace(adapter=NoAdapter(None))
+    analysis.joined = SimpleNamespace(adapters=NoAdapter(None))
     analysis.journal = None
 
     analysis.on_step_begin(None, STATE, None)

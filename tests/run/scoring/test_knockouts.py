@@ -34,7 +34,7 @@ def scores(file: Path, said: Sequence[str]) -> KnockoutScores:
     evaluator: Any = SimpleNamespace(
         metrics=[RightCorpus(None)],
         config=SimpleNamespace(max_new_tokens=4, tokens_per_second=1.0),
-        model=SimpleNamespace(adapter=adapter),
+        model=SimpleNamespace(adapters=adapter),
         evaluate=evaluate,
     )
     return KnockoutScores(evaluator, EXAMPLES, file)
