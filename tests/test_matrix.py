@@ -14,6 +14,8 @@ from tests.matrix import CALLS, REPORTS, Row, bench, page, printed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.timeout(900)  # `rows` is minutes on a busy machine
+
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Row]]:
