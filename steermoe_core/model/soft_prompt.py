@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class SoftPrompt(Adapter):
     """P embeddings (P,H) that start as the decoder's own: of a text, or of tokens drawn at random."""
 
+    first_layer = 0
+
     def __init__(self, config: SoftPromptConfig, decoder: Decoder, build: object = None) -> None:
         super().__init__()
         table = decoder.embeddings

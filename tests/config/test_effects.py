@@ -65,7 +65,8 @@ READERS = {
         "run/assembly experiment": """
             experiment encoder adapter projector decoder data collator augment metrics
         """,
-        "run/training experiment": "train callbacks",
+        "run/training experiment": "train",
+        "run/execute.py experiment": "callbacks",
         "run/scoring experiment": "evaluate",
     },
     ExperimentInfo: {
