@@ -13,17 +13,23 @@ from tests.rig import sentence
 from tests.run.copies import change, copied
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.rig import Rig
+    from tests.rig import Rig, Trained
+
+
+PLAIN = ('adapter={use="none"}', 'experiment.name="plain"')
 
 
 @pytest.fixture
-def pair(rig: Rig, capsys: pytest.CaptureFixture[str]) -> list[str]:
+def pair(
+    rig: Rig, finished: Path, trained_once: Callable[..., Trained], capsys: pytest.CaptureFixture[str]
+) -> list[str]:
     """Return the folders of a run and of its ablation."""
-    found = [str(rig.run()), str(rig.run('adapter={use="none"}', 'experiment.name="plain"'))]
+    plain = trained_once(*PLAIN).copied(rig)
     capsys.readouterr()
-    return found
+    return [str(finished), str(plain)]
 
 
 def test_markdown(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,7 +51,7 @@ def test_markdown(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_against_seeds(rig: Rig, pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """What a shell makes of `--against plain-*` is one baseline of all its seeds, and the table says so."""
-    other = str(rig.run('adapter={use="none"}', 'experiment.name="plain"', "experiment.seed=18"))
+    other = str(rig.run(*PLAIN, "experiment.seed=18"))
     capsys.readouterr()
     base = [pair[1], other]
 
