@@ -75,24 +75,28 @@ class Resolved:
         return str(self.origins[path]) if path in self.origins else ""
 
 
-def resolve(path: Path, overrides: Sequence[str], registry: Registry) -> Resolved:
+def resolve(path: Path, overrides: Sequence[str], registry: Registry, then: Sequence[str] = ()) -> Resolved:
     """Read, merge, check and complete an experiment.
 
     :param path: the experiment file.
     :param overrides: ``KEY=VALUE`` texts of `--set` flags, and an `Unset` for each `--unset` flag.
     :param registry: where components are looked up.
+    :param then: more of them, which may replace the first ones.
     :raises ConfigError: with every problem of the file, its base files and the flags.
     :raises PluginError: when only missing or broken components are wrong.
     """
-    layers, axes, problems = opened(path, overrides)
+    layers, axes, problems = opened(path, overrides, then)
     if axes:
         problems.append(unpinned(axes, shown_path(path)))
     return complete(layers, path, problems, registry)
 
 
-def opened(path: Path, overrides: Sequence[str]) -> tuple[Layers, list[Axis], list[Problem]]:
+def opened(
+    path: Path, overrides: Sequence[str], then: Sequence[str] = ()
+) -> tuple[Layers, list[Axis], list[Problem]]:
     """Return a file merged with what it extends and with flags, its open axes, and its problems.
 
+    :param then: more flags, which may replace the first ones.
     :raises ConfigError: for a file that cannot be read.
     """
     layers = open_layers(path)
@@ -102,7 +106,9 @@ def opened(path: Path, overrides: Sequence[str]) -> tuple[Layers, list[Axis], li
     problems += lay_overrides(layers, flags)
     if not problems:
         problems += ineffective(layers, flags)
-    axes, more = take_axes(layers, {flag.names for flag in flags})
+    more_flags, wrong = parse_flags(then)
+    problems += [*wrong, *lay_overrides(layers, more_flags)]
+    axes, more = take_axes(layers, {flag.names for flag in (*flags, *more_flags)})
     return layers, axes, problems + more
 
 

@@ -163,7 +163,7 @@ class Ladder:
             raise UsageError(msg)
 
     def _resolved(self, *overrides: str) -> Resolved:
-        return resolve(self.file, [*self.overrides, *overrides], self.registry)
+        return resolve(self.file, self.overrides, self.registry, overrides)
 
 
 def _controls(steering: SeedGroup) -> Iterator[tuple[str, SeedGroup]]:
