@@ -83,16 +83,17 @@ class Resolved:
         return str(self.origins[path]) if path in self.origins else ""
 
 
-def resolve(path: Path, overrides: Sequence[str], registry: Registry) -> Resolved:
+def resolve(path: Path, overrides: Sequence[str], registry: Registry, then: Sequence[str] = ()) -> Resolved:
     """Read, merge, check and complete an experiment.
 
     :param path: the experiment file.
     :param overrides: ``KEY=VALUE`` texts of `--set` flags, and an `Unset` for each `--unset` flag.
     :param registry: where components are looked up.
+    :param then: more of them, which may replace the first ones.
     :raises ConfigError: with every problem of the file, its base files and the flags.
     :raises PluginError: when only missing or broken components are wrong.
     """
-    layers, axes, problems = opened(path, overrides)
+    layers, axes, problems = opened(path, overrides, then)
     if axes:
         problems.append(unpinned(axes, by_flags(axes, shown_path(path))))
     return complete(layers, path, problems, registry)
@@ -117,24 +118,34 @@ def compose(layers: Layers, path: Path | str, changes: Mapping[str, Any], regist
     return complete(layers, path, problems, registry)
 
 
-def opened(path: Path, overrides: Sequence[str]) -> tuple[Layers, list[Axis], list[Problem]]:
+def opened(
+    path: Path, overrides: Sequence[str], then: Sequence[str] = ()
+) -> tuple[Layers, list[Axis], list[Problem]]:
     """Return a file merged with what it extends and with flags, its open axes, and its problems.
 
+    :param then: more flags, which may replace the first ones.
     :raises ConfigError: for a file that cannot be read.
     """
     layers = open_layers(path)
     flags, problems = parse_flags(text for text in overrides if not isinstance(text, Unset))
     problems += drop_flagged(layers, (text for text in overrides if isinstance(text, Unset)))
-    axes, more = merge(layers, flags)
-    return layers, axes, problems + more
+    more_flags, wrong = parse_flags(then)
+    axes, more = merge(layers, flags, more_flags)
+    return layers, axes, problems + wrong + more
 
 
-def merge(layers: Layers, overrides: Sequence[Override]) -> tuple[list[Axis], list[Problem]]:
-    """Merge overrides into layers; return the axes that stay open, and all problems."""
+def merge(
+    layers: Layers, overrides: Sequence[Override], then: Sequence[Override] = ()
+) -> tuple[list[Axis], list[Problem]]:
+    """Merge overrides into layers; return the axes that stay open, and all problems.
+
+    :param then: more of them, which may replace the first ones.
+    """
     problems = layers.problems + lay_overrides(layers, overrides)
     if not problems:
         problems += ineffective(layers, overrides)
-    axes, more = take_axes(layers, {override.names for override in overrides})
+    problems += lay_overrides(layers, then)
+    axes, more = take_axes(layers, {override.names for override in (*overrides, *then)})
     return axes, problems + more
 
 

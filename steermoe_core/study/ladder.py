@@ -191,7 +191,7 @@ class Ladder:
             raise UsageError(msg)
 
     def _resolved(self, *overrides: str) -> Resolved:
-        return resolve(self.file, [*self.overrides, *overrides], self.registry)
+        return resolve(self.file, self.overrides, self.registry, overrides)
 
 
 def _on(settings: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def test_rungs_differ_in_the_adapter_alone(rig: Rig, scored: Path) -> None:
     assert callbacks["projection only"] == ["rig"]
     assert callbacks["steering"] == callbacks["static steering"] == ["steering-analysis", "rig"]
 
-    paths = [put(scored, job.toml, job.folder.path) for job in found.values() if job.steps]
+    paths = [put(scored, job.toml, job.folder.path) for job in found.values() if job.train]
     compared = compare(paths, load_registry())
     assert compared.warnings == []
     assert {key.split(".")[0] for key in compared.settings} == {"adapter", "callbacks"}
