@@ -10,6 +10,7 @@ import logging
 import time
 import warnings
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import (
@@ -168,8 +169,7 @@ class CellProgress(PlainProgress):
         return seconds >= CELL_SECONDS
 
     def _write_line(self, task: Task) -> None:
-        from IPython.display import display
-
+        display: Any = import_module("IPython.display").display  # only notebooks have it
         text = {"text/plain": visible(line(task))}
         if task.id in self._shown:
             self._shown[task.id].update(text, raw=True)
