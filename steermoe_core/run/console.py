@@ -169,7 +169,7 @@ class CellProgress(PlainProgress):
         return seconds >= CELL_SECONDS
 
     def _write_line(self, task: Task) -> None:
-        display: Any = import_module("IPython.display").display  # untyped, and in a notebook only
+        display: Any = import_module("IPython.display").display  # only notebooks have it
         text = {"text/plain": visible(line(task))}
         if task.id in self._shown:
             self._shown[task.id].update(text, raw=True)

@@ -6,7 +6,7 @@ import gc
 import random
 from contextlib import contextmanager
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -45,7 +45,7 @@ def borrowed() -> Iterator[None]:
     finally:
         _BUSY.release()
         gc.collect()  # a trainer refers to itself
-        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        if _uses_cuda():
             torch.cuda.empty_cache()
 
 
@@ -54,8 +54,7 @@ def _restored() -> Iterator[None]:
     # transformers seeds numpy's global numbers, too
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
     threads = torch.get_num_threads()
-    initialized = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    devices = range(torch.cuda.device_count()) if initialized else ()
+    devices = range(torch.cuda.device_count()) if _uses_cuda() else ()
     try:
         with torch.random.fork_rng(devices):
             yield
@@ -63,3 +62,8 @@ def _restored() -> Iterator[None]:
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
         torch.set_num_threads(threads)
+
+
+def _uses_cuda() -> bool:
+    cuda: Any = torch.cuda  # which has no types
+    return bool(cuda.is_initialized())
