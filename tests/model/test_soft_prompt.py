@@ -47,7 +47,7 @@ def test_it_starts_as_a_text(language_model) -> None:
 
 def test_a_text_without_tokens_is_refused(language_model) -> None:
     """The message names the key."""
-    with pytest.raises(UsageError, match="adapter.text ' ' has no tokens"):
+    with pytest.raises(UsageError, match=r"adapter\.text ' ' has no tokens"):
         prompt(language_model, text=" ")
 
 
