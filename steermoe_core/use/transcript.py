@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import unicodedata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from steermoe_core.system.records import Json
 
 
 @attrs.frozen
@@ -48,7 +50,7 @@ class Transcript:
         """Length of the recording."""
         return self.segments[-1].end
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Json:
         """Return text, length and segments as plain values."""
         segments = [attrs.asdict(segment) for segment in self.segments]
         return {"text": self.text, "seconds": self.seconds, "segments": segments}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steermoe_core.cli.shared.scores import heading, pathologies_line, plain, with_interval
 from steermoe_core.cli.shared.table import Column, Table, figures, tags, words
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.evaluate.scores import Score
     from steermoe_core.run.folder.finished import FinishedRun
+    from steermoe_core.system.records import Json
     from steermoe_core.system.terminal import Terminal
 
 #: Characters of a name or an answer on one line of a cell.
@@ -130,7 +131,7 @@ def _accuracy_table(title: str, scores: dict[str, Score], controls: dict[str, di
     return Table(title=f"{title}, with 95 % intervals", columns=[*tags("accuracy"), *numbers], rows=rows)
 
 
-def _constant(constant: dict[str, Any] | None) -> str:
+def _constant(constant: Json | None) -> str:
     return "–" if constant is None else f"{constant['value']:.3f}\n{constant['answer'][:_NAME]}"
 
 

@@ -19,7 +19,7 @@ from steermoe_core.suggest import closest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.config.text.locate import KeyPath, Toml
     from steermoe_core.config.text.source import Part
     from steermoe_core.config.types import Type
 
@@ -114,7 +114,7 @@ class Strict:
             raise InvalidError(faults)
         return done
 
-    def table(self, value: object, hint: str = "") -> dict[str, Any]:
+    def table(self, value: object, hint: str = "") -> Toml:
         """Return a value that must be a table."""
         if not isinstance(value, dict):
             hint = f"write {table_name(self.path())}" if isinstance(value, list) and self._path else hint

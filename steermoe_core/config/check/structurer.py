@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from steermoe_core.config.fields import Field
-    from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.config.text.locate import KeyPath, Toml
     from steermoe_core.config.types import Type
     from steermoe_core.plugins import Registry
 
@@ -83,7 +83,7 @@ class Structurer(Strict):
         except (TypeError, ValueError, SteermoeError) as error:
             raise self.fault("E302", f"{self._owner()}: {error}", "key") from error
 
-    def _absent(self, table: dict[str, Any], fields: Mapping[str, Field]) -> Iterator[tuple[str, Field]]:
+    def _absent(self, table: Toml, fields: Mapping[str, Field]) -> Iterator[tuple[str, Field]]:
         """Yield the keys whose default depends on the file, and missing keys that are not just misspelt."""
         misspelt = {closest(key, fields) for key in table if key not in fields}
         for key, field in fields.items():

@@ -12,6 +12,7 @@ from steermoe_core.config.types import ComponentOf, Settings
 
 if TYPE_CHECKING:
     from steermoe_core.config.fields import Field
+    from steermoe_core.config.text.locate import Toml
     from steermoe_core.plugins import Registry
 
 
@@ -30,11 +31,11 @@ def example(registry: Registry, kind: str, name: str) -> str:
     return dumps({LISTS[kind]: [table]} if kind in LISTS else {kind: table})
 
 
-def _component(registry: Registry, kind: str, name: str) -> dict[str, Any]:
+def _component(registry: Registry, kind: str, name: str) -> Toml:
     return {"use": name, **_table(registry, settings_class(registry.get(kind, name)))}
 
 
-def _table(registry: Registry, cls: type) -> dict[str, Any]:
+def _table(registry: Registry, cls: type) -> Toml:
     values = {key: _value(registry, key, field) for key, field in fields_of(cls).items()}
     return {key: value for key, value in values.items() if value is not None}
 

@@ -26,7 +26,7 @@ from steermoe_core.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.config.text.locate import KeyPath, Toml
 
 #: What messages call a dict, and changes of an experiment.
 DICT, CHANGES = "the dict", "the changes"
@@ -80,7 +80,7 @@ def _change(key: str, value: Any, folder: Path) -> Override:
     return Override(source, keys, value, spots[path].value, inner)
 
 
-def _loaded(source: Given) -> dict[str, Any]:
+def _loaded(source: Given) -> Toml:
     """Return the tables of a text that was written from Python values."""
     try:
         return loads(source.text)
@@ -98,14 +98,14 @@ class _Plain:
         self._name = name
         self._problems: list[Problem] = []
 
-    def table(self, values: object, what: str) -> dict[str, Any]:
+    def table(self, values: object, what: str) -> Toml:
         """Return a whole dict.
 
         :param what: names it in messages.
         :raises ConfigError: with every problem.
         """
         if isinstance(values, Mapping):
-            found: dict[str, Any] = self._value(values, ())
+            found: Toml = self._value(values, ())
         else:
             found = {}
             self._add("E101", f"{what} must be a dict, is {_type(values)}", ())

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from steermoe_core.config.text.layers import Layers
-    from steermoe_core.config.text.locate import KeyPath
+    from steermoe_core.config.text.locate import KeyPath, Toml
     from steermoe_core.config.text.problems import Problem
     from steermoe_core.config.text.source import Source
 
@@ -71,7 +71,7 @@ def drop_flagged(layers: Layers, keys: Iterable[str]) -> Iterator[Problem]:
             yield flag.problem_at(code, message, Span(len(_FLAG), len(flag.text)), hint=hint)
 
 
-def set_keys(table: dict[str, Any], path: KeyPath = ()) -> Iterator[str]:
+def set_keys(table: Toml, path: KeyPath = ()) -> Iterator[str]:
     """Yield the dotted keys of some tables, tables included."""
     for key, value in table.items():
         yield dotted((*path, key))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steermoe_core.errors import RunFolderError
 from steermoe_core.plugins.discovery import normal
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.evaluate.scores import DataRecord
     from steermoe_core.plugins import Registry
+    from steermoe_core.system.records import Json
 
 #: Packages whose version can change a number: what decodes, computes, trains, tokenizes and scores.
 PACKAGES = (
@@ -97,7 +98,7 @@ def check(path: Path, record: Lock) -> None:
         raise RunFolderError(msg)
 
 
-def _trained_on(record: Lock) -> dict[str, Any]:
+def _trained_on(record: Lock) -> Json:
     data = {"training data": record.data.get("train"), "validation data": record.data.get("validate")}
     return {**record.frozen, **data}
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from steermoe_core.data.example import Example
     from steermoe_core.model.joined import Joined
     from steermoe_core.plugins import Registry
+    from steermoe_core.system.records import Json
 
 
 @attrs.frozen(kw_only=True)
@@ -96,7 +97,7 @@ class Plan:
     memory_bytes: Memory
     data: list[Split]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Json:
         """Return plain values; `memory_bytes` has the key `unknown` only where there is a reason."""
         return attrs.asdict(self, filter=lambda field, value: field.name != "unknown" or bool(value))
 
