@@ -20,18 +20,18 @@ class SoftPrompt(Adapter):
 
     first_layer = 0
 
-    def __init__(self, config: SoftPromptConfig, decoder: Decoder, build: object = None) -> None:
+    def __init__(self, config: SoftPromptConfig, tower: Decoder, build: object = None) -> None:
         super().__init__()
-        table = decoder.embeddings
+        table = tower.embeddings
         ids = torch.randint(len(table), (config.tokens,))  # drawn in any case: what follows starts alike
         if config.text:
-            text = decoder.tokenizer(config.text, add_special_tokens=False)["input_ids"]
+            text = tower.tokenizer(config.text, add_special_tokens=False)["input_ids"]
             if not text:
                 msg = f"adapter.text {config.text!r} has no tokens"
                 raise UsageError(msg)
             ids = torch.tensor(text).repeat(-(-config.tokens // len(text)))[: config.tokens]
         with torch.no_grad():
-            rows = decoder.embed(ids.to(table.device))
+            rows = tower.embed(ids.to(table.device))
         self.embeddings = nn.Parameter(rows.detach().float().clone())  # (P,H)
 
     def prompt(self) -> torch.Tensor:

@@ -162,6 +162,7 @@ class Run:
             folder = self.folder.evaluations / name
             score(self.builder, model, splits[name], folder, self.console, label=name, identity=identity)
             ranks.on_rank0(partial(self._report, model, name))
+        self.__dict__.pop("callbacks", None)  # they hold the model, and certificates build another one
 
     def _report(self, model: Joined, split: str) -> None:
         """Pass the scores of a split to the callbacks."""

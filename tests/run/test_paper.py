@@ -129,6 +129,9 @@ def test_the_ablation_differs_in_the_adapter_alone(encoder: str) -> None:
         for variant in ("layer_wise", "linear")
     ]
 
+    rates = [table["train"].pop("learning_rate") for table in tables]  # of the groups of each
+    assert rates[1].items() <= rates[0].items()
+
     assert {key for key in tables[0] if tables[0][key] != tables[1].get(key)} == {
         "experiment", "adapter", "callbacks",
     }  # fmt: skip
