@@ -73,7 +73,7 @@ class Kind:
     :param name: of the kind.
     :param write: puts its distributions on a site; the plugin is called `odd`.
     :param status: what `list-plugins` says of it.
-    :param stops: which commands that need it stop: all, those that build the model, or none.
+    :param stops: which commands that need it stop: all, those that build the model, these and `check`, or none.
     :param code: of the finding by which `doctor` reports it; None where nothing is wrong with it.
     :param loud: whether it prints, which may reach stderr.
     """
@@ -81,7 +81,7 @@ class Kind:
     name: str
     write: Callable[[Site], object]
     status: Literal["active", "broken"] = "broken"
-    stops: Literal["all", "building", "none"] = "all"
+    stops: Literal["all", "building", "checking", "none"] = "all"
     code: str | None = "plugin-broken"
     loud: bool = False
 
@@ -171,7 +171,7 @@ KINDS = (
     Kind(
         "code needs a missing package",
         lambda site: _odd(site, code=LAZY, requires="torchodyo>=2"),
-        "active", "building", "plugin-requirement",
+        "active", "checking", "plugin-requirement",
     ),
     Kind(
         "slow import",

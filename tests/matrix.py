@@ -262,7 +262,9 @@ class Bench:
         if CALLS[name].writes:
             before = files(self.place / "runs")
         if CALLS[name].needing and (kind.status == "broken" or name != JUDGE):
-            stops = kind.stops == "all" or (kind.stops == "building" and CALLS[name].builds)
+            checked = kind.stops == "checking" and name == "check"
+            built = kind.stops in ("building", "checking") and CALLS[name].builds
+            stops = kind.stops == "all" or checked or built
             done = self.needing(name, fresh=stops)
             cell.needing = done.code
             cell.faults += self.stopped(name, done, said) if stops else self.same(name, done)
