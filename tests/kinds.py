@@ -73,7 +73,7 @@ class Kind:
     :param name: of the kind.
     :param write: puts its distributions on a site; the plugin is called `odd`.
     :param status: what `list-plugins` says of it.
-    :param stops: which commands that need it stop: all, those that build the model, these and `check`, or none.
+    :param stops: which commands that need it stop: all, those that build the model, also `check`, or none.
     :param code: of the finding by which `doctor` reports it; None where nothing is wrong with it.
     :param loud: whether it prints, which may reach stderr.
     """
