@@ -110,7 +110,7 @@ def test_every_value_is_asked_for_without_a_crash(name: str, place: Path) -> Non
         ("evaluate --from-predictions runs/first-1 --rule o", ["open-asr"]),
         ("describe ", list(KINDS)),
         ("describe encoder be", ["beats"]),
-        ("describe adapter s", ["steering"]),
+        ("describe adapter s", ["soft-prompt", "steering"]),
         ("describe nokind ", []),
         ("matrix adapter enc", ["encoder"]),
         ("check-plugin --only rou", ["router"]),

@@ -75,7 +75,7 @@ def test_dry_run(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["--set", 'adapter={use="none"}'], "a ladder needs an adapter that steers"),
+        (["--set", 'adapter={use="none"}'], "a ladder needs one adapter that steers"),
         (["--seed", "x"], "'x' is not a whole number of at least 0"),
     ],
 )

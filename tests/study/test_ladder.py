@@ -96,7 +96,7 @@ def test_seeds(rig: Rig) -> None:
 @pytest.mark.parametrize("adapter", ['{use="none"}', '"runs/trained"'])
 def test_a_file_that_does_not_steer_has_no_ladder(rig: Rig, adapter: str) -> None:
     """It would have nothing at its top."""
-    with pytest.raises(UsageError, match="a ladder needs an adapter that steers"):
+    with pytest.raises(UsageError, match="a ladder needs one adapter that steers"):
         ladder(rig, f"adapter={adapter}", *(["projector={use='linear'}"] if "none" in adapter else [])).jobs(
             rig.runs
         )
