@@ -104,7 +104,7 @@ def _modules() -> Iterator[str]:
     """Yield a list item for each module, by path."""
     for file in sorted(_CORE.rglob("*.py")):
         if file.name != "__init__.py":
-            yield f"* `{file.relative_to(_CORE).as_posix()}`: {_line(file)}"
+            yield f"* `{file.relative_to(_ROOT).as_posix()}`: {_line(file)}"
 
 
 def _line(module: Path) -> str:

@@ -130,6 +130,13 @@ def plain(value: Any) -> Any:
     return value.as_posix() if isinstance(value, PurePath) else value
 
 
+def written(field: Field, settings: Any) -> Any:
+    """Return the value of a key; a list of one component that is written as a table as that component."""
+    value = getattr(settings, field.attribute.name)
+    one = isinstance(field.type, ComponentOf) and field.type.one and len(value) == 1
+    return value[0] if one else value
+
+
 def selections(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Selection]]:
     """Yield every component that settings choose, outer ones first, with the key path of its table.
 
@@ -143,7 +150,7 @@ def selections(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Select
             yield path, value
             yield from selections(value.config, path)
     elif attrs.has(type(value)):
-        items = [(key, getattr(value, field.attribute.name)) for key, field in fields_of(type(value)).items()]
+        items = [(key, written(field, value)) for key, field in fields_of(type(value)).items()]
     elif isinstance(value, dict):
         items = value.items()
     elif isinstance(value, (list, tuple)):

@@ -8,9 +8,8 @@ import attrs
 
 from steermoe_core.component import Selection, Trained
 from steermoe_core.config.experiment import ModelConfig
-from steermoe_core.config.fields import fields_of, plain
+from steermoe_core.config.fields import fields_of, plain, written
 from steermoe_core.config.groups import groups_of
-from steermoe_core.config.types import ComponentOf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,11 +62,9 @@ class Filler:
             self._trainers = {name: self._distribution(one.kind, one.names[0]) for name, one in groups}
         table = {}
         for key, field in fields_of(type(settings)).items():
-            value = getattr(settings, field.attribute.name)
+            value = written(field, settings)
             if value is None or _comes_along(value):
                 continue
-            if isinstance(field.type, ComponentOf) and field.type.one and len(value) == 1:
-                value = value[0]
             table[key] = self._plain(value, (*path, key), owner)
             if field.by_group and isinstance(value, dict):
                 self.owners |= {(*path, key, name): self._trainers.get(name, owner) for name in value}

@@ -64,7 +64,7 @@ def limit(seconds: int):
 inf = float("inf")
 #: Places where one table stands.
 SINGLE = [
-    ("experiment",), ("encoder",), ("adapter",), ("projector",), ("decoder",), ("collator",), ("evaluate",),
+    ("experiment",), ("encoder",), ("projector",), ("decoder",), ("collator",), ("evaluate",),
     ("data",), ("train",), ("data", "eval"), ("data", "validate"), ("train", "learning_rate"),
     ("train", "validate"),
 ]  # fmt: skip

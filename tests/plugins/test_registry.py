@@ -27,7 +27,7 @@ def test_builtin_parts_come_through_the_same_hooks(site: Site) -> None:
     registry = load_registry(no_plugins=True)
 
     assert registry.plugins[0].name == "builtin"
-    assert registry.names("adapter") == ["none", "steering"]
+    assert registry.names("adapter") == ["none", "soft-prompt", "steering"]
     assert registry.plugin_of("metric", "wer").distribution == "steermoe"
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.report.shelf import Shelf
+    from tests.rig import Rig
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "<script>alert('&amp;')</script> \"quoted\" <img src=x onerror=alert(1)>"
@@ -69,8 +70,9 @@ def full(shelf: Shelf) -> Path:
     return run
 
 
-def test_a_finished_run_has_its_page(finished: Path) -> None:
+def test_a_finished_run_has_its_page(rig: Rig) -> None:
     """`steermoe run` leaves it, of a real run, without sounds; the command puts them in."""
+    finished = rig.run()
     html = (finished / "report" / "index.html").read_text(encoding="utf-8")
 
     found, scores = Reading(html), json.loads((finished / "evaluations" / "dev" / "scores.json").read_text())

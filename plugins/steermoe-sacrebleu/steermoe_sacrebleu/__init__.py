@@ -19,6 +19,7 @@ def steermoe_metrics() -> Iterator[Component]:
         summary="BLEU of the whole split, by sacrebleu",
         config="steermoe_sacrebleu.config:BleuConfig",
         factory="steermoe_sacrebleu.metrics:Bleu",
+        needs={},
     )
     yield Component(
         name="chrf",
@@ -26,4 +27,5 @@ def steermoe_metrics() -> Iterator[Component]:
         summary="chrF or chrF++ of the whole split, by sacrebleu",
         config="steermoe_sacrebleu.config:ChrfConfig",
         factory="steermoe_sacrebleu.metrics:Chrf",
+        needs={},
     )

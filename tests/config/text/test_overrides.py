@@ -78,7 +78,7 @@ def test_a_flag_that_another_one_replaces_is_a_problem(flags, lost, other, minim
     [
         ["train.steps=10"],
         ["projector.pool={}", "projector={pool={}}", "projector.pool.kernel=8"],
-        ["train.learning_rate={router=1}", "train.learning_rate.projector=1"],
+        ["train.clip={projector=1}", "train.learning_rate.projector=1"],
         ["adapter.experts=2", "adapter.use=steering"],
         ["metrics.0.use=cer", "metrics.1.use=wer"],
     ],

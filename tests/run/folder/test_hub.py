@@ -65,7 +65,8 @@ def test_the_repository_is_the_adapter_and_a_page(pushed: Hub, finished: Path) -
     interval = "{low:.3f}–{high:.3f}".format(**scores["interval"])
     assert f"| dev | wer | {scores['value']:.3f} | {interval} | no-audio " in page
     assert all(facts["sha256"] in page for facts in card["frozen"].values())
-    assert f"{card['trainable_parameters']:,} trained numbers, 6 steps" in page.replace("\n", " ")
+    sizes = ", ".join(f"{name} {size}" for name, size in card["groups"].items())
+    assert f"{card['trainable_parameters']:,} trained numbers ({sizes}), 6 steps" in page.replace("\n", " ")
     assert f"steermoe transcribe hub:{REPO} speech.wav" in page
     assert "steermoe-rig 1.0" in page
     assert b"[data" not in files["experiment.toml"]

@@ -87,7 +87,7 @@ class TestRun:
         """The run says so, keeps nothing, and is the run that it is without the key."""
         kept = rig.run(KEPT)
 
-        assert "no frames are kept: the adapter changes the encoder" in capsys.readouterr().err
+        assert "no frames are kept: an adapter changes the encoder" in capsys.readouterr().err
         assert not cache.exists()
         assert trained(kept) == trained(rig.run())
 
