@@ -81,7 +81,7 @@ def test_choose_is_required_without_default() -> None:
 
     with pytest.raises(TypeError):
         Settings()
-    assert attrs.fields(Settings).router.metadata == {"kind": "router", "default": None}
+    assert attrs.fields(Settings).router.metadata == {"kind": "router", "default": None, "one": False}
 
 
 def test_load_names_what_is_missing() -> None:

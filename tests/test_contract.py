@@ -27,7 +27,7 @@ CONTRACTS: dict[int, dict[str, dict[str, list[str]]]] = {
         },
         "factories": {
             "encoder": NOTHING,
-            "adapter": ["encoder", "build"],
+            "adapter": ["tower", "build"],  # called by position
             "router": ["width", "experts", "layers"],
             "projector": ["width", "decoder"],
             "decoder": NOTHING,

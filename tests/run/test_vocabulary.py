@@ -30,9 +30,9 @@ def adapter(rig: Rig, capsys: pytest.CaptureFixture[str]) -> Path:
     return run
 
 
-def further(adapter: Path, *sets: str) -> tuple[str, ...]:
-    """Return the settings of a run on "five" to "nine" that starts from an adapter."""
-    return (SOFT, f'adapter="{adapter}"', 'data.train.path="high"', *sets)
+def further(adapter: Path, *sets: str, path: str = "high") -> tuple[str, ...]:
+    """Return the settings of a run that starts from an adapter, by default on "five" to "nine"."""
+    return (SOFT, f'adapter="{adapter}"', f'data.train.path="{path}"', *sets)
 
 
 def vocabulary(run: Path) -> set[str]:
@@ -54,7 +54,7 @@ def test_new_words_join_the_old_ones(rig: Rig, adapter: Path, capsys: pytest.Cap
 
 def test_known_words_add_nothing(rig: Rig, adapter: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Then there is nothing to say, and no word of the adapter is lost."""
-    run = rig.run(*further(adapter), 'data.train.path="low"')
+    run = rig.run(*further(adapter, path="low"))
 
     assert vocabulary(run) == set(LOW)
     assert "projector:" not in capsys.readouterr().err
