@@ -65,7 +65,7 @@ def test_rungs_differ_in_the_adapter_alone(rig: Rig, scored: Path) -> None:
     assert compared.warnings == []
     rates = {
         key for key in compared.settings if key.startswith("train.learning_rate.")
-    }  # of what each trains
+    }
     assert {key.split(".")[0] for key in compared.settings if key not in rates} == {"adapter", "callbacks"}
 
 
