@@ -199,7 +199,8 @@ def _structure(layers: Layers, registry: Registry) -> Experiment:
         done = error.done
         data, train, adapters = (done.get(key) for key in ("data", "train", "adapter"))
         more = [*contradictions(data, train, adapters, done.get("augment", ()))]
-        groups = Groups(installed_groups(registry), complete=True)
+        missing = any(fault.code in _PLUGIN_CODES for fault in error.faults)  # its groups are not known
+        groups = Groups(installed_groups(registry), complete=not missing)
         if {"projector", "adapter"} <= done.keys():
             groups = groups_of(done["projector"], done["adapter"], registry)
         more += group_faults(layers.table.get("train"), groups, registry, layers.below)

@@ -7,7 +7,7 @@ import pytest
 from steermoe_core.component import Component
 from steermoe_core.config.groups import declared, groups_of, installed_groups
 from steermoe_core.config.resolve import resolve
-from steermoe_core.errors import ConfigError
+from steermoe_core.errors import ConfigError, PluginError
 
 STEERING = ["adapter.use=steering"]
 
@@ -171,3 +171,9 @@ def test_a_record_declares_valid_groups(groups):
     """A name that TOML takes without quotes, a finite rate."""
     with pytest.raises(ValueError, match="group"):
         Component(name="x", api=1, summary="x", config="a:B", factory="a:B", groups=groups)
+
+
+def test_groups_of_a_missing_component_are_not_known(minimal, registry):
+    """It is reported; the rates of its groups are no mistakes."""
+    with pytest.raises(PluginError, match="E201"):
+        resolve(minimal, ["adapter.use=houlsby", "train.learning_rate.houlsby=1e-3"], registry)

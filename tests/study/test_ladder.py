@@ -63,9 +63,7 @@ def test_rungs_differ_in_the_adapter_alone(rig: Rig, scored: Path) -> None:
     paths = [put(scored, job.toml, job.folder.path) for job in found.values() if job.train]
     compared = compare(paths, load_registry())
     assert compared.warnings == []
-    rates = {
-        key for key in compared.settings if key.startswith("train.learning_rate.")
-    }
+    rates = {key for key in compared.settings if key.startswith("train.learning_rate.")}
     assert {key.split(".")[0] for key in compared.settings if key not in rates} == {"adapter", "callbacks"}
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.conftest import decoder_folder, rig, site
+from tests.conftest import decoder_folder, rig, rig_plugin, site
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["decoder_folder", "rig", "site"]
+__all__ = ["decoder_folder", "rig", "rig_plugin", "site"]
 
 RATE = 16_000
 

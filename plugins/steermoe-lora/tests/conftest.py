@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.conftest import decoder_folder, rig, site
+from tests.conftest import decoder_folder, rig, rig_plugin, site
 
-__all__ = ["decoder_folder", "rig", "site"]
+__all__ = ["decoder_folder", "rig", "rig_plugin", "site"]

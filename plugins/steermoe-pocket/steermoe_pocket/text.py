@@ -54,7 +54,7 @@ def spell(number: int) -> str:
 def spelled(text: str) -> str:
     """Return the text's normal form with its numbers in words, so that "press 1" equals "Press one."."""
     words = re.sub(r"[0-9]+", lambda match: f" {_read(match.group())} ", normalise_text(text))
-    return " ".join(words.split())
+    return normalise_text(words)
 
 
 def part(text: str) -> str:

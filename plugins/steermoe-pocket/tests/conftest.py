@@ -12,14 +12,14 @@ import pytest
 
 from steermoe_pocket import growing
 from steermoe_pocket.clips import RATE
-from tests.conftest import decoder_folder, finished, rig, site
+from tests.conftest import decoder_folder, finished, rig, rig_plugin, site, trained_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 #: The engine's fixtures: a whole experiment on tiny parts.
-__all__ = ["decoder_folder", "finished", "rig", "site"]
+__all__ = ["decoder_folder", "finished", "rig", "rig_plugin", "site", "trained_once"]
 
 TRANSCRIPTS = """\
 ; Core Asterisk Sounds in English

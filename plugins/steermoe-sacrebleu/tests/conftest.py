@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.conftest import decoder_folder, finished, rig, site
+from tests.conftest import decoder_folder, finished, rig, rig_plugin, site, trained_once
 
-__all__ = ["decoder_folder", "finished", "rig", "site"]
+__all__ = ["decoder_folder", "finished", "rig", "rig_plugin", "site", "trained_once"]
