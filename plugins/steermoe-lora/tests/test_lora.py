@@ -394,6 +394,6 @@ class TestRun:
         assert 'needs an adapter with lora, which adapter "steering"' in capsys.readouterr().err
 
         rig.run('callbacks=[{use="lora-analysis"}]', 'adapter={use="thief"}', expect=2)
-        assert "lora-analysis watches adapter lora, and there is none; leave the callback out" in sentence(
+        assert "watches adapter lora, and there is none; leave the callback out" in sentence(
             capsys
         )
