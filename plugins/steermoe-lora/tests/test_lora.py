@@ -394,6 +394,4 @@ class TestRun:
         assert 'needs an adapter with lora, which adapter "steering"' in capsys.readouterr().err
 
         rig.run('callbacks=[{use="lora-analysis"}]', 'adapter={use="thief"}', expect=2)
-        assert "watches adapter lora, and there is none; leave the callback out" in sentence(
-            capsys
-        )
+        assert "watches adapter lora, and there is none; leave the callback out" in sentence(capsys)
