@@ -24,8 +24,11 @@ def chosen_layers(layers: Sequence[int], count: int, tower: str = "encoder") -> 
 
     :param count: layers that the tower has.
     :param tower: the encoder or the decoder.
-    :raises UsageError: it names a layer that is not there.
+    :raises UsageError: it names a layer that is not there, or there are none.
     """
+    if not count:
+        msg = f"the {tower} offers no layers to adapters; use an adapter that needs none, or another {tower}"
+        raise UsageError(msg)
     wrong = [layer for layer in layers if layer >= count]
     if wrong:
         msg = f"adapter.layers names layer {wrong[0]}, but the {tower}'s layers are 0 to {count - 1}"

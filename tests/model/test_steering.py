@@ -178,6 +178,8 @@ def test_a_layer_that_does_not_exist_is_refused() -> None:
         chosen_layers([0, 3], 3)
     with pytest.raises(UsageError, match="layer 3, but the decoder's layers are 0 to 2"):
         chosen_layers([3], 3, "decoder")
+    with pytest.raises(UsageError, match="the decoder offers no layers to adapters"):
+        chosen_layers([], 0, "decoder")
 
 
 def test_gradients_reach_vectors_scales_and_router_only(encoder: TinyEncoder, features: Padded) -> None:

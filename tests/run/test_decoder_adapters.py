@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.rig import metrics
+from tests.rig import STEPS, metrics, sentence
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,3 +91,14 @@ def test_under_deepspeed_it_is_the_same(rig: Rig, stage: int) -> None:
     assert alone.keys() == under.keys()
     for key, tensor in alone.items():
         torch.testing.assert_close(under[key], tensor, atol=1e-5, rtol=1e-4)
+
+
+def test_a_run_that_would_not_train_it_is_refused(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    """CTC in every step leaves the language model out; one step with it is enough."""
+    soft = 'projector={use="soft-ctc", pool={kernel=2}, start_steps=%d}'
+
+    rig.run(*sets("lora"), soft % STEPS, expect=2)
+    assert f"projector.start_steps is {STEPS}, so all {STEPS} steps leave the language model out" in sentence(
+        capsys
+    )
+    rig.run(*sets("lora"), soft % (STEPS - 1))

@@ -11,7 +11,7 @@ import torch
 
 from steermoe_core.config.resolve import model_toml
 from steermoe_core.data.padded import Padded
-from steermoe_core.errors import CheckpointError
+from steermoe_core.errors import CheckpointError, UsageError
 from steermoe_core.run.assembly.builder import data_record
 from steermoe_core.run.assembly.device import move
 from steermoe_core.run.folder import adapter, lock
@@ -79,6 +79,7 @@ class Training:
             self._load_start(self.builder.start)
         examples = self._examples()
         self.builder.count_steps(len(examples), ranks.world())
+        self._check_phases()
         validated = {"validate": self.validator.data(examples)} if self.validator else {}
         ranks.on_rank0(lambda: self._lock({"train": examples, **validated, **self.splits}))
         ranks.on_rank0(lambda: self.counted(steps_of(self.config)))
@@ -102,6 +103,19 @@ class Training:
                 "give it the settings that the adapter was trained with"
             )
             raise CheckpointError(msg) from None
+
+    def _check_phases(self) -> None:
+        """Refuse adapters on the decoder that no step would train.
+
+        :raises UsageError: the projector's own loss alone is trained on in every step.
+        """
+        start, steps = self.model.projector.start_steps, steps_of(self.config)
+        if self.model.decoder_adapter is not None and 0 < steps <= start:
+            msg = (
+                f"no step would train the adapter on the decoder: projector.start_steps is {start}, so all "
+                f"{steps} steps leave the language model out; set it below {steps}"
+            )
+            raise UsageError(msg)
 
     @property
     def config(self) -> TrainConfig:
