@@ -45,6 +45,11 @@ def steermoe_encoders():
 """
 
 
+# No test depends on how the terminal or the CI service that started it wants its output.
+for _name in ("CI", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "TTY_COMPATIBLE"):
+    os.environ.pop(_name, None)
+os.environ["TERM"] = "xterm-256color"
+
 settings.register_profile("steermoe", deadline=None)  # a busy machine breaks no property
 settings.load_profile("steermoe")
 
