@@ -25,11 +25,6 @@ from steermoe_core.data.padded import Padded
 from steermoe_core.errors import SetupError
 from steermoe_core.model.encoder import untouched
 
-try:
-    from torch.nn.attention.varlen import varlen_attn
-except ImportError:  # torch before 2.10
-    varlen_attn = None  # type: ignore[assignment, unused-ignore]
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -44,6 +39,9 @@ _PACKING: ContextVar[Packing] = ContextVar("packing")
 @attrs.define(eq=False)
 class Packing:
     """Where the clips of a batch are in their row of N positions.
+
+    An encoder from transformers whose `packing` is true computes its layers on `row(frames)`: it passes
+    ``attending(layer, config)`` and `tap(tap)` to its method `layer`, and turns the last row into `clips`.
 
     :param lengths: of the B clips.
     :param width: positions S of each with its padding.
@@ -82,9 +80,9 @@ class Packing:
 
     def clips(self, row: Padded) -> Padded:
         """Return one row (1,N,…) as clips (B,S,…), padded with zeros."""
-        values, shape = row.values[0], (len(self.lengths), self.width)
-        empty = values.new_zeros(shape[0] * shape[1], *values.shape[1:])
-        return Padded(empty.index_copy(0, self.places, values).unflatten(0, shape), self.clip_lengths)
+        values, count = row.values[0], len(self.lengths)
+        padded = values.new_zeros(count * self.width, *values.shape[1:]).index_copy(0, self.places, values)
+        return Padded(padded.view(count, self.width, *values.shape[1:]), self.clip_lengths)
 
     def tap(self, tap: Tap) -> Tap:
         """Return a tap for the row that calls a tap for the clips."""
@@ -95,7 +93,7 @@ class Packing:
     def behind(self, row: Tensor) -> list[Tensor]:
         """Return keys or values (1,heads,P+N,d) by clip, each (1,heads,P+S_b,d) with the P before the row."""
         before = row.shape[2] - sum(self.lengths)
-        own = row[:, :, before:].split(self.lengths, dim=2)
+        own = torch.split(row[:, :, before:], self.lengths, dim=2)
         return [torch.cat([row[:, :, :before], one], dim=2) for one in own] if before else list(own)
 
     @contextmanager
@@ -156,12 +154,15 @@ def attend(
         msg = f"{type(module).__name__} has position biases or windows that train.packing does not know"
         raise SetupError(msg)
     packing.attended += 1
-    if _has_kernel(query, key, value):
-        return _by_kernel(packing, query, key, value, scaling, sliding_window, causal)[None], None
+    kernel = _kernel(query, key, value)
+    if kernel is not None:
+        return _by_kernel(kernel, packing, query, key, value, scaling, sliding_window, causal)[None], None
     from transformers import AttentionInterface
 
     attention, found = AttentionInterface()["sdpa"], []
-    clips = zip(query.split(packing.lengths, dim=2), packing.behind(key), packing.behind(value), strict=True)
+    clips = zip(
+        torch.split(query, packing.lengths, dim=2), packing.behind(key), packing.behind(value), strict=True
+    )
     for q, k, v in clips:
         mask = _seen(q, k, sliding_window) if causal else None
         one, _ = attention(module, q, k, v, mask, dropout=dropout, scaling=scaling, is_causal=causal)
@@ -169,15 +170,21 @@ def attend(
     return torch.cat(found, dim=1), None
 
 
-def _has_kernel(query: Tensor, key: Tensor, value: Tensor) -> bool:
-    """Return whether this machine's flash attention takes the row: a GPU, half precision, its head sizes."""
-    if varlen_attn is None or not query.is_cuda:
-        return False
+def _kernel(query: Tensor, key: Tensor, value: Tensor) -> Callable[..., Any] | None:
+    """Return torch's kernel for clips in a row; None without a GPU, half precision or a fitting head size."""
+    if not query.is_cuda:
+        return None
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:  # torch before 2.10
+        return None
     grouped = query.shape[1] != key.shape[1]
-    return can_use_flash_attention(SDPAParams(query, key, value, None, 0.0, False, grouped))
+    fits = can_use_flash_attention(SDPAParams(query, key, value, None, 0.0, False, grouped))
+    return varlen_attn if fits else None
 
 
 def _by_kernel(
+    kernel: Callable[..., Tensor],
     packing: Packing,
     query: Tensor,
     key: Tensor,
@@ -192,7 +199,7 @@ def _by_kernel(
         key, value = (torch.cat(packing.behind(row), dim=2) for row in (key, value))
     bounds, longest = packing.bounds, max(packing.lengths)
     prefixes = before * torch.arange(len(bounds), dtype=bounds.dtype, device=bounds.device)
-    found: Tensor = varlen_attn(
+    found: Tensor = kernel(
         *(row[0].transpose(0, 1) for row in (query, key, value)),  # (positions,heads,d)
         bounds,
         bounds + prefixes,

@@ -226,10 +226,29 @@ def test_the_kernel_of_a_gpu_gets_the_same_clips(
     plain, packed = (model_of(folder, packing=packing) for packing in (False, True))
     given = batch(plain.encoder, **ORDERS[order])
     expected = step(plain, given)
-    monkeypatch.setattr(packing_module, "varlen_attn", by_hand)
-    monkeypatch.setattr(packing_module, "_has_kernel", lambda *_: True)
+    monkeypatch.setattr(packing_module, "_kernel", lambda *_: by_hand)
 
     assert_same(expected, step(packed, given))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="the kernel needs a GPU")
+@pytest.mark.parametrize("window", [(-1, 0), (3, 0), (-1, -1)])
+def test_the_kernel_computes_what_its_stand_in_does(window: tuple[int, int]) -> None:
+    """In half precision, with more keys than queries for each clip."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    lengths = torch.tensor([0, 5, 6, 13], dtype=torch.int32, device="cuda")
+    behind = lengths + 4 * torch.arange(4, dtype=torch.int32, device="cuda")
+    query, key, value = (
+        torch.randn(rows, heads, 64, dtype=torch.bfloat16, device="cuda")
+        for rows, heads in ((13, 4), (25, 2), (25, 2))
+    )
+    sizes, how = (7, 11), {"scale": 0.1, "window_size": window, "enable_gqa": True}
+    on_cpu = (tensor.cpu() for tensor in (query, key, value, lengths, behind))
+
+    found = varlen_attn(query, key, value, lengths, behind, *sizes, **how)
+
+    torch.testing.assert_close(found.cpu(), by_hand(*on_cpu, *sizes, **how), rtol=2e-2, atol=2e-2)
 
 
 def test_a_row_and_back() -> None:
