@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from steermoe_core.model.config import CausalLMConfig, PoolConfig
     from steermoe_core.model.decoder import CausalLM, Decoder
     from steermoe_core.model.encoder import Encoder, Tap, Tower, untouched
+    from steermoe_core.model.packing import Packing
     from steermoe_core.model.pooling import pool, pooled_length, pooled_width
     from steermoe_core.model.projectors import Projector
     from steermoe_core.model.routers import Router, UtteranceRouter
@@ -74,6 +75,7 @@ __all__ = [
     "Figure",
     "FinishedRun",
     "Metric",
+    "Packing",
     "Padded",
     "PluginError",
     "PoolConfig",
@@ -133,6 +135,7 @@ _NAMES = {
     "model.config": ("CausalLMConfig", "PoolConfig"),
     "model.decoder": ("CausalLM", "Decoder"),
     "model.encoder": ("Encoder", "Tap", "Tower", "untouched"),
+    "model.packing": ("Packing",),
     "model.pooling": ("pool", "pooled_length", "pooled_width"),
     "model.projectors": ("Projector",),
     "model.routers": ("Router", "UtteranceRouter"),

@@ -114,6 +114,9 @@ class TrainConfig:
     :param precision: of the forward pass; trained parameters stay fp32.
     :param recompute: frozen parts that compute their activations again in the backward pass instead of
         keeping them: less memory, more time, the same numbers.
+    :param packing: frozen parts that compute the clips of a batch in one row, without padding; each clip
+        attends to itself alone: the same numbers, for less work. See
+        [packing](../explanation/training.md#packing).
     :param keep_frames: store the frozen encoder's output for each clip on disk and reuse it, in any run; only
         if the adapter does not change the encoder. See [kept frames](../how-to/cache-encoder-frames.md).
     :param device: `auto` uses a GPU if there is one; CUDA_VISIBLE_DEVICES selects it.
@@ -147,6 +150,7 @@ class TrainConfig:
     )
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     recompute: list[Literal["encoder", "decoder"]] = attrs.field(factory=list)
+    packing: list[Literal["encoder", "decoder"]] = attrs.field(factory=list)
     keep_frames: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = attrs.field(default=0, validator=[ge(0), le(10_000)])

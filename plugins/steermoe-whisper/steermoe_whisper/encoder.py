@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 from steermoe_core.data.padded import Padded
 from steermoe_core.errors import SetupError
 from steermoe_core.model.encoder import Encoder, Tap, untouched
+from steermoe_core.model.packing import Packing
 from steermoe_core.model.weights import load, prepared, pretrained
 from steermoe_whisper.known import MODELS
 
@@ -68,12 +69,24 @@ class WhisperEncoder(Encoder):
         hidden = hidden + model.embed_positions.weight[: hidden.shape[1]]
         seen = Padded(hidden, (mel.lengths + 1) // 2)
         given = (features.lengths + 1) // 2
-        mask = None if self.config.input == "30s" else _attention_mask(seen)
-        frames = Padded(hidden, given)
-        for number, layer in enumerate(model.layers):
-            frames = self.layer(number, partial(layer, attention_mask=mask), frames, tap)
+        if self.packing:
+            frames = self._packed(seen, tap)
+        else:
+            mask = None if self.config.input == "30s" else _attention_mask(seen)
+            frames = Padded(hidden, given)
+            for number, layer in enumerate(model.layers):
+                frames = self.layer(number, partial(layer, attention_mask=mask), frames, tap)
         longest = int(given.max())
         return Padded(model.layer_norm(frames.values[:, :longest]), given)
+
+    def _packed(self, frames: Padded, tap: Tap) -> Padded:
+        """Return the output of the layers for frames (B,T',D), without computing padding."""
+        packing = Packing.of(frames)
+        row, row_tap = packing.row(frames), packing.tap(tap)  # (1,N,D)
+        for number, layer in enumerate(self.model.layers):
+            compute = packing.attending(partial(layer, attention_mask=None), self.model.config)
+            row = self.layer(number, compute, row, row_tap)
+        return packing.clips(row)
 
     def own_transcripts(self, waveforms: Sequence[np.ndarray]) -> list[str]:
         """Return what Whisper's own decoder writes down: greedily, on clips of 30 seconds, as it was trained.
