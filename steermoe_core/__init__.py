@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from steermoe_core.train.callbacks import Callback
     from steermoe_core.train.journal import Step
     from steermoe_core.use.transcriber import Transcriber, load
-    from steermoe_core.use.transcript import Segment
+    from steermoe_core.use.transcript import Segment, Transcript
 
 __all__ = [
     "Adapter",
@@ -94,6 +94,7 @@ __all__ = [
     "Tap",
     "Tower",
     "Transcriber",
+    "Transcript",
     "UsageError",
     "UtteranceRouter",
     "cache_folder",
@@ -144,7 +145,7 @@ _NAMES = {
     "run.folder.finished": ("FinishedRun",),
     "scripting.experiment": ("Experiment",),
     "use.transcriber": ("Transcriber", "load"),
-    "use.transcript": ("Segment",),
+    "use.transcript": ("Segment", "Transcript"),
     "train.callbacks": ("Callback",),
     "train.journal": ("Step",),
 }
