@@ -90,6 +90,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "two epochs behind": {"batch_size": 6},
     "bf16": {"precision": "bf16"},
     "loader processes": {"workers": 1},
+    "by seconds": {"batch_size": None, "batch_seconds": 1.5, "accumulation": 2},
 }
 
 
