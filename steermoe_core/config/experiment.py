@@ -105,7 +105,7 @@ class TrainConfig:
         of like length as fit, and the same number in all forward passes of a step. A clip that an encoder
         pads to a fixed length counts with that length, and one that augmentation may lengthen with its
         greatest. `auto` finds the largest that fits into memory: see
-        [batches by budget](../how-to/batch-budgets.md).
+        [batches by budget](../how-to/several-gpus.md#batches-by-budget).
     :param batch_tokens: the same in positions of the decoder: prompt, audio tokens and answer.
     :param batch_size: clips per forward pass; 8 unless `batch_seconds` or `batch_tokens` is set.
     :param accumulation: forward passes per optimizer step; their loss is weighted by answer tokens, so

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 class Epochs:
     """The batches of each epoch, of clips of like length.
 
-    Each epoch is shuffled anew and cut into windows; a window is sorted by length and cut into groups, which
-    come in random order. The clips of a group are dealt to `parts` batches, so that these have the same
-    number of clips, of nearly the same lengths. A group is as large as `limit` allows: the cost of a batch is
-    the number of its clips times the largest cost of one, and only a batch of a single clip exceeds it.
+    Each epoch has a random order of its own, cut into windows; a window is sorted by length and cut into
+    groups, which come in random order. The clips of a group are dealt to `parts` batches, so that these have
+    the same number of clips, of nearly the same lengths. A group is as large as `limit` allows: the cost of a
+    batch is the number of its clips times the largest cost of one, and only a single clip exceeds the limit.
 
     Every example is in exactly one batch of an epoch, unless weights say otherwise. With several parts, the
     last group of an epoch is completed by the first clips of the next one, which then leaves them out: at

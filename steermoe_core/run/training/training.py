@@ -81,9 +81,11 @@ class Training:
             self._load_start(self.builder.start)
         examples = self._examples()
         costs = self.builder.costs(self.model, self.collator, examples)
-        found = self._find_budget(examples, costs)
-        epochs = self.builder.epochs(examples, costs, ranks.world())
-        self.builder.set_train(counted(self.config, epochs, len(examples), ranks.world()))
+        found = None
+        if self.config.steps != 0:
+            found = self._find_budget(examples, costs)
+            epochs = self.builder.epochs(examples, costs, ranks.world())
+            self.builder.set_train(counted(self.config, epochs, len(examples), ranks.world()))
         self._check_phases()
         validated = {"validate": self.validator.data(examples)} if self.validator else {}
         ranks.on_rank0(lambda: self._lock({"train": examples, **validated, **self.splits}, found))
