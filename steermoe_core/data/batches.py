@@ -6,6 +6,7 @@ numbers of a counter-based generator, whose stream is fixed by its definition.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import chain, count, islice
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ from steermoe_core.data.mixing import Mixture, shuffled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from fractions import Fraction
 
     from numpy.typing import NDArray
 
@@ -86,8 +86,8 @@ class Epochs:
     def total(self, epochs: Fraction) -> Fraction:
         """Return how many batches a number of epochs has; those of a part of an epoch may be a fraction."""
         whole = int(epochs) if self._uneven else 0  # those that may differ
-        part = epochs - whole
-        return sum(map(self.count, range(whole))) + (part * self.count(whole) if part else 0)
+        found = Fraction(sum(map(self.count, range(whole))))
+        return found if epochs == whole else found + (epochs - whole) * self.count(whole)
 
     def _windows(self, number: int) -> Iterator[Indices]:
         """Yield the windows of an epoch, sorted by length; each has a multiple of `parts` clips."""

@@ -64,7 +64,8 @@ def largest_budget(
     model.encoder.recompute = "encoder" in train.recompute
     model.decoder.recompute = "decoder" in train.recompute
     values = np.asarray(costs)
-    order = np.lexsort(([example.seconds for example in examples], values))
+    seconds = np.asarray([example.seconds for example in examples])
+    order = np.lexsort((seconds, values))
     room = min(ranks.gathered(_room(model)))
 
     def peak(budget: float) -> float:
