@@ -8,12 +8,14 @@ import attrs
 from attrs.validators import deep_iterable, ge, gt, le, matches_re, optional
 
 from steermoe_core.component import Selection, Trained, choose
-from steermoe_core.config.limits import NumberOrTable
+from steermoe_core.config.limits import NumberOrTable, NumberOrWord
 
 #: No experiment here trains with a higher learning rate.
 HIGHEST_RATE = 10.0
 #: Defaults of `weight_decay` and `clip`, of groups that their tables leave out too.
 WEIGHT_DECAY, CLIP = 0.01, 1.0
+#: Default of `batch_size` where there is no budget.
+BATCH_SIZE = 8
 #: Marks a key whose table takes the parameter groups of the chosen components.
 BY_GROUP = {"by_group": True}
 #: Longest clip in seconds that a setting may name.
@@ -99,11 +101,17 @@ class TrainConfig:
     :param steps: optimizer steps; 0 only scores the trained adapter that the experiment starts from.
     :param epochs: passes over the training clips, in place of `steps`; parts of a pass are allowed. The run
         counts the usable clips and rounds up to whole steps; `steermoe plan` prints their number.
-    :param batch_size: clips per forward pass.
+    :param batch_seconds: seconds per forward pass, padding included, in place of `batch_size`: as many clips
+        of like length as fit, and the same number in all forward passes of a step. A clip that an encoder
+        pads to a fixed length counts with that length, and one that augmentation may lengthen with its
+        greatest. `auto` finds the largest that fits into memory: see
+        [batches by budget](../how-to/several-gpus.md#batches-by-budget).
+    :param batch_tokens: the same in positions of the decoder: prompt, audio tokens and answer.
+    :param batch_size: clips per forward pass; 8 unless `batch_seconds` or `batch_tokens` is set.
     :param accumulation: forward passes per optimizer step; their loss is weighted by answer tokens, so
         accumulation k equals a batch k times as large.
     :param bucket: number of batches whose clips are sorted by length together, so that a batch holds clips of
-        similar length; 1 draws batches at random.
+        similar length; 1 draws batches at random. With `batch_seconds` or `batch_tokens`, of steps.
     :param learning_rate: peak rate of each parameter group of the chosen adapters and projector; a group that
         is left out has the default of its component.
     :param schedule: shape of the learning rate after the warm-up.
@@ -131,10 +139,21 @@ class TrainConfig:
 
     #: An experiment sets one of these keys and not the others.
     EXACTLY_ONE: ClassVar = ("steps", "epochs")
+    #: An experiment sets at most one of these keys.
+    AT_MOST_ONE: ClassVar = ("batch_size", "batch_seconds", "batch_tokens")
 
     steps: int | None = attrs.field(default=None, validator=optional([ge(0), le(1_000_000_000)]))
     epochs: float | None = attrs.field(default=None, validator=optional([gt(0.0), le(1_000_000.0)]))
-    batch_size: int = attrs.field(default=8, validator=[gt(0), le(100_000)])
+    batch_seconds: float | Literal["auto"] | None = attrs.field(
+        default=None, validator=optional(NumberOrWord(gt(0.0), le(1_000_000.0)))
+    )
+    batch_tokens: int | Literal["auto"] | None = attrs.field(
+        default=None, validator=optional(NumberOrWord(gt(0), le(1_000_000_000)))
+    )
+    batch_size: int | None = attrs.field(
+        default=attrs.Factory(lambda self: None if self.budget else BATCH_SIZE, takes_self=True),
+        validator=optional([gt(0), le(100_000)]),
+    )
     accumulation: int = attrs.field(default=1, validator=[gt(0), le(100_000)])
     bucket: int = attrs.field(default=16, validator=[gt(0), le(100_000)])
     learning_rate: dict[str, float] = attrs.field(
@@ -160,6 +179,17 @@ class TrainConfig:
     keep: int = attrs.field(default=2, validator=gt(0))
     validate: ValidateConfig = attrs.field(factory=ValidateConfig)
     deepspeed: DeepSpeedConfig | None = None
+
+    @property
+    def budget(self) -> tuple[str, float | Literal["auto"]] | None:
+        """The key and the value of the budget of a batch; None where its clips are counted."""
+        budgets = {"batch_seconds": self.batch_seconds, "batch_tokens": self.batch_tokens}
+        return next(((key, value) for key, value in budgets.items() if value is not None), None)
+
+    @property
+    def micro_batch(self) -> int:
+        """The clips of a forward pass for transformers and DeepSpeed, which only log it; 1 for a budget."""
+        return self.batch_size or 1
 
     def decay_of(self, group: str) -> float:
         """Return AdamW's decay of a parameter group."""

@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from steermoe_core.data.batches import BucketedBatches, Share, Turns
+from steermoe_core.data.batches import Share, Turns
 from steermoe_core.data.worker_errors import WorkerCollate
 from steermoe_core.errors import DivergedError
 from steermoe_core.train import ranks
@@ -35,7 +35,7 @@ from steermoe_core.train.checkpoint import (
     shared_checkpoint,
 )
 from steermoe_core.train.deepspeed import ds_config
-from steermoe_core.train.epochs import steps_of
+from steermoe_core.train.epochs import epochs_over, steps_of
 from steermoe_core.train.groups import optimizer_groups
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class SteeringTrainer(Trainer):
     :param examples: the training examples; their order is a pure function of the seed and the step.
     :param collate: turns examples into a batch.
     :param weights: share of each training source in an epoch; empty: every example once.
+    :param costs: of each example, if batches have a budget; empty: its seconds.
     """
 
     optimizer: Any  # once training has begun: accelerate's wrapper
@@ -71,12 +72,13 @@ class SteeringTrainer(Trainer):
         journal: Journal,
         callbacks: Sequence[Callback],
         weights: Sequence[float] = (),
+        costs: Sequence[float] = (),
     ) -> None:
         self.config = config
         self.joined = model
         self.folder = folder
         self.examples = examples
-        self.weights = weights
+        self.epochs = epochs_over(examples, config, seed, ranks.world(), costs=costs, weights=weights)
         self.collate = collate
         model.encoder.recompute = "encoder" in config.recompute
         model.decoder.recompute = "decoder" in config.recompute
@@ -158,18 +160,10 @@ class SteeringTrainer(Trainer):
 
     def batches(self, rank: int, world: int) -> DataLoader[Any]:
         """Return the batches of one process; all batches of the run if `world` is 1."""
-        batches = BucketedBatches(
-            seconds=[example.seconds for example in self.examples],
-            batch_size=self.config.batch_size,
-            bucket=self.config.bucket,
-            seed=self.args.seed,
-            batches=steps_of(self.config) * self.config.accumulation * ranks.world(),
-            sources=[example.source for example in self.examples],
-            weights=self.weights,
-        )
+        batches = steps_of(self.config) * self.config.accumulation * ranks.world()
         return DataLoader(
             Turns(self.examples),
-            batch_sampler=Share(batches, rank, world),
+            batch_sampler=Share(self.epochs, batches, rank, world),
             collate_fn=WorkerCollate(self.collate),
             num_workers=self.config.workers,
         )
@@ -261,7 +255,7 @@ def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments
     found = TrainingArguments(
         output_dir=str(folder),
         max_steps=steps_of(config),
-        per_device_train_batch_size=config.batch_size,
+        per_device_train_batch_size=config.micro_batch,
         gradient_accumulation_steps=config.accumulation,
         lr_scheduler_type=schedule,
         warmup_steps=config.warmup,

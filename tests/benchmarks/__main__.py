@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 from rich.console import Console
 
-from tests.benchmarks import commands, generation, identities, memory, packing, stages, training
+from tests.benchmarks import batches, commands, generation, identities, memory, packing, stages, training
 from tests.benchmarks.figure import table
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ BENCHMARKS: dict[str, Callable[..., Iterator[Figure]]] = {
     "packing": packing.savings,
     "generation": generation.throughput,
     "stages": stages.shares,
+    "batches": batches.shares,
 }
 
 

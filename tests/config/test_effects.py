@@ -79,14 +79,13 @@ READERS = {
     },
     TrainConfig: {
         "train/trainer.py config": """
-            batch_size accumulation bucket schedule warmup precision recompute packing device workers
-            log_every save_every keep
+            accumulation schedule warmup precision recompute packing device workers log_every save_every keep
         """,
-        "train/epochs.py train": "steps epochs",
+        "train/epochs.py train": "steps epochs bucket",
         "train/deepspeed.py train": "deepspeed",
         "run/training train": "validate",
         "train/groups.py config": "learning_rate",
-        "config/experiment.py self": "weight_decay clip",
+        "config/experiment.py self": "batch_size batch_seconds batch_tokens weight_decay clip",
         "run/execute.py train": "threads",
         "run/training config": "keep_frames",
     },

@@ -90,6 +90,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "two epochs behind": {"batch_size": 6},
     "bf16": {"precision": "bf16"},
     "loader processes": {"workers": 1},
+    "by seconds": {"batch_size": None, "batch_seconds": 1.5, "accumulation": 2},
 }
 
 
@@ -309,12 +310,13 @@ class TestDivergence:
 class TestSteps:
     """What one optimizer step is."""
 
-    def test_accumulation_is_a_larger_batch(self, bench: Bench) -> None:
-        """A step of two batches of 3 takes the gradients of one batch of the same 6 clips."""
+    @pytest.mark.parametrize("batches", [{"batch_size": 3}, {"batch_size": None, "batch_seconds": 1.5}])
+    def test_accumulation_is_a_larger_batch(self, bench: Bench, batches: dict[str, Any]) -> None:
+        """A step of two batches takes the gradients of one batch of the same clips."""
         model = joined(bench.decoder_folder)
         order = Order(model)
         accumulated = bench.elsewhere("a").trainer(
-            order, model=model, steps=1, accumulation=2, warmup=0, clip=1e9
+            order, model=model, steps=1, accumulation=2, warmup=0, clip=1e9, **batches
         )
         gradients = gradients_before_the_step(accumulated)
         accumulated.train()

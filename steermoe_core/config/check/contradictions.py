@@ -39,6 +39,7 @@ def contradictions(
         yield from _untrained(train, adapters)
     if train is not None:
         yield from _length(train)
+        yield from _batches(train)
         yield from _training(train)
         yield from _validation(train.validate)
         if augment:
@@ -135,6 +136,9 @@ def _deepspeed(train: TrainConfig, settings: DeepSpeedConfig) -> Iterator[Fault]
     if train.precision == "fp16":
         message, hint = "precision is fp16, which is not supported with DeepSpeed", 'use "bf16" or "fp32"'
         yield Fault("E302", message, ("train", "precision"), hint=hint)
+    if train.budget and train.budget[1] == "auto" and settings.stage == 3:  # noqa: PLR2004 - ZeRO's number
+        message = f'{train.budget[0]} is "auto", which needs the whole model in each process, not stage 3'
+        yield Fault("E302", message, ("train", train.budget[0]), hint="use stage 2, or a number")
     if train.validate.every and settings.stage == 3:  # noqa: PLR2004 - ZeRO's number
         message = "validation during training is not supported at stage 3"
         yield Fault("E302", message, ("train", "validate", "every"), hint="use stage 2, or every = 0")
@@ -148,6 +152,15 @@ def _length(train: TrainConfig) -> Iterator[Fault]:
         message = f"[train] has both steps = {train.steps} and epochs = {train.epochs:g}"
         hint = 'keep one; unset = ["train.steps"] drops a key of an extended file'
         yield Fault("E302", message, ("train", "epochs"), hint=hint)
+
+
+def _batches(train: TrainConfig) -> Iterator[Fault]:
+    given = [key for key in train.AT_MOST_ONE if getattr(train, key) is not None]
+    for key in given[1:]:
+        one, other = (f"{name} = {shown(getattr(train, name))}" for name in (given[0], key))
+        message = f"[train] has both {one} and {other}"
+        hint = f'keep one; unset = ["train.{given[0]}"] drops a key of an extended file'
+        yield Fault("E302", message, ("train", key), hint=hint)
 
 
 def _training(train: TrainConfig) -> Iterator[Fault]:

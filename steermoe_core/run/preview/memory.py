@@ -23,6 +23,8 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from steermoe_core.data.layout import Batch, ids
 from steermoe_core.data.padded import Padded
+from steermoe_core.run.assembly.costs import seconds_computed
+from steermoe_core.train.epochs import budget_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,7 +104,7 @@ def _step(model: Joined, train: TrainConfig, clip: Shapes, token: int) -> tuple[
     )
     model.encoder.packing, model.decoder.packing = (part in train.packing for part in ("encoder", "decoder"))
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(train.precision, torch.bfloat16)
-    batch, shapes = _batch(model, train.batch_size, clip, token), _Shapes()
+    batch, shapes = _batch(model, _clips(model, train, clip), clip, token), _Shapes()
     batch = replace(batch, features=Padded(shapes.fake(batch.features.values), batch.features.lengths))
     step = _Step(model)
     numbers = shapes.numbers(step)
@@ -126,18 +128,33 @@ class _Step(nn.Module):
         return kept
 
 
+def _clips(model: Joined, train: TrainConfig, clip: Shapes) -> int:
+    """Return the clips of a batch; 1 where the run finds its budget."""
+    if train.budget is None or train.budget[1] == "auto":
+        return train.micro_batch
+    if train.batch_seconds is not None:
+        (cost,) = seconds_computed(model.encoder, [clip.seconds])
+    else:
+        cost = (clip.positions or clip.audio_tokens[0]) + _answer(clip)
+    return max(int(budget_of(train) // cost), 1)
+
+
+def _answer(clip: Shapes) -> int:
+    """Return the tokens of an answer to speech of a clip's length."""
+    return max(round(_TOKENS * clip.seconds), 1)
+
+
 def _batch(model: Joined, size: int, clip: Shapes, token: int) -> Batch:
     """Return a batch of equally long clips of noise, with answers as long as speech of their length."""
     wave = np.random.default_rng(0).normal(0.0, 0.1, clip.samples).astype(np.float32)
     one = model.encoder.features([wave])
     before, after = clip.before or 0, clip.after or 0
-    answer = max(round(_TOKENS * clip.seconds), 1)
     return Batch(
         ids=tuple(map(str, range(size))),
         features=Padded(one.values.expand(size, *one.values.shape[1:]), one.lengths.expand(size)),
         before=ids([[0] * before] * size),
         after=ids([[0] * after] * size),
-        answer=ids([[token] * answer] * size),
+        answer=ids([[token] * _answer(clip)] * size),
         seconds=torch.full((size,), float(clip.seconds)),
         shared=before,
     )
