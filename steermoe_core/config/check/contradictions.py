@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
     from steermoe_core.component import Selection
     from steermoe_core.config.check.test_splits import Table
-    from steermoe_core.config.experiment import DataConfig, DeepSpeedConfig, TrainConfig, ValidateConfig
+    from steermoe_core.config.experiment import (
+        DataConfig,
+        DeepSpeedConfig,
+        EvaluateConfig,
+        TrainConfig,
+        ValidateConfig,
+    )
     from steermoe_core.config.text.locate import KeyPath
 
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -26,6 +32,7 @@ def contradictions(
     train: TrainConfig | None,
     adapters: list[Selection] | None,
     augment: Sequence[Selection],
+    evaluate: EvaluateConfig | None,
 ) -> Iterator[Fault]:
     """Yield settings that contradict each other. A table with other faults is None."""
     if data is not None:
@@ -45,6 +52,8 @@ def contradictions(
             yield from _augmented(train)
         if train.deepspeed is not None:
             yield from _deepspeed(train, train.deepspeed)
+    if evaluate is not None:
+        yield from _generation(evaluate)
     if data is not None and train is not None and train.validate.every and data.validate is None:
         message = f"every is {train.validate.every}, but there is nothing to validate on"
         hint = "add a table [data.validate]"
@@ -148,6 +157,14 @@ def _length(train: TrainConfig) -> Iterator[Fault]:
         message = f"[train] has both steps = {train.steps} and epochs = {train.epochs:g}"
         hint = 'keep one; unset = ["train.steps"] drops a key of an extended file'
         yield Fault("E302", message, ("train", "epochs"), hint=hint)
+
+
+def _generation(evaluate: EvaluateConfig) -> Iterator[Fault]:
+    if evaluate.batch_size is not None and evaluate.batch_tokens is not None:
+        size, tokens = evaluate.batch_size, evaluate.batch_tokens
+        message = f"[evaluate] has both batch_size = {size} and batch_tokens = {tokens}"
+        hint = 'keep one; unset = ["evaluate.batch_size"] drops a key of an extended file'
+        yield Fault("E302", message, ("evaluate", "batch_size"), hint=hint)
 
 
 def _training(train: TrainConfig) -> Iterator[Fault]:
