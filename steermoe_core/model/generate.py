@@ -227,7 +227,10 @@ class _Rows:
         return _Rows(self.rows, [end + steps for end in self.ends], chosen[-1], self.cache)
 
     def settled(self, decoder: Decoder, *joining: _Rows) -> _Rows:
-        """Return the rows without an answer, with those that join, in one cache where all end together."""
+        """Return the rows without an answer, with those that join, in one cache where all end together.
+
+        The caches that the rows were in are used up.
+        """
         parts = [(part, part.alive()) for part in (self, *joining) if part.alive()]
         if not parts:
             return _Rows.none()
@@ -245,10 +248,14 @@ class _Rows:
         return [place for place, row in enumerate(self.rows) if row.answer is None]
 
     def moved(self, places: Sequence[int], columns: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield each layer's keys and values (B,heads,columns,d) of rows that now end in the last column."""
+        """Yield each layer's keys and values (B,heads,columns,d) of rows that now end in the last column.
+
+        The layers leave the cache one by one, so that memory does not hold them twice.
+        """
         device = self.tokens.device
         ends = torch.tensor([self.ends[place] for place in places], device=device)
         source = ends[:, None] - columns + torch.arange(columns, device=device)  # (B,columns), < 0: padding
         at = (torch.tensor(places, device=device)[:, None], slice(None), source.clamp_min(0))
-        for layer in self.cache.layers:
+        while self.cache.layers:
+            layer = self.cache.layers.pop(0)
             yield layer.keys[at].transpose(1, 2), layer.values[at].transpose(1, 2)

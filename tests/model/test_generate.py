@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from steermoe_core.model.config import SoftPromptConfig
 from steermoe_core.model.generate import Answer, Capacity, Questions, answers, generate
-from tests.parts import batch, joined, rows_of, save_random
+from steermoe_core.model.joined import Joined
+from steermoe_core.model.soft_prompt import SoftPrompt
+from tests.parts import batch, joined, rows_of, save_random, steering
 from tests.tiny import tokenizer
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from steermoe_core.data.padded import Padded
-    from steermoe_core.model.joined import Joined
+    from steermoe_core.model.adapter import Adapter
 
 CLIPS = 8
 SECONDS = [0.3 + 0.23 * number for number in range(CLIPS)]
@@ -160,6 +163,28 @@ class TestReplacement:
 
         assert len(ahead) == CLIPS
         assert max(ahead) == 1
+
+
+@pytest.mark.parametrize("name", ["soft prompt", "steering"])
+def test_rows_are_replaced_under_an_adapter_of_the_decoder(name: str, decoder_folder: str) -> None:
+    """Its positions count, and it works on every token of every row."""
+    plain = joined(decoder_folder)
+    adapter: Adapter
+    if name == "steering":
+        adapter = steering(plain.decoder, on="decoder")
+    else:
+        adapter = SoftPrompt(SoftPromptConfig(tokens=3), plain.decoder)
+    model = Joined(plain.encoder, plain.adapter, plain.projector, plain.decoder, adapter).eval()
+    whole = batch(model.encoder, SECONDS, answers=ANSWERS, **ORDERS["audio last"])
+    alone = [generate(model, rows_of(whole, row), [6 + row])[0] for row in range(CLIPS)]
+    asked = (
+        Questions(rows_of(whole, row, row + 1), [6 + row, 7 + row], [row, row + 1]) for row in (0, 2, 4, 6)
+    )
+
+    found = dict(answers(model, asked, Capacity(rows=3), every=2))
+
+    assert [found[row] for row in range(CLIPS)] == alone
+    assert alone != generate(joined(decoder_folder), whole, range(6, 6 + CLIPS))
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
