@@ -236,7 +236,7 @@ class Evaluator:
 
     def _loaded(self, examples: Sequence[Example], batches: Mapping[int, list[int]]) -> Iterator[Batch]:
         """Yield batches without answers; the workers make the next features while the model generates."""
-        loader = DataLoader(
+        loader: DataLoader[Any] = DataLoader(
             examples,  # type: ignore[arg-type]  # a sequence is a dataset
             batch_sampler=list(batches.values()),
             collate_fn=WorkerCollate(partial(self.collator.collate, answered=False)),

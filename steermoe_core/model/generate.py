@@ -239,7 +239,8 @@ class _Rows:
         rows = [part.rows[place] for part, alive in parts for place in alive]
         columns = max(row.length for row in rows)
         layers = zip(*(part.moved(alive, columns) for part, alive in parts), strict=True)
-        kept = [tuple(torch.cat(pieces) for pieces in zip(*layer, strict=True)) for layer in layers]
+        pairs = (zip(*layer, strict=True) for layer in layers)  # keys of all parts, values of all parts
+        kept = [(torch.cat(keys), torch.cat(values)) for keys, values in pairs]
         tokens = torch.cat([part.tokens[alive] for part, alive in parts])
         return _Rows(rows, [columns] * len(rows), tokens, decoder.new_cache(kept, len(rows)))
 
