@@ -14,7 +14,9 @@ from steermoe_core.config.limits import NumberOrTable, NumberOrWord
 HIGHEST_RATE = 10.0
 #: Defaults of `weight_decay` and `clip`, of groups that their tables leave out too.
 WEIGHT_DECAY, CLIP = 0.01, 1.0
-#: Default of `batch_size` where there is no budget.
+#: Room for clips that are generated together, in cached tokens, where an experiment sets none.
+BATCH_TOKENS = 8192
+#: Clips of a forward pass, where an experiment sets neither their number nor a budget.
 BATCH_SIZE = 8
 #: Marks a key whose table takes the parameter groups of the chosen components.
 BY_GROUP = {"by_group": True}
@@ -205,7 +207,10 @@ class TrainConfig:
 class EvaluateConfig:
     """`[evaluate]`: greedy generation, and controls that put the scores into context.
 
-    :param batch_size: clips generated together; the texts do not depend on it.
+    :param batch_tokens: size of the key-value cache in tokens, which limits how many clips are generated
+        together: their number times prompt, audio and longest possible answer of the longest of them. 8192
+        unless `batch_size` is set. The texts do not depend on it.
+    :param batch_size: clips generated together, in place of `batch_tokens`.
     :param max_new_tokens: maximum length of an answer in tokens.
     :param tokens_per_second: maximum length of an answer per second of the clip, in tokens (plus 8).
     :param segment: longest segment, in seconds, when `steermoe transcribe` splits a recording that is longer
@@ -217,12 +222,30 @@ class EvaluateConfig:
         speech.
     """
 
-    batch_size: int = attrs.field(default=8, validator=[gt(0), le(100_000)])
+    #: An experiment sets at most one of these keys.
+    AT_MOST_ONE: ClassVar = ("batch_size", "batch_tokens")
+
+    batch_tokens: int | None = attrs.field(default=None, validator=optional([gt(0), le(1_000_000_000)]))
+    batch_size: int | None = attrs.field(default=None, validator=optional([gt(0), le(100_000)]))
     max_new_tokens: int = attrs.field(default=200, validator=[gt(0), le(1_000_000)])
     tokens_per_second: float = attrs.field(default=12.0, validator=[gt(0.0), le(1_000.0)])
     segment: float = attrs.field(default=0.0, validator=[ge(0.0), le(A_DAY)])
     controls: list[Literal["no-audio", "shuffled-audio"]] = attrs.field(factory=lambda: ["no-audio"])
     probes: bool = True
+
+    @property
+    def tokens(self) -> int | None:
+        """Size of the key-value cache in tokens; None where the number of clips is set."""
+        return (self.batch_tokens or BATCH_TOKENS) if self.batch_size is None else None
+
+    def together(self, clips: int | None) -> EvaluateConfig:
+        """Return the settings with a number of clips that are generated together; None leaves them."""
+        return attrs.evolve(self, batch_size=clips, batch_tokens=None) if clips else self
+
+    @property
+    def clips(self) -> int:
+        """Clips of a forward pass in which nothing is generated."""
+        return self.batch_size or BATCH_SIZE
 
 
 @attrs.frozen(kw_only=True)

@@ -18,7 +18,7 @@ from steermoe_core.data.example import Example
 from steermoe_core.data.mixing import Mixture, shuffled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -164,12 +164,20 @@ class Turns(Dataset[Example]):
         return len(self._examples)
 
 
-def length_sorted(seconds: Sequence[float], batch_size: int) -> tuple[list[list[int]], list[int]]:
+def length_sorted(
+    seconds: Sequence[float], size: int | Callable[[float], int]
+) -> tuple[list[list[int]], list[int]]:
     """Return batches of clips of like length for evaluation, the longest first: want of memory shows at once.
 
+    :param size: clips a batch; or a function that returns it for the seconds of the batch's longest clip.
     :returns: the batches, and for each example the place of its result in the batches' order, so that
         ``[results[place] for place in places]`` is in the examples' order again.
     """
-    order = np.argsort(-np.asarray(seconds, dtype=np.float64), kind="stable")
-    batches = [order[start : start + batch_size].tolist() for start in range(0, len(order), batch_size)]
+    order = np.argsort(-np.asarray(seconds, dtype=np.float64), kind="stable").tolist()
+    batches: list[list[int]] = []
+    start = 0
+    while start < len(order):
+        end = start + (size(seconds[order[start]]) if callable(size) else size)
+        batches.append(order[start:end])
+        start = end
     return batches, np.argsort(order, kind="stable").tolist()

@@ -76,7 +76,12 @@ class Decoder(Tower):
 
     @abstractmethod
     def new_cache(self, prefix: Prefix, batch: int) -> Any:
-        """Return a key-value cache that starts with the prefix, for a batch of rows."""
+        """Return a key-value cache that starts with the prefix, for a batch of rows.
+
+        Its `layers` have `keys` and `values` (B,heads,C,d) as those of transformers' caches.
+
+        :param prefix: shared by all rows, or one of each row (B,heads,P,d).
+        """
 
     @abstractmethod
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -171,10 +176,12 @@ class CausalLM(Decoder):
     def new_cache(self, prefix: Prefix, batch: int) -> Any:
         from transformers import DynamicCache
 
-        from steermoe_core.model.cache import Unchanging
+        from steermoe_core.model.cache import Unchanging, growing
 
         rows = [(keys.expand(batch, -1, -1, -1), values.expand(batch, -1, -1, -1)) for keys, values in prefix]
-        kind = Unchanging if self.recompute and torch.is_grad_enabled() else DynamicCache
+        if not torch.is_grad_enabled():
+            return growing(rows)
+        kind = Unchanging if self.recompute else DynamicCache
         return kind(rows or None, config=self.model.config)
 
     def _check_apart(self, apart: bool) -> None:  # noqa: FBT001

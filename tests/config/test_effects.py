@@ -96,6 +96,7 @@ READERS = {
     },
     EvaluateConfig: {
         "evaluate/evaluation.py config": "batch_size max_new_tokens tokens_per_second controls probes",
+        "config/experiment.py self": "batch_tokens",
         "use evaluate": "segment",
     },
     NoAdapterConfig: {},

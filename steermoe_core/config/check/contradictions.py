@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
     from steermoe_core.component import Selection
     from steermoe_core.config.check.test_splits import Table
-    from steermoe_core.config.experiment import DataConfig, DeepSpeedConfig, TrainConfig, ValidateConfig
+    from steermoe_core.config.experiment import (
+        DataConfig,
+        DeepSpeedConfig,
+        EvaluateConfig,
+        TrainConfig,
+        ValidateConfig,
+    )
     from steermoe_core.config.text.locate import KeyPath
 
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -26,6 +32,7 @@ def contradictions(
     train: TrainConfig | None,
     adapters: list[Selection] | None,
     augment: Sequence[Selection],
+    evaluate: EvaluateConfig | None,
 ) -> Iterator[Fault]:
     """Yield settings that contradict each other. A table with other faults is None."""
     if data is not None:
@@ -39,13 +46,15 @@ def contradictions(
         yield from _untrained(train, adapters)
     if train is not None:
         yield from _length(train)
-        yield from _batches(train)
+        yield from _at_most_one("train", train)
         yield from _training(train)
         yield from _validation(train.validate)
         if augment:
             yield from _augmented(train)
         if train.deepspeed is not None:
             yield from _deepspeed(train, train.deepspeed)
+    if evaluate is not None:
+        yield from _at_most_one("evaluate", evaluate)
     if data is not None and train is not None and train.validate.every and data.validate is None:
         message = f"every is {train.validate.every}, but there is nothing to validate on"
         hint = "add a table [data.validate]"
@@ -154,13 +163,13 @@ def _length(train: TrainConfig) -> Iterator[Fault]:
         yield Fault("E302", message, ("train", "epochs"), hint=hint)
 
 
-def _batches(train: TrainConfig) -> Iterator[Fault]:
-    given = [key for key in train.AT_MOST_ONE if getattr(train, key) is not None]
+def _at_most_one(table: str, config: TrainConfig | EvaluateConfig) -> Iterator[Fault]:
+    given = [key for key in config.AT_MOST_ONE if getattr(config, key) is not None]
     for key in given[1:]:
-        one, other = (f"{name} = {shown(getattr(train, name))}" for name in (given[0], key))
-        message = f"[train] has both {one} and {other}"
-        hint = f'keep one; unset = ["train.{given[0]}"] drops a key of an extended file'
-        yield Fault("E302", message, ("train", key), hint=hint)
+        one, other = (f"{name} = {shown(getattr(config, name))}" for name in (given[0], key))
+        message = f"[{table}] has both {one} and {other}"
+        hint = f'keep one; unset = ["{table}.{given[0]}"] drops a key of an extended file'
+        yield Fault("E302", message, (table, key), hint=hint)
 
 
 def _training(train: TrainConfig) -> Iterator[Fault]:

@@ -103,7 +103,7 @@ def _score(
 ) -> None:
     experiment, builder = resolved.experiment, Builder(resolved.experiment, registry)
     set_threads(experiment.train.threads)
-    size = batch_size or experiment.evaluate.batch_size
+    size = batch_size or experiment.evaluate.clips
     found, metrics = builder.eval_examples(), metrics_of(resolved.experiment, registry)
     with console.task("loading the encoder"):
         encoder = builder.part(experiment.encoder)

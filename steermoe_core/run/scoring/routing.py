@@ -65,9 +65,8 @@ def routing(path: Path, registry: Registry, console: Console, request: Request) 
     check_splits([request.split] if request.split else [], known, folder)
     split = request.split or known[0]
     with placed(experiment, resolved.path, resolved.origins), folder.held(), console.warnings():
-        if request.batch_size:
-            evaluate = attrs.evolve(experiment.evaluate, batch_size=request.batch_size)
-            experiment = attrs.evolve(experiment, evaluate=evaluate)
+        evaluate = experiment.evaluate.together(request.batch_size)
+        experiment = attrs.evolve(experiment, evaluate=evaluate)
         builder = trained_builder(folder, experiment, registry)
         return _Observatory(folder, builder, console, split).look(request)
 
@@ -115,7 +114,7 @@ class _Observatory:
                 self.builder.collator(model),
                 clips,
                 apart,
-                batch_size=self.builder.experiment.evaluate.batch_size,
+                batch_size=self.builder.experiment.evaluate.clips,
                 seed=self.builder.experiment.experiment.seed,
                 progressed=lambda done: progress.advance(task, done),
             )
@@ -132,6 +131,8 @@ class _Observatory:
             metrics=[self.builder.part(experiment.metrics[0])],
             seed=experiment.experiment.seed,
             device=next(model.parameters()).device,
+            workers=experiment.train.workers,
+            half=experiment.train.precision == "bf16",
         )
         return KnockoutScores(evaluator, clips, self.place / "knockouts.jsonl")
 

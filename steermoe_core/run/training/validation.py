@@ -110,6 +110,8 @@ class Validator:
             seed=experiment.experiment.seed,
             device=next(model.parameters()).device,
             progressed=lambda clips: progress.advance(task, clips),
+            workers=experiment.train.workers,
+            half=experiment.train.precision == "bf16",
             **ranks.sharing(),
         )
         _, scores = evaluator.evaluate(self.examples)
