@@ -90,6 +90,22 @@ class Encoder(Tower):
         The frames of a clip may not depend on padding or on the other clips of the batch.
         """
 
+    def from_layer(self, first: int, frames: Padded, tap: Tap = untouched) -> Padded:
+        """Turn the input (B,T,D) of layer ``first`` into frames (B,T',D): what `forward` does from there.
+
+        An encoder that implements it lets a run compute the layers below the first steered one only once.
+
+        :param frames: what the tap of the layer before returns, batched anew: padding has another width and
+            other values, except where a clip is padded even when it is alone.
+        """
+        raise NotImplementedError
+
+    @property
+    def divisible(self) -> bool:
+        """Whether it implements `from_layer`; a subclass that overrides `forward` alone does not."""
+        owner = next(cls for cls in type(self).__mro__ if {"forward", "from_layer"} & vars(cls).keys())
+        return "from_layer" in vars(owner)
+
     def own_transcripts(self, waveforms: Sequence[np.ndarray]) -> list[str] | None:
         """Return the transcripts of the decoder that the encoder was trained with, one text a clip, greedy.
 

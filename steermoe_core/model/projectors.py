@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from steermoe_core.model.config import IdentityConfig, LinearConfig, MlpConfig
+    from steermoe_core.model.config import IdentityConfig, LinearConfig, MlpConfig, PoolConfig
     from steermoe_core.model.decoder import Decoder
 
 
@@ -34,6 +34,9 @@ class Projector(nn.Module):
     loss_name: str = "own"
     #: Batches of (frames, answers) that `begin` needs; 0 if none.
     begin_batches: int = 0
+    #: The settings of `pool`, where the projector does nothing with frames but ``pool(settings, frames)``
+    #: and computes on the result. Kept frames are then pooled before they are stored.
+    pooling: PoolConfig | None = None
 
     @abstractmethod
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
@@ -85,6 +88,7 @@ class IdentityProjector(Projector):
     def __init__(self, config: IdentityConfig, width: int, decoder: Decoder) -> None:
         super().__init__()
         self.config = config
+        self.pooling = config.pool
         if (own := pooled_width(config.pool, width)) != decoder.width:
             msg = (
                 f"projector identity outputs frames of width {own}, but the language model reads vectors "
@@ -105,6 +109,7 @@ class LinearProjector(Projector):
     def __init__(self, config: LinearConfig, width: int, decoder: Decoder) -> None:
         super().__init__()
         self.config = config
+        self.pooling = config.pool
         self.map = nn.Linear(pooled_width(config.pool, width), decoder.width)
         if not config.trained:
             _make_buffers(self.map)
@@ -133,6 +138,7 @@ class MlpProjector(Projector):
     def __init__(self, config: MlpConfig, width: int, decoder: Decoder) -> None:
         super().__init__()
         self.config = config
+        self.pooling = config.pool
         hidden = config.hidden or decoder.width
         self.map = nn.Sequential(
             nn.Linear(pooled_width(config.pool, width), hidden), nn.GELU(), nn.Linear(hidden, decoder.width)

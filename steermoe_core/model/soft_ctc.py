@@ -41,6 +41,7 @@ class SoftCtcProjector(Projector):
     def __init__(self, config: SoftCtcConfig, width: int, decoder: Decoder) -> None:
         super().__init__()
         self.config = config
+        self.pooling = config.pool
         self.start_steps = config.start_steps if config.start == "ctc" else 0
         self.loss_weight = config.weight
         self.map = nn.Linear(pooled_width(config.pool, width), decoder.width)

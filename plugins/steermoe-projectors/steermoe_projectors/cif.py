@@ -29,6 +29,7 @@ class CifProjector(Projector):
     def __init__(self, config: CifConfig, width: int, decoder: Decoder) -> None:
         super().__init__()
         self.config = config
+        self.pooling = config.pool
         width = pooled_width(config.pool, width)
         self.context = nn.Conv1d(width, width, config.kernel, padding=config.kernel // 2)
         self.weight = nn.Linear(width, 1)

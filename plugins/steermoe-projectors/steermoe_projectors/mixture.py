@@ -25,6 +25,7 @@ class MixtureProjector(Projector):
     def __init__(self, config: MixtureConfig, width: int, decoder: Decoder) -> None:
         super().__init__()
         self.config = config
+        self.pooling = config.pool
         width, experts, hidden = pooled_width(config.pool, width), config.experts, config.hidden
         self.router = nn.Linear(width, experts)  # R, r
         self.inner = nn.Linear(width, experts * hidden)  # all A[e], a[e]

@@ -31,6 +31,7 @@ class RecurrentProjector(Projector):
     ) -> None:
         super().__init__()
         self.config = config
+        self.pooling = config.pool
         width = pooled_width(config.pool, width)
         self.norm = nn.LayerNorm(width)
         inputs = [width, *[2 * config.width] * (config.layers - 1)]

@@ -66,14 +66,16 @@ class WhisperEncoder(Encoder):
         hidden = _convolved(model.conv2, first.zeroed())  # (B,T',D)
         # As in transformers: its encoder scales nothing, whatever `scale_embedding` says.
         hidden = hidden + model.embed_positions.weight[: hidden.shape[1]]
-        seen = Padded(hidden, (mel.lengths + 1) // 2)
-        given = (features.lengths + 1) // 2
-        mask = None if self.config.input == "30s" else _attention_mask(seen)
-        frames = Padded(hidden, given)
-        for number, layer in enumerate(model.layers):
-            frames = self.layer(number, partial(layer, attention_mask=mask), frames, tap)
-        longest = int(given.max())
-        return Padded(model.layer_norm(frames.values[:, :longest]), given)
+        return self.from_layer(0, Padded(hidden, (features.lengths + 1) // 2), tap)
+
+    def from_layer(self, first: int, frames: Padded, tap: Tap = untouched) -> Padded:
+        """Compute layers and the final norm; where clips are padded to 30 seconds, the padding is seen."""
+        mask = None if self.config.input == "30s" else _attention_mask(frames)
+        for number in range(first, self.layers):
+            compute = partial(self.model.layers[number], attention_mask=mask)
+            frames = self.layer(number, compute, frames, tap)
+        longest = int(frames.lengths.max())
+        return Padded(self.model.layer_norm(frames.values[:, :longest]), frames.lengths)
 
     def own_transcripts(self, waveforms: Sequence[np.ndarray]) -> list[str]:
         """Return what Whisper's own decoder writes down: greedily, on clips of 30 seconds, as it was trained.
