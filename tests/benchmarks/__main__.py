@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 from rich.console import Console
 
-from tests.benchmarks import commands, generation, identities, memory, stages, training
+from tests.benchmarks import commands, frames, generation, identities, memory, stages, training
 from tests.benchmarks.figure import table
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, Callable[..., Iterator[Figure]]] = {
     "speed-up": training.speed_ups,
     "memory": memory.peaks,
     "adapter": memory.adapter_sizes,
+    "frames": frames.kept,
     "generation": generation.throughput,
     "stages": stages.shares,
 }

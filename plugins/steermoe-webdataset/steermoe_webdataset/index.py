@@ -151,7 +151,7 @@ def _clips(shard: str, *, measured: bool) -> dict[str, _Clip]:
                     _take_sound(clip, member, shard, archive if measured else None)
                 elif kind in (_TEXT, _OBJECT):
                     clip.columns |= _columns(extension, _read(archive, member), f"{member.name} in {shard}")
-                archive.members.clear()  # or a shard of many clips would fill the memory
+                archive.members.clear()  # type: ignore[attr-defined] # or they would fill the memory
     except tarfile.TarError as error:
         msg = f"{shard}: cannot be read as a tar file that is not compressed ({error})"
         raise DataError(msg) from None

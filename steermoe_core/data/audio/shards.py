@@ -39,7 +39,7 @@ _VALUES, _INDEX = ".frames", ".index"
 _INSTEAD = "set STEERMOE_CACHE to another folder"
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Stored:
     """Where the values (rows,width) of a clip are.
 
@@ -70,7 +70,7 @@ class Stored:
         except (OSError, ValueError) as error:
             msg = f"{self.shard}: cannot be read ({error})"
             raise DataError(msg) from None
-        if zlib.crc32(mapped) != self.crc:
+        if zlib.crc32(mapped.data) != self.crc:
             msg = f"{self.shard}: is damaged (checksum of {size} bytes at {self.start})"
             raise DataError(msg)
         return torch.from_numpy(mapped).view(self.dtype).reshape(self.rows, self.width)
@@ -107,8 +107,8 @@ class Shards:
         """Return where the values of a clip are."""
         record = self._records[number]
         shard = self._files[self._shards[number]].with_suffix(_VALUES)
-        numbers = (int(record[name]) for name in ("start", "rows", "width", "length", "crc"))
-        return Stored(shard, *numbers, self._dtype)
+        numbers = {name: int(record[name]) for name in ("start", "rows", "width", "length", "crc")}
+        return Stored(shard=shard, dtype=self._dtype, **numbers)
 
 
 class ShardWriter:
