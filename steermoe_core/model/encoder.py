@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from steermoe_core.data.padded import Padded
+from steermoe_core.model.inheritance import holds
 from steermoe_core.model.recompute import recomputed
 
 if TYPE_CHECKING:
@@ -103,8 +104,7 @@ class Encoder(Tower):
     @property
     def divisible(self) -> bool:
         """Whether it implements `from_layer`; a subclass that overrides `forward` alone does not."""
-        owner = next(cls for cls in type(self).__mro__ if {"forward", "from_layer"} & vars(cls).keys())
-        return "from_layer" in vars(owner)
+        return holds(type(self), "from_layer", of="forward")
 
     def own_transcripts(self, waveforms: Sequence[np.ndarray]) -> list[str] | None:
         """Return the transcripts of the decoder that the encoder was trained with, one text a clip, greedy.

@@ -141,9 +141,7 @@ class Joined(nn.Module):
     @property
     def pooling(self) -> PoolConfig | None:
         """The projector's time pooling, where it is the first thing that happens to the encoder's output."""
-        pooling = self.projector.pooling
-        direct = isinstance(self.adapter, NoAdapter) and pooling is not None and pooling.kind != "none"
-        return pooling if direct else None
+        return self.projector.begins_with if isinstance(self.adapter, NoAdapter) else None
 
     def audio(self, features: Padded) -> Padded:
         """Return the audio tokens (B,A,H)."""

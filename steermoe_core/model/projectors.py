@@ -9,6 +9,7 @@ from torch import nn
 
 from steermoe_core.data.padded import Padded
 from steermoe_core.errors import UsageError
+from steermoe_core.model.inheritance import holds
 from steermoe_core.model.pooling import pool, pooled_length, pooled_width
 from steermoe_core.model.ridge import Ridge
 
@@ -34,9 +35,21 @@ class Projector(nn.Module):
     loss_name: str = "own"
     #: Batches of (frames, answers) that `begin` needs; 0 if none.
     begin_batches: int = 0
-    #: The settings of `pool`, where the projector does nothing with frames but ``pool(settings, frames)``
-    #: and computes on the result. Kept frames are then pooled before they are stored.
-    pooling: PoolConfig | None = None
+
+    @property
+    def pooling(self) -> PoolConfig | None:
+        """The settings of `pool`, if frames are used for nothing but ``pool(settings, frames)``; else None.
+
+        Kept frames are then pooled before they are stored, and `pool` returns them unchanged. It is about the
+        `forward` of the same class: a subclass that overrides that says it again.
+        """
+        return None
+
+    @property
+    def begins_with(self) -> PoolConfig | None:
+        """The time pooling that may be applied to frames beforehand; None if there is none."""
+        known = self.pooling if holds(type(self), "pooling", of="forward") else None
+        return None if known is None or known.kind == "none" else known
 
     @abstractmethod
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
@@ -88,13 +101,16 @@ class IdentityProjector(Projector):
     def __init__(self, config: IdentityConfig, width: int, decoder: Decoder) -> None:
         super().__init__()
         self.config = config
-        self.pooling = config.pool
         if (own := pooled_width(config.pool, width)) != decoder.width:
             msg = (
                 f"projector identity outputs frames of width {own}, but the language model reads vectors "
                 f"of width {decoder.width}; use a projector that maps one to the other, such as linear"
             )
             raise UsageError(msg)
+
+    @property
+    def pooling(self) -> PoolConfig:
+        return self.config.pool
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         return pool(self.config.pool, frames), None
@@ -109,12 +125,15 @@ class LinearProjector(Projector):
     def __init__(self, config: LinearConfig, width: int, decoder: Decoder) -> None:
         super().__init__()
         self.config = config
-        self.pooling = config.pool
         self.map = nn.Linear(pooled_width(config.pool, width), decoder.width)
         if not config.trained:
             _make_buffers(self.map)
         self.begin_batches = 64 if config.start == "ridge" else 0
         self._embeddings = decoder.embed
+
+    @property
+    def pooling(self) -> PoolConfig:
+        return self.config.pool
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         pooled = pool(self.config.pool, frames)
@@ -138,11 +157,14 @@ class MlpProjector(Projector):
     def __init__(self, config: MlpConfig, width: int, decoder: Decoder) -> None:
         super().__init__()
         self.config = config
-        self.pooling = config.pool
         hidden = config.hidden or decoder.width
         self.map = nn.Sequential(
             nn.Linear(pooled_width(config.pool, width), hidden), nn.GELU(), nn.Linear(hidden, decoder.width)
         )
+
+    @property
+    def pooling(self) -> PoolConfig:
+        return self.config.pool
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         pooled = pool(self.config.pool, frames)

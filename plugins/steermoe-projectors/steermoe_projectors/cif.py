@@ -19,7 +19,7 @@ from torch import nn
 from steermoe_core import Padded, Projector, pool, pooled_length, pooled_width
 
 if TYPE_CHECKING:
-    from steermoe_core import Decoder
+    from steermoe_core import Decoder, PoolConfig
     from steermoe_projectors.config import CifConfig
 
 
@@ -29,12 +29,15 @@ class CifProjector(Projector):
     def __init__(self, config: CifConfig, width: int, decoder: Decoder) -> None:
         super().__init__()
         self.config = config
-        self.pooling = config.pool
         width = pooled_width(config.pool, width)
         self.context = nn.Conv1d(width, width, config.kernel, padding=config.kernel // 2)
         self.weight = nn.Linear(width, 1)
         self.map = nn.Linear(width, decoder.width)
         self._losses: dict[str, torch.Tensor] = {}
+
+    @property
+    def pooling(self) -> PoolConfig:
+        return self.config.pool
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         pooled = pool(self.config.pool, frames).zeroed()
