@@ -121,6 +121,8 @@ TESTED_BY = {
     "train/zero.py": "train/test_deepspeed.py",
     "use/answering.py": "cli/test_ask.py",
     "use/card.py": "run/folder/test_hub.py",
+    "use/metadata.py": "run/folder/test_hub.py",
+    "use/pretrained.py": "run/folder/test_hub.py",
     "use/transcriber.py": "cli/test_transcribe.py",
 }
 

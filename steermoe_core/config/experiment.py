@@ -114,6 +114,9 @@ class TrainConfig:
     :param precision: of the forward pass; trained parameters stay fp32.
     :param recompute: frozen parts that compute their activations again in the backward pass instead of
         keeping them: less memory, more time, the same numbers.
+    :param packing: frozen parts that compute the clips of a batch in one row, without padding; each clip
+        attends to itself alone: the same numbers, for less work. See
+        [packing](../explanation/training.md#packing).
     :param keep_frames: store what the frozen encoder computes of each clip on disk and reuse it, in any run:
         up to the first layer that an adapter changes. See [kept frames](../how-to/cache-encoder-frames.md).
     :param frames_dtype: number format of kept frames. `float32`: each clip is encoded alone, and the numbers
@@ -150,6 +153,7 @@ class TrainConfig:
     )
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     recompute: list[Literal["encoder", "decoder"]] = attrs.field(factory=list)
+    packing: list[Literal["encoder", "decoder"]] = attrs.field(factory=list)
     keep_frames: bool = False
     frames_dtype: Literal["float32", "bfloat16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -214,3 +214,8 @@ class CausalLMConfig:
         """Packages that these settings need."""
         reader = ["gguf>=0.10"] if self.weights.endswith(".gguf") else []
         return (*reader, *(["flash-attn"] if self.attention == "flash_attention_2" else []))
+
+    @property
+    def unpackable(self) -> str:
+        """Why clips cannot be packed under these settings; empty if they can."""
+        return "" if self.attention == "sdpa" else 'it needs attention = "sdpa"'

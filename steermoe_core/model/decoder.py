@@ -13,6 +13,7 @@ from steermoe_core.data.padded import Padded
 from steermoe_core.errors import SetupError
 from steermoe_core.model.encoder import Tap, Tower, untouched
 from steermoe_core.model.known import LANGUAGE_MODELS
+from steermoe_core.model.packing import Packing, packable
 from steermoe_core.model.recompute import recomputed
 from steermoe_core.model.weights import prepared, pretrained
 
@@ -63,6 +64,16 @@ class Decoder(Tower):
         :param cache: of `new_cache`, extended in place; None for no cache.
         """
 
+    def packed(self, inputs: Padded, prefix: Prefix) -> torch.Tensor:
+        """Return the last hidden states (B,S,H) of right-padded inputs (B,S,H), without computing padding.
+
+        The same numbers as of `hidden`; those of padding are of no account. Called where `packing` is true,
+        which needs a decoder whose component gives ``packing``.
+
+        :param prefix: what all rows follow.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def new_cache(self, prefix: Prefix, batch: int) -> Any:
         """Return a key-value cache that starts with the prefix, for a batch of rows."""
@@ -98,6 +109,7 @@ class CausalLM(Decoder):
         self._prefixes: dict[tuple[Any, ...], Prefix] = {}
         self._recomputable = self._wrap_layers()
         self._lengths = torch.zeros(0, dtype=torch.long)
+        self._packing: Packing | None = None
         self.freeze()
 
     @property
@@ -132,6 +144,21 @@ class CausalLM(Decoder):
         ).last_hidden_state
         return states
 
+    def packed(self, inputs: Padded, prefix: Prefix) -> torch.Tensor:
+        config, before = self.model.get_decoder().config, prefix[0][0].shape[2] if prefix else 0
+        self._check_apart(packable(self.model))
+        packing = self._packing = Packing.of(inputs)
+        row = packing.row(inputs)  # (1,N,H)
+        mask = torch.ones(1, before + row.values.shape[1], dtype=torch.long, device=row.values.device)
+        cache = self.new_cache(prefix, 1) if prefix else None
+        try:
+            with packing.attention(config):
+                hidden = self.hidden(row.values, mask, before + packing.steps, cache)  # (1,N,H)
+        finally:
+            self._packing = None
+        self._check_apart(packing.attended == self.layers)
+        return packing.clips(Padded(hidden, row.lengths)).values
+
     def prefix(self, ids: list[int]) -> Prefix:
         device = self.embeddings.device
         autocast = torch.is_autocast_enabled(device.type)
@@ -150,6 +177,14 @@ class CausalLM(Decoder):
         kind = Unchanging if self.recompute and torch.is_grad_enabled() else DynamicCache
         return kind(rows or None, config=self.model.config)
 
+    def _check_apart(self, apart: bool) -> None:  # noqa: FBT001
+        if not apart:
+            msg = (
+                f"the layers of {type(self.model).__name__} do not keep several clips in a row apart; leave "
+                '"decoder" out of train.packing'
+            )
+            raise SetupError(msg)
+
     def _wrap_layers(self) -> bool:
         """Make every layer obey `tap` and `recompute`; return whether layers can be recomputed.
 
@@ -167,6 +202,9 @@ class CausalLM(Decoder):
 
     def _layer(self, number: int, forward: Callable[..., Any], *args: Any, **named: Any) -> Any:
         tap, lengths = self.tap, self._lengths  # of this pass, also when it is recomputed
+        if self._packing is not None:
+            forward = self._packing.attending(forward, self.model.get_decoder().config)
+            tap = self._packing.tap(tap)
 
         def tapped(*args: Any, **named: Any) -> Any:
             output = forward(*args, **named)

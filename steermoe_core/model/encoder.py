@@ -50,6 +50,8 @@ class Tower(Frozen):
     layers: int
     #: Whether its layers compute activations again in the backward pass instead of keeping them.
     recompute: bool = False
+    #: Whether its layers compute the clips of a batch as one row without padding, in training: see `Packing`.
+    packing: bool = False
 
     @property
     def layer_width(self) -> int:

@@ -167,6 +167,8 @@ class Joined(nn.Module):
 
     def hidden(self, inputs: Padded, prefix: Prefix, cache: Any = None) -> torch.Tensor:
         """Return the last hidden states (B,S,H) of right-padded inputs (B,S,H) that follow the prefix."""
+        if self.decoder.packing and cache is None:
+            return self._adapted(self.decoder.packed(inputs, prefix), inputs)
         before = prefix[0][0].shape[2] if prefix else 0
         if prefix and cache is None:
             cache = self.decoder.new_cache(prefix, len(inputs))
@@ -178,7 +180,9 @@ class Joined(nn.Module):
         self, inputs: Padded, mask: torch.Tensor, positions: torch.Tensor, cache: Any
     ) -> torch.Tensor:
         """Return what the decoder's head reads (B,S,H): see `Decoder.hidden`."""
-        hidden = self.decoder.hidden(inputs.values, mask, positions, cache)
+        return self._adapted(self.decoder.hidden(inputs.values, mask, positions, cache), inputs)
+
+    def _adapted(self, hidden: torch.Tensor, inputs: Padded) -> torch.Tensor:
         if self.decoder_adapter is None:
             return hidden
         return self.decoder_adapter.after(Padded(hidden, inputs.lengths)).values

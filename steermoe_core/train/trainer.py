@@ -80,6 +80,8 @@ class SteeringTrainer(Trainer):
         self.collate = collate
         model.encoder.recompute = "encoder" in config.recompute
         model.decoder.recompute = "decoder" in config.recompute
+        model.encoder.packing = "encoder" in config.packing
+        model.decoder.packing = "decoder" in config.packing
         self.clip = GroupClip(config.clip_of)
         own: list[Any] = [self.clip, JournalWriter(self.clip), LastStep(), *callbacks]
         for callback in own:

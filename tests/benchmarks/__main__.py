@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 from rich.console import Console
 
-from tests.benchmarks import commands, frames, generation, identities, memory, stages, training
+from tests.benchmarks import commands, frames, generation, identities, memory, packing, stages, training
 from tests.benchmarks.figure import table
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, Callable[..., Iterator[Figure]]] = {
     "memory": memory.peaks,
     "adapter": memory.adapter_sizes,
     "frames": frames.kept,
+    "packing": packing.savings,
     "generation": generation.throughput,
     "stages": stages.shares,
 }

@@ -79,7 +79,7 @@ READERS = {
     },
     TrainConfig: {
         "train/trainer.py config": """
-            batch_size accumulation bucket schedule warmup precision recompute device workers
+            batch_size accumulation bucket schedule warmup precision recompute packing device workers
             log_every save_every keep
         """,
         "train/epochs.py train": "steps epochs",

@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 from steermoe_core.data.padded import Padded
 from steermoe_core.errors import SetupError
 from steermoe_core.model.encoder import Encoder, Tap, untouched
+from steermoe_core.model.packing import Packing
 from steermoe_core.model.weights import load, prepared, pretrained
 from steermoe_whisper.known import MODELS
 
@@ -70,12 +71,30 @@ class WhisperEncoder(Encoder):
 
     def from_layer(self, first: int, frames: Padded, tap: Tap = untouched) -> Padded:
         """Compute layers and the final norm; where clips are padded to 30 seconds, the padding is seen."""
-        mask = None if self.config.input == "30s" else _attention_mask(frames)
+        longest, lengths = int(frames.lengths.max()), frames.lengths
+        if self.packing:
+            frames = self._packed(first, frames, tap)
+        else:
+            mask = None if self.config.input == "30s" else _attention_mask(frames)
+            for number in range(first, self.layers):
+                compute = partial(self.model.layers[number], attention_mask=mask)
+                frames = self.layer(number, compute, frames, tap)
+        return Padded(self.model.layer_norm(frames.values[:, :longest]), lengths)
+
+    def _packed(self, first: int, frames: Padded, tap: Tap) -> Padded:
+        """Return the output of the layers for frames (B,T',D), without computing padding that is not seen."""
+
+        def own(layer: int, clips: Padded) -> Padded:
+            return tap(layer, Padded(clips.values, frames.lengths))
+
+        whole = torch.full_like(frames.lengths, frames.values.shape[1])
+        seen = Padded(frames.values, whole) if self.config.input == "30s" else frames
+        packing = Packing.of(seen)
+        row, row_tap = packing.row(seen), packing.tap(tap if tap is untouched else own)  # (1,N,D)
         for number in range(first, self.layers):
-            compute = partial(self.model.layers[number], attention_mask=mask)
-            frames = self.layer(number, compute, frames, tap)
-        longest = int(frames.lengths.max())
-        return Padded(self.model.layer_norm(frames.values[:, :longest]), frames.lengths)
+            layer = partial(self.model.layers[number], attention_mask=None)
+            row = self.layer(number, packing.attending(layer, self.model.config), row, row_tap)
+        return packing.clips(row)
 
     def own_transcripts(self, waveforms: Sequence[np.ndarray]) -> list[str]:
         """Return what Whisper's own decoder writes down: greedily, on clips of 30 seconds, as it was trained.

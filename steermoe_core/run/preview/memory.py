@@ -100,6 +100,7 @@ def _step(model: Joined, train: TrainConfig, clip: Shapes, token: int) -> tuple[
     model.encoder.recompute, model.decoder.recompute = (
         part in train.recompute for part in ("encoder", "decoder")
     )
+    model.encoder.packing, model.decoder.packing = (part in train.packing for part in ("encoder", "decoder"))
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(train.precision, torch.bfloat16)
     batch, shapes = _batch(model, train.batch_size, clip, token), _Shapes()
     batch = replace(batch, features=Padded(shapes.fake(batch.features.values), batch.features.lengths))

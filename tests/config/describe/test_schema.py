@@ -44,6 +44,7 @@ BEYOND = {
     "length": "what another file says",
     "length-unset": "what another file says",
     "packages": "what is installed",
+    "packing": "a rule between a part and a key",
     "parts": "a rule between parts",
     "nothing-to-train": "a rule between two keys",
     "sweep": "a sweep is a file of its own kind",

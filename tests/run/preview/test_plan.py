@@ -141,6 +141,22 @@ def test_memory_knows_the_frames_that_are_computed(rig: Rig) -> None:
     assert found["30s"] > 4 * found["true-length"]
 
 
+def test_memory_knows_that_clips_are_packed(rig: Rig) -> None:
+    """In a row, with a prompt before the audio, in both towers."""
+    whisper = save_whisper(rig.folder / "whisper")
+    sets = [
+        f'encoder={{use="whisper", weights="{whisper}", input="true-length"}}',
+        'train.packing=["encoder", "decoder"]',
+        'collator.template="{prompt}{audio}"',
+    ]
+    model, batch = forward(rig, *sets)
+    model.encoder.packing = model.decoder.packing = True
+
+    found = planned(rig, *sets).memory_bytes.activations
+
+    assert found == pytest.approx(kept_for_backward(model, batch), rel=WITHIN)
+
+
 def test_memory_knows_attention_scores(rig: Rig) -> None:
     """The conformer's relative positions have gradients, so its scores (T,T) are kept; others' are not."""
     encoder = f'encoder={{use="conformer", weights="{save_public(rig.folder / "conformer")}"}}'

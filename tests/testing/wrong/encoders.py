@@ -250,6 +250,17 @@ class StartsLate(Right):
         return super().from_layer(first + 1, frames, tap)
 
 
+class Crowd(Right):
+    """Says that it packs clips, and lets them hear each other."""
+
+    caught_by = "packing"
+    gives = ("layer-taps", "packing")
+
+    def before(self, hidden):
+        mean = hidden.values.mean((0, 1)) if self.packing else 0.0
+        return Padded(hidden.values + mean, hidden.lengths)
+
+
 class NoMaps(Right):
     """Says that it has linear maps, and has convolutions."""
 
