@@ -91,10 +91,6 @@ class Shards:
         clips, first = np.unique(records["clip"], return_index=True)
         self._clips, self._records, self._shards = clips, records[first], shards[first]
 
-    def __contains__(self, clip: str) -> bool:
-        """Return whether a clip is stored."""
-        return bool((self.numbers([clip]) >= 0).all())
-
     def numbers(self, clips: Iterable[str]) -> NDArray[np.int64]:
         """Return the number of each clip, by which `stored` finds it; -1 where it is not stored."""
         wanted = np.array(list(clips), self._clips.dtype)

@@ -14,7 +14,8 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import attrs
@@ -24,7 +25,6 @@ from torch.utils.data import DataLoader
 
 from steermoe_core.data.audio.features import Kept
 from steermoe_core.data.audio.shards import Shards, ShardWriter
-from steermoe_core.data.audio.waveform import fingerprints
 from steermoe_core.data.example import Example
 from steermoe_core.data.padded import Padded
 from steermoe_core.data.worker_errors import WorkerCollate
@@ -34,7 +34,7 @@ from steermoe_core.system.cache import cache_folder
 from steermoe_core.train import ranks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -163,24 +163,17 @@ class FrameStore:
         workers: int,
     ) -> dict[int, str]:
         """Store the frames of clips that have none, and return the name of each clip."""
-        names: dict[int, str] = {}
-        stored = Shards(self.folder, self.dtype)
-
-        def absent() -> Iterator[list[int]]:
-            found = fingerprints(examples[number].audio for group in groups for number in group)
-            for group in groups:
-                for number, name in zip(group, islice(found, len(group)), strict=True):
-                    names[number] = _name(name, examples[number].speed)
-                if (stored.numbers(names[number] for number in group) < 0).any():
-                    yield group
-                else:
-                    advance(len(group))
-
+        state = cache(_state)
+        names = {number: _name(examples[number], state) for group in groups for number in group}
+        places = Shards(self.folder, self.dtype).numbers(names.values())
+        stored = dict(zip(names, (places >= 0).tolist(), strict=True))
+        absent = [group for group in groups if not all(stored[number] for number in group)]
+        advance(len(names) - sum(map(len, absent)))
         loader: DataLoader[Any] = DataLoader(
             range(len(examples)),  # type: ignore[arg-type] # a sequence is a dataset
-            batch_sampler=absent(),
+            batch_sampler=absent,
             collate_fn=WorkerCollate(_Inputs(examples, collator)),  # type: ignore[arg-type]
-            num_workers=workers,
+            num_workers=workers if absent else 0,
             generator=torch.Generator(),  # or it would draw from the run's random numbers
         )
         with ShardWriter(self.folder) as writer:
@@ -189,7 +182,7 @@ class FrameStore:
                 new = [
                     (names[number], rows, length)
                     for number, rows, length in zip(group, frames, lengths, strict=True)
-                    if names[number] not in stored
+                    if not stored[number]
                 ]
                 writer.add({clip[0]: clip for clip in new}.values())
                 advance(len(group))
@@ -245,9 +238,26 @@ class _Inputs:
         return numbers, batch.features
 
 
-def _name(fingerprint: str | None, speed: float) -> str:
-    """Return the name of a clip in shards; it is that of no clip if the audio cannot be read."""
-    return hashlib.sha256(f"{fingerprint} {speed:g}".encode()).hexdigest()[:32] if fingerprint else ""
+def _name(example: Example, state: Callable[[Path], str]) -> str:
+    """Return the name of a clip in shards: where its audio is, the state of that file, and the speed.
+
+    No audio is read for it. Equal records are the same audio, see `StoredAudio`.
+    """
+    audio = example.audio
+    if isinstance(audio, Path):
+        place, file = str(audio.absolute()), audio
+    else:
+        place, file = f"{type(audio).__qualname__}{attrs.astuple(audio)}", audio.file  # type: ignore[arg-type]
+    return hashlib.sha256(f"{place} {state(file)} {example.speed:g}".encode()).hexdigest()[:32]
+
+
+def _state(file: Path) -> str:
+    """Return the size and the time of a file; nothing if it is not on this machine."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def _settings(config: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import torch
 
 from steermoe_core.component import Selection
 from steermoe_core.data.audio.features import Kept
+from steermoe_core.data.audio.stored import Segment
 from steermoe_core.data.audio.waveform import load
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, FolderConfig
@@ -190,6 +192,40 @@ class TestStore:
             (alone,) = frames._frames(batch.features).rows()
             assert found[number].audio.frames().equal(alone)
         assert len(found[0].audio.frames()) >= len(found[4].audio.frames())
+
+    def test_nothing_is_decoded_for_what_is_stored(
+        self, store: Store, examples: list[Example], decoder_folder: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A clip is known by its place and the state of its file; one whose file has changed is encoded."""
+        frames, heard = store(), []
+        encoded = collator(frames, decoder_folder)
+        frames.keep(examples, range(4), encoded)
+        heard_by = encoded.collate
+        monkeypatch.setattr(
+            encoded, "collate", lambda some, **how: heard.extend(some) or heard_by(some, **how)
+        )
+
+        frames.keep(examples, range(4), encoded)
+        assert not heard
+
+        os.utime(examples[2].audio, (1, 1))
+        frames.keep(examples, range(4), encoded)
+        assert heard == [examples[2]]
+
+    def test_a_clip_inside_another_file_is_known_by_its_place(
+        self, store: Store, examples: list[Example], decoder_folder: str
+    ) -> None:
+        """Two spans of a file are two clips."""
+        frames = store()
+        spans = [
+            attrs.evolve(examples[0], audio=Segment(examples[0].audio, 0.0, length), seconds=length)
+            for length in (0.1, 0.2, 0.1)
+        ]
+
+        found = frames.keep(spans, range(3), collator(frames, decoder_folder))
+
+        assert [example.audio.stored.rows for example in found] == [1, 2, 1]
+        assert found[0].audio.stored == found[2].audio.stored
 
     def test_rounded_frames_are_encoded_together(
         self, store: Store, examples: list[Example], decoder_folder: str, monkeypatch: pytest.MonkeyPatch
