@@ -58,6 +58,7 @@ TESTED_BY = {
     "evaluate/config.py": "evaluate/test_rules.py",
     "evaluate/scores.py": "evaluate/test_evaluation.py",
     "model/adapter.py": "model/test_adapters.py",
+    "model/inheritance.py": "model/test_projectors.py",
     "model/cache.py": "model/test_recompute.py",
     "model/config.py": "config/test_effects.py",
     "model/gates.py": "model/test_steering.py",

@@ -127,8 +127,11 @@ class TrainConfig:
     :param packing: frozen parts that compute the clips of a batch in one row, without padding; each clip
         attends to itself alone: the same numbers, for less work. See
         [packing](../explanation/training.md#packing).
-    :param keep_frames: store the frozen encoder's output for each clip on disk and reuse it, in any run; only
-        if the adapter does not change the encoder. See [kept frames](../how-to/cache-encoder-frames.md).
+    :param keep_frames: store what the frozen encoder computes of each clip on disk and reuse it, in any run:
+        up to the first layer that an adapter changes. See [kept frames](../how-to/cache-encoder-frames.md).
+    :param frames_dtype: number format of kept frames. `float32`: each clip is encoded alone, and the numbers
+        are the same whichever run stored them. `bfloat16`: half the space; clips are encoded together, in
+        bf16.
     :param device: `auto` uses a GPU if there is one; CUDA_VISIBLE_DEVICES selects it.
     :param threads: CPU threads; 0 uses all cores.
     :param workers: processes that load audio; 0 loads it in the training process.
@@ -173,6 +176,7 @@ class TrainConfig:
     recompute: list[Literal["encoder", "decoder"]] = attrs.field(factory=list)
     packing: list[Literal["encoder", "decoder"]] = attrs.field(factory=list)
     keep_frames: bool = False
+    frames_dtype: Literal["float32", "bfloat16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = attrs.field(default=0, validator=[ge(0), le(10_000)])
     workers: int = attrs.field(default=0, validator=[ge(0), le(1_000)])

@@ -80,4 +80,11 @@ class Padded:
 
 
 class Frames(Padded):
-    """Frames (B,T,D) that the frozen encoder computed before, in place of its input features."""
+    """Frames (B,T,D) that the frozen encoder computed before, in place of its input features.
+
+    They are its output, or the input of the first layer that an adapter changes.
+    """
+
+
+class Pooled(Frames):
+    """Frames (B,A,D) after the projector's time pooling: `pool` returns them unchanged."""

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from steermoe_core.data.padded import Frames, Padded
-from steermoe_core.model.adapter import Adapters
+from steermoe_core.model.adapter import Adapters, NoAdapter
 from steermoe_core.model.encoder import untouched
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.data.layout import Batch
     from steermoe_core.model.adapter import Adapter
+    from steermoe_core.model.config import PoolConfig
     from steermoe_core.model.decoder import Decoder, Prefix
     from steermoe_core.model.encoder import Encoder
     from steermoe_core.model.projectors import Projector
@@ -123,10 +124,24 @@ class Joined(nn.Module):
 
         They are in fp64 where the whole model is.
         """
-        kept = isinstance(features, Frames)
-        frames = self.adapter.after(features if kept else self.encoder(features, self.adapter.tap))
+        frames = self.adapter.after(self._encoded(features))
         dtype = torch.promote_types(self.decoder.embeddings.dtype, torch.float32)
-        return Padded(frames.values.to(dtype), frames.lengths)
+        return frames.to(frames.values.device, dtype)
+
+    def _encoded(self, features: Padded) -> Padded:
+        """Return the output (B,T,D) of the encoder; of kept frames only what is not computed yet."""
+        if not isinstance(features, Frames):
+            return self.encoder(features, self.adapter.tap)  # type: ignore[no-any-return]
+        if self.adapter.first_layer is None:
+            return features
+        dtype = next(self.encoder.parameters()).dtype
+        frames = Padded(features.values.to(dtype), features.lengths)
+        return self.encoder.from_layer(self.adapter.first_layer, frames, self.adapter.tap)
+
+    @property
+    def pooling(self) -> PoolConfig | None:
+        """The projector's time pooling, where it is the first thing that happens to the encoder's output."""
+        return self.projector.begins_with if isinstance(self.adapter, NoAdapter) else None
 
     def audio(self, features: Padded) -> Padded:
         """Return the audio tokens (B,A,H)."""

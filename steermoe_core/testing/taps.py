@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from unittest import SkipTest
 
 import torch
 from torch import nn
@@ -143,6 +144,26 @@ class TapChecks(ModuleSuite):
         for number, (one, two) in enumerate(zip(plain, again, strict=True)):
             message = f"with recompute the gradient at the tap of layer {number} is another (by {{}})"
             self.expect_close(_gradient(one), _gradient(two), message)
+
+    @needs("tap_results", "batch_invariance")
+    def test_from_layer(self) -> None:
+        """`from_layer` gives, from what any layer gets, what `forward` gives, taps included."""
+        if not self.encoder.divisible:
+            msg = "it does not implement from_layer"
+            raise SkipTest(msg)
+        waves = self.waves(0.25, 0.6)
+        inputs = [frames for _, frames in self._seen(*waves)][:-1]
+        for first, frames in enumerate(inputs, 1):
+            tap = self._changed(first)
+            with torch.no_grad():
+                found = self.encoder.from_layer(first, frames, tap)
+            for one, other in zip(self.run(*waves, tap=tap).rows(), found.rows(), strict=True):
+                self.expect_close(
+                    one,
+                    other,
+                    f"from_layer({first}) gives other frames than forward (by {{}}): compute layer {first} "
+                    "and all after it, and tap them",
+                )
 
     @needs("taps", "determinism")
     def test_packing(self) -> None:

@@ -169,8 +169,8 @@ class SteeringTrainer(Trainer):
         )
 
     def example_numbers(self) -> set[int]:
-        """Return the indices into `examples` of those that this process trains on."""
-        sampler: Any = self.get_train_dataloader().batch_sampler
+        """Return the indices into `examples` of those that the run trains on, in all its processes."""
+        sampler: Any = self.batches(0, 1).batch_sampler
         return {number % len(self.examples) for batch in sampler for number in batch}
 
     # Log.

@@ -87,7 +87,7 @@ READERS = {
         "train/groups.py config": "learning_rate",
         "config/experiment.py self": "batch_size batch_seconds batch_tokens weight_decay clip",
         "run/execute.py train": "threads",
-        "run/training config": "keep_frames",
+        "run/training config": "keep_frames frames_dtype",
     },
     DeepSpeedConfig: {"train/deepspeed.py settings": "stage offload"},
     ValidateConfig: {

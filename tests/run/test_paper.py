@@ -131,6 +131,8 @@ def test_the_ablation_differs_in_the_adapter_alone(encoder: str) -> None:
 
     rates = [table["train"].pop("learning_rate") for table in tables]  # of the groups of each
     assert rates[1].items() <= rates[0].items()
+    kept = [(table["train"].pop("keep_frames"), table["train"].pop("frames_dtype")) for table in tables]
+    assert kept == [(False, "float32"), (True, "bfloat16")]  # in the precision of both runs
 
     assert {key for key in tables[0] if tables[0][key] != tables[1].get(key)} == {
         "experiment", "adapter", "callbacks",

@@ -67,25 +67,33 @@ class WhisperEncoder(Encoder):
         hidden = _convolved(model.conv2, first.zeroed())  # (B,T',D)
         # As in transformers: its encoder scales nothing, whatever `scale_embedding` says.
         hidden = hidden + model.embed_positions.weight[: hidden.shape[1]]
-        seen = Padded(hidden, (mel.lengths + 1) // 2)
-        given = (features.lengths + 1) // 2
-        if self.packing:
-            frames = self._packed(seen, tap)
-        else:
-            mask = None if self.config.input == "30s" else _attention_mask(seen)
-            frames = Padded(hidden, given)
-            for number, layer in enumerate(model.layers):
-                frames = self.layer(number, partial(layer, attention_mask=mask), frames, tap)
-        longest = int(given.max())
-        return Padded(model.layer_norm(frames.values[:, :longest]), given)
+        return self.from_layer(0, Padded(hidden, (features.lengths + 1) // 2), tap)
 
-    def _packed(self, frames: Padded, tap: Tap) -> Padded:
-        """Return the output of the layers for frames (B,T',D), without computing padding."""
-        packing = Packing.of(frames)
-        row, row_tap = packing.row(frames), packing.tap(tap)  # (1,N,D)
-        for number, layer in enumerate(self.model.layers):
-            compute = packing.attending(partial(layer, attention_mask=None), self.model.config)
-            row = self.layer(number, compute, row, row_tap)
+    def from_layer(self, first: int, frames: Padded, tap: Tap = untouched) -> Padded:
+        """Compute layers and the final norm; where clips are padded to 30 seconds, the padding is seen."""
+        longest, lengths = int(frames.lengths.max()), frames.lengths
+        if self.packing:
+            frames = self._packed(first, frames, tap)
+        else:
+            mask = None if self.config.input == "30s" else _attention_mask(frames)
+            for number in range(first, self.layers):
+                compute = partial(self.model.layers[number], attention_mask=mask)
+                frames = self.layer(number, compute, frames, tap)
+        return Padded(self.model.layer_norm(frames.values[:, :longest]), lengths)
+
+    def _packed(self, first: int, frames: Padded, tap: Tap) -> Padded:
+        """Return the output of the layers for frames (B,T',D), without computing padding that is not seen."""
+
+        def own(layer: int, clips: Padded) -> Padded:
+            return tap(layer, Padded(clips.values, frames.lengths))
+
+        whole = torch.full_like(frames.lengths, frames.values.shape[1])
+        seen = Padded(frames.values, whole) if self.config.input == "30s" else frames
+        packing = Packing.of(seen)
+        row, row_tap = packing.row(seen), packing.tap(tap if tap is untouched else own)  # (1,N,D)
+        for number in range(first, self.layers):
+            layer = partial(self.model.layers[number], attention_mask=None)
+            row = self.layer(number, packing.attending(layer, self.model.config), row, row_tap)
         return packing.clips(row)
 
     def own_transcripts(self, waveforms: Sequence[np.ndarray]) -> list[str]:

@@ -268,3 +268,23 @@ def test_shapes_are_known_without_weights(folder: str, dtype: str) -> None:
     }
     assert all(parameter.device.type == "meta" for parameter in planned.parameters())
     assert planned.frames(RATE) == real.frames(RATE) == 50
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_begins_at_a_layer(encoder: WhisperEncoder, packing: bool) -> None:  # noqa: FBT001
+    """The rest of what it computes of the clips; taps see their own lengths."""
+    seen: list[Padded] = []
+
+    def tap(_: int, frames: Padded) -> Padded:
+        seen.append(frames)
+        return frames
+
+    encoder.packing = packing
+    try:
+        whole = encoder(encoder.features(waves_of(9000, 16_000)), tap)
+        rest = encoder.from_layer(2, seen[1], tap)
+    finally:
+        encoder.packing = False
+
+    assert [frames.lengths.tolist() for frames in (*seen, rest)] == [whole.lengths.tolist()] * 5
+    torch.testing.assert_close(rest.zeroed().values, whole.zeroed().values, **CLOSE)

@@ -48,6 +48,7 @@ def contradictions(
         yield from _length(train)
         yield from _at_most_one("train", train)
         yield from _training(train)
+        yield from _frames(train)
         yield from _validation(train.validate)
         if augment:
             yield from _augmented(train)
@@ -97,6 +98,12 @@ def _weights(data: DataConfig) -> Iterator[Fault]:
         yield Fault(
             "E302", message, ("data", "weights"), hint="give one for each [[data.train]], in the same order"
         )
+
+
+def _frames(train: TrainConfig) -> Iterator[Fault]:
+    if train.frames_dtype != "float32" and not train.keep_frames:
+        message = f"frames_dtype is {shown(train.frames_dtype)}, but keep_frames is false: no frames are kept"
+        yield Fault("E302", message, ("train", "frames_dtype"), hint="set keep_frames = true")
 
 
 def _validation(validate: ValidateConfig) -> Iterator[Fault]:

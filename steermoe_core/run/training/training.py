@@ -259,16 +259,26 @@ class Training:
 
     def _keep_frames(self, trainer: SteeringTrainer, progress: Progress) -> None:
         """Let the trainer read the encoder's frames from disk; missing ones are computed first."""
-        if self.model.adapter.first_layer is not None:
-            self.console.note("no frames are kept: an adapter changes the encoder")
+        encoder, layer = self.model.encoder, self.model.adapter.first_layer
+        if layer is not None and not (layer and encoder.divisible):
+            which = f"layer {layer} of the encoder, which cannot begin there" if layer else "the encoder"
+            self.console.note(f"no frames are kept: an adapter changes {which}")
             return
-        move(self.model.encoder, self.config.device)
-        encoder = self.builder.experiment.encoder
-        store = FrameStore(self.model.encoder, encoder, self.frozen["encoder"])
+        move(encoder, self.config.device)
+        store = FrameStore(
+            self.model,
+            self.builder.experiment.encoder,
+            self.frozen["encoder"],
+            self.config.frames_dtype,
+        )
         numbers = trainer.example_numbers()
-        task = progress.add_task("keeping frames", total=len(numbers), note="")
+        task = progress.add_task("keeping frames", total=-(-len(numbers) // ranks.world()), note="")
         trainer.examples = store.keep(
-            trainer.examples, numbers, self.collator, lambda clips: progress.advance(task, clips)
+            trainer.examples,
+            numbers,
+            self.collator,
+            lambda clips: progress.advance(task, clips),
+            self.config.workers,
         )
 
     def _take_steps(self, trainer: SteeringTrainer) -> None:
