@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steermoe_core.cli.shared.flags import add_lengths, add_set, count
-from steermoe_core.cli.shared.table import Table, figures, tags
+from steermoe_core.cli.shared.table import Column, Table, figures, tags
 from steermoe_core.errors import UsageError
 from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from steermoe_core.cli.shared.session import Session
     from steermoe_core.run.cost.measure import Measured
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 #: Kinds of operations that the table shows.
 _MOST = 12
+_COLUMNS = [*tags("figure"), Column("value", "right", least=40)]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -83,7 +84,8 @@ def run(args: Namespace, session: Session) -> int:
 
 def _computed(found: Roofline) -> Iterator[Table]:
     rows = [
-        ("clips a step", f"{found.clips:.1f}, {found.audio_seconds:.1f} s of audio ({found.lengths})"),
+        ("lengths", found.lengths),
+        ("audio a step", f"{found.audio_seconds:.1f} s, mean of {found.batches} traced batches"),
         ("step", _milliseconds(found.step)),
         ("matrix products, attention", _milliseconds(found.matrix)),
         ("memory-bound operations", _milliseconds(found.memory)),
@@ -93,13 +95,16 @@ def _computed(found: Roofline) -> Iterator[Table]:
         ("tokens/s", f"{found.tokens_per_second:,.0f}"),
         *_common(found.padding, found.ranks, found.waiting),
         ("MFU", f"{found.mfu:.1%} of the peak"),
-        ("memory of the longest batch", f"{found.peak_bytes / 2**30:.1f} GiB, without weights"),
+        ("activations, longest batch", f"{found.peak_bytes / 2**30:.1f} GiB"),
     ]
-    name = "rank" if found.ranks == 1 else "ranks"
-    title = f"a training step on {found.ranks} {name} of {found.gpu}, from {found.batches} traced batches"
-    yield Table(title=title, columns=[*tags("figure"), *figures("value")], rows=rows)
-    yield _shares("by part", found.parts)
-    yield _shares("by operation", found.operations[:_MOST])
+    title = f"a training step on {found.gpu}, {found.ranks} × {found.clips:.0f} clips, computed"
+    yield Table(title=title, columns=_COLUMNS, rows=rows)
+    columns = ["ms", "matrix", "memory", "TFLOP", "GB", "kernels", "syncs"]
+    rows = [_share(one) for one in found.parts]
+    yield Table(title="by part", columns=[*tags("part"), *figures(*columns)], rows=rows)
+    kinds = [(name, *others[:1], *others[3:6]) for name, *others in map(_share, found.operations[:_MOST])]
+    columns = ["ms", "TFLOP", "GB", "kernels"]
+    yield Table(title="by operation", columns=[*tags("operation"), *figures(*columns)], rows=kinds)
 
 
 def _measured(found: Measured) -> Table:
@@ -115,7 +120,7 @@ def _measured(found: Measured) -> Table:
         *((f"time in {part}", f"{share:.1%}") for part, share in found.shares.items()),
     ]
     title = f"{found.steps} training steps on {found.device}"
-    return Table(title=title, columns=[*tags("figure"), *figures("value")], rows=rows)
+    return Table(title=title, columns=_COLUMNS, rows=rows)
 
 
 def _rates(found: Measured) -> str:
@@ -127,18 +132,13 @@ def _common(padding: dict[str, float], ranks: int, waiting: float) -> list[tuple
     return [*rows, ("waiting", f"{waiting:.1%} on {ranks} ranks")] if ranks > 1 else rows
 
 
-def _shares(title: str, found: Sequence[Share]) -> Table:
-    columns = ("ms", "matrix ms", "memory ms", "TFLOP", "GB", "kernels", "syncs")
-    rows = [
-        [
-            one.name,
-            *(f"{1000 * value:.2f}" for value in (one.seconds, one.matrix, one.memory)),
-            *(f"{value:.2f}" for value in (one.tflops, one.gigabytes)),
-            *(f"{value:,.0f}" for value in (one.kernels, one.syncs)),
-        ]
-        for one in found
+def _share(one: Share) -> list[str]:
+    return [
+        one.name,
+        *(f"{1000 * value:.2f}" for value in (one.seconds, one.matrix, one.memory)),
+        *(f"{value:.2f}" for value in (one.tflops, one.gigabytes)),
+        *(f"{value:,.0f}" for value in (one.kernels, one.syncs)),
     ]
-    return Table(title=title, columns=[*tags(title.removeprefix("by ")), *figures(*columns)], rows=rows)
 
 
 def _milliseconds(seconds: float) -> str:

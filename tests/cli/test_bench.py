@@ -29,7 +29,7 @@ def test_a_roofline(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", str(rig.file), "--roofline", "h100", "--steps", "1", "--ranks", "2"]) == 0
 
     out = capsys.readouterr().out
-    assert out.startswith("a training step on 2 ranks of h100, from 1 traced batches\n")
+    assert out.startswith("a training step on h100, 2 × 3 clips, computed\n")
     for row in ("matrix products, attention", "waiting", "encoder", "adapter", "optimizer", "mm backward"):
         assert f"\n{row} " in out
 

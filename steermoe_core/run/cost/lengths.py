@@ -43,7 +43,7 @@ class Clips:
         """Return clips of a distribution, without those that are longer than `longest` seconds."""
         shares, lengths = DISTRIBUTIONS[name]
         found = np.interp((np.arange(_CLIPS) + 0.5) / _CLIPS, shares, lengths)
-        return cls(seconds=found[found <= longest].tolist(), origin=f"lengths like {name}")
+        return cls(seconds=found[found <= longest].tolist(), origin=f"like {name}")
 
     def batches(self, train: TrainConfig, seed: int) -> list[list[float]]:
         """Return the clips' lengths in the batches of a first epoch, in their order."""

@@ -2,7 +2,8 @@
 
 The run's own training takes them, in a folder that is removed afterwards. The first steps, in which kernels
 are chosen and caches fill, are not counted. On a GPU the host runs ahead of the device, so that the shares of
-the parts are measured in further steps, in which it waits at every border between parts.
+the parts are measured in further steps, in which it waits at every border between parts. Of a training whose
+projector first trains alone, the phase with the language model is measured, if there is one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from steermoe_core.errors import UsageError
 from steermoe_core.run.assembly.builder import Builder
 from steermoe_core.run.assembly.device import move, set_threads
 from steermoe_core.run.assembly.parts import placed
+from steermoe_core.run.cost.batch import phases
 from steermoe_core.run.cost.lengths import idle
 from steermoe_core.run.cost.trace import trace
 from steermoe_core.run.folder import adapter
@@ -107,13 +109,13 @@ def measure(
             msg = "train.steps is 0: there is no training step to measure"
             raise UsageError(msg)
         set_threads(builder.experiment.train.threads)
-        device = "cuda" if _on_gpu(builder.experiment.train) else "cpu"
-        clock = Clock(device, steps)
-        builder.experiment = attrs.evolve(
-            builder.experiment, train=_shortened(builder.experiment.train, clock.last)
-        )
+        train = builder.experiment.train
+        clock = Clock("cuda" if _on_gpu(train) else "cpu", steps)
         with console.task("loading models"):
             model = builder.model()
+        if True in phases(model, train):
+            model.projector.start_steps = 0
+        builder.experiment = attrs.evolve(builder.experiment, train=_shortened(train, clock.last))
         with clock.watching(model):
             Training(
                 builder=builder,
@@ -310,7 +312,7 @@ def _traced(
     places = sorted({round(i * (len(ordered) - 1) / (_TRACED - 1)) for i in range(_TRACED)})
     try:
         traces = [
-            trace(model, train, ordered[place], language_model=language_model, optimizer=False)
+            trace(model, train, ordered[place].to("cpu"), language_model=language_model, optimizer=False)
             for place in places
         ]
     except RuntimeError:

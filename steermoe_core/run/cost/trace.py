@@ -112,7 +112,7 @@ def trace(
     shapes = _Shapes()
     step = _Step(model, train, shapes, language_model=language_model, optimizer=optimizer)
     numbers, placed = shapes.numbers(step), shapes.placed(batch)
-    autocast = torch.autocast("cpu", half, enabled=train.precision != "fp32", cache_enabled=True)
+    autocast = torch.autocast("cpu", half, enabled=train.precision != "fp32")
     with shapes.parts.marked(model), shapes, _Host(shapes), autocast:
         found: Trace = functional_call(step, numbers, (placed,))
     return found
@@ -330,7 +330,7 @@ class _Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
         tensors = [one for one in tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
         if not any(map(self.has, tensors)) and kwargs.get("device") != _DEVICE:
             return func(*args, **kwargs)  # the host's own
-        if _waits(func, tensors, kwargs):
+        if self._waits(func, tensors, kwargs):
             self.sync(func.overloadpacket.__name__, tensors[0])
         if func.overloadpacket.__name__ == "_local_scalar_dense" and self.parts.now[0] == "optimizer":
             return 1.0  # a norm, which only decides whether the step is refused
@@ -355,6 +355,14 @@ class _Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
             self.watch(one, one.untyped_storage().nbytes())
         return result
 
+    def _waits(self, func: Any, tensors: Sequence[Tensor], kwargs: Any) -> bool:
+        """Return whether an operator makes the host wait for the device."""
+        name = func.overloadpacket.__name__
+        if name == "_to_copy" and not self.has(tensors[0]):  # from the host
+            return not kwargs.get("non_blocking")
+        masked = name.startswith("index") and any(one.dtype == torch.bool for one in tensors[1:])
+        return masked or name in _SIZED
+
     def _record(
         self, func: Any, args: Any, kwargs: Any, inputs: Sequence[Tensor], outputs: Sequence[Tensor]
     ) -> None:
@@ -365,7 +373,8 @@ class _Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
             return
         if name.startswith(("empty", "new_empty", "_local_scalar")):
             return
-        written = sum(map(_bytes, outputs)) or sum(map(_bytes, inputs[: len(inputs) // 2 or 1]))
+        changed = [one for one in tree_leaves(args[:1]) if isinstance(one, torch.Tensor)]
+        written = sum(map(_bytes, outputs or changed))
         if name in _GATHERS:  # reads as much as it writes, not the whole table
             read = written + sum(_bytes(one) for one in inputs[1:])
         else:
@@ -446,20 +455,6 @@ _GATHERS = {"embedding", "index", "index_select", "gather", "slice", "nonzero", 
 _OVERWRITES = {"copy_", "fill_", "zero_", "normal_", "uniform_"}
 #: Operators whose result has a size that the host must know.
 _SIZED = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2", "unique_dim"}
-
-
-def _waits(func: Any, tensors: Sequence[Tensor], kwargs: Any) -> bool:
-    """Return whether an operator makes the host wait for the device."""
-    name = func.overloadpacket.__name__
-    if name == "_to_copy":  # from the host
-        return (
-            not isinstance(tensors[0], FakeTensor)
-            and kwargs.get("device") == _DEVICE
-            and not (kwargs.get("non_blocking"))
-        )
-    return name in _SIZED or (
-        name.startswith("index") and any(one.dtype == torch.bool for one in tensors[1:])
-    )
 
 
 def _place(tensor: Tensor) -> int:

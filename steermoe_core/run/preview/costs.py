@@ -118,7 +118,7 @@ class Machines:
         longest = min(model.encoder.max_seconds or math.inf, experiment.data.max_seconds)
         if self.lengths == "data":
             seconds = [example.seconds for example in examples]
-            clips = Clips(seconds=seconds, origin="lengths of the training clips")
+            clips = Clips(seconds=seconds, origin="of the training clips")
         else:
             clips = Clips.like(self.lengths, longest)
         text = (0, 0) if collator is None else collator.prompt_lengths()

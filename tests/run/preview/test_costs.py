@@ -79,7 +79,7 @@ def test_rooflines_need_the_lengths_too(rig: Rig) -> None:
     found = rooflines(resolve(rig.file, [], registry), registry, machines)
 
     assert [(one.gpu, one.ranks) for one in found] == [("h100", 1), ("h100", 2), ("l4", 1), ("l4", 2)]
-    assert {(one.batches, one.lengths) for one in found} == {(2, "lengths of the training clips")}
+    assert {(one.batches, one.lengths) for one in found} == {(2, "of the training clips")}
     with pytest.raises(DataError, match="nowhere"):
         rooflines(resolve(rig.file, ['data.train.path="nowhere"'], registry), registry, machines)
 
