@@ -100,9 +100,9 @@ def _computed(found: Roofline) -> Iterator[Table]:
     title = f"a training step on {found.gpu}, {found.ranks} × {found.clips:.0f} clips, computed"
     yield Table(title=title, columns=_COLUMNS, rows=rows)
     columns = ["ms", "matrix", "memory", "TFLOP", "GB", "kernels", "syncs"]
-    rows = [_share(one) for one in found.parts]
-    yield Table(title="by part", columns=[*tags("part"), *figures(*columns)], rows=rows)
-    kinds = [(name, *others[:1], *others[3:6]) for name, *others in map(_share, found.operations[:_MOST])]
+    parts = [_share(one) for one in found.parts]
+    yield Table(title="by part", columns=[*tags("part"), *figures(*columns)], rows=parts)
+    kinds = [[name, *others[:1], *others[3:6]] for name, *others in map(_share, found.operations[:_MOST])]
     columns = ["ms", "TFLOP", "GB", "kernels"]
     yield Table(title="by operation", columns=[*tags("operation"), *figures(*columns)], rows=kinds)
 

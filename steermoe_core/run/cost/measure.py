@@ -37,6 +37,8 @@ from steermoe_core.train.callbacks import Callback, GroupClip
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
     from steermoe_core.config.experiment import TrainConfig
     from steermoe_core.config.resolve import Resolved
     from steermoe_core.data.layout import Batch
@@ -163,7 +165,7 @@ class Clock(Callback):
         self.peak = 0
         self.language_model = True
         self._step = 0
-        self._part, self._since = "data", 0.0
+        self._part, self._since, self._ended = "data", 0.0, 0.0
 
     @property
     def _counts(self) -> bool:
@@ -206,7 +208,9 @@ class Clock(Callback):
             stack.enter_context(patch.object(GroupClip, "clip", _entering(self, clip)))
             yield
 
-    def on_step_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
         self._step = state.global_step + 1
         self.enter("other")
         if self._step == WARM_UP + 1:
@@ -251,7 +255,7 @@ class Clock(Callback):
     def _below(self, padded: Padded, part: str) -> Padded:
         """Return values at whose gradient the backward pass enters a part."""
         if padded.values.requires_grad:
-            padded.values.register_hook(lambda _: self.enter(part) and None)
+            padded.values.register_hook(lambda _: self.enter(part) and None)  # type: ignore[no-untyped-call]
         return padded
 
 
@@ -288,10 +292,10 @@ def _measured(clock: Clock, model: Joined, train: TrainConfig, ranks: int) -> Me
         tokens_per_second=tokens / seconds,
         padding=padding,
         waiting=idle(_smooth(clock), ranks),
-        mfu=found and sum(flops / rates[dtype] for dtype, flops in found.flops.items()) / seconds,
+        mfu=sum(flops / rates[dtype] for dtype, flops in found.flops.items()) / seconds if found else None,
         rates={str(dtype).removeprefix("torch."): rate for dtype, rate in rates.items()},
         peak_bytes=clock.peak,
-        planned_bytes=found and sum(held(model)) + found.peak,
+        planned_bytes=sum(held(model)) + found.peak if found else None,
         shares={part: spent / total for part, spent in clock.parts.items()},
     )
 

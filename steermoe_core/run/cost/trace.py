@@ -173,7 +173,7 @@ class _Parts:
     @property
     def now(self) -> tuple[str, bool]:
         """The part, and whether this is the backward pass."""
-        node = torch._C._current_autograd_node()  # type: ignore[attr-defined] # noqa: SLF001 - its only spelling
+        node = torch._C._current_autograd_node()  # noqa: SLF001 - its only spelling
         if node is None:
             return self._calls[-1], False
         if len(self._calls) > 1:  # an adapter in a recomputed layer
@@ -193,7 +193,7 @@ class _Parts:
             self._cut()
 
     def _cut(self) -> None:
-        self._starts.append(torch._C._autograd._get_sequence_nr())  # type: ignore[attr-defined] # noqa: SLF001
+        self._starts.append(torch._C._autograd._get_sequence_nr())  # noqa: SLF001
         part = self._calls[-1]
         self._parts.append((part, next((one for one in self._calls if one in _TOWERS), part)))
 
@@ -415,7 +415,7 @@ class _Host(TorchFunctionMode):
         self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs, shapes = kwargs or {}, self._shapes
-        first = args[0] if args else None
+        first: Any = args[0] if args else None
         if func in (torch.tensor, torch.as_tensor) and kwargs.get("device") == _DEVICE:
             result = func(*args, **{**kwargs, "device": "cpu"}).clone()
             shapes.sync("tensor", result)
@@ -440,7 +440,7 @@ _device_of = torch.Tensor.device.__get__
 
 
 def _is_host(value: Any) -> bool:
-    return value == "cpu" or value == torch.device("cpu")
+    return bool(value == "cpu" or value == torch.device("cpu"))
 
 
 @cache
