@@ -5,13 +5,14 @@ The layers are the engine's own, on the meta device: nothing is computed.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from steermoe_core.data.batches import BucketedBatches
+from steermoe_core.data.batches import Epochs
 from steermoe_core.data.padded import Padded
 from steermoe_core.model.config import CausalLMConfig
 from steermoe_core.model.decoder import CausalLM
@@ -46,7 +47,7 @@ def savings(*, quick: bool) -> Iterator[Figure]:
         "Whisper-large-v3, true lengths": (encoder(), FRAMES * seconds),
     }
     for order, bucket in BUCKETS.items():
-        batches = BucketedBatches(list(seconds), BATCH, bucket, seed=0, batches=4 if quick else 32)
+        batches = list(islice(Epochs(list(seconds), BATCH, bucket, seed=0).batches(0), 4 if quick else 32))
         for tower, ((packed, layers, width), positions) in towers.items():
             lengths = [[int(positions[clip]) for clip in batch] for batch in batches]
             yield _share(f"{tower}, {order}", packed, layers, width, lengths)

@@ -43,6 +43,7 @@ HEAVY = frozenset(
         "launch",
         "data",
         "plan",
+        "bench",
         "evaluate",
         "certify",
         "routing",

@@ -15,7 +15,8 @@ from steermoe_core.model.weights import at_hand, shapes_only
 from steermoe_core.run.assembly.builder import Builder
 from steermoe_core.run.assembly.parts import placed
 from steermoe_core.run.folder.run_folder import RunFolder
-from steermoe_core.run.preview.memory import Memory, memory
+from steermoe_core.run.preview.costs import unreadable
+from steermoe_core.run.preview.memory import Memory, memory, prepare
 from steermoe_core.run.preview.shapes import Shapes, shapes
 from steermoe_core.system.hub import nothing_fetched
 from steermoe_core.train.epochs import counted, epochs_of
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from steermoe_core.data.example import Example
     from steermoe_core.model.joined import Joined
     from steermoe_core.plugins import Registry
+    from steermoe_core.run.preview.costs import Cost, Machines
     from steermoe_core.system.records import Json
 
 
@@ -87,6 +89,7 @@ class Plan:
     :param steps: of one process; None where they follow from epochs, and the training data cannot be read or
         the budget is `auto`.
     :param epochs: passes over the training clips; None where the steps are set, and the same is unknown.
+    :param costs: on the GPUs that were asked for.
     """
 
     run_folder: str
@@ -98,17 +101,22 @@ class Plan:
     groups: list[GroupSize]
     memory_bytes: Memory
     data: list[Split]
+    costs: list[Cost] = attrs.field(factory=list)
 
     def as_json(self) -> Json:
         """Return plain values; `memory_bytes` has the key `unknown` only where there is a reason."""
         return attrs.asdict(self, filter=lambda field, value: field.name != "unknown" or bool(value))
 
 
-def plan(resolved: Resolved, registry: Registry, runs: Path, *, seconds: float) -> Plan:
+def plan(
+    resolved: Resolved, registry: Registry, runs: Path, *, seconds: float, machines: Machines | None = None
+) -> Plan:
     """Return the plan of an experiment; nothing is fetched from the hub for it.
 
     :param seconds: length of the clip whose shapes are shown.
+    :param machines: GPUs on which the run is costed.
     :raises SetupError: the shapes of a model are not known on this machine.
+    :raises DataError: the run is costed, and the lengths of the training clips cannot be read.
     """
     with nothing_fetched(), placed(resolved.experiment, resolved.path, resolved.origins):
         builder = Builder(resolved.experiment, registry)
@@ -124,6 +132,13 @@ def plan(resolved: Resolved, registry: Registry, runs: Path, *, seconds: float) 
         # The projector may choose its vocabulary by the training answers.
         reads_answers = type(model.projector).begin is not Projector.begin
         answers = [collator.reference(example) for example in trained] if collator and reads_answers else []
+        token = prepare(model.projector, answers)
+        costs: list[Cost] = []
+        if machines is not None:
+            if machines.lengths == "data" and not trained:
+                raise unreadable(data[0].note)
+            traced = machines.traced(builder, model, collator, trained, token)
+            costs = machines.costs(model, train, traced)
         return Plan(
             run_folder=str(RunFolder.of(resolved, runs).path),
             steps=train.steps,
@@ -132,8 +147,9 @@ def plan(resolved: Resolved, registry: Registry, runs: Path, *, seconds: float) 
             shapes=clip,
             parameters=parameters(model),
             groups=group_sizes(model, experiment.train.learning_rate),
-            memory_bytes=memory(model, experiment.train, clip, answers),
+            memory_bytes=memory(model, experiment.train, clip, token),
             data=data,
+            costs=costs,
         )
 
 
