@@ -153,7 +153,8 @@ def test_a_model_keeps_its_values_and_its_methods(rig: Rig) -> None:
     """Also after a part failed."""
     model, train = built(rig)
     values = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    model.encoder.recompute = model.decoder.recompute = False
+    for tower in (model.encoder, model.decoder):
+        tower.recompute = tower.packing = False
     own = {module: set(vars(module)) for module in model.modules()}
     batch = noise_batch(model, SECONDS, (3, 2), 2)
 
