@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--steps", type=count, metavar="N", help=text)
     text = "compute the step for this GPU, such as h100, instead of measuring it here"
     parser.add_argument("--roofline", metavar="GPU", help=text)
-    text = "ranks whose waiting for one another is estimated (default 1)"
+    text = "with --roofline: ranks, which wait for the one with the longest clips (default 1)"
     parser.add_argument("--ranks", type=count, default=1, metavar="N", help=text)
     add_lengths(parser)
     parser.add_argument("--json", action="store_true", help="print JSON with all figures")
@@ -44,12 +44,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, session: Session) -> int:
     """Print the figures.
 
-    :raises UsageError: lengths are given for a measurement, which trains on the data.
+    :raises UsageError: a measurement is given lengths or ranks; it trains on the data in one process.
     """
     from steermoe_core.config.resolve import resolve
 
-    if args.lengths != "data" and not args.roofline:
-        msg = "--lengths needs --roofline: a measurement trains on the experiment's data"
+    if (args.lengths != "data" or args.ranks > 1) and not args.roofline:
+        msg = "--lengths and --ranks need --roofline: a measurement trains on the data in one process"
         raise UsageError(msg)
     resolved = resolve(args.file, args.set, session.registry)
     from steermoe_core.run.console import Console
@@ -71,7 +71,7 @@ def run(args: Namespace, session: Session) -> int:
         from steermoe_core.run.cost.measure import measure
 
         with console.warnings():
-            found = measure(resolved, session.registry, console, steps=args.steps or 10, ranks=args.ranks)
+            found = measure(resolved, session.registry, console, steps=args.steps or 10)
         tables = [_measured(found)]
     if args.json:
         say_json(found.as_json())
@@ -93,7 +93,8 @@ def _computed(found: Roofline) -> Iterator[Table]:
         ("host synchronisations", f"{found.syncs:.1f}"),
         ("utterances/s", f"{found.utterances_per_second:,.1f}"),
         ("tokens/s", f"{found.tokens_per_second:,.0f}"),
-        *_common(found.padding, found.ranks, found.waiting),
+        *_padding(found.padding),
+        *([("waiting", f"{found.waiting:.1%} on {found.ranks} ranks")] if found.ranks > 1 else []),
         ("MFU", f"{found.mfu:.1%} of the peak"),
         ("activations, longest batch", f"{found.peak_bytes / 2**30:.1f} GiB"),
     ]
@@ -114,7 +115,7 @@ def _measured(found: Measured) -> Table:
         ("clips a step", f"{found.clips:.1f}, {found.audio_seconds:.1f} s of audio"),
         ("utterances/s", f"{found.utterances_per_second:,.2f}"),
         ("tokens/s", f"{found.tokens_per_second:,.0f}"),
-        *_common(found.padding, found.ranks, found.waiting),
+        *_padding(found.padding),
         ("MFU", "unknown" if found.mfu is None else f"{found.mfu:.1%} of {_rates(found)}"),
         ("peak memory", f"{found.peak_bytes / 2**20:,.0f} MiB; the plan's estimate is {planned}"),
         *((f"time in {part}", f"{share:.1%}") for part, share in found.shares.items()),
@@ -127,9 +128,8 @@ def _rates(found: Measured) -> str:
     return ", ".join(f"{rate / 1e9:,.0f} GFLOP/s ({dtype})" for dtype, rate in found.rates.items())
 
 
-def _common(padding: dict[str, float], ranks: int, waiting: float) -> list[tuple[str, str]]:
-    rows = [(f"padding, {tower}", f"{share:.1%}") for tower, share in padding.items()]
-    return [*rows, ("waiting", f"{waiting:.1%} on {ranks} ranks")] if ranks > 1 else rows
+def _padding(padding: dict[str, float]) -> list[tuple[str, str]]:
+    return [(f"padding, {tower}", f"{share:.1%}") for tower, share in padding.items()]
 
 
 def _share(one: Share) -> list[str]:

@@ -53,7 +53,8 @@ def test_json(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "reason"),
     [
         (["--roofline", "h1000"], "no GPU is called 'h1000'; did you mean"),
-        (["--lengths", "librispeech"], "--lengths needs --roofline"),
+        (["--lengths", "librispeech"], "--lengths and --ranks need --roofline"),
+        (["--ranks", "2"], "--lengths and --ranks need --roofline"),
         (["--steps", "0"], "'0' is not a whole number of at least 1"),
     ],
 )

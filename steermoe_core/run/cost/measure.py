@@ -26,7 +26,6 @@ from steermoe_core.run.assembly.builder import Builder
 from steermoe_core.run.assembly.device import move, set_threads
 from steermoe_core.run.assembly.parts import placed
 from steermoe_core.run.cost.batch import phases
-from steermoe_core.run.cost.lengths import idle
 from steermoe_core.run.cost.trace import trace
 from steermoe_core.run.folder import adapter
 from steermoe_core.run.folder.run_folder import RunFolder
@@ -62,7 +61,6 @@ class Measured:
     :param step: seconds.
     :param tokens: decoder positions that are not padding.
     :param padding: share of padding in the positions that encoder and decoder compute.
-    :param waiting: share of the time in which so many ranks would wait for the slowest.
     :param mfu: time that the step's FLOPs take at `rates`, as a share of the step's; None where the step
         cannot be traced.
     :param rates: FLOP/s of a large matrix product on this machine, by type of its numbers.
@@ -73,7 +71,6 @@ class Measured:
 
     device: str
     steps: int
-    ranks: int
     step: float
     clips: float
     audio_seconds: float
@@ -81,7 +78,6 @@ class Measured:
     utterances_per_second: float
     tokens_per_second: float
     padding: dict[str, float]
-    waiting: float
     mfu: float | None
     rates: dict[str, float]
     peak_bytes: int
@@ -93,13 +89,10 @@ class Measured:
         return attrs.asdict(self)
 
 
-def measure(
-    resolved: Resolved, registry: Registry, console: Console, *, steps: int, ranks: int = 1
-) -> Measured:
+def measure(resolved: Resolved, registry: Registry, console: Console, *, steps: int) -> Measured:
     """Measure training steps of an experiment.
 
     :param steps: number of counted steps.
-    :param ranks: number of ranks whose waiting for one another is estimated.
     :raises UsageError: the experiment trains nothing.
     """
     with (
@@ -131,7 +124,7 @@ def measure(
                 counted=lambda _: None,
             ).run()
         with console.task("tracing batches"):
-            return _measured(clock, move(model, "cpu"), builder.experiment.train, ranks)
+            return _measured(clock, move(model, "cpu"), builder.experiment.train)
 
 
 def matrix_rate(device: str, dtype: torch.dtype) -> float:
@@ -267,7 +260,7 @@ def _entering(clock: Clock, clip: Callable[..., Any]) -> Callable[..., Any]:
     return clipped
 
 
-def _measured(clock: Clock, model: Joined, train: TrainConfig, ranks: int) -> Measured:
+def _measured(clock: Clock, model: Joined, train: TrainConfig) -> Measured:
     steps, seconds = len(clock.seconds), sum(clock.seconds)
     batches = [batch for step in clock.batches for batch in step]
     padding = {
@@ -283,7 +276,6 @@ def _measured(clock: Clock, model: Joined, train: TrainConfig, ranks: int) -> Me
     return Measured(
         device=torch.cuda.get_device_name() if clock.device == "cuda" else _cpu(),
         steps=steps,
-        ranks=ranks,
         step=seconds / steps,
         clips=clips / steps,
         audio_seconds=audio / steps,
@@ -291,7 +283,6 @@ def _measured(clock: Clock, model: Joined, train: TrainConfig, ranks: int) -> Me
         utterances_per_second=clips / seconds,
         tokens_per_second=tokens / seconds,
         padding=padding,
-        waiting=idle(_smooth(clock), ranks),
         mfu=sum(flops / rates[dtype] for dtype, flops in found.flops.items()) / seconds if found else None,
         rates={str(dtype).removeprefix("torch."): rate for dtype, rate in rates.items()},
         peak_bytes=clock.peak,
@@ -331,14 +322,6 @@ def _traced(
 
 def _size(batch: Batch) -> float:
     return len(batch) * float(batch.seconds.max())
-
-
-def _smooth(clock: Clock) -> list[float]:
-    """Return the steps' times as their sizes explain them: a line through the measured ones."""
-    sizes = [sum(map(_size, step)) for step in clock.batches]
-    if len(set(sizes)) < 2:  # noqa: PLR2004 - a line
-        return clock.seconds
-    return np.polyval(np.polyfit(sizes, clock.seconds, 1), sizes).tolist()  # type: ignore[no-any-return] # numpy's
 
 
 def _shortened(train: TrainConfig, steps: int) -> TrainConfig:

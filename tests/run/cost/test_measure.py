@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from tests.rig import Rig
 
 
-def measured(rig: Rig, *sets: str | Unset, steps: int = 3, ranks: int = 1) -> Measured:
+def measured(rig: Rig, *sets: str | Unset, steps: int = 3) -> Measured:
     registry = load_registry()
     resolved = resolve(rig.file, sets, registry)
-    return measure(resolved, registry, Console(quiet=True), steps=steps, ranks=ranks)
+    return measure(resolved, registry, Console(quiet=True), steps=steps)
 
 
 def test_a_measured_step(rig: Rig) -> None:
     """Throughput follows from time and clips; the shares are of one whole; memory is counted and planned."""
     before = files(rig.folder)
 
-    found = measured(rig, ranks=2)
+    found = measured(rig)
 
     assert files(rig.folder) == before
     assert (found.steps, found.device) == (3, "the CPU, 1 thread")
@@ -39,7 +39,6 @@ def test_a_measured_step(rig: Rig) -> None:
     assert sum(found.shares.values()) == pytest.approx(1.0)
     assert set(found.shares) == {"data", "encoder", "projector", "decoder", "optimizer", "other"}
     assert 0.0 <= found.padding["decoder"] < 0.5
-    assert 0.0 <= found.waiting < 1.0
     assert found.mfu is not None
     assert 0.0 < found.mfu < 1.0
     assert list(found.rates) == ["float32"]
