@@ -45,12 +45,12 @@ class BucketedBatches(Sampler[list[int]]):
 
     def __init__(
         self,
-        seconds: Sequence[float],
+        seconds: Sequence[float] | NDArray[np.float64],
         batch_size: int,
         bucket: int,
         seed: int,
         batches: int,
-        sources: Sequence[int] = (),
+        sources: Sequence[int] | Indices = (),
         weights: Sequence[float] = (),
     ) -> None:
         if not len(seconds):
@@ -141,7 +141,9 @@ class Turns(Dataset[Example]):
         return len(self._examples)
 
 
-def length_sorted(seconds: Sequence[float], batch_size: int) -> tuple[list[list[int]], list[int]]:
+def length_sorted(
+    seconds: Sequence[float] | NDArray[np.float64], batch_size: int
+) -> tuple[list[list[int]], list[int]]:
     """Return batches of clips of like length for evaluation, the longest first: want of memory shows at once.
 
     :returns: the batches, and for each example the place of its result in the batches' order, so that

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from steermoe_core.data.audio.beginnings import kept_prints
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from steermoe_core.data.example import Example
     from steermoe_core.data.layout import Batch
@@ -25,20 +26,24 @@ class LoadingError(DataError):
 
 
 class WorkerCollate:
-    """A collate function whose errors keep their message when they leave a worker process.
+    """A collate function of training, in a worker process or not.
+
+    Its errors keep their message when they leave the process. How clips begin is kept at their first turn.
 
     :param collate: makes a batch of examples.
     """
 
-    def __init__(self, collate: Callable[[list[Example]], Batch]) -> None:
+    def __init__(self, collate: Callable[[Sequence[Example]], Batch]) -> None:
         self._collate = collate
 
-    def __call__(self, examples: list[Example]) -> Batch:
+    def __call__(self, examples: Sequence[Example]) -> Batch:
         """Return the batch of some examples.
 
         :raises LoadingError: an example cannot be used.
         """
+        new = any(example.turn == 0 for example in examples)
         try:
-            return self._collate(examples)
+            with kept_prints(when=new):
+                return self._collate(examples)
         except DataError as error:
             raise LoadingError(str(error)) from None

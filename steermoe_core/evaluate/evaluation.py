@@ -11,6 +11,7 @@ import attrs
 import torch
 
 from steermoe_core.data.batches import length_sorted
+from steermoe_core.data.examples import Examples
 from steermoe_core.data.usable import usable
 from steermoe_core.evaluate.answered import Answered
 from steermoe_core.evaluate.prediction import Prediction
@@ -74,7 +75,7 @@ class Evaluator:
             rows = self._shuffled(kept, others) if control == SHUFFLED else self._predict(kept, control)
             found[control] = rows
         found = {name: marked(self.metrics, rows) for name, rows in found.items()}
-        seconds = sum(example.seconds for example in kept)
+        seconds = sum(kept.seconds.tolist())
         audio_tokens = sum(self.gathered(self._audio_tokens))
         scores = Scores.of(
             judged(self.metrics, found, seed=self.seed, instructions=self.instructions),
@@ -99,7 +100,7 @@ class Evaluator:
 
         :param name: of the control, or `probes`; empty for the model's own answers.
         """
-        batches, places = length_sorted([example.seconds for example in examples], self.config.batch_size)
+        batches, places = length_sorted(Examples.of(examples).seconds, self.config.batch_size)
         mine: list[list[Prediction]] = []
         for number in range(self.rank, len(batches), self.ranks):
             chosen = [examples[place] for place in batches[number]]

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from steermoe_core.data.batches import BucketedBatches, Share, Turns
+from steermoe_core.data.examples import Examples
 from steermoe_core.data.worker_errors import WorkerCollate
 from steermoe_core.errors import DivergedError
 from steermoe_core.train import ranks
@@ -157,12 +158,12 @@ class SteeringTrainer(Trainer):
     def batches(self, rank: int, world: int) -> DataLoader[Any]:
         """Return the batches of one process; all batches of the run if `world` is 1."""
         batches = BucketedBatches(
-            seconds=[example.seconds for example in self.examples],
+            seconds=Examples.of(self.examples).seconds,
             batch_size=self.config.batch_size,
             bucket=self.config.bucket,
             seed=self.args.seed,
             batches=steps_of(self.config) * self.config.accumulation * ranks.world(),
-            sources=[example.source for example in self.examples],
+            sources=Examples.of(self.examples).sources if len(self.weights) else (),
             weights=self.weights,
         )
         return DataLoader(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.config.fields import selections
+from steermoe_core.data.examples import Examples
 from steermoe_core.errors import SteermoeError
 from steermoe_core.evaluate.metrics import metric_called
 from steermoe_core.model.projectors import Projector
@@ -211,5 +212,5 @@ def _split(name: str, read: Callable[[], tuple[Sequence[Example], str]]) -> Spli
         examples, note = read()
     except SteermoeError as error:
         return Split(split=name, clips=None, seconds=None, note=str(error))
-    seconds = sum(example.seconds for example in examples)
+    seconds = sum(Examples.of(examples).seconds.tolist())
     return Split(split=name, clips=len(examples), seconds=seconds, note=note)
