@@ -1,11 +1,11 @@
 """A cached table of a source: what its examples are, in columns that every process maps from disk.
 
-Reading a source (parsing its rows, measuring its clips) takes microseconds to milliseconds a row. A
-large one is therefore read once, into an Arrow file in the cache; ranks and workers share its pages. Numbers
-that were computed from all rows are kept with it, such as the tokens of the answers.
+Reading a source (parsing its rows, measuring its clips) takes microseconds to milliseconds a row. A large one
+is therefore read once, into an Arrow file in the cache; ranks and workers share its pages. Numbers that were
+computed from all rows are kept with it, such as the tokens of the answers.
 
-An index is used while the source's settings, its tables (path, size, time) and the sizes of its sound files
-are the same and no clip has become readable since; otherwise it is made again.
+An index is used while the source's settings, its tables and its sound files (path, size, time) are the same
+and no clip has become readable since; otherwise it is made again.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ import pyarrow as pa
 
 from steermoe_core.data.audio.beginnings import cell_address, segment_address
 from steermoe_core.data.audio.stored import Encoded, Mel, Samples, Segment
-from steermoe_core.data.audio.waveform import durations
+from steermoe_core.data.audio.waveform import durations, file_of
 from steermoe_core.data.example import Example
 from steermoe_core.data.examples import CHUNK, Examples, derived
 from steermoe_core.system.cache import cache_folder
 from steermoe_core.system.files import saving
+from steermoe_core.system.rows import rows_read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -60,6 +61,7 @@ _SCHEMA = pa.schema(
         "labels": pa.large_string(),
         "split": pa.large_string(),
         "size": pa.int64(),
+        "time": pa.int64(),
         "kind": pa.int8(),
         "name": pa.large_string(),
         "file": pa.int32(),
@@ -149,11 +151,11 @@ class Index:
         return self._derived[name]
 
     def unchanged(self) -> bool:
-        """Return whether the sound files have the sizes that they had, and no clip became readable."""
-        sizes = self._numbers("size")
+        """Return whether the sound files have their sizes and times, and no clip became readable."""
+        known = np.stack([self._numbers("size"), self._numbers("time")], axis=1)
         for start in range(0, len(self), CHUNK):
             rows = np.arange(start, min(start + CHUNK, len(self)))
-            if not np.array_equal(sizes[rows], _sizes(self._files_of(rows))):
+            if not np.array_equal(known[rows], _stats(self._files_of(rows))):
                 return False
         bad = np.flatnonzero(~(self.seconds > 0.0))
         return bool(np.isnan(durations(self.values("audio", bad))).all()) if len(bad) else True
@@ -253,16 +255,22 @@ class Source:
 
     def _folder(self) -> Path:
         source = hashlib.sha256(self.settings.encode()).hexdigest()[:16]
-        known = [VERSION, self.settings, [_state(path) for path in self.tables]]
+        tables = [(str(path), *_state(path)) for path in self.tables]
+        known = [VERSION, self.settings, tables]
         return cache_folder() / "tables" / f"{source}-{hashlib.sha256(repr(known).encode()).hexdigest()[:16]}"
 
 
-def _state(path: Path) -> tuple[str, int, int]:
-    try:
+def _of_source(folder: Path) -> str:
+    """Return the part of an index's name that all indices of its source have."""
+    return folder.name.partition("-")[0]
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Return size and time of change of a table or folder; where there is none, `read` reports it."""
+    with suppress(OSError):
         found = path.stat()
-    except OSError:
-        return str(path), -1, -1  # `read` reports it
-    return str(path), found.st_size, found.st_mtime_ns
+        return found.st_size, found.st_mtime_ns
+    return -1, -1
 
 
 def _opened(folder: Path) -> Index | None:
@@ -285,7 +293,7 @@ def _reported(index: Index) -> Examples:
 def _alone(folder: Path) -> Iterator[None]:
     """Let one process at a time make an index; the others wait."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f".{folder.name}.lock").open("w") as file:
+    with (folder.parent / f".{_of_source(folder)}.lock").open("w") as file:
         with suppress(OSError):  # a file system without locks: the index is made more than once
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -300,12 +308,15 @@ def _write(folder: Path, examples: Iterator[Example], caught: Sequence[warnings.
             pa.OSFile(str(partial / _TABLE), "wb") as sink,
             pa.ipc.new_file(sink, _SCHEMA) as writer,
         ):
+            rows = 0
             while batch := list(islice(examples, CHUNK)):
                 writer.write_batch(_columns(batch, files))
+                rows += len(batch)
+                rows_read(rows)
         facts = {"files": list(files), "warnings": [str(one.message) for one in caught]}
         (partial / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
         partial.chmod(0o755)
-        for old in folder.parent.glob(f"{folder.name.partition('-')[0]}-*"):
+        for old in folder.parent.glob(f"{_of_source(folder)}-*"):
             shutil.rmtree(old, ignore_errors=True)
         partial.rename(folder)
     finally:
@@ -318,7 +329,7 @@ def _columns(batch: Sequence[Example], files: dict[tuple[str, str], int]) -> pa.
     :param files: numbers of the tables with audio and its column; new ones are added.
     """
     places = [_place(example.audio, files) for example in batch]
-    named = [str(one.audio if isinstance(one.audio, Path) else one.audio.file) for one in batch]
+    stats = _stats(str(file_of(one.audio)) for one in batch)
     columns = {
         "id": [one.id for one in batch],
         "text": [one.text for one in batch],
@@ -328,7 +339,8 @@ def _columns(batch: Sequence[Example], files: dict[tuple[str, str], int]) -> pa.
         "references": [json.dumps(one.references) if one.references else None for one in batch],
         "labels": [json.dumps(dict(one.labels)) if one.labels else None for one in batch],
         "split": [one.split for one in batch],
-        "size": _sizes(named),
+        "size": stats[:, 0],
+        "time": stats[:, 1],
         **dict(zip(_AUDIO, map(list, zip(*places, strict=True)), strict=True)),
     }
     arrays = [pa.array(columns[field.name], field.type, from_pandas=False) for field in _SCHEMA]
@@ -348,18 +360,18 @@ def _place(audio: Audio, files: dict[tuple[str, str], int]) -> tuple[Any, ...]:
     return kind, None, file, audio.row, rate, 0.0, audio.length if isinstance(audio, Mel) else None
 
 
-def _sizes(files: Iterable[str]) -> NDArray[np.int64]:
-    """Return the size of each file, -1 where there is none."""
-    known: dict[str, int] = {}
-    return np.array([known[one] if one in known else known.setdefault(one, _size(one)) for one in files])
+def _stats(files: Iterable[str]) -> NDArray[np.int64]:
+    """Return size and time of change of each file (n,2), -1 where there is none."""
+    known: dict[str, tuple[int, int]] = {}
+    return np.array([known[one] if one in known else known.setdefault(one, _stat(one)) for one in files])
 
 
-def _size(file: str) -> int:
+def _stat(file: str) -> tuple[int, int]:
     try:
         found = os.stat(file)  # noqa: PTH116 - quicker, for a million files
     except OSError:
-        return -1
-    return found.st_size if stat.S_ISREG(found.st_mode) else -1
+        return -1, -1
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else (-1, -1)
 
 
 def _references(text: str | None) -> tuple[str, ...]:

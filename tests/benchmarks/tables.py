@@ -1,9 +1,10 @@
 """What a start costs against the number of rows: `python -m tests.benchmarks.tables [ROWS …] [--json FILE]`.
 
 A manifest with spans of a few clips is written for each size. A fresh process then does with it what `run`
-does before the first step, twice: first without an index in the cache, then with one. Measured are CPU
-seconds, so that other work on the machine does not count, and the memory that a process does not share (its
-private pages), above what the imports take.
+does before the first step, twice: first without an index in the cache, then with one. Then the certificate
+of overlap is made, as after a training that has read every clip. Measured are CPU seconds, so that other work
+on the machine does not count, and the memory that a process does not share (its private pages), above what
+the imports take.
 """
 
 from __future__ import annotations
@@ -22,35 +23,15 @@ import numpy as np
 import soundfile
 
 from tests.benchmarks.figure import Figure
+from tests.tiny import DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: Sizes of a table without arguments, and of the quick one.
 ROWS, QUICK = (10_000, 100_000, 1_000_000), (2_000, 8_000)
-_RATE, _CLIPS, _SPANS = 16_000, 16, 4_096
-_WORDS = [
-    "the",
-    "of",
-    "and",
-    "to",
-    "in",
-    "he",
-    "that",
-    "was",
-    "it",
-    "his",
-    "with",
-    "as",
-    "for",
-    "had",
-    "you",
-    "not",
-    "be",
-    "on",
-    "at",
-    "by",
-]
+_SUMS = ("seconds", "megabytes")
+_RATE, _CLIPS = 16_000, 16
 
 
 def write(folder: Path, rows: int) -> Path:
@@ -63,7 +44,7 @@ def write(folder: Path, rows: int) -> Path:
     path = folder / "manifest.jsonl"
     with path.open("w", encoding="utf-8") as file:
         for number in range(rows):
-            words = random.choice(_WORDS, random.integers(5, 40))
+            words = random.choice(DIGITS, random.integers(5, 40))
             line = {
                 "audio": f"{number % _CLIPS}.wav",
                 "offset": number // _CLIPS * 1e-5,
@@ -109,15 +90,48 @@ def start(path: Path) -> dict[str, float]:
     return {**laps, "seconds": sum(laps.values()), "megabytes": (private() - before) / 1e6}
 
 
+def certify(path: Path) -> dict[str, float]:
+    """Compare the training data with a thousand other clips, after training has read it; return the seconds.
+
+    The prints that reading the training data keeps are written here: no million of clips is decoded for them.
+    """
+    import attrs
+
+    from steermoe_core.data.audio import beginnings
+    from steermoe_core.data.config import JsonlConfig
+    from steermoe_core.data.examples import Examples
+    from steermoe_core.data.sources.jsonl import read_jsonl
+    from steermoe_core.run.console import Console
+    from steermoe_core.run.preview.overlap import overlap
+
+    examples = Examples.of(read_jsonl(JsonlConfig(path=path)))
+    addresses = list(examples.values("address"))
+    random = np.random.default_rng(1)
+    for start in range(0, len(addresses), 4096):
+        some = addresses[start : start + 4096]
+        beginnings.keep_all(some, random.integers(1, 2**63, len(some), np.uint64))
+    del addresses
+    scored: list[Any] = [
+        attrs.evolve(one, id=f"test {one.id}", audio=attrs.evolve(one.audio, start=one.audio.start + 5e-6))
+        for one in examples[:: max(1, len(examples) // 1000)]
+    ]
+    before, laps = private(), {}
+    for name in ("seconds", "again"):
+        begun = time.process_time()
+        overlap(examples, {"test": scored}, Console(quiet=True))
+        laps[name] = time.process_time() - begun
+    return {**laps, "megabytes": (private() - before) / 1e6}
+
+
 def private() -> int:
     """Return the bytes that only this process has in memory."""
     lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()
     return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Private"))
 
 
-def measured(path: Path, cache: Path) -> dict[str, float]:
-    """Return what `start` measures in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.tables", "--start", str(path)]
+def measured(work: str, path: Path, cache: Path) -> dict[str, float]:
+    """Return what `start` or `certify` measures in a process of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.tables", f"--{work}", str(path)]
     environment = {**os.environ, "STEERMOE_CACHE": str(cache)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -125,10 +139,11 @@ def measured(path: Path, cache: Path) -> dict[str, float]:
 
 
 def costs(rows: int) -> dict[str, dict[str, float]]:
-    """Return what the first and the second start cost with a number of rows."""
+    """Return what the first and the second start and the certificate of overlap cost."""
     with tempfile.TemporaryDirectory() as folder:
-        path = write(Path(folder, "data"), rows)
-        return {name: measured(path, Path(folder, "cache")) for name in ("first", "second")}
+        path, cache = write(Path(folder, "data"), rows), Path(folder, "cache")
+        found = {name: measured("start", path, cache) for name in ("first", "second")}
+        return {**found, "certificate": measured("certify", path, cache)}
 
 
 def curve(*, quick: bool) -> Iterator[Figure]:
@@ -153,22 +168,23 @@ def main() -> None:
         "rows", type=int, nargs="*", metavar="ROWS", help="sizes; 10⁴, 10⁵ and 10⁶ by default"
     )
     parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--start", type=Path, help=argparse.SUPPRESS)
+    for work in ("start", "certify"):
+        parser.add_argument(f"--{work}", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.start:
-        sys.stdout.write(json.dumps(start(args.start)) + "\n")
+    if path := args.start or args.certify:
+        sys.stdout.write(json.dumps((start if args.start else certify)(path)) + "\n")
         return
     found = {}
     for rows in args.rows or ROWS:
         found[rows] = costs(rows)
         for name, one in found[rows].items():
-            parts = ", ".join(
-                f"{part} {one[part]:.2f}" for part in ("read", "filter", "tokens", "record", "batches")
-            )
+            parts = ", ".join(f"{part} {seconds:.2f}" for part, seconds in one.items() if part not in _SUMS)
             bar = "█" * max(1, round(8 * np.log10(1 + 100 * one["seconds"])))
-            sys.stdout.write(
-                f"{rows:>11,} {name:>6} {one['seconds']:8.2f} s {one['megabytes']:7.0f} MB  {bar} ({parts})"
+            line = (
+                f"{rows:>11,} {name:>11} {one['seconds']:8.2f} s {one['megabytes']:7.0f} MB  {bar} ({parts})"
             )
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
     if args.json:
         args.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
 

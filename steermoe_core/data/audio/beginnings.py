@@ -23,7 +23,7 @@ from steermoe_core.data.audio.stored import Cell, Segment
 from steermoe_core.system.cache import cache_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -116,11 +116,18 @@ def note(audio: Audio, mono: NDArray[np.float32], rate: int) -> None:
 
 def keep(audio: Audio, print_: int) -> None:
     """Keep the print of a clip; where the cache cannot be written, it is computed again."""
-    if (where := address(audio)) is None:
-        return
-    record = np.array([(next(places([where])), states([where])[0], print_)], _RECORD)
+    if (where := address(audio)) is not None:
+        keep_all([where], np.array([print_], np.uint64))
+
+
+def keep_all(addresses: Sequence[str], prints: Numbers) -> None:
+    """Keep the prints of clips by their addresses."""
+    records = np.zeros(len(prints), _RECORD)
+    records["place"] = list(places(addresses))
+    records["state"] = states(addresses)
+    records["print"] = prints
     with suppress(OSError):
-        os.write(_sink(os.getpid(), _folder()), record.tobytes())
+        os.write(_sink(os.getpid(), _folder()), records.tobytes())
 
 
 def known(wanted: Numbers, addresses: Iterable[str | None]) -> Numbers:
