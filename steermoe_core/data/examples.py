@@ -17,7 +17,7 @@ import attrs
 import numpy as np
 
 from steermoe_core.data.audio.beginnings import address
-from steermoe_core.data.audio.waveform import size
+from steermoe_core.data.audio.waveform import file_of, size
 from steermoe_core.data.example import Example, faster
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Store(Protocol):
     def values(self, column: str, rows: Indices) -> list[Any]:
         """Return what an attribute of `Example` is in some rows.
 
-        More columns are the audio's "kind", which is its type, "size", the bytes of its file, and "address".
+        More columns are of the audio: "kind", its type; "size", the bytes of its file; "file", the path of
+        that; and "address".
         """
 
     def derived(self, name: str, columns: Sequence[str], derive: Derivation, dtype: str) -> NDArray[Any]:
@@ -87,6 +88,8 @@ class Listed:
             return [type(one.audio) for one in chosen]
         if column == "size":
             return [size(one.audio) for one in chosen]
+        if column == "file":
+            return [str(file_of(one.audio)) for one in chosen]
         if column == "address":
             return [address(one.audio) for one in chosen]
         return [getattr(one, column) for one in chosen]
@@ -263,6 +266,9 @@ class Examples(Sequence[Example]):
         for start in range(0, len(self), CHUNK):
             numbers = self.numbers[start : start + CHUNK]
             of = np.searchsorted(self._starts, numbers, side="right") - 1
+            if (of == of[0]).all():
+                yield from self.parts[of[0]].values(column, numbers - self._starts[of[0]])
+                continue
             found: list[Any] = [None] * len(numbers)
             for part in np.unique(of).tolist():
                 places = np.flatnonzero(of == part)

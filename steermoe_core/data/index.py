@@ -64,7 +64,7 @@ _SCHEMA = pa.schema(
         "time": pa.int64(),
         "kind": pa.int8(),
         "name": pa.large_string(),
-        "file": pa.int32(),
+        "table": pa.int32(),
         "row": pa.int64(),
         "rate": pa.int32(),
         "start": pa.float64(),
@@ -73,7 +73,7 @@ _SCHEMA = pa.schema(
 )
 #: What `kind` counts.
 _KINDS: list[type] = [type(Path()), Segment, Encoded, Samples, Mel]
-_AUDIO = ("kind", "name", "file", "row", "rate", "start", "length")
+_AUDIO = ("kind", "name", "table", "row", "rate", "start", "length")
 #: What no source sets.
 _CONSTANT = {"speed": 1.0, "turn": 0, "source": 0}
 
@@ -89,7 +89,8 @@ class Index:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        self._files = [(Path(path), column) for path, column in facts["files"]]
+        self._tables = [(Path(path), column) for path, column in facts["tables"]]
+        self._paths = [str(path) for path, _ in self._tables]
         self.warnings: list[str] = facts["warnings"]
         self._table = pa.ipc.open_file(pa.memory_map(str(folder / _TABLE))).read_all()
         self.seconds = self._numbers("seconds")
@@ -127,6 +128,7 @@ class Index:
         made: dict[str, tuple[Callable[..., Any], Sequence[str]]] = {
             "audio": (self._audio, _AUDIO),
             "address": (self._address, _AUDIO),
+            "file": (self._file, ["name", "table"]),
             "kind": (_KINDS.__getitem__, ["kind"]),
             "references": (_references, ["references"]),
             "labels": (_labels, ["labels"]),
@@ -155,7 +157,7 @@ class Index:
         known = np.stack([self._numbers("size"), self._numbers("time")], axis=1)
         for start in range(0, len(self), CHUNK):
             rows = np.arange(start, min(start + CHUNK, len(self)))
-            if not np.array_equal(known[rows], _stats(self._files_of(rows))):
+            if not np.array_equal(known[rows], _stats(self.values("file", rows))):
                 return False
         bad = np.flatnonzero(~(self.seconds > 0.0))
         return bool(np.isnan(durations(self.values("audio", bad))).all()) if len(bad) else True
@@ -163,11 +165,9 @@ class Index:
     def _numbers(self, name: str) -> NDArray[Any]:
         return np.concatenate([np.from_dlpack(chunk) for chunk in self._table.column(name).chunks])
 
-    def _files_of(self, rows: Indices) -> list[str]:
-        """Return the file that holds each row's audio."""
-        tables = [str(path) for path, _ in self._files]
-        names, files = self._column("name", rows), self._column("file", rows)
-        return [tables[file] if name is None else name for name, file in zip(names, files, strict=True)]
+    def _file(self, name: str | None, table: int | None) -> str:
+        """Return the file that holds a row's audio."""
+        return self._paths[table or 0] if name is None else name
 
     def _column(self, name: str, rows: Indices) -> list[Any]:
         if not len(rows):
@@ -184,7 +184,7 @@ class Index:
         self,
         kind: int,
         name: str | None,
-        file: int | None,
+        table: int | None,
         row: int,
         rate: int,
         start: float,
@@ -192,18 +192,18 @@ class Index:
     ) -> Audio:
         if name is not None:
             return Segment(Path(name), start, length) if _KINDS[kind] is Segment else Path(name)
-        table, column = self._files[file or 0]
+        path, column = self._tables[table or 0]
         if _KINDS[kind] is Encoded:
-            return Encoded(table, row, column)
+            return Encoded(path, row, column)
         if _KINDS[kind] is Samples:
-            return Samples(table, row, column, rate)
-        return Mel(table, row, column, np.nan if length is None else length)
+            return Samples(path, row, column, rate)
+        return Mel(path, row, column, np.nan if length is None else length)
 
     def _address(
         self,
         kind: int,
         name: str | None,
-        file: int | None,
+        table: int | None,
         row: int,
         _rate: int,
         start: float,
@@ -211,8 +211,7 @@ class Index:
     ) -> str:
         """Return what `beginnings.address` does, without an object for each clip."""
         if name is None:
-            table, column = self._files[file or 0]
-            return cell_address(str(table), row, column)
+            return cell_address(self._paths[table or 0], row, self._tables[table or 0][1])
         return segment_address(name, start, length) if _KINDS[kind] is Segment else name
 
 
@@ -303,17 +302,17 @@ def _write(folder: Path, examples: Iterator[Example], caught: Sequence[warnings.
     """Write an index to a temporary name, then take the place of older ones of the same source."""
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        files: dict[tuple[str, str], int] = {}
+        tables: dict[tuple[str, str], int] = {}
         with (
             pa.OSFile(str(partial / _TABLE), "wb") as sink,
             pa.ipc.new_file(sink, _SCHEMA) as writer,
         ):
             rows = 0
             while batch := list(islice(examples, CHUNK)):
-                writer.write_batch(_columns(batch, files))
+                writer.write_batch(_columns(batch, tables))
                 rows += len(batch)
                 rows_read(rows)
-        facts = {"files": list(files), "warnings": [str(one.message) for one in caught]}
+        facts = {"tables": list(tables), "warnings": [str(one.message) for one in caught]}
         (partial / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
         partial.chmod(0o755)
         for old in folder.parent.glob(f"{_of_source(folder)}-*"):
@@ -323,12 +322,12 @@ def _write(folder: Path, examples: Iterator[Example], caught: Sequence[warnings.
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _columns(batch: Sequence[Example], files: dict[tuple[str, str], int]) -> pa.RecordBatch:
+def _columns(batch: Sequence[Example], tables: dict[tuple[str, str], int]) -> pa.RecordBatch:
     """Return the rows of some examples.
 
-    :param files: numbers of the tables with audio and its column; new ones are added.
+    :param tables: numbers of the tables with audio and its column; new ones are added.
     """
-    places = [_place(example.audio, files) for example in batch]
+    places = [_place(example.audio, tables) for example in batch]
     stats = _stats(str(file_of(one.audio)) for one in batch)
     columns = {
         "id": [one.id for one in batch],
@@ -347,7 +346,7 @@ def _columns(batch: Sequence[Example], files: dict[tuple[str, str], int]) -> pa.
     return pa.record_batch(arrays, schema=_SCHEMA)
 
 
-def _place(audio: Audio, files: dict[tuple[str, str], int]) -> tuple[Any, ...]:
+def _place(audio: Audio, tables: dict[tuple[str, str], int]) -> tuple[Any, ...]:
     """Return what `_AUDIO` names of a clip."""
     kind = next(number for number, one in enumerate(_KINDS) if isinstance(audio, one))
     if isinstance(audio, Path):
@@ -355,9 +354,9 @@ def _place(audio: Audio, files: dict[tuple[str, str], int]) -> tuple[Any, ...]:
     if isinstance(audio, Segment):
         return kind, str(audio.path), None, 0, 0, audio.start, audio.length
     assert isinstance(audio, (Encoded, Samples, Mel))  # noqa: S101 - no built-in source has others
-    file = files.setdefault((str(audio.table), audio.column), len(files))
+    table = tables.setdefault((str(audio.table), audio.column), len(tables))
     rate = audio.rate if isinstance(audio, Samples) else 0
-    return kind, None, file, audio.row, rate, 0.0, audio.length if isinstance(audio, Mel) else None
+    return kind, None, table, audio.row, rate, 0.0, audio.length if isinstance(audio, Mel) else None
 
 
 def _stats(files: Iterable[str]) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from steermoe_core.data.audio.beginnings import kept_prints
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from steermoe_core.data.example import Example
     from steermoe_core.data.layout import Batch
@@ -33,10 +33,10 @@ class WorkerCollate:
     :param collate: makes a batch of examples.
     """
 
-    def __init__(self, collate: Callable[[Sequence[Example]], Batch]) -> None:
+    def __init__(self, collate: Callable[[list[Example]], Batch]) -> None:
         self._collate = collate
 
-    def __call__(self, examples: Sequence[Example]) -> Batch:
+    def __call__(self, examples: list[Example]) -> Batch:
         """Return the batch of some examples.
 
         :raises LoadingError: an example cannot be used.

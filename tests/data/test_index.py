@@ -138,6 +138,8 @@ def test_lazy_is_eager(tmp_path: Path, tables: Path, kind: str, monkeypatch: pyt
         for column in ("id", "text", "prompt", "cluster", "references", "labels", "split", "audio", "speed"):
             assert list(lazy.values(column)) == [getattr(example, column) for example in eager]
         assert list(lazy.values("kind")) == [type(example.audio) for example in eager]
+        for column in ("address", "file", "size"):
+            assert list(lazy.values(column)) == list(Examples.of(eager).values(column))
         assert lazy.audio_kinds() == Examples.of(eager).audio_kinds()
         np.testing.assert_array_equal(lazy.seconds, [example.seconds for example in eager])
 
@@ -302,5 +304,5 @@ def test_it_says_what_it_holds(tmp_path: Path, tables: Path) -> None:
     """A table of audio is named once, not in every row."""
     read_parquet(ParquetConfig(path=write_parquet(tmp_path / "t.parquet", columns(NAMES))))
 
-    assert _facts(tables) == {"files": [[str(tmp_path / "t.parquet"), "audio"]], "warnings": []}
+    assert _facts(tables) == {"tables": [[str(tmp_path / "t.parquet"), "audio"]], "warnings": []}
     assert isinstance(Listed([]).seconds, np.ndarray)

@@ -37,8 +37,8 @@ BEGINNING = 0.5
 NONE = 0
 #: A record: where the clip is, the state of its file, the print.
 _RECORD = np.dtype([("place", "<u8"), ("state", "<u8"), ("print", "<u8")])
-#: Seconds after which no process appends to a file any more.
-_OLD = 86_400.0
+#: Seconds without a new print after which files are made one. What is still appended to one is lost.
+_OLD = 3_600.0
 
 _keeping: ContextVar[bool] = ContextVar("keeping", default=False)
 
@@ -72,16 +72,12 @@ def places(addresses: Iterable[str | None]) -> Iterator[int]:
     return (NONE if one is None else number(one.encode("utf-8", "surrogateescape")) for one in addresses)
 
 
-def states(addresses: Iterable[str | None]) -> Numbers:
-    """Return a number for the state of each address's file."""
+def states(files: Iterable[str]) -> Numbers:
+    """Return a number for the state of each file."""
     known: dict[str, int] = {}
-    found = []
-    for one in addresses:
-        file = "" if one is None else one.partition("\0")[0]
-        if file not in known:
-            known[file] = _state(file)
-        found.append(known[file])
-    return np.array(found, np.uint64)
+    return np.array(
+        [known[one] if one in known else known.setdefault(one, _state(one)) for one in files], np.uint64
+    )
 
 
 def _state(file: str) -> int:
@@ -117,31 +113,35 @@ def note(audio: Audio, mono: NDArray[np.float32], rate: int) -> None:
 def keep(audio: Audio, print_: int) -> None:
     """Keep the print of a clip; where the cache cannot be written, it is computed again."""
     if (where := address(audio)) is not None:
-        keep_all([where], np.array([print_], np.uint64))
+        file = audio if isinstance(audio, Path) else audio.file
+        keep_all([where], [str(file)], np.array([print_], np.uint64))
 
 
-def keep_all(addresses: Sequence[str], prints: Numbers) -> None:
-    """Keep the prints of clips by their addresses."""
+def keep_all(addresses: Sequence[str], files: Sequence[str], prints: Numbers) -> None:
+    """Keep the prints of clips by their addresses.
+
+    :param files: that contain them.
+    """
     records = np.zeros(len(prints), _RECORD)
     records["place"] = list(places(addresses))
-    records["state"] = states(addresses)
+    records["state"] = states(files)
     records["print"] = prints
     with suppress(OSError):
         os.write(_sink(os.getpid(), _folder()), records.tobytes())
 
 
-def known(wanted: Numbers, addresses: Iterable[str | None]) -> Numbers:
+def known(wanted: Numbers, files: Iterable[str]) -> Numbers:
     """Return the print of each clip, 0 where none is kept.
 
     :param wanted: places of the clips.
-    :param addresses: of the same.
+    :param files: that contain them.
     """
     records = _records(_folder())
     if not len(records) or not len(wanted):
         return np.zeros(len(wanted), np.uint64)
     nearest = np.minimum(np.searchsorted(records["place"], wanted), len(records) - 1)
     found = records[nearest]
-    fits = (found["place"] == wanted) & (found["state"] == states(addresses)) & (wanted != NONE)
+    fits = (found["place"] == wanted) & (found["state"] == states(files)) & (wanted != NONE)
     return np.where(fits, found["print"], np.uint64(NONE))
 
 

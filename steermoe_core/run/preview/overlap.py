@@ -127,13 +127,14 @@ def _lengths(examples: Examples) -> NDArray[np.int64]:
 
 def _near(lengths: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which lengths differ by no more than a step from one of the others."""
-    return np.isin(lengths, np.unique(np.concatenate([others - 1, others, others + 1])))
+    others = np.unique(others)
+    return np.isin(lengths, np.concatenate([others - 1, others, others + 1]))
 
 
 def _beginnings(examples: Examples, progressed: Callable[..., None]) -> NDArray[np.uint64]:
     """Return a print of how each recording begins (n,): those that are kept, else from its samples."""
     where = examples.derived("address", ["address"], places, "uint64")
-    prints = known(where, examples.values("address"))
+    prints = known(where, examples.values("file"))
     unknown = np.flatnonzero(prints == NONE)
     missing = examples.take(unknown)
     clips = list(dict.fromkeys(missing.values("audio")))

@@ -175,13 +175,13 @@ def _part(selection: Selection, registry: Registry) -> Part:
     )
 
 
-def _data(builder: Builder, model: Joined, collator: Any) -> tuple[list[Split], list[Example]]:
+def _data(builder: Builder, model: Joined, collator: Any) -> tuple[list[Split], Sequence[Example]]:
     """Return the splits of an experiment, and the examples that it trains on."""
-    trained: list[Example] = []
+    trained: list[Sequence[Example]] = []
 
     def train() -> tuple[Sequence[Example], str]:
         examples, report = builder.train_examples(model.encoder.max_seconds)
-        trained.extend(examples)
+        trained.append(examples)
         longer = f" Augmentation makes them up to {builder.stretch:.4g} times as long."
         note = f"{report}{longer if builder.stretch > 1.0 else ''}"
         if collator is None:
@@ -204,7 +204,7 @@ def _data(builder: Builder, model: Joined, collator: Any) -> tuple[list[Split], 
         splits.append(_split("validate", validate))
     for name, source in builder.experiment.data.eval.items():
         splits.append(_split(name, partial(evaluated, source)))
-    return splits, trained
+    return splits, trained[0] if trained else []
 
 
 def _split(name: str, read: Callable[[], tuple[Sequence[Example], str]]) -> Split:

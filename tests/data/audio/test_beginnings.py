@@ -11,11 +11,12 @@ import pytest
 
 from steermoe_core.data.audio import beginnings
 from steermoe_core.data.audio.beginnings import NONE, address, kept_prints, known, places
-from steermoe_core.data.audio.stored import Encoded, Segment
-from steermoe_core.data.audio.waveform import begin_alike, fingerprints, load
+from steermoe_core.data.audio.features import mel_batch
+from steermoe_core.data.audio.stored import Encoded, Mel, Segment
+from steermoe_core.data.audio.waveform import begin_alike, file_of, fingerprints, load
 from steermoe_core.data.example import Example
 from steermoe_core.data.worker_errors import WorkerCollate
-from tests.sounds import columns, sound, write_parquet
+from tests.sounds import columns, processed_mels, sound, write_parquet
 from tests.tiny import write_wav
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 def kept(*audios: Audio) -> list[int]:
     """Return the prints that are kept of some clips."""
     where = [address(audio) for audio in audios]
-    return known(np.fromiter(places(where), np.uint64), where).tolist()
+    files = [str(file_of(audio)) for audio in audios]
+    return known(np.fromiter(places(where), np.uint64), files).tolist()
 
 
 @pytest.fixture
@@ -57,6 +59,18 @@ def test_reading_for_training_keeps_it(clips: list[Audio]) -> None:
     assert NONE not in found
     assert found == list(begin_alike(clips))
     assert len(set(found)) == 3
+
+
+def test_log_mels_begin_too(tmp_path: Path) -> None:
+    """Stored features have a print as sound has, of their frames."""
+    table = write_parquet(tmp_path / "t.parquet", processed_mels(seconds=1.0))
+    mels = [Mel(table, row, "input_features", 1.0) for row in range(2)]
+
+    with kept_prints(when=True):
+        mel_batch(mels, [8])
+
+    assert NONE not in kept(*mels)
+    assert kept(*mels) == list(begin_alike(mels))
 
 
 def test_a_batch_of_training_keeps_it_once(clips: list[Audio]) -> None:
