@@ -292,12 +292,17 @@ class AsrCollator(Collator):
         own = type(self)
         if (own.answer, own.reference) != (AsrCollator.answer, AsrCollator.reference):
             return np.ones(len(examples), bool)
-        known = self._known
         ends = (self.end, self.tokenizer.eos_token_id)
-        settings = (self.config.answer_prefix, self.config.lower, ends)
-        answers = examples.derived(known and f"answer {settings} {known}", ["text"], self._answer_counts)
-        settings = (own.__qualname__, self.config, self._layout)
-        prompts = examples.derived(known and f"prompt {settings} {known}", ["prompt"], self._prompt_counts)
+        answers = examples.derived(
+            self._named("answer", self.config.answer_prefix, self.config.lower, ends),
+            ["text"],
+            self._answer_counts,
+        )
+        prompts = examples.derived(
+            self._named("prompt", own.__qualname__, self.config, self._layout),
+            ["prompt"],
+            self._prompt_counts,
+        )
         doubtful: NDArray[np.bool_] = (
             (answers < 0) | (prompts < 0) | (answers > self.config.max_answer_tokens)
         )
@@ -310,8 +315,12 @@ class AsrCollator(Collator):
             doubtful[tight] = room[tight] < audio[places]
         return doubtful
 
+    def _named(self, *settings: object) -> str:
+        """Return a name for token counts by what they depend on; "" where the tokenizer has no identity."""
+        return self._identity and f"{settings} {self._identity}"
+
     @cached_property
-    def _known(self) -> str:
+    def _identity(self) -> str:
         return identity(self.tokenizer)
 
     def _answer_counts(self, texts: Sequence[str]) -> Iterator[int]:

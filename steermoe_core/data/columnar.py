@@ -48,7 +48,8 @@ def batches(path: Path, columns: Sequence[str]) -> Iterator[list[dict[str, Any]]
     """Yield some columns of every row as plain values, some rows at a time."""
     starts = range(0, count(path), _ROWS)
     if not columns:
-        yield from ([{} for _ in range(min(_ROWS, count(path) - start))] for start in starts)
+        for start in starts:
+            yield [{} for _ in range(min(_ROWS, count(path) - start))]
     elif _is_parquet(path):
         with pq.ParquetFile(path, memory_map=True) as file:  # not the one that `value` reads from
             for part in file.iter_batches(_ROWS, columns=list(columns), use_threads=False):

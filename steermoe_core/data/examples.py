@@ -34,14 +34,15 @@ CHUNK = 8192
 
 
 class Store(Protocol):
-    """Rows that examples are made of.
+    """Rows that examples are made of."""
 
-    :ivar identity: changes with the content; None where there is nothing to tell by.
-    :ivar seconds: of each row.
-    """
+    @property
+    def identity(self) -> str | None:
+        """A hash of the content; None where there is nothing to tell by."""
 
-    identity: str | None
-    seconds: NDArray[np.float64]
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """The duration of each row."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -301,8 +302,8 @@ class Examples(Sequence[Example]):
         if None in known:
             return None
         digest = hashlib.sha256(repr([known, [(p.speed, p.source) for p in self.parts]]).encode())
-        digest.update(np.ascontiguousarray(self.numbers))
-        digest.update(np.ascontiguousarray(self.seconds))
+        digest.update(np.ascontiguousarray(self.numbers).data)
+        digest.update(np.ascontiguousarray(self.seconds).data)
         return digest.hexdigest()
 
 

@@ -93,10 +93,10 @@ class Index:
         self._paths = [str(path) for path, _ in self._tables]
         self.warnings: list[str] = facts["warnings"]
         self._table = pa.ipc.open_file(pa.memory_map(str(folder / _TABLE))).read_all()
-        self.seconds = self._numbers("seconds")
+        self.seconds: NDArray[np.float64] = self._numbers("seconds")
         digest = hashlib.sha256(folder.name.encode())
-        digest.update(self._numbers("size"))
-        digest.update(self.seconds)
+        digest.update(self._numbers("size").data)
+        digest.update(self.seconds.data)
         self.identity = digest.hexdigest()
         self._derived: dict[str, NDArray[Any]] = {}
 

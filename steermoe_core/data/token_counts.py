@@ -17,7 +17,7 @@ _DECIDED = _PARALLEL in os.environ
 
 def identity(tokenizer: Any) -> str:
     """Return a hash of all that decides which tokens a text becomes; "" where it cannot be told."""
-    fast = getattr(tokenizer, "backend_tokenizer", None)
+    fast: Any = getattr(tokenizer, "backend_tokenizer", None)
     return hashlib.sha256(fast.to_str().encode()).hexdigest() if hasattr(fast, "to_str") else ""
 
 
@@ -30,7 +30,7 @@ def tokenised(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
 
 
 def _batch(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    fast = getattr(tokenizer, "backend_tokenizer", None)
+    fast: Any = getattr(tokenizer, "backend_tokenizer", None)
     first = list(tokenizer(texts[0], add_special_tokens=False)["input_ids"])  # and no padding from here on
     if hasattr(fast, "encode_batch_fast"):
         found: list[list[int]] = [one.ids for one in fast.encode_batch_fast(texts, add_special_tokens=False)]

@@ -143,7 +143,7 @@ class Encoded(EncodedAudio, Cell):
     def content(self) -> Path | bytes:
         content, path = self._stored()
         if content:
-            return content.to_pybytes()
+            return bytes(content.to_pybytes())
         if path:
             return self.table.parent / path
         msg = f"{self}: column {self.column!r} has neither bytes nor a path"

@@ -101,7 +101,7 @@ def _compared(old: Examples, new: Examples, console: Console) -> tuple[dict[Audi
     with console.progress() as progress:
         task = progress.add_task("comparing sounds", total=None, note="")
         begins = [_beginnings(one, partial(progress.update, task)) for one in (old, new)]
-        same = np.setdiff1d(np.intersect1d(*begins), [NONE])
+        same = np.setdiff1d(np.intersect1d(begins[0], begins[1]), [NONE])
         old, new = (one.take(np.isin(print_, same)) for one, print_ in zip((old, new), begins, strict=True))
         clips = [list(dict.fromkeys(one.values("audio"))) for one in (old, new)]
         every = list(dict.fromkeys(chain.from_iterable(clips)))
