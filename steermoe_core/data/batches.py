@@ -51,13 +51,13 @@ class Epochs:
 
     def __init__(
         self,
-        lengths: Sequence[float],
+        lengths: Sequence[float] | NDArray[np.float64],
         limit: float,
         bucket: int,
         seed: int,
-        costs: Sequence[float] = (),
+        costs: Sequence[float] | NDArray[np.float64] = (),
         parts: int = 1,
-        sources: Sequence[int] = (),
+        sources: Sequence[int] | Indices = (),
         weights: Sequence[float] = (),
     ) -> None:
         if not len(lengths):
@@ -165,7 +165,7 @@ class Turns(Dataset[Example]):
 
 
 def length_sorted(
-    seconds: Sequence[float], size: int | Callable[[float], int]
+    seconds: Sequence[float] | NDArray[np.float64], size: int | Callable[[float], int]
 ) -> tuple[list[list[int]], list[int]]:
     """Return batches of clips of like length for evaluation, the longest first: want of memory shows at once.
 

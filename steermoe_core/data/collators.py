@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from functools import cached_property
 from itertools import takewhile
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,13 +16,15 @@ from steermoe_core.data.audio.features import kept_frames, log_mels, mel_batch
 from steermoe_core.data.audio.waveform import load
 from steermoe_core.data.chat import chat_end, chat_layout
 from steermoe_core.data.config import CHAT
+from steermoe_core.data.examples import Examples
 from steermoe_core.data.layout import Batch, Layout, ids
+from steermoe_core.data.token_counts import identity, tokenised
 from steermoe_core.data.token_limit import Room, cut
 from steermoe_core.data.usable import Report, not_empty
 from steermoe_core.errors import DataError, SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -53,7 +56,7 @@ class Collator(ABC):
         """Return the tokens of the common prompt's text before and after the audio."""
 
     @abstractmethod
-    def fitting(self, examples: Sequence[Example]) -> tuple[list[Example], Report]:
+    def fitting(self, examples: Sequence[Example]) -> tuple[Sequence[Example], Report]:
         """Return the examples that can be learned whole, answer and end, and an account of the others."""
 
     @abstractmethod
@@ -151,6 +154,7 @@ class AsrCollator(Collator):
     def choices(self, name: str, own: str | None) -> list[str]:
         """Return the prompts that a clip may get, that of evaluation first.
 
+        :param name: the clip's, for errors.
         :param own: the clip's own.
         :raises DataError: when it has one that would be ignored.
         """
@@ -166,24 +170,25 @@ class AsrCollator(Collator):
         before, after = self._common[self.common()[0]]
         return len(before), len(after)
 
-    def fitting(self, examples: Sequence[Example]) -> tuple[list[Example], Report]:
+    def fitting(self, examples: Sequence[Example]) -> tuple[Examples, Report]:
         """Leave out examples whose answer, or whose whole sequence, has more tokens than the settings allow.
 
         :raises DataError: when an answer holds the end token, a prompt is missing, or none is left.
         """
-        verdicts = [self._verdict(example) for example in examples]
-        left_out: dict[str, list[str]] = {}
-        for example, verdict in zip(examples, verdicts, strict=True):
-            if verdict not in (_WHOLE, _CUT):
+        found = Examples.of(examples)
+        kept, left_out, cut_ones = np.ones(len(found), bool), dict[str, list[str]](), list[str]()
+        for number in np.flatnonzero(self._doubtful(found)).tolist():
+            example = found[number]
+            verdict = self._verdict(example)
+            if verdict == _CUT:
+                cut_ones.append(example.id)
+            elif verdict != _WHOLE:
                 left_out.setdefault(verdict, []).append(example.id)
-        kept = [e for e, verdict in zip(examples, verdicts, strict=True) if verdict in (_WHOLE, _CUT)]
-        report = Report(
-            total=len(examples),
-            seconds=sum(example.seconds for example in kept),
-            left_out=left_out,
-            cut=[e.id for e, verdict in zip(examples, verdicts, strict=True) if verdict == _CUT],
-        )
-        return not_empty(kept, report), report
+                kept[number] = False
+        fits = found.take(kept)
+        seconds = sum(fits.seconds.tolist())
+        report = Report(total=len(found), seconds=seconds, left_out=left_out, cut=cut_ones)
+        return not_empty(fits, report), report
 
     def answer(self, example: Example) -> list[int]:
         """Return the ids to be learned, the end token last.
@@ -200,8 +205,7 @@ class AsrCollator(Collator):
 
     def reference(self, example: Example) -> list[int]:
         """Return the ids of the example's text as an answer, without the end token."""
-        text = example.text.lower() if self.config.lower else example.text
-        return self._tokens(self.config.answer_prefix + text if text else "")
+        return self._tokens(self.config.answer_prefix + self._cased(example.text) if example.text else "")
 
     def text_lengths(self, example: Example) -> tuple[int, int, int]:
         """Return the largest numbers of tokens before the audio, after it, and of the answer with its end."""
@@ -293,6 +297,68 @@ class AsrCollator(Collator):
     def _limit(self) -> int:
         return min(self.config.max_tokens or self.room.context, self.room.context)
 
+    def _doubtful(self, examples: Examples) -> NDArray[np.bool_]:
+        """Return which examples may not fit whole (n,), by token counts that are made in batches and kept."""
+        own = type(self)
+        if (own.answer, own.reference) != (AsrCollator.answer, AsrCollator.reference):
+            return np.ones(len(examples), bool)
+        ends = (self.end, self.tokenizer.eos_token_id)
+        answers = examples.derived(
+            self._named("answer", self.config.answer_prefix, self.config.lower, ends),
+            ["text"],
+            self._answer_counts,
+        )
+        prompts = examples.derived(
+            self._named("prompt", own.__qualname__, self.config, self._layout),
+            ["prompt"],
+            self._prompt_counts,
+        )
+        doubtful: NDArray[np.bool_] = (
+            (answers < 0) | (prompts < 0) | (answers > self.config.max_answer_tokens)
+        )
+        room = self._limit - answers - prompts
+        if not doubtful.all():  # a longer clip never has fewer audio tokens
+            longest = float(examples.seconds[~doubtful].max())
+            tight = np.flatnonzero(~doubtful & (room < self.room.audio_tokens(longest)))
+            seconds, places = np.unique(examples.seconds[tight], return_inverse=True)
+            audio = np.array([self.room.audio_tokens(one) for one in seconds.tolist()], np.int64)
+            doubtful[tight] = room[tight] < audio[places]
+        return doubtful
+
+    def _named(self, *settings: object) -> str:
+        """Return a name for token counts by what they depend on; "" where the tokenizer has no identity."""
+        return self._identity and f"{settings} {self._identity}"
+
+    @cached_property
+    def _identity(self) -> str:
+        return identity(self.tokenizer)
+
+    def _answer_counts(self, texts: Sequence[str]) -> Iterator[int]:
+        """Yield the tokens of each answer with its end; -1 where the text holds the end token."""
+        said = [self.config.answer_prefix + self._cased(text) if text else "" for text in texts]
+        for tokens in tokenised(self.tokenizer, said):
+            held = self.end in tokens or self.tokenizer.eos_token_id in tokens
+            yield -1 if held else len(tokens) + 1
+
+    def _prompt_counts(self, prompts: Sequence[str | None]) -> Iterator[int]:
+        """Yield the tokens around the audio with the longest prompt that a clip may get; -1: it gets none."""
+        choices: dict[str | None, Sequence[str]] = {}
+        for own in dict.fromkeys(prompts):
+            try:
+                choices[own] = self.choices("", own)
+            except DataError:  # `_verdict` names the clip
+                choices[own] = []
+        distinct = list(dict.fromkeys(prompt for several in choices.values() for prompt in several))
+        around = [self._layout.fill(prompt) for prompt in distinct]
+        counts = [
+            len(tokens) for tokens in tokenised(self.tokenizer, [text for pair in around for text in pair])
+        ]
+        tokens = dict(zip(distinct, map(add, counts[::2], counts[1::2]), strict=True))
+        longest = {
+            own: max((tokens[prompt] for prompt in several), default=-1) for own, several in choices.items()
+        }
+        return (longest[own] for own in prompts)
+
     def _verdict(self, example: Example) -> str:
         """Return whether an example fits whole or with its prompt cut, or why it does not."""
         answer = self.answer(example)
@@ -336,6 +402,9 @@ class AsrCollator(Collator):
             return self._common[prompt]
         before, after = self._layout.fill(prompt)
         return self._tokens(before), self._tokens(after)
+
+    def _cased(self, text: str) -> str:
+        return text.lower() if self.config.lower else text
 
     def _tokens(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from functools import cache, lru_cache
+from itertools import chain
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,13 @@ from steermoe_core.config.naming import first_line
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 #: Open files and decompressed row groups that a process caches.
 _FILES, _GROUPS = 128, 2
+#: Rows that are plain values at the same time.
+_ROWS = 8192
 #: pyarrow's parquet readers are not thread-safe.
 _LOCK = RLock()
 
@@ -36,17 +39,30 @@ def schema(path: Path) -> pa.Schema:
         return _parquet(path)[0].schema_arrow if _is_parquet(path) else _arrow(path).schema
 
 
-def rows(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Return some columns of every row as plain values."""
+def rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield some columns of every row as plain values."""
+    return chain.from_iterable(batches(path, columns))
+
+
+def batches(path: Path, columns: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+    """Yield some columns of every row as plain values, some rows at a time."""
+    starts = range(0, count(path), _ROWS)
+    if not columns:
+        for start in starts:
+            yield [{} for _ in range(min(_ROWS, count(path) - start))]
+    elif _is_parquet(path):
+        with pq.ParquetFile(path, memory_map=True) as file:  # not the one that `value` reads from
+            for part in file.iter_batches(_ROWS, columns=list(columns), use_threads=False):
+                yield part.to_pylist()
+    else:
+        table = _arrow(path).select(list(columns))
+        yield from (table.slice(start, _ROWS).to_pylist() for start in starts)
+
+
+def count(path: Path) -> int:
+    """Return the number of rows of a file."""
     with _LOCK:
-        if not columns:
-            return [{} for _ in range(_count(path))]
-        if _is_parquet(path):
-            table = _parquet(path)[0].read(columns=list(columns), use_threads=False)
-        else:
-            table = _arrow(path).select(list(columns))
-    values: list[dict[str, Any]] = table.to_pylist()
-    return values
+        return int(_parquet(path)[0].metadata.num_rows if _is_parquet(path) else _arrow(path).num_rows)
 
 
 def value(path: Path, row: int, column: str) -> pa.Scalar:
@@ -78,10 +94,6 @@ def _value(path: Path, row: int, column: str) -> pa.Scalar:
     except (IndexError, KeyError, pa.ArrowException) as error:
         msg = f"{path} row {row}: cannot be read ({first_line(error)}); the file is damaged"
         raise DataError(msg) from None
-
-
-def _count(path: Path) -> int:
-    return int(_parquet(path)[0].metadata.num_rows if _is_parquet(path) else _arrow(path).num_rows)
 
 
 @cache

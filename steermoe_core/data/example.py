@@ -70,8 +70,9 @@ def at_speeds(examples: Sequence[Example], speeds: Sequence[float]) -> list[Exam
 
     A copy at another speed than 1 has the speed in its id.
     """
-    return [example if speed == 1.0 else _faster(example, speed) for speed in speeds for example in examples]
+    return [example if speed == 1.0 else faster(example, speed) for speed in speeds for example in examples]
 
 
-def _faster(example: Example, speed: float) -> Example:
+def faster(example: Example, speed: float) -> Example:
+    """Return an example at another speed, which its id tells."""
     return attrs.evolve(example, id=f"{example.id}@{speed:g}", speed=speed, seconds=example.seconds / speed)

@@ -30,7 +30,7 @@ class Mixture:
     :raises DataError: a source that has a weight has no example.
     """
 
-    def __init__(self, sources: Sequence[int], weights: Sequence[float], seed: int) -> None:
+    def __init__(self, sources: Sequence[int] | Indices, weights: Sequence[float], seed: int) -> None:
         numbers = np.asarray(sources, dtype=np.int64)
         self._all = np.arange(len(numbers))
         self._members = [self._all[numbers == source] for source in range(len(weights))]

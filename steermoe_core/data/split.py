@@ -21,6 +21,8 @@ WORD = r"[^\W_][^\s']*(?:'[^\W_][^\s']*)*"
 #: What nobody sees: format characters (soft hyphen, joiners, directions) but the zero width space, which
 #: parts words; and the marks that choose a glyph.
 FORMAT, PARTING = "Cf", "\u200b"
+#: What `kept` and `folded` make of the characters of ASCII, in lower case.
+_ASCII = {code: c if c.isalnum() or c == "'" else " " for code, c in enumerate(map(chr, range(128)))}
 SELECTORS = r"[\u034f\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 
 
@@ -29,7 +31,8 @@ def normalise_text(text: str) -> str:
 
     Two texts that a listener cannot tell apart become equal: "Don't 'stop'!" and "DON'T  STOP".
     """
-    return " ".join(re.findall(WORD, kept(folded(text), "'")))
+    plain = text.lower().translate(_ASCII) if text.isascii() else kept(folded(text), "'")
+    return " ".join(re.findall(WORD, plain))
 
 
 def folded(text: str) -> str:

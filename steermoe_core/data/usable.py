@@ -6,10 +6,12 @@ import math
 from typing import TYPE_CHECKING
 
 import attrs
+import numpy as np
 
 from steermoe_core.config.check.test_splits import RULES, is_test
 from steermoe_core.config.naming import some
 from steermoe_core.data.audio import waveform
+from steermoe_core.data.examples import Examples
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class Report:
 
 def usable(
     examples: Sequence[Example], min_seconds: float, max_seconds: float, max_bad: float
-) -> tuple[list[Example], Report]:
+) -> tuple[Examples, Report]:
     """Leave out clips that are too short, too long or cannot be read.
 
     :param min_seconds: shortest clip that is kept.
@@ -74,34 +76,33 @@ def usable(
     return not_empty(kept, report), report
 
 
-def filtered(
-    examples: Sequence[Example], min_seconds: float, max_seconds: float
-) -> tuple[list[Example], Report]:
+def filtered(examples: Sequence[Example], min_seconds: float, max_seconds: float) -> tuple[Examples, Report]:
     """Filter as `usable` does, without its errors."""
-    bad = [example for example in examples if not example.seconds > 0.0]  # nan is not
-    short = [example.id for example in examples if 0.0 < example.seconds < min_seconds]
-    long = [example.id for example in examples if example.seconds > max_seconds]
-    kept = [e for e in examples if e.seconds > 0.0 and min_seconds <= e.seconds <= max_seconds]
+    found = Examples.of(examples)
+    seconds = found.seconds
+    readable = seconds > 0.0  # nan is not
+    short, long = readable & (seconds < min_seconds), seconds > max_seconds
     left_out = {
-        f"shorter than {min_seconds:g} s": short,
-        f"longer than {max_seconds:g} s": long,
-        UNREADABLE: [_complaint(example) for example in bad],
+        f"shorter than {min_seconds:g} s": list(found.take(short).values("id")),
+        f"longer than {max_seconds:g} s": list(found.take(long).values("id")),
+        UNREADABLE: [_complaint(example) for example in found.take(~readable)],
     }
-    report = Report(total=len(examples), seconds=sum(example.seconds for example in kept), left_out=left_out)
-    return kept, report
+    kept = found.take(readable & ~short & ~long)
+    return kept, Report(total=len(found), seconds=sum(kept.seconds.tolist()), left_out=left_out)
 
 
-def decoded(examples: Sequence[Example], progressed: Callable[[int], None] = lambda _: None) -> list[Example]:
+def decoded(examples: Sequence[Example], progressed: Callable[[int], None] = lambda _: None) -> Examples:
     """Decode every clip whole: one that cannot be decoded has nan seconds, the others their true duration.
 
     :param progressed: called with 1 after each clip.
     """
-    clips = list(dict.fromkeys(example.audio for example in examples))  # several examples may share one
+    found = Examples.of(examples)
+    clips = list(dict.fromkeys(found.values("audio")))  # several examples may share one
     lengths = {}
     for clip, length in zip(clips, waveform.decode_all(clips), strict=True):
         lengths[clip] = math.nan if isinstance(length, DataError) else length
         progressed(1)
-    return [attrs.evolve(example, seconds=lengths[example.audio] / example.speed) for example in examples]
+    return found.lasting(np.array([lengths[clip] for clip in found.values("audio")]) / found.speeds)
 
 
 def refuse_tests(examples: Sequence[Example], table: Table) -> None:
@@ -110,24 +111,27 @@ def refuse_tests(examples: Sequence[Example], table: Table) -> None:
     :param table: the table of [data] that the examples are from.
     :raises DataError: some belong to a test split; the error names the first of them.
     """
-    if tests := [example.id for example in examples if is_test(example.split)]:
+    found = Examples.of(examples)
+    splits = list(found.values("split"))
+    if wrong := {split for split in set(splits) if is_test(split)}:
+        tests = list(found.take(np.array([split in wrong for split in splits])).values("id"))
         msg = f"data.{table} has {len(tests)} clips of a test split ({some(tests)}): {RULES[table]}"
         raise DataError(msg)
 
 
-def readable(examples: list[Example], place: str) -> list[Example]:
+def readable(examples: Sequence[Example], place: str) -> Sequence[Example]:
     """Return the examples unchanged, unless none of them can be read.
 
     :param place: name of the set in an error.
     :raises DataError: none can be read.
     """
-    if not any(example.seconds > 0.0 for example in examples):
+    if not (Examples.of(examples).seconds > 0.0).any():
         msg = f"{place}: none of its {len(examples)} clips can be read ({_complaint(examples[0])})"
         raise DataError(msg)
     return examples
 
 
-def not_empty(kept: list[Example], report: Report) -> list[Example]:
+def not_empty(kept: Examples, report: Report) -> Examples:
     """Return the examples that are kept.
 
     :raises DataError: there are none; the error is the report.

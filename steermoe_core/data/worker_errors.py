@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from steermoe_core.data.audio.beginnings import kept_prints
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ class LoadingError(DataError):
 
 
 class WorkerCollate:
-    """A collate function whose errors keep their message when they leave a worker process.
+    """A collate function of training, in a worker process or not.
+
+    Its errors keep their message when they leave the process. How clips begin is kept at their first turn.
 
     :param collate: makes a batch of examples.
     """
@@ -38,7 +41,9 @@ class WorkerCollate:
 
         :raises LoadingError: an example cannot be used.
         """
+        new = any(example.turn == 0 for example in examples)
         try:
-            return self._collate(examples)
+            with kept_prints(when=new):
+                return self._collate(examples)
         except DataError as error:
             raise LoadingError(str(error)) from None

@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from steermoe_core.data.batches import length_sorted
+from steermoe_core.data.examples import Examples
 from steermoe_core.data.usable import usable
 from steermoe_core.data.worker_errors import WorkerCollate
 from steermoe_core.evaluate.answered import Answered
@@ -85,7 +86,7 @@ class Evaluator:
             rows = self._shuffled(kept, others) if control == SHUFFLED else self._predict(kept, control)
             found[control] = rows
         found = {name: marked(self.metrics, rows) for name, rows in found.items()}
-        seconds = sum(example.seconds for example in kept)
+        seconds = sum(kept.seconds.tolist())
         scores = Scores.of(
             judged(self.metrics, found, seed=self.seed, instructions=self.instructions),
             examples=len(kept),
@@ -125,7 +126,7 @@ class Evaluator:
 
         :param name: of the control, or `probes`; empty for the model's own answers.
         """
-        batches, places = length_sorted([example.seconds for example in examples], self.batch_size)
+        batches, places = length_sorted(Examples.of(examples).seconds, self.batch_size)
         mine = {number: batches[number] for number in range(self.rank, len(batches), self.ranks)}
         found: dict[int, list[Prediction]] = {}
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.half):

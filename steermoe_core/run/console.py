@@ -26,6 +26,7 @@ from rich.progress import (
 from rich.text import Text
 
 from steermoe_core.system.printing import visible
+from steermoe_core.system.rows import rows_shown
 from steermoe_core.system.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Seconds between plain lines of progress; fewer if this share of the work was done since the last.
 SECONDS, FEWER_SECONDS, SHARE = 30.0, 5.0, 0.1
+#: Rows of a table between plain lines.
+_ROWS = 100_000
 #: Seconds between changes of a line of progress in a notebook.
 CELL_SECONDS = 0.5
 
@@ -49,13 +52,29 @@ class Console:
 
     @contextmanager
     def task(self, text: str) -> Iterator[None]:
-        """Show a spinner during a block of unknown length."""
+        """Show a spinner during a block of unknown length, with the rows of a table that is read in it."""
         if not self.rich.live:
             self.note(text)
-            yield
+            with rows_shown(self._noted(text)):
+                yield
             return
-        with self.rich.status(Text(text)):
+        with (
+            self.rich.status(Text(text)) as status,
+            rows_shown(lambda rows: status.update(Text(f"{text}: {rows:,} rows"))),
+        ):
             yield
+
+    def _noted(self, text: str) -> Callable[[int], None]:
+        """Return a function that notes how many rows were read, in steps of `_ROWS`."""
+        noted = 0
+
+        def note(rows: int) -> None:
+            nonlocal noted
+            if rows // _ROWS > noted // _ROWS:
+                self.note(f"{text}: {rows:,} rows")
+            noted = rows
+
+        return note
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:

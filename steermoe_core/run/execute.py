@@ -24,7 +24,7 @@ from steermoe_core.train.deepspeed import splits_weights
 from steermoe_core.train.journal import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from steermoe_core.config.resolve import Resolved
@@ -173,7 +173,7 @@ class Run:
             move(model, self.experiment.train.device)
         self._score(model, frozen, splits)
 
-    def _score(self, model: Joined, frozen: dict[str, str], splits: dict[str, list[Example]]) -> None:
+    def _score(self, model: Joined, frozen: dict[str, str], splits: Mapping[str, Sequence[Example]]) -> None:
         """Score the splits that have no scores yet."""
         unscored = ranks.on_rank0(lambda: self._unscored(splits))
         identity = {**frozen, "adapter": adapter.checksum(self.folder.adapter)} if unscored else {}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from steermoe_core.data.batches import Epochs
+from steermoe_core.data.examples import Examples
 from steermoe_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,15 +40,15 @@ def epochs_over(
     :param costs: of each example, if there is a budget; empty: its seconds.
     :param weights: share of each training source in an epoch; empty: every example once.
     """
-    seconds = [example.seconds for example in examples]
+    found = Examples.of(examples)
     return Epochs(
-        lengths=seconds if train.batch_tokens is None else costs,
+        lengths=found.seconds if train.batch_tokens is None else costs,
         limit=budget_of(train),
         bucket=train.bucket,
         seed=seed,
-        costs=(costs or seconds) if train.budget else (),
+        costs=(costs or found.seconds) if train.budget else (),
         parts=train.accumulation * processes if train.budget else 1,
-        sources=[example.source for example in examples],
+        sources=found.sources if len(weights) else (),
         weights=weights,
     )
 

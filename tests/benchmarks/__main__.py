@@ -20,6 +20,7 @@ from tests.benchmarks import (
     memory,
     packing,
     stages,
+    tables,
     training,
 )
 from tests.benchmarks.figure import table
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[..., Iterator[Figure]]] = {
     "generation": generation.throughput,
     "stages": stages.shares,
     "batches": batches.shares,
+    "tables": tables.curve,
 }
 
 

@@ -34,8 +34,8 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_columns_at_once(path: Path) -> None:
     """Only those that are named; with none, the rows are counted."""
     assert schema(path).names == ["text", "rate"]
-    assert rows(path, ["rate"]) == [{"rate": number} for number in (1, 2, 3, 4, 5)]
-    assert rows(path, []) == [{}] * 5
+    assert list(rows(path, ["rate"])) == [{"rate": number} for number in (1, 2, 3, 4, 5)]
+    assert list(rows(path, [])) == [{}] * 5
 
 
 def test_one_value(path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steermoe_core.data.split import normalise_text, part_of
+from steermoe_core.data.split import WORD, folded, kept, normalise_text, part_of
 
 FRACTIONS = {"dev": 0.1, "test": 0.2}
 
@@ -26,6 +28,12 @@ FRACTIONS = {"dev": 0.1, "test": 0.2}
 def test_normal_form(text: str, normal: str) -> None:
     """Case, punctuation and spaces go; letters of every script, digits and apostrophes stay."""
     assert normalise_text(text) == normal
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=127)))
+def test_ascii_takes_a_shortcut(text: str) -> None:
+    """It leads to the same words."""
+    assert normalise_text(text) == " ".join(re.findall(WORD, kept(folded(text), "'")))
 
 
 @given(st.text())

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from steermoe_core.data.collators import AsrCollator
-from steermoe_core.data.config import AsrConfig
+from steermoe_core.data.config import AsrConfig, JsonlConfig
 from steermoe_core.data.example import Example
+from steermoe_core.data.sources.jsonl import read_jsonl
+from steermoe_core.data.token_counts import tokenised
 from steermoe_core.data.token_limit import Room
 from steermoe_core.errors import DataError
 from tests.data.test_collators import WORDS, features, words
+from tests.sounds import write_manifest
 from tests.tiny import DIGITS, EOS
 
 if TYPE_CHECKING:
@@ -141,3 +145,69 @@ def test_nothing_is_left_out_of_evaluation() -> None:
     assert long.after.lengths.tolist() == [6]
     assert hopeless.after.lengths.tolist() == [15]
     assert bare.after.lengths.tolist() == [6]
+
+
+@given(st.lists(st.tuples(counts, counts, st.sampled_from([0.2, 1.0, 1.5])), min_size=1), st.integers(5, 40))
+@pytest.mark.parametrize("too_long", ["drop", "cut-prompt"])
+def test_counts_in_batches_decide_as_one_by_one(
+    too_long: Literal["drop", "cut-prompt"], sizes: list[tuple[int, int, float]], limit: int
+) -> None:
+    """What batches of texts let pass is what each example alone would be: whole."""
+    made = collator(max_tokens=limit, max_answer_tokens=6, too_long=too_long)
+    examples = [spoken(*one, name=str(number)) for number, one in enumerate(sizes)]
+    examples = [attrs.evolve(one, prompt=None) if len(one.text) % 3 == 0 else one for one in examples]
+    verdicts = [made._verdict(example) for example in examples]
+
+    try:
+        kept, report = made.fitting(examples)
+    except DataError:
+        assert not {"", "cut"} & set(verdicts)
+        return
+    assert kept == [one for one, verdict in zip(examples, verdicts, strict=True) if verdict in ("", "cut")]
+    assert report.cut == [one.id for one, verdict in zip(examples, verdicts, strict=True) if verdict == "cut"]
+    assert sum(map(len, report.left_out.values())) == len(examples) - len(kept)
+
+
+def test_answers_of_its_own_are_asked_for() -> None:
+    """A collator that learns another answer than the text is asked example by example."""
+
+    class Twice(AsrCollator):
+        """Answers are learned twice."""
+
+        def reference(self, example: Example) -> list[int]:
+            return super().reference(example) * 2
+
+    made = Twice(AsrConfig(max_answer_tokens=5), WORDS, features, room=Room(1000, audio_tokens))
+
+    kept, report = made.fitting([spoken(2, 1), spoken(3, 1)])
+
+    assert len(kept) == 1
+    assert list(report.left_out) == ["with answers over 5 tokens"]
+
+
+def test_counts_of_an_index_are_kept(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second start tokenises nothing that fits; other settings of the answer do."""
+    lines = [{"audio": f"{n}.wav", "text": " ".join(DIGITS[:n]), "seconds": 1.0} for n in range(1, 9)]
+    for n in range(1, 9):
+        (tmp_path / f"{n}.wav").write_bytes(b"a sound")
+    path = write_manifest(tmp_path / "m.jsonl", *lines)
+    monkeypatch.setattr("steermoe_core.data.index.LEAST", 1)
+    calls: list[int] = []
+
+    def counted(tokens: Any, texts: Sequence[str]) -> list[list[int]]:
+        calls.append(len(texts))
+        return tokenised(tokens, texts)
+
+    monkeypatch.setattr("steermoe_core.data.collators.tokenised", counted)
+
+    def texts(**settings: Any) -> list[str]:
+        return list(collator(**settings).fitting(read_jsonl(JsonlConfig(path=path)))[0].values("text"))
+
+    assert len(texts(max_answer_tokens=4)) == 3
+    assert calls == [8, 2]
+    assert len(texts(max_answer_tokens=4)) == 3
+    assert calls == [8, 2]
+    assert len(texts(answer_prefix="one ", max_answer_tokens=4)) == 2
+    assert calls == [8, 2, 8, 2]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import attrs
 import torch
 
-from steermoe_core.data.audio.stored import Audio, Mel, StoredAudio
+from steermoe_core.data.audio import beginnings
+from steermoe_core.data.audio.stored import MEL_RATE, Audio, Mel, StoredAudio
 from steermoe_core.data.audio.waveform import duration, samples
 from steermoe_core.data.padded import Frames, Padded, Pooled
 from steermoe_core.errors import DataError
@@ -90,7 +91,10 @@ def mel_batch(mels: Sequence[Mel], bins: Sequence[int]) -> Padded:
     :param bins: shape of a frame of the encoder's own features.
     :raises DataError: they are of another shape, or damaged.
     """
-    features = [torch.from_numpy(mel.features()) for mel in mels]  # (T_b,bins) each
+    stored = [mel.features() for mel in mels]
+    for mel, frames in zip(mels, stored, strict=True):
+        beginnings.note(mel, frames, MEL_RATE)
+    features = list(map(torch.from_numpy, stored))  # (T_b,bins) each
     for mel, rows in zip(mels, features, strict=True):
         if list(rows.shape[1:]) != list(bins):
             msg = (

@@ -87,10 +87,12 @@ def blocks(sound: Path | IO[bytes], name: str) -> Iterator[Block]:
         yield from containers.blocks(sound, name, refusal)
 
 
-def measure(sound: Path | bytes, name: str) -> float:
+def measure(sound: Path | bytes | IO[bytes], name: str) -> float:
     """Return the seconds of a file by its header, and check that its end is there; nothing else is decoded.
 
     The end is what an interrupted download lacks.
+
+    :param sound: a file, its content, or a seekable stream of it.
 
     :raises DataError: it is missing, unreadable, cut off or empty, or its header gives no length.
     """
@@ -128,7 +130,7 @@ def _read(sound: Path | bytes, name: str, start: float, seconds: float | None) -
         raise _unreadable(name, error) from None
 
 
-def _measure(sound: Path | bytes, name: str) -> float:
+def _measure(sound: Path | bytes | IO[bytes], name: str) -> float:
     try:
         with soundfile.SoundFile(_file(sound)) as file:
             if file.frames <= 0:
@@ -152,8 +154,12 @@ def _check(sound: object, name: str) -> None:
         raise DataError(msg)
 
 
-def _file(sound: Path | bytes) -> Path | io.BytesIO:
-    return io.BytesIO(sound) if isinstance(sound, bytes) else sound
+def _file(sound: Path | bytes | IO[bytes]) -> Path | IO[bytes]:
+    """Return what libsndfile and PyAV open, a stream from its beginning."""
+    if isinstance(sound, (Path, bytes)):
+        return io.BytesIO(sound) if isinstance(sound, bytes) else sound
+    sound.seek(0)
+    return sound
 
 
 def _unreadable(name: str, error: Exception) -> DataError:

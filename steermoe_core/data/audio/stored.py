@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
+import pyarrow as pa
 
 from steermoe_core.data import columnar
 from steermoe_core.data.audio import sounds
@@ -110,7 +111,7 @@ class Segment(StoredAudio):
 
 
 @attrs.frozen
-class _Cell(StoredAudio):
+class Cell(StoredAudio):
     """A value in a table.
 
     :param table: a parquet or Arrow file.
@@ -136,22 +137,38 @@ class _Cell(StoredAudio):
 
 
 @attrs.frozen
-class Encoded(EncodedAudio, _Cell):
+class Encoded(EncodedAudio, Cell):
     """The content of a sound file in a table: bytes, or `datasets`' pair of bytes and path."""
 
     def content(self) -> Path | bytes:
-        value = self.value().as_py()
-        content, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
+        content, path = self._stored()
         if content:
-            return bytes(content)
+            return bytes(content.to_pybytes())
         if path:
-            return self.table.parent / str(path)
+            return self.table.parent / path
         msg = f"{self}: column {self.column!r} has neither bytes nor a path"
         raise DataError(msg)
 
+    def seconds(self) -> float:
+        """Return its length; of a table that is mapped, no more than the header and the end are read."""
+        content, _ = self._stored()
+        return sounds.measure(pa.BufferReader(content), str(self)) if content else super().seconds()
+
+    def _stored(self) -> tuple[pa.Buffer | None, str | None]:
+        """Return the bytes, which are not copied, and the path."""
+        value, path = self.value(), None
+        if isinstance(value, pa.StructScalar):
+            fields = {field.name for field in value.type}
+            path = value["path"].as_py() if "path" in fields else None
+            value = value["bytes"]
+        if isinstance(value, pa.BinaryScalar):
+            return value.as_buffer(), path
+        content = value.as_py()
+        return None if content is None else pa.py_buffer(bytes(content)), path
+
 
 @attrs.frozen
-class Samples(_Cell):
+class Samples(Cell):
     """A list of samples in a table; whole numbers are 16-bit samples.
 
     :param rate: samples a second.
@@ -176,7 +193,7 @@ class Samples(_Cell):
 
 
 @attrs.frozen
-class Mel(_Cell):
+class Mel(Cell):
     """Log-mel features of a clip in a table, 100 frames a second, possibly padded, without the audio.
 
     :param length: seconds of the clip, without the padding.

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import soxr
 
-from steermoe_core.data.audio import sounds
+from steermoe_core.data.audio import beginnings, sounds
 from steermoe_core.data.audio.stored import MEL_RATE, Mel, Segment
 from steermoe_core.errors import DataError
 
@@ -38,6 +37,7 @@ def load(audio: Audio, rate: int) -> NDArray[np.float32]:
     :raises DataError: when it is missing, unreadable, empty or holds values that are not finite.
     """
     mono, source_rate = _mono(audio)
+    beginnings.note(audio, mono, source_rate)
     waveform = resample(mono, source_rate, rate)
     if not len(waveform):
         raise sounds.empty(str(audio))
@@ -100,27 +100,48 @@ def decode_all(audios: Iterable[Audio]) -> Iterator[float | DataError]:
 
 def size(audio: Audio) -> int:
     """Return the size of a clip's file in bytes; -1 where there is none."""
-    file = audio if isinstance(audio, Path) else audio.file
+    file = file_of(audio)
     return file.stat().st_size if file.is_file() else -1
 
 
-def fingerprints(audios: Iterable[Audio], beginning: float | None = None) -> Iterator[str | None]:
+def file_of(audio: Audio) -> Path:
+    """Return the file that a clip is, or is stored in."""
+    return audio if isinstance(audio, Path) else audio.file
+
+
+def fingerprints(audios: Iterable[Audio]) -> Iterator[str | None]:
     """Yield a hash of the samples of each clip, wherever it is stored; None where it cannot be read.
 
-    :param beginning: seconds from its beginning that are hashed; all by default.
+    Those of the beginnings are kept.
     """
-    return _each(partial(_fingerprint, beginning=beginning), audios)
+    return _each(_fingerprint, audios)
 
 
-def _fingerprint(audio: Audio, beginning: float | None) -> str | None:
-    rate: int
-    values: NDArray[np.float32]
+def begin_alike(audios: Iterable[Audio]) -> Iterator[int]:
+    """Yield a hash of the beginning of each clip, and keep it; `beginnings.NONE` where it cannot be read."""
+    return _each(_beginning, audios)
+
+
+def _fingerprint(audio: Audio) -> str | None:
     try:
-        values, rate = (audio.features(), MEL_RATE) if isinstance(audio, Mel) else _mono(audio, beginning)
+        values, rate = _values(audio)
     except DataError:
         return None
-    hashed = values if beginning is None else values[: round(beginning * rate)]
-    return hashlib.sha256(str(rate).encode() + np.ascontiguousarray(hashed).tobytes()).hexdigest()
+    beginnings.keep(audio, beginnings.begins(values, rate))
+    return hashlib.sha256(str(rate).encode() + np.ascontiguousarray(values).tobytes()).hexdigest()
+
+
+def _beginning(audio: Audio) -> int:
+    try:
+        found = beginnings.begins(*_values(audio, beginnings.BEGINNING))
+    except DataError:
+        return beginnings.NONE
+    beginnings.keep(audio, found)
+    return found
+
+
+def _values(audio: Audio, beginning: float | None = None) -> tuple[NDArray[np.float32], int]:
+    return (audio.features(), MEL_RATE) if isinstance(audio, Mel) else _mono(audio, beginning)
 
 
 def _mono(audio: Audio, beginning: float | None = None) -> tuple[NDArray[np.float32], int]:

@@ -13,7 +13,7 @@ from steermoe_core.data.audio.stored import Encoded, Mel, Samples
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
     from steermoe_core.data.audio.stored import Audio
@@ -40,17 +40,22 @@ class AudioColumn:
         """Return the columns that are needed to locate and decode a clip."""
         return [*([self.name] if _is_text(self.kind) else []), *({self.rate} & set(present))]
 
-    def check(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def check(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Check that a column of texts holds paths of files.
 
         :raises DataError: none of them is the path of a file.
         """
-        if not _is_text(self.kind) or not rows:
+        if not _is_text(self.kind):
             return
-        if not any((self.table.parent / str(values[self.name])).is_file() for values in rows):
+        first = None
+        for values in rows:
+            first = values if first is None else first
+            if (self.table.parent / str(values[self.name])).is_file():
+                return
+        if first is not None:
             msg = (
                 f"{self.table}: column {self.name!r} holds text, and none of it is the path of a file here "
-                f"(the first is {str(rows[0][self.name])[:60]!r}, looked for in {self.table.parent}); "
+                f"(the first is {str(first[self.name])[:60]!r}, looked for in {self.table.parent}); "
                 "name the column with the audio as `audio_column`"
             )
             raise DataError(msg)

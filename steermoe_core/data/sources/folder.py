@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import warnings
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steermoe_core.config.naming import some
@@ -13,15 +16,14 @@ from steermoe_core.data.sources.rows import (
     Row,
     column,
     examples,
+    indexed,
     no_such_part,
-    take_parts,
     takes,
 )
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from steermoe_core.data.config import FolderConfig
     from steermoe_core.data.example import Example
@@ -35,7 +37,7 @@ SUFFIXES = frozenset(
 )
 
 
-def read_folder(config: FolderConfig) -> list[Example]:
+def read_folder(config: FolderConfig) -> Sequence[Example]:
     """Read an audiofolder: sound files and metadata.csv, in the table's order.
 
     A clip that is missing or unreadable has nan seconds: `data.usable` counts it. A warning lists sound files
@@ -47,12 +49,17 @@ def read_folder(config: FolderConfig) -> list[Example]:
     if not config.path.is_dir():
         msg = f"{config.path}: there is no such folder"
         raise DataError(msg)
-    rows = _read(config.path, config) if (config.path / TABLE).is_file() else _divided(config)
-    return take_parts(examples(rows, config), config, config.split)
+    if (config.path / TABLE).is_file():
+        folders: list[tuple[Path, str | None]] = [(config.path, None)]
+    else:
+        folders = [(config.path / part, part) for part in _divided(config)]
+    # A file that comes or goes changes its folder.
+    files = [file for place, _ in folders for file in (place / TABLE, place)]
+    return indexed(config, files, lambda: examples(_rows(folders, config), config), config.split)
 
 
-def _divided(config: FolderConfig) -> list[Row]:
-    """Read a folder whose sub-folders are its parts."""
+def _divided(config: FolderConfig) -> list[str]:
+    """Return the chosen parts of a folder whose sub-folders are its parts."""
     present = [part for part in PARTS if (config.path / part).is_dir()]
     if not present:
         columns = f"{config.file_column} and {config.text_column or TEXTS[0]}"
@@ -64,32 +71,40 @@ def _divided(config: FolderConfig) -> list[Row]:
     parts = [part for part in present if takes(config.split, part)]
     if not parts:
         raise no_such_part(config, config.split, present)
-    return [row for part in parts for row in _read(config.path / part, config, part)]
+    return parts
 
 
-def _read(place: Path, config: FolderConfig, part: str | None = None) -> list[Row]:
-    """Return the rows of one table."""
+def _rows(folders: Sequence[tuple[Path, str | None]], config: FolderConfig) -> Callable[[], Iterator[Row]]:
+    """Return a function that yields the rows of several tables; their columns are checked here."""
+    tables = [_rows_of(place, part, config) for place, part in folders]
+    return lambda: chain.from_iterable(rows() for rows in tables)
+
+
+def _rows_of(place: Path, part: str | None, config: FolderConfig) -> Callable[[], Iterator[Row]]:
+    """Return a function that yields the rows of one table."""
     table = place / TABLE
     if not table.is_file():
         msg = f"{place}: there is no {TABLE}"
         raise DataError(msg)
-    lines = list(_lines(table))
-    present = list(lines[0][1])
+    _, first = next(_lines(table))
+    present = list(first)
     file = column(config.file_column, (), present, str(table))
     columns = Columns.of(config, present, str(table))
-    names = [_name(f"{table}:{line}", values, file) for line, values in lines]
-    _warn_unnamed(place, names)
-    return [
-        Row(
-            place=f"{table}:{line}",
-            values=values,
-            columns=columns,
-            audio=place / name,
-            name=name if part is None else f"{part}/{name}",
-            part=part,
-        )
-        for name, (line, values) in zip(names, lines, strict=True)
-    ]
+
+    def rows() -> Iterator[Row]:
+        for line, values in _lines(table):
+            name = _name(f"{table}:{line}", values, file)
+            yield Row(
+                place=f"{table}:{line}",
+                values=values,
+                columns=columns,
+                audio=place / name,
+                name=name if part is None else f"{part}/{name}",
+                part=part,
+            )
+
+    _warn_unnamed(place, (str(row.audio) for row in rows()))
+    return rows
 
 
 def _lines(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -120,9 +135,23 @@ def _name(where: str, values: dict[str, str], file: str) -> str:
 
 
 def _warn_unnamed(place: Path, listed: Iterable[str]) -> None:
-    known = {(place / name).resolve() for name in listed}
-    files = (path for path in sorted(place.rglob("*")) if path.suffix.lower() in SUFFIXES)
-    if unnamed := [str(path.relative_to(place)) for path in files if path.resolve() not in known]:
+    """Warn of sound files that no row lists.
+
+    :param listed: paths of those that are.
+    """
+    known = set(map(os.path.normpath, listed))
+    files = [
+        Path(folder, name)
+        for folder, _, names in os.walk(place)
+        for name in names
+        if os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122 - quicker, for a million names
+    ]
+    if not (unknown := [path for path in files if os.path.normpath(path) not in known]):
+        return
+    resolved = set(map(os.path.realpath, known))  # links
+    if unnamed := [
+        str(path.relative_to(place)) for path in sorted(unknown) if str(path.resolve()) not in resolved
+    ]:
         message = (
             f"{place}: {len(unnamed)} sound files without a row in {TABLE} are not used: {some(unnamed)}"
         )

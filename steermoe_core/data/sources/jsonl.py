@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from steermoe_core.data.audio.stored import Segment
-from steermoe_core.data.sources.rows import Columns, Row, column, examples, missing, take_parts
+from steermoe_core.data.sources.rows import Columns, Row, column, examples, indexed, missing
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from steermoe_core.data.audio.stored import Audio
@@ -32,7 +33,7 @@ AUDIO = ("audio", "audio_filepath")
 _DEFAULT_OFFSET = "offset"
 
 
-def read_jsonl(config: JsonlConfig) -> list[Example]:
+def read_jsonl(config: JsonlConfig) -> Sequence[Example]:
     """Read a manifest, in its order.
 
     A clip that is missing or unreadable has nan seconds: `data.usable` counts it.
@@ -40,8 +41,14 @@ def read_jsonl(config: JsonlConfig) -> list[Example]:
     :raises DataError: the manifest is missing, a line is not a JSON object or lacks a key, or no clip belongs
         to the chosen part.
     """
-    lines = list(_lines(config.path))
-    present = list(dict.fromkeys(key for _, values in lines for key in values))
+    return indexed(config, [config.path], lambda: examples(_rows(config), config), config.split)
+
+
+def _rows(config: JsonlConfig) -> Callable[[], Iterator[Row]]:
+    """Return a function that yields the rows; the keys of all lines are checked here."""
+    # A dict keeps the order, and most lines have the same keys.
+    keys = dict.fromkeys(tuple(values) for _, values in _lines(config.path))
+    present = list(dict.fromkeys(key for line in keys for key in line))
     where = str(config.path)
     columns = Columns.of(config, present, where, STANDARD)
     audio = column(config.audio_column, AUDIO, present, where)
@@ -49,8 +56,10 @@ def read_jsonl(config: JsonlConfig) -> list[Example]:
         raise missing(where, AUDIO, present)
     default = config.offset_column == _DEFAULT_OFFSET
     offset = column("" if default else config.offset_column, (_DEFAULT_OFFSET,), present, where)
-    rows = [_row(config.path, line, values, columns, audio, offset) for line, values in lines]
-    return take_parts(examples(rows, config), config, config.split)
+    clip = lru_cache(config.path.parent.joinpath)  # many spans are of one file
+    return lambda: (
+        _row(config.path, line, values, columns, audio, offset, clip) for line, values in _lines(config.path)
+    )
 
 
 def _lines(path: Path) -> Iterator[tuple[int, Json]]:
@@ -84,16 +93,24 @@ def _object(place: str, line: str) -> Json:
     return value
 
 
-def _row(path: Path, line: int, values: Json, columns: Columns, audio: str, offset: str) -> Row:
+def _row(
+    path: Path,
+    line: int,
+    values: Json,
+    columns: Columns,
+    audio: str,
+    offset: str,
+    clip: Callable[[str], Path],
+) -> Row:
     place, name = f"{path}:{line}", values.get(audio)
     if not isinstance(name, str) or not name:
         msg = f"{place}: {audio!r} must name a sound file, is {name!r}"
         raise DataError(msg)
     start = _number(place, values, offset)
     length = _number(place, values, columns.seconds)
-    file: Audio = path.parent / name
+    file: Audio = clip(name)
     if start is not None:
-        file, name = Segment(path.parent / name, start, length), f"{name}@{start:g}"
+        file, name = Segment(clip(name), start, length), f"{name}@{start:g}"
     return Row(place=place, values=values, columns=columns, audio=file, name=name)
 
 

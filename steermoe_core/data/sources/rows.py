@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import math
 import warnings
+from array import array
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import numpy as np
 
-from steermoe_core.data.audio.waveform import durations, size
+from steermoe_core.data.audio.waveform import durations, file_of, size
 from steermoe_core.data.config import ALL
-from steermoe_core.data.example import Example, at_speeds
+from steermoe_core.data.example import Example
+from steermoe_core.data.examples import CHUNK
+from steermoe_core.data.index import Source
 from steermoe_core.data.split import part_of, part_of_group
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from steermoe_core.data.audio.stored import Audio
     from steermoe_core.data.config import SourceConfig
+    from steermoe_core.data.examples import Examples
 
 #: Columns of the transcript where the experiment names none: the usual ones, and others that cause a warning.
 TEXTS = ("transcription", "text")
@@ -151,28 +158,50 @@ def missing(place: str, names: Sequence[str], present: Collection[str]) -> DataE
     return DataError(f"{place}: there is no column {any_of}; its columns are {', '.join(present)}")
 
 
-def examples(rows: Sequence[Row], config: SourceConfig) -> list[Example]:
-    """Return an example for each row, in their order.
+def examples(rows: Callable[[], Iterable[Row]], config: SourceConfig) -> Iterator[Example]:
+    """Yield an example for each row, in their order.
 
     A clip that is missing or unreadable has nan seconds: `data.usable` counts it.
 
+    :param rows: yields the rows, each time that it is called: they are not in memory together.
     :raises DataError: a field is missing or has the wrong type, or an id or file is in two rows.
     """
-    return [
-        _example(row, config, name, seconds)
-        for row, name, seconds in zip(rows, _ids(rows), _seconds(rows), strict=True)
-    ]
+    ids = _Ids(rows())
+    stream = iter(rows())
+    while batch := list(islice(stream, CHUNK)):
+        for row, name, seconds in zip(batch, ids.of(batch), _seconds(batch), strict=True):
+            yield _example(row, config, name, seconds)
 
 
-def take_parts(examples: list[Example], config: SourceConfig, split: str) -> list[Example]:
+def indexed(
+    config: SourceConfig, tables: Sequence[Path], read: Callable[[], Iterator[Example]], split: str
+) -> Examples:
+    """Return the examples of a source that belong to the chosen parts, at every speed.
+
+    :param tables: its files.
+    :param read: yields the examples of all parts.
+    :raises DataError: there are none in these parts, or what `read` raises.
+    """
+    chosen = {"split", "part", "speeds"} & {field.name for field in attrs.fields(type(config))}
+    settings = attrs.asdict(config, filter=lambda field, _: field.name not in chosen)
+    everything = Source(
+        settings=repr([type(config).__name__, settings, [str(path) for path in tables]]),
+        tables=tables,
+        read=read,
+    ).examples()
+    return take_parts(everything, config, split)
+
+
+def take_parts(examples: Examples, config: SourceConfig, split: str) -> Examples:
     """Return the examples of the chosen parts, at every speed.
 
     :raises DataError: there are none.
     """
-    kept = [example for example in examples if takes(split, example.split)]
+    parts = list(examples.values("split")) if split != ALL else []
+    kept = examples if split == ALL else examples.take(np.array([takes(split, part) for part in parts], bool))
     if not kept:
-        raise no_such_part(config, split, {one.split for one in examples if one.split is not None})
-    return at_speeds(kept, config.speeds)
+        raise no_such_part(config, split, {part for part in parts if part is not None})
+    return kept.at_speeds(config.speeds)
 
 
 def takes(split: str, part: str | None) -> bool:
@@ -217,39 +246,75 @@ def _part(row: Row, text: str, config: SourceConfig) -> str | None:
     return row.optional(row.columns.split) if row.columns.split else row.part
 
 
-def _ids(rows: Sequence[Row]) -> Iterator[str]:
-    names: Counter[str] = Counter()
-    audios: set[Audio] = set()
-    for row in rows:
-        named = row.optional(row.columns.id)
-        name = named or row.name
-        names[name] += 1
-        if named and names[name] > 1:
+class _Ids:
+    """The ids of rows, which are gone through twice: first to find the names that occur more than once.
+
+    Only these are remembered, so that a source without repetitions takes a hash for each row.
+    """
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        names, audios = array("q"), array("q")
+        for row in rows:
+            names.append(hash(row.optional(row.columns.id) or row.name))
+            if not row.columns.prompt:
+                audios.append(hash(row.audio))
+        self._repeated, self._shared = _repeated(names), _repeated(audios)
+        self._names: Counter[str] = Counter()
+        self._audios: set[Audio] = set()
+
+    def of(self, rows: Iterable[Row]) -> Iterator[str]:
+        """Yield the ids of the next rows."""
+        for row in rows:
+            named = row.optional(row.columns.id)
+            name = named or row.name
+            if not row.columns.prompt and hash(row.audio) in self._shared:
+                self._check_audio(row)
+            yield self._numbered(row, name, named) if hash(name) in self._repeated else name
+
+    def _numbered(self, row: Row, name: str, named: str | None) -> str:
+        self._names[name] += 1
+        if named and self._names[name] > 1:
             msg = f"{row.place}: the id {name!r} has a row already; choose a column without repetitions"
             raise DataError(msg)
-        if row.audio in audios and not row.columns.prompt:
+        return name if self._names[name] == 1 else f"{name}#{self._names[name]}"
+
+    def _check_audio(self, row: Row) -> None:
+        if row.audio in self._audios:
             msg = f"{row.place}: {row.name} has a row already; without a prompt column a file has one text"
             raise DataError(msg)
-        audios.add(row.audio)
-        yield name if names[name] == 1 else f"{name}#{names[name]}"
+        self._audios.add(row.audio)
+
+
+def _repeated(hashes: array[int]) -> set[int]:
+    """Return the hashes that occur more than once."""
+    ordered = np.sort(np.frombuffer(hashes, np.int64)) if hashes else np.zeros(0, np.int64)
+    return set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
 
 
 def _seconds(rows: Sequence[Row]) -> Iterator[float]:
     """Yield durations: those of the table where the clip exists, else those of the clips' headers."""
     stated = [row.values.get(row.columns.seconds) if row.columns.seconds else None for row in rows]
     unknown = [row.audio for row, seconds in zip(rows, stated, strict=True) if seconds is None]
-    measured = iter(durations(unknown))
+    clips = list(dict.fromkeys(unknown))
+    measured = dict(zip(clips, durations(clips), strict=True))
+    sizes: dict[Path, int] = {}
     for row, seconds in zip(rows, stated, strict=True):
-        yield next(measured) if seconds is None else _stated(row, seconds)
+        if seconds is None:
+            yield measured[row.audio]
+            continue
+        length = _stated(row, seconds)
+        file = file_of(row.audio)
+        if file not in sizes:
+            sizes[file] = size(file)
+        yield length if sizes[file] > 0 else math.nan
 
 
 def _stated(row: Row, seconds: object) -> float:
     try:
-        length = float(seconds)  # type: ignore[arg-type] # csv has text, and anything else is an error
+        return float(seconds)  # type: ignore[arg-type] # csv has text, and anything else is an error
     except (TypeError, ValueError):
         msg = f"{row.place}: {row.columns.seconds} must be a number of seconds, is {seconds!r}"
         raise DataError(msg) from None
-    return length if size(row.audio) > 0 else math.nan
 
 
 def _references(row: Row) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from glob import glob
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,9 @@ from steermoe_core.data.sources.rows import (
     Row,
     column,
     examples,
+    indexed,
     missing,
     no_such_part,
-    take_parts,
     takes,
     text_columns,
 )
@@ -35,10 +36,11 @@ from steermoe_core.data.sources.token_ids import LABELS, decode
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from steermoe_core.data.config import DiskConfig, HubConfig, ParquetConfig, TableConfig
     from steermoe_core.data.example import Example
+    from steermoe_core.data.examples import Examples
 
 AUDIO, FEATURES = "audio", "input_features"
 #: Columns of processed speech.
@@ -63,7 +65,7 @@ class File:
     part: str | None = None
 
 
-def read_parquet(config: ParquetConfig) -> list[Example]:
+def read_parquet(config: ParquetConfig) -> Sequence[Example]:
     """Read parquet files, in the order of the numbers in their names.
 
     :raises DataError: there is no such file, or its columns are wrong.
@@ -77,10 +79,10 @@ def read_parquet(config: ParquetConfig) -> list[Example]:
         msg = f"{config.path}: there is no parquet file"
         raise DataError(msg)
     files = [File(path, _name(path, above)) for path in sorted(paths, key=natural)]
-    return take_parts(_examples(files, config), config, config.split)
+    return _indexed(files, config, config.split)
 
 
-def read_disk(config: DiskConfig) -> list[Example]:
+def read_disk(config: DiskConfig) -> Sequence[Example]:
     """Read what `save_to_disk` wrote: a set, a dictionary of sets, or a folder of sets.
 
     :raises DataError: there is no such folder or set, a set is incomplete, or its columns are wrong.
@@ -88,18 +90,18 @@ def read_disk(config: DiskConfig) -> list[Example]:
     if not config.path.is_dir():
         msg = f"{config.path}: there is no such folder"
         raise DataError(msg)
-    return take_parts(_examples(_saved(config.path, config), config), config, config.split)
+    return _indexed(list(_saved(config.path, config)), config, config.split)
 
 
-def read_hub(config: HubConfig) -> list[Example]:
+def read_hub(config: HubConfig) -> Sequence[Example]:
     """Read splits of a dataset of the hub; they are fetched once, and `datasets` caches them as Arrow files.
 
     :raises SetupError: it is not available.
     :raises DataError: it has no such configuration or split, this copy of it is incomplete, or its columns
         are wrong.
     """
-    files = (file for split in config.split.split("+") for file in _fetched(config, split))
-    return take_parts(_examples(files, config), config, config.part)
+    files = [file for split in config.split.split("+") for file in _fetched(config, split)]
+    return _indexed(files, config, config.part)
 
 
 def natural(path: Path) -> list[tuple[int, str]]:
@@ -165,8 +167,11 @@ def _fetched(config: HubConfig, split: str) -> Iterator[File]:
         yield File(file, f"{split}/{number}:" if len(files) > 1 else f"{split}/", split)
 
 
-def _rows(file: File, config: TableConfig) -> Iterator[Row]:
-    """Yield the rows of a file; their audio is not read."""
+def _rows_of(file: File, config: TableConfig) -> Callable[[], Iterator[Row]]:
+    """Return a function that yields the rows of a file, whose columns are checked here.
+
+    Their audio is not read.
+    """
     schema, place = columnar.schema(file.path), str(file.path)
     name = column(config.audio_column, (AUDIO, FEATURES), schema.names, place)
     if not name:
@@ -179,22 +184,28 @@ def _rows(file: File, config: TableConfig) -> Iterator[Row]:
         raise DataError(msg)
     columns = Columns.of(config, schema.names, place, standard)
     audio = AudioColumn(file.path, name, schema.field(name).type, config.rate_column, columns.seconds)
-    needed = [*columns.all, *audio.needs(schema.names)]
-    rows = columnar.rows(file.path, list(dict.fromkeys(needed)))
-    audio.check(rows)
-    if config.tokenizer:
-        decode(rows, columns.text, config.tokenizer, place)
-    if columns.seconds == LENGTH:
-        _in_seconds(rows, config.rate_column)
-    for number, values in enumerate(rows):
-        yield Row(
-            place=f"{place} row {number}",
-            values=values,
-            columns=columns,
-            audio=audio.clip(number, values),
-            name=f"{file.name}{number}",
-            part=file.part,
-        )
+    needed = list(dict.fromkeys([*columns.all, *audio.needs(schema.names)]))
+    audio.check(columnar.rows(file.path, audio.needs([])))
+
+    def rows() -> Iterator[Row]:
+        start = 0
+        for batch in columnar.batches(file.path, needed):
+            if config.tokenizer:
+                decode(batch, columns.text, config.tokenizer, place, start)
+            if columns.seconds == LENGTH:
+                _in_seconds(batch, config.rate_column)
+            for number, values in enumerate(batch, start):
+                yield Row(
+                    place=f"{place} row {number}",
+                    values=values,
+                    columns=columns,
+                    audio=audio.clip(number, values),
+                    name=f"{file.name}{number}",
+                    part=file.part,
+                )
+            start += len(batch)
+
+    return rows
 
 
 def _in_seconds(rows: Sequence[dict[str, Any]], rate: str) -> None:
@@ -209,15 +220,25 @@ def _in_seconds(rows: Sequence[dict[str, Any]], rate: str) -> None:
             row[LENGTH] /= row.get(rate) or _RATE
 
 
-def _examples(files: Iterable[File], config: TableConfig) -> list[Example]:
-    rows = [row for file in files for row in _rows(file, config)]
-    if not rows:
-        msg = f"{config.path}: the tables have no rows"
-        raise DataError(msg)
-    if config.speeds != [1.0] and isinstance(rows[0].audio, Mel):
+def _indexed(files: Sequence[File], config: TableConfig, split: str) -> Examples:
+    paths = [file.path for file in files]
+    found = indexed(config, paths, lambda: examples(_rows(files, config), config), split)
+    if config.speeds != [1.0] and isinstance(found[0].audio, Mel):
         msg = f"{config.path}: log-mel features cannot be played at other speeds; leave out `speeds`"
         raise DataError(msg)
-    return examples(rows, config)
+    return found
+
+
+def _rows(files: Sequence[File], config: TableConfig) -> Callable[[], Iterator[Row]]:
+    """Return a function that yields the rows of some files.
+
+    :raises DataError: there are none, or a column is missing.
+    """
+    tables = [_rows_of(file, config) for file in files]
+    if not any(columnar.count(file.path) for file in files):
+        msg = f"{config.path}: the tables have no rows"
+        raise DataError(msg)
+    return lambda: chain.from_iterable(rows() for rows in tables)
 
 
 def _name(path: Path, above: Path) -> str:

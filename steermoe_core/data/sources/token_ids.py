@@ -14,18 +14,19 @@ if TYPE_CHECKING:
 LABELS = "labels"
 
 
-def decode(rows: Sequence[dict[str, Any]], column: str, tokenizer: str, place: str) -> None:
+def decode(rows: Sequence[dict[str, Any]], column: str, tokenizer: str, place: str, first: int = 0) -> None:
     """Replace the token ids in a column of some rows by their texts.
 
     Special tokens, and negative ids, which scripts use as padding, are left out.
 
     :param tokenizer: a folder or a name on the hub.
     :param place: the table, for messages.
+    :param first: the number of the first row in it.
     :raises DataError: the column does not hold lists of token ids.
     :raises SetupError: the tokenizer is missing.
     """
     lists = []
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows, first):
         ids = row[column]
         if not isinstance(ids, list) or not all(isinstance(one, int) for one in ids):
             msg = f"{place} row {number}: column {column!r} must hold a list of token ids, is {ids!r:.60}"

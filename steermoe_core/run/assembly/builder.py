@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import numpy as np
 import torch
 
 from steermoe_core.component import tower_of
 from steermoe_core.config.fields import fields_of
 from steermoe_core.config.types import ComponentOf
 from steermoe_core.data.audio.features import log_mels
-from steermoe_core.data.audio.waveform import size
 from steermoe_core.data.augmentation import Augmented, changes_waveforms, stretch
+from steermoe_core.data.examples import Examples
 from steermoe_core.data.token_limit import Room
 from steermoe_core.data.usable import Report, decoded, readable, refuse_tests, usable
 from steermoe_core.errors import DataError, SetupError, UsageError
@@ -26,7 +28,10 @@ from steermoe_core.model.adapter import combined
 from steermoe_core.model.joined import Joined
 from steermoe_core.run.assembly.costs import audio_tokens, costs
 from steermoe_core.run.assembly.from_adapter import started
+from steermoe_core.run.folder.run_folder import write_json
+from steermoe_core.system.cache import cache_folder
 from steermoe_core.system.hub import expanded, report_folder
+from steermoe_core.system.records import structured
 from steermoe_core.train.epochs import epochs_over
 
 if TYPE_CHECKING:
@@ -128,7 +133,7 @@ class Builder(ModelBuilder):
         whole, self.start = started(experiment, registry)
         super().__init__(whole, registry)
 
-    def train_examples(self, longest: float | None) -> tuple[list[Example], Report]:
+    def train_examples(self, longest: float | None) -> tuple[Examples, Report]:
         """Return what is trained on, after the filters, and what was left out.
 
         A clip that augmentation may make longer than the encoder takes is left out.
@@ -137,28 +142,27 @@ class Builder(ModelBuilder):
         :raises DataError: an example belongs to a test part, too many are unreadable, or none is left.
         """
         data = self.experiment.data
-        numbered = [
-            attrs.evolve(example, source=number)
-            for number, source in enumerate(data.train)
-            for example in self.examples(source)
-        ]
+        numbered = Examples.joined(
+            [self.examples(source).of_source(number) for number, source in enumerate(data.train)]
+        )
         refuse_tests(numbered, "train")
         seconds = min(data.max_seconds, longest / self.stretch if longest else data.max_seconds)
         # An error where audio and features are mixed.
-        if mels := log_mels([example.audio for example in numbered]):
+        if mels := log_mels(numbered.audio_kinds()):
             self._refuse_waveforms(mels[0])
         return usable(numbered, min_seconds=data.min_seconds, max_seconds=seconds, max_bad=data.max_bad)
 
-    def fitting(self, collator: Collator, examples: Sequence[Example]) -> tuple[list[Example], Report]:
+    def fitting(self, collator: Collator, examples: Sequence[Example]) -> tuple[Examples, Report]:
         """Return the training examples that fit at the greatest length that augmentation may give them."""
+        found = Examples.of(examples)
         if self.stretch == 1.0:
-            return collator.fitting(examples)
-        own = {(example.source, example.id): example.seconds for example in examples}
-        kept, report = collator.fitting(
-            [attrs.evolve(example, seconds=example.seconds * self.stretch) for example in examples]
-        )
-        kept = [attrs.evolve(example, seconds=own[example.source, example.id]) for example in kept]
-        return kept, attrs.evolve(report, seconds=sum(example.seconds for example in kept))
+            kept, report = collator.fitting(found)
+            return Examples.of(kept), report
+        stretched, report = collator.fitting(found.lasting(found.seconds * self.stretch))
+        own = dict(zip(found.names(), found.seconds.tolist(), strict=True))
+        kept = Examples.of(stretched)
+        kept = kept.lasting(np.array([own[name] for name in kept.names()]))
+        return kept, attrs.evolve(report, seconds=sum(kept.seconds.tolist()))
 
     @cached_property
     def augmentations(self) -> dict[str, Augmentation]:
@@ -218,7 +222,7 @@ class Builder(ModelBuilder):
         """Replace `[train]` by what the run has found: the budget that `auto` is, the steps of epochs."""
         self.experiment = attrs.evolve(self.experiment, train=train)
 
-    def validate_examples(self) -> list[Example]:
+    def validate_examples(self) -> Sequence[Example]:
         """Return what is scored during training, nothing filtered; empty without such a source.
 
         :raises DataError: an example belongs to a test part, or none can be read.
@@ -230,7 +234,7 @@ class Builder(ModelBuilder):
         refuse_tests(examples, "validate")
         return readable(examples, "data.validate")
 
-    def eval_examples(self) -> dict[str, list[Example]]:
+    def eval_examples(self) -> dict[str, Examples]:
         """Return what is scored: whole splits, nothing filtered."""
         return {name: self.examples(source) for name, source in self.experiment.data.eval.items()}
 
@@ -241,9 +245,9 @@ class Builder(ModelBuilder):
         """
         return [self.part(selection) for selection in self.experiment.metrics]
 
-    def examples(self, source: Selection) -> list[Example]:
+    def examples(self, source: Selection) -> Examples:
         """Return all examples of a source, decoded once where the experiment says so."""
-        found: list[Example] = list(self.part(source))
+        found = Examples.of(self.part(source))
         return decoded(found) if self.experiment.data.check == "decode" else found
 
 
@@ -252,14 +256,35 @@ def _chooses_parts(cls: type) -> bool:
 
 
 def data_record(examples: Sequence[Example]) -> DataRecord:
-    """Return the size of a set of examples and a hash of what it consists of."""
+    """Return the size of a set of examples and a hash of what it consists of.
+
+    That of examples in an index is kept, as long as they are the same.
+    """
+    found = Examples.of(examples)
+    known = found.identity
+    file = cache_folder() / "records" / f"{known}.json"
+    if known is not None:
+        with suppress(OSError, ValueError):
+            return structured(json.loads(file.read_text(encoding="utf-8")), DataRecord)
+    hours = sum(found.seconds.tolist()) / 3600
+    record = DataRecord(examples=len(found), hours=round(hours, 4), sha256=_digest(found))
+    if known is not None:
+        with suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(file, record)
+    return record
+
+
+def _digest(examples: Examples) -> str:
+    columns = map(examples.values, ("id", "text", "size", "prompt", "references"))
     digest = hashlib.sha256()
-    for example in examples:
-        known = [example.id, example.text, f"{example.seconds:.3f}", str(size(example.audio))]
-        asked = [] if example.prompt is None else [example.prompt]
-        digest.update(("\0".join([*known, *asked, *example.references]) + "\n").encode())
-    hours = sum(example.seconds for example in examples) / 3600
-    return DataRecord(examples=len(examples), hours=round(hours, 4), sha256=digest.hexdigest())
+    for name, text, bytes_, prompt, references, seconds in zip(
+        *columns, examples.seconds.tolist(), strict=True
+    ):
+        known = [name, text, f"{seconds:.3f}", str(bytes_)]
+        asked = [] if prompt is None else [prompt]
+        digest.update(("\0".join([*known, *asked, *references]) + "\n").encode())
+    return digest.hexdigest()
 
 
 def metrics_of(experiment: Experiment, registry: Registry) -> list[Metric]:

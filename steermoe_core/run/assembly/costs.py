@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from steermoe_core.data.examples import Examples
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -24,7 +26,7 @@ def costs(
 
     :param stretch: largest factor by which augmentation lengthens a clip.
     """
-    longest = [example.seconds * stretch for example in examples]
+    longest = (Examples.of(examples).seconds * stretch).tolist()
     if train.batch_seconds is not None:
         return seconds_computed(model.encoder, longest)
     if train.batch_tokens is not None:

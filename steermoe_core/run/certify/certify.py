@@ -18,6 +18,7 @@ from steermoe_core.run.folder.records import Certificates
 from steermoe_core.run.folder.run_folder import now, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from steermoe_core.data.example import Example
@@ -68,9 +69,10 @@ def _measured(builder: Builder, folder: RunFolder, console: Console) -> list[Cer
     ]
 
 
-def _splits(builder: Builder) -> tuple[dict[str, list[Example]], dict[str, str]]:
+def _splits(builder: Builder) -> tuple[dict[str, Sequence[Example]], dict[str, str]]:
     """Return the examples of each split that is scored, and why those of the others cannot be read."""
-    splits, missing = {}, {}
+    splits: dict[str, Sequence[Example]] = {}
+    missing = {}
     for name, source in builder.experiment.data.eval.items():
         try:
             splits[name] = builder.examples(source)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from steermoe_core.config.naming import some
+from steermoe_core.data.examples import Examples
 from steermoe_core.data.usable import UNREADABLE
 from steermoe_core.errors import SteermoeError, UsageError
 from steermoe_core.evaluate.prediction import read
@@ -139,7 +140,7 @@ def _counted(folder: RunFolder, split: str, examples: Sequence[Example], missing
     except UsageError as error:
         return _Counts(source=len(examples), faults=[f"no scores ({error})"])
     left_out = sum(map(len, scores.left_out.values()))
-    unread = sum(not example.seconds > 0.0 for example in examples)
+    unread = int((~(Examples.of(examples).seconds > 0.0)).sum())
     if unread > len(scores.left_out.get(UNREADABLE, ())):
         missing = f"{unread} of its {len(examples)} clips cannot be read"
     faults = [
@@ -165,7 +166,7 @@ def _recorded_faults(scores: Scores, scored: int, left_out: int) -> Iterator[str
 
 def _source_faults(scores: Scores, ids: Sequence[str], examples: Sequence[Example]) -> Iterator[str]:
     """Yield where the record of a split and its source disagree."""
-    if unknown := Counter(ids) - Counter(example.id for example in examples):
+    if unknown := Counter(ids) - Counter(Examples.of(examples).values("id")):
         yield f"scored, but not so in the source: {some(list(unknown))}"
     if scores.data != data_record(examples):
         yield "the data changed since it was scored"
@@ -199,7 +200,8 @@ def no_overlap(
     except SteermoeError as error:
         return certificate(passed=None, why=f"the training data is not here: {error}")
     lock = Lock.find(folder.lock) or Lock()
-    if lock.data.get("train", data_record(trained)) != data_record(trained):
+    record = data_record(trained)
+    if lock.data.get("train", record) != record:
         return certificate(passed=None, why="the training data changed since it was trained on")
     found = overlap(trained, splits, console)
     shared = list(_shared(found, "trained", "clips were trained on"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from steermoe_core.data.examples import Examples
 from steermoe_core.data.usable import UNREADABLE, Report, decoded, filtered, refuse_tests
 from steermoe_core.errors import DataError, SteermoeError
 from steermoe_core.model.decoder import load_tokenizer
@@ -133,18 +134,18 @@ def overview(
     """
     builder = Builder(resolved.experiment, registry)
     collator = _collator(builder)
-    trained: list[Example] = []
+    trained: list[Examples] = []
     scored, sets, problems = {}, [], []
     for source in _sources(builder):
         read = _read(builder, source, console, decode=decode)
         kept, report, faults = _account(builder, source, read, collator)
         if source.role == "train":
-            trained += kept
+            trained.append(Examples.of(kept))
         else:
             scored[source.name] = kept
         problems += [f"{source.name}: {fault}" for fault in faults]
         sets.append(_set(source, read, report, collator, examples))
-    return Overview(sets=sets, overlap=overlap(trained, scored, console), problems=problems)
+    return Overview(sets=sets, overlap=overlap(Examples.joined(trained), scored, console), problems=problems)
 
 
 def histogram(values: Sequence[float]) -> list[Bin]:
@@ -190,20 +191,20 @@ def _sources(builder: Builder) -> Iterator[_Source]:
         yield _Source(name=f"data.eval.{name}", role="eval", selection=selection)
 
 
-def _read(builder: Builder, source: _Source, console: Console, *, decode: bool) -> list[Example]:
+def _read(builder: Builder, source: _Source, console: Console, *, decode: bool) -> Examples:
     with console.task(f"reading {source.name}"):
-        found: list[Example] = list(builder.part(source.selection))
+        found = Examples.of(builder.part(source.selection))
     if not decode and builder.experiment.data.check != "decode":
         return found
     with console.progress() as progress:
-        total = len({example.audio for example in found})
+        total = len(set(found.values("audio")))
         task = progress.add_task(f"decoding {source.name}", total=total, note="")
         return decoded(found, lambda clips: progress.advance(task, clips))
 
 
 def _account(
-    builder: Builder, source: _Source, read: list[Example], collator: Collator | None
-) -> tuple[list[Example], Report, list[str]]:
+    builder: Builder, source: _Source, read: Examples, collator: Collator | None
+) -> tuple[Examples, Report, list[str]]:
     """Return what the run would use of a set, what it would leave out, and why it would not start."""
     data, longest, faults = builder.experiment.data, _longest(builder), []
     try:
@@ -228,10 +229,9 @@ def _account(
     return kept, report, faults if kept else [*faults, "no clip is left"]
 
 
-def _set(
-    source: _Source, read: list[Example], report: Report, collator: Collator | None, examples: int
-) -> Set:
-    clusters = {example.cluster for example in read if example.cluster is not None}
+def _set(source: _Source, read: Examples, report: Report, collator: Collator | None, examples: int) -> Set:
+    clusters = set(read.values("cluster")) - {None}
+    texts = list(read.values("text"))
     return Set(
         set=source.name,
         role=source.role,
@@ -242,9 +242,9 @@ def _set(
         hours=round(report.seconds / 3600, 4),
         left_out={reason: list(names) for reason, names in report.left_out.items() if names},
         clusters=len(clusters) or None,
-        seconds=_lengths([example.seconds for example in read if example.seconds > 0.0]),
-        words=_lengths([len(example.text.split()) for example in read]),
-        characters=_lengths([len(example.text) for example in read]),
+        seconds=_lengths(read.seconds[read.seconds > 0.0].tolist()),
+        words=_lengths([len(text.split()) for text in texts]),
+        characters=_lengths([len(text) for text in texts]),
         tokens=_lengths([len(collator.reference(example)) for example in read]) if collator else None,
         examples=[_clip(example) for example in read[:examples]],
     )

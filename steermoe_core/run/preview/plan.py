@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from steermoe_core.config.fields import selections
+from steermoe_core.data.examples import Examples
 from steermoe_core.errors import SteermoeError
 from steermoe_core.evaluate.metrics import metric_called
 from steermoe_core.model.projectors import Projector
@@ -205,19 +206,19 @@ def _part(selection: Selection, registry: Registry) -> Part:
     )
 
 
-def _data(builder: Builder, model: Joined, collator: Any) -> tuple[list[Split], list[Example]]:
+def _data(builder: Builder, model: Joined, collator: Any) -> tuple[list[Split], Sequence[Example]]:
     """Return the splits of an experiment, and the examples that it trains on."""
-    trained: list[Example] = []
+    trained: list[Sequence[Example]] = []
 
     def train() -> tuple[Sequence[Example], str]:
         examples, report = builder.train_examples(model.encoder.max_seconds)
         longer = f" Augmentation makes them up to {builder.stretch:.4g} times as long."
         note = f"{report}{longer if builder.stretch > 1.0 else ''}"
         if collator is None:
-            trained.extend(examples)
+            trained.append(examples)
             return examples, f"{note} The lengths of answers are unknown without the tokenizer."
         kept, answers = builder.fitting(collator, examples)
-        trained.extend(kept)
+        trained.append(kept)
         return kept, f"{note} {answers}" if len(kept) < len(examples) else note
 
     def validate() -> tuple[Sequence[Example], str]:
@@ -235,7 +236,7 @@ def _data(builder: Builder, model: Joined, collator: Any) -> tuple[list[Split], 
         splits.append(_split("validate", validate))
     for name, source in builder.experiment.data.eval.items():
         splits.append(_split(name, partial(evaluated, source)))
-    return splits, trained
+    return splits, trained[0] if trained else []
 
 
 def _split(name: str, read: Callable[[], tuple[Sequence[Example], str]]) -> Split:
@@ -243,5 +244,5 @@ def _split(name: str, read: Callable[[], tuple[Sequence[Example], str]]) -> Spli
         examples, note = read()
     except SteermoeError as error:
         return Split(split=name, clips=None, seconds=None, note=str(error))
-    seconds = sum(example.seconds for example in examples)
+    seconds = sum(Examples.of(examples).seconds.tolist())
     return Split(split=name, clips=len(examples), seconds=seconds, note=note)

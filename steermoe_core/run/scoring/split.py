@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def score(
     builder: Builder,
     model: Joined,
-    examples: list[Example],
+    examples: Sequence[Example],
     folder: Path,
     console: Console,
     *,

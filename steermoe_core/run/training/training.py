@@ -64,7 +64,7 @@ class Training:
     builder: Builder
     model: Joined
     frozen: dict[str, str]
-    splits: Mapping[str, list[Example]]
+    splits: Mapping[str, Sequence[Example]]
     callbacks: Sequence[Callback]
     validator: Validator | None
     folder: RunFolder
@@ -135,14 +135,14 @@ class Training:
         collator: Collator = self.builder.collator(self.model)
         return collator
 
-    def _examples(self) -> list[Example]:
+    def _examples(self) -> Sequence[Example]:
         with self.console.task("reading data"):
             examples, report = self.builder.train_examples(self.model.encoder.max_seconds)
             examples, answers = self.builder.fitting(self.collator, examples)
         self.console.note(f"training data: {report}")
         if answers.kept < answers.total or answers.cut:
             self.console.note(f"training data: {answers}")
-        return list(examples)
+        return examples
 
     def _find_budget(self, examples: Sequence[Example], costs: Sequence[float]) -> float | None:
         """Replace a budget of `auto` by the one that the run began with, or by the largest that fits.
@@ -187,7 +187,7 @@ class Training:
             raise CheckpointError(msg)
         return known
 
-    def _lock(self, sets: Mapping[str, list[Example]], batch_budget: float | None) -> None:
+    def _lock(self, sets: Mapping[str, Sequence[Example]], batch_budget: float | None) -> None:
         """Write lock.json.
 
         :raises CheckpointError: the checkpoints in the folder belong to other weights or data.

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
+import numpy as np
 
 from steermoe_core.config.naming import some
+from steermoe_core.data.examples import Examples
 from steermoe_core.evaluate.evaluation import Evaluator
 from steermoe_core.evaluate.metrics import metric_called
 from steermoe_core.run.folder.records import Best, TrainingEnd
@@ -56,9 +58,12 @@ class Validator:
             console.note("[data.validate] is not used: train.validate.every is 0")
         return None
 
-    def data(self, trained: Sequence[Example]) -> list[Example]:
+    def data(self, trained: Sequence[Example]) -> Sequence[Example]:
         """Return the validation data; warn if some of its clips are trained on with the same text."""
-        seen = {(example.audio, example.text) for example in trained}
+        texts = {example.text for example in self.examples}
+        found = Examples.of(trained)
+        alike = found.take(np.array([text in texts for text in found.values("text")], bool))
+        seen = {(example.audio, example.text) for example in alike}
         if overlap := [one.id for one in self.examples if (one.audio, one.text) in seen]:
             count = f"{len(overlap)} of {len(self.examples)} validation clips"
             self.console.note(f"warning: {count} are trained on, too: {some(overlap)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -11,14 +13,16 @@ from safetensors.torch import load_file
 
 from steermoe_core.cli.main import main
 from steermoe_core.config.resolve import resolve
+from steermoe_core.data.config import FolderConfig
 from steermoe_core.data.example import Example
+from steermoe_core.data.examples import Examples
+from steermoe_core.data.sources.folder import read_folder
 from steermoe_core.plugins import load_registry
 from steermoe_core.run.assembly.builder import Builder, data_record
 from tests.rig import sentence, texts, trained
+from tests.tiny import write_folder
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from steermoe_core.model.joined import Joined
     from tests.rig import Rig
 
@@ -64,6 +68,42 @@ def test_data_with_any_difference_has_another_hash(tmp_path: Path, change: dict[
 
     assert data_record([clip]) == data_record([attrs.evolve(clip)])
     assert data_record([attrs.evolve(clip, **change)]).sha256 != data_record([clip]).sha256
+
+
+def test_the_hash_of_data_is_the_same_in_every_version(tmp_path: Path) -> None:
+    """Runs of older versions compare with it."""
+    first = Example(id="a", audio=Path("/no/a.wav"), text="yes é", seconds=1.23456)
+    other = Example(
+        id="b", audio=Path("/no/b.wav"), text="", seconds=math.nan, prompt="why?", references=("x", "y")
+    )
+
+    assert data_record([first]).hours == 0.0003
+    assert data_record([first]).sha256 == "ab320322a96964a1907dfe9c012eaa64f0b9b4d5dfe9e67ab9dffb1bb4c51361"
+    assert (
+        data_record([first, other]).sha256
+        == "bf26e1e2a73e23581ae5dca7cf0bffadb1fa20caf9ef1f4417cf27acbcf38351"
+    )
+
+
+def test_the_record_of_an_index_is_kept(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is that of the same examples in a list; a part of them has another."""
+    folder = write_folder(tmp_path / "clips")
+    eager = list(read_folder(FolderConfig(path=folder)))
+    monkeypatch.setattr("steermoe_core.data.index.LEAST", 1)
+    lazy = Examples.of(read_folder(FolderConfig(path=folder)))
+
+    assert data_record(lazy) == data_record(eager)
+    assert data_record(lazy[2:5]) == data_record(eager[2:5])
+    assert data_record(lazy.lasting(lazy.seconds * 2)) != data_record(eager)
+    assert len(list((own_cache / "records").iterdir())) == 3
+    monkeypatch.setattr("steermoe_core.run.assembly.builder._digest", lambda _: "read again")
+    assert data_record(lazy) != data_record(eager)
+    assert data_record(lazy).sha256 != "read again"
+    for file in (own_cache / "records").iterdir():
+        file.write_text("damaged")
+    assert data_record(lazy).sha256 == "read again"
 
 
 class TestUntrainedProjection:

@@ -14,13 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steermoe_core.config.resolve import resolve
+from steermoe_core.data.audio import sounds
+from steermoe_core.data.audio.beginnings import kept_prints
 from steermoe_core.data.audio.stored import Encoded, Segment
+from steermoe_core.data.audio.waveform import load
+from steermoe_core.data.config import JsonlConfig
 from steermoe_core.data.example import Example
+from steermoe_core.data.sources.jsonl import read_jsonl
 from steermoe_core.plugins import load_registry
 from steermoe_core.run.console import Console
 from steermoe_core.run.preview.data import Clip, Overview, histogram, overview
 from steermoe_core.run.preview.overlap import overlap
-from tests.sounds import columns, sound, write_parquet
+from tests.sounds import columns, sound, write_manifest, write_parquet
 from tests.tiny import DIGITS, write_folder, write_wav
 
 if TYPE_CHECKING:
@@ -219,6 +224,52 @@ def test_the_same_beginning_is_not_the_same_sound(tmp_path: Path) -> None:
 
     assert shared([a], [b])["audio"] == 0
     assert shared([a], [b, c])["audio"] == 1
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_what_training_read_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How its clips begin is known, and only those that begin as one that is scored are decoded."""
+    for name, hertz in (("a", 300), ("b", 500), ("c", 300)):
+        write_wav(tmp_path / f"{name}.wav", hertz=hertz)
+    a, b, c = (clip(tmp_path / f"{name}.wav") for name in "abc")
+    with kept_prints(when=True):
+        for example in (a, b):
+            load(example.audio, 16_000)
+    decoded: list[Any] = []
+    read = sounds.read
+    monkeypatch.setattr(sounds, "read", lambda file, *more: decoded.append(file) or read(file, *more))
+
+    assert shared([a, b], [c])["audio"] == 1
+    assert set(decoded) == {a.audio, c.audio}
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_the_overlap_of_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is that of the same examples in a list, at other speeds too."""
+    lines = [
+        {
+            "audio": f"{n % 4}.wav",
+            "offset": 0.1 * (n // 4),
+            "seconds": 0.3,
+            "text": f"Text {n}",
+            "speaker": f"{n % 3}",
+        }
+        for n in range(12)
+    ]
+    for n in range(4):
+        write_wav(tmp_path / f"{n}.wav", 1.0, hertz=301.3 + 50 * n)
+    config = JsonlConfig(path=write_manifest(tmp_path / "m.jsonl", *lines), speeds=[1.0, 1.25])
+    eager = list(read_jsonl(config))
+    scored = [*eager[3:5], clip(tmp_path / "0.wav", "text 11!", 1.0), clip(tmp_path / "none.wav", "new", 0.3)]
+    monkeypatch.setattr("steermoe_core.data.index.LEAST", 1)
+    lazy = read_jsonl(config)
+
+    found = [overlap(one, {"test": scored}, Console(quiet=True)) for one in (eager, lazy, lazy)]
+
+    assert found[0] == found[1] == found[2]
+    assert found[0]["test"].audio == [example.id for example in eager[3:5]]
+    assert len(found[0]["test"].texts) == 3
+    assert found[0]["test"].clusters == ["0", "1"]
 
 
 def test_the_same_speaker(tmp_path: Path) -> None:
