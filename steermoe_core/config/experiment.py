@@ -190,9 +190,6 @@ class EvaluateConfig:
         speech.
     """
 
-    #: An experiment sets one of these keys, or none.
-    AT_MOST_ONE: ClassVar = ("batch_tokens", "batch_size")
-
     batch_tokens: int | None = attrs.field(default=None, validator=optional([gt(0), le(1_000_000_000)]))
     batch_size: int | None = attrs.field(default=None, validator=optional([gt(0), le(100_000)]))
     max_new_tokens: int = attrs.field(default=200, validator=[gt(0), le(1_000_000)])

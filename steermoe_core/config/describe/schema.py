@@ -103,8 +103,6 @@ class SchemaWriter:
         if either := getattr(cls, "EXACTLY_ONE", ()):
             one_of = {"oneOf": [{"required": [key]} for key in either]}
             node |= one_of if whole else {"not": {"required": list(either)}}
-        if together := getattr(cls, "AT_MOST_ONE", ()):
-            node["not"] = {"required": list(together)}
         return {**node, "additionalProperties": False, **({"required": required} if required else {})}
 
     def key(self, field: Field, *, whole: bool) -> Node:
