@@ -224,3 +224,12 @@ def test_length_sorted_can_be_undone(seconds: list[float], size: int) -> None:
     assert results == sorted(seconds, reverse=True)
     assert [results[place] for place in places] == seconds
     assert all(len(batch) == size for batch in ordered[:-1])
+
+
+def test_length_sorted_takes_a_size_for_each_batch() -> None:
+    """The longest clip of a batch says how many there are in it."""
+    batches, places = length_sorted([1.0, 8.0, 2.0, 4.0, 1.0, 2.0], lambda longest: int(8 / longest))
+
+    assert batches == [[1], [3, 2], [5, 0, 4]]
+    ordered = [clip for batch in batches for clip in batch]
+    assert [ordered[place] for place in places] == list(range(6))
