@@ -145,7 +145,7 @@ def rooflines(resolved: Resolved, registry: Registry, machines: Machines) -> lis
         with shapes_only():
             model = builder.model()
         collator = None if model.decoder.tokenizer is None else builder.collator(model)
-        examples: list[Example] = []
+        examples: Sequence[Example] = []
         if machines.lengths == "data":
             try:
                 examples, _ = builder.train_examples(model.encoder.max_seconds)
