@@ -120,7 +120,7 @@ def _tables(found: Plan) -> Iterable[Table]:
     rows = [(row.split, *_amount(row), row.note) for row in found.data]
     yield _table("data", ("split", "clips", "length", "note"), rows)
     if found.costs:
-        columns = ("GPU", "ranks", "step", "waiting", "steps", "time", "cost", "memory")
+        columns = ("GPU", "ranks", "step", "waiting", "steps", "hours", "cost", "GiB", "fits")
         yield _table("training on GPUs, estimated", columns, [_cost(row) for row in found.costs])
 
 
@@ -128,12 +128,13 @@ def _cost(row: Cost) -> list[str]:
     return [
         row.gpu,
         str(row.ranks),
-        f"{1000 * row.step_seconds:,.1f} ms",
+        f"{1000 * row.step_seconds:,.0f} ms",
         f"{row.waiting:.0%}",
         "–" if row.steps is None else f"{row.steps:,}",
-        "–" if row.hours is None else f"{row.hours:,.2f} h",
+        "–" if row.hours is None else f"{row.hours:,.2f}",
         "–" if row.price is None else f"{row.price:,.2f}",
-        f"{row.memory_bytes / 2**30:.1f} GiB: {'fits' if row.fits else 'does not fit'}",
+        f"{row.memory_bytes / 2**30:.1f}",
+        "yes" if row.fits else "no",
     ]
 
 
