@@ -48,6 +48,7 @@ HEAVY = frozenset(
         "routing",
         "transcribe",
         "ask",
+        "leaderboard",
     }
 )
 
