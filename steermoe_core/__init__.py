@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from steermoe_core.evaluate.metrics import CorpusMetric, Metric
     from steermoe_core.evaluate.prediction import Prediction
+    from steermoe_core.evaluate.score import score
     from steermoe_core.evaluate.scores import Edits, Scores
     from steermoe_core.hookspecs import hookimpl
     from steermoe_core.model.adapter import Adapter
@@ -110,6 +111,7 @@ __all__ = [
     "read_audio",
     "resample",
     "run",
+    "score",
     "untouched",
 ]
 
@@ -131,6 +133,7 @@ _NAMES = {
     "evaluate.metrics": ("CorpusMetric", "Metric"),
     "evaluate.scores": ("Edits", "Scores"),
     "evaluate.prediction": ("Prediction",),
+    "evaluate.score": ("score",),
     "hookspecs": ("hookimpl",),
     "model.adapter": ("Adapter",),
     "model.config": ("CausalLMConfig", "PoolConfig"),

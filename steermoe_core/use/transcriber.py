@@ -55,6 +55,8 @@ class Transcriber:
         an adapter that a plugin brings, such as ``pocket/asr``.
     :param device: where it computes; `auto` takes a GPU where there is one.
     :param batch_size: spans that are answered together, in place of the experiment's; texts stay the same.
+    :ivar folder: the adapter folder, on this machine.
+    :ivar model: encoder, adapters, projector and decoder together.
     :raises UsageError: it is none of these.
     :raises SetupError: the hub did not give it, or there is no such device.
     :raises CheckpointError: the frozen parts on this machine are not those it was trained on.
@@ -63,7 +65,7 @@ class Transcriber:
     def __init__(
         self, source: str | Path, registry: Registry, device: str = "auto", batch_size: int | None = None
     ) -> None:
-        folder = adapter_folder(source, registry)
+        folder = self.folder = adapter_folder(source, registry)
         self.source = str(source)
         self.experiment = resolve_model(folder / "experiment.toml", registry)
         self.builder = ModelBuilder(self.experiment, registry)

@@ -49,6 +49,7 @@ HEAVY = frozenset(
         "routing",
         "transcribe",
         "ask",
+        "leaderboard",
     }
 )
 
