@@ -12,6 +12,7 @@ from itertools import chain
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -66,17 +67,38 @@ def count(path: Path) -> int:
 
 
 def value(path: Path, row: int, column: str) -> pa.Scalar:
-    """Return one value; numbers in it are not copied.
+    """Return one value; numbers in lists are not copied.
 
     :raises DataError: the file was changed and has no such row or column, or the value is null.
     """
+    return cell(path, row, column)[0]
+
+
+def cell(path: Path, row: int, column: str) -> pa.Array:
+    """Return one value as an array of length 1, without a copy of it: see `content`.
+
+    :raises DataError: as `value`.
+    """
     with _LOCK:
-        scalar = _value(path, row, column)
-    scalar = scalar.value if isinstance(scalar, pa.ExtensionScalar) else scalar
-    if not scalar.is_valid:
+        found = _cell(path, row, column)
+    found = found.storage if isinstance(found, pa.ExtensionArray) else found
+    if found.null_count:
         msg = f"{path} row {row}: column {column!r} is empty"
         raise DataError(msg)
-    return scalar
+    return found
+
+
+def content(array: pa.Array) -> pa.Buffer | None:
+    """Return the bytes of an array's only value, which are not copied; None where it is null."""
+    if array.null_count:
+        return None
+    kind = array.type
+    if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+        return pa.py_buffer(bytes(array[0].as_py()))
+    _, offsets, values = array.buffers()
+    width = np.int64 if pa.types.is_large_binary(kind) else np.int32
+    start, end = np.frombuffer(offsets, width)[array.offset : array.offset + 2].tolist()
+    return pa.py_buffer(b"") if values is None else values.slice(start, end - start)
 
 
 def storage(kind: pa.DataType) -> pa.DataType:
@@ -84,13 +106,15 @@ def storage(kind: pa.DataType) -> pa.DataType:
     return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
 
 
-def _value(path: Path, row: int, column: str) -> pa.Scalar:
+def _cell(path: Path, row: int, column: str) -> pa.Array:
     try:
-        if not _is_parquet(path):
-            return _arrow(path).column(column)[row]
-        starts = _parquet(path)[1]
-        group = bisect_right(starts, row) - 1
-        return _group(path, group, column)[row - starts[group]]
+        if _is_parquet(path):
+            starts = _parquet(path)[1]
+            group = bisect_right(starts, row) - 1
+            found = _group(path, group, column).slice(row - starts[group], 1)
+        else:
+            found = _arrow(path).column(column).slice(row, 1)
+        return [chunk for chunk in found.chunks if len(chunk)][0]  # noqa: RUF015 - an IndexError for no row
     except (IndexError, KeyError, pa.ArrowException) as error:
         msg = f"{path} row {row}: cannot be read ({first_line(error)}); the file is damaged"
         raise DataError(msg) from None

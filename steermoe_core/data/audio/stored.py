@@ -156,15 +156,12 @@ class Encoded(EncodedAudio, Cell):
 
     def _stored(self) -> tuple[pa.Buffer | None, str | None]:
         """Return the bytes, which are not copied, and the path."""
-        value, path = self.value(), None
-        if isinstance(value, pa.StructScalar):
+        value, path = columnar.cell(self.table, self.row, self.column), None
+        if pa.types.is_struct(value.type):
             fields = {field.name for field in value.type}
-            path = value["path"].as_py() if "path" in fields else None
-            value = value["bytes"]
-        if isinstance(value, pa.BinaryScalar):
-            return value.as_buffer(), path
-        content = value.as_py()
-        return None if content is None else pa.py_buffer(bytes(content)), path
+            path = value.field("path")[0].as_py() if "path" in fields else None
+            value = value.field("bytes")
+        return columnar.content(value), path
 
 
 @attrs.frozen

@@ -13,7 +13,10 @@ import pytest
 import soundfile
 
 from steermoe_core import DataError, EncodedAudio, durations
+from steermoe_core.data.audio.stored import Encoded
 from steermoe_core.data.audio.waveform import load
+from steermoe_core.data.columnar import cell, content
+from tests.sounds import columns, save_to_disk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,3 +76,19 @@ def test_a_fault_names_the_place(span: Span) -> None:
     assert np.isnan(durations([broken])[0])
     with pytest.raises(DataError, match="archive at 9"):
         load(broken, RATE)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_bytes_of_a_mapped_table_are_not_copied(tmp_path: Path, number: int) -> None:
+    """Two looks at a value are at the same place in memory."""
+    (table,) = save_to_disk(tmp_path / "set", columns()).glob("*.arrow")
+
+    one, other = (content(cell(table, number, "audio").field("bytes")) for _ in range(2))
+
+    assert one is not None
+    assert other is not None
+    assert one.address == other.address
+    assert (
+        one.to_pybytes() == columns()["audio"][number]["bytes"] == Encoded(table, number, "audio").content()
+    )
+    assert Encoded(table, number, "audio").seconds() == 0.5
