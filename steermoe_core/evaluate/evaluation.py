@@ -145,7 +145,7 @@ class Evaluator:
                 audio = self.model.audio(batch.features)
                 if kept:
                     self.model.read(batch, audio)
-            self._audio_tokens += 0 if name else int(audio.lengths.sum())
+            self._audio_tokens += 0 if name else int(audio.host_lengths.sum())
             answers = kept or generate(self.model, batch, limits, audio=audio)
         if kept is None:
             self.answered.put(f"{name} {number}", answers)

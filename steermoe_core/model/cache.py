@@ -1,4 +1,4 @@
-"""A key-value cache for layers that run twice."""
+"""Key-value caches for training: for layers that run twice, and for rows that follow nothing."""
 
 from __future__ import annotations
 
@@ -20,3 +20,15 @@ class Unchanging(DynamicCache):
         extended = super().update(key_states, value_states, layer_idx, *args, **named)
         vars(layer).update(before)
         return extended
+
+
+class Passing(DynamicCache):
+    """Stores nothing: a layer attends to the keys and values that it computes.
+
+    Without any cache, and without a mask, a model of transformers looks for sequences packed into one row,
+    which waits for the device.
+    """
+
+    def update(self, key_states: Any, value_states: Any, layer_idx: int, *args: Any, **named: Any) -> Any:
+        """Return the keys and values of a layer as they are."""
+        return key_states, value_states

@@ -63,6 +63,18 @@ class Decoder(Tower):
         :param cache: of `new_cache`, extended in place; None for no cache.
         """
 
+    def right_padded(self, rows: Padded, before: int, cache: Any) -> torch.Tensor:
+        """Return the last hidden states (B,S,H) of right-padded embeddings (B,S,H).
+
+        Causal attention keeps padding at the end from every real position, so that a decoder may override
+        this and leave the mask out.
+
+        :param before: positions in the cache that come before every row.
+        """
+        mask = nn.functional.pad(rows.mask.long(), (before, 0), value=1)  # (B,C+S)
+        positions = before + torch.arange(rows.values.shape[1], device=mask.device)
+        return self.hidden(rows.values, mask, positions.expand(len(rows), -1), cache)
+
     @abstractmethod
     def new_cache(self, prefix: Prefix, batch: int) -> Any:
         """Return a key-value cache that starts with the prefix, for a batch of rows."""
@@ -97,7 +109,7 @@ class CausalLM(Decoder):
         self._cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
         self._prefixes: dict[tuple[Any, ...], Prefix] = {}
         self._recomputable = self._wrap_layers()
-        self._lengths = torch.zeros(0, dtype=torch.long)
+        self._rows = Padded(torch.zeros(0, 1), torch.zeros(0, dtype=torch.long))
         self.freeze()
 
     @property
@@ -116,21 +128,16 @@ class CausalLM(Decoder):
     def hidden(
         self, embeds: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any
     ) -> torch.Tensor:
-        if self.recompute and not self._recomputable:
-            msg = (
-                f'{type(self.model).__name__} has no layers that can be recomputed; leave "decoder" out of '
-                "train.recompute"
-            )
-            raise SetupError(msg)
-        self._lengths = mask[:, -embeds.shape[1] :].sum(1)  # (B,)
-        states: torch.Tensor = self.model.get_decoder()(
-            inputs_embeds=embeds,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=cache is not None,
-        ).last_hidden_state
-        return states
+        rows = Padded(embeds, mask[:, -embeds.shape[1] :].sum(1))
+        return self._states(rows, cache, attention_mask=mask, position_ids=positions)
+
+    def right_padded(self, rows: Padded, before: int, cache: Any) -> torch.Tensor:
+        from steermoe_core.model.cache import Passing
+
+        if type(self).hidden is not CausalLM.hidden:  # a plugin changes what is computed there
+            return super().right_padded(rows, before, cache)
+        # Positions count on from the cache: the model's own default.
+        return self._states(rows, Passing(config=self.model.config) if cache is None else cache)
 
     def prefix(self, ids: list[int]) -> Prefix:
         device = self.embeddings.device
@@ -165,15 +172,28 @@ class CausalLM(Decoder):
             layer.forward = partial(self._layer, number, layer.forward)
         return all(isinstance(layer, GradientCheckpointingLayer) for layer in stack) and bool(stack)
 
+    def _states(self, rows: Padded, cache: Any, **places: torch.Tensor) -> torch.Tensor:
+        if self.recompute and not self._recomputable:
+            msg = (
+                f'{type(self.model).__name__} has no layers that can be recomputed; leave "decoder" out of '
+                "train.recompute"
+            )
+            raise SetupError(msg)
+        self._rows = rows  # for the tap
+        states: torch.Tensor = self.model.get_decoder()(
+            inputs_embeds=rows.values, past_key_values=cache, use_cache=cache is not None, **places
+        ).last_hidden_state
+        return states
+
     def _layer(self, number: int, forward: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        tap, lengths = self.tap, self._lengths  # of this pass, also when it is recomputed
+        tap, rows = self.tap, self._rows  # of this pass, also when it is recomputed
 
         def tapped(*args: Any, **named: Any) -> Any:
             output = forward(*args, **named)
             if tap is untouched:
                 return output
             hidden, *rest = output if isinstance(output, tuple) else (output,)
-            hidden = tap(number, Padded(hidden, lengths)).values
+            hidden = tap(number, rows.holding(hidden)).values
             return (hidden, *rest) if isinstance(output, tuple) else hidden
 
         if self.recompute and torch.is_grad_enabled():

@@ -110,8 +110,8 @@ class Encoder(Tower):
         """
 
         def tapped(values: torch.Tensor) -> torch.Tensor:
-            return tap(number, Padded(compute(values), frames.lengths)).values
+            return tap(number, frames.holding(compute(values))).values
 
         if self.recompute and torch.is_grad_enabled():
-            return Padded(recomputed(tapped, frames.values), frames.lengths)
-        return Padded(tapped(frames.values), frames.lengths)
+            return frames.holding(recomputed(tapped, frames.values))
+        return frames.holding(tapped(frames.values))

@@ -101,14 +101,15 @@ class Joined(nn.Module):
         :param language_model: False trains on the projector's own loss alone.
         """
         frames = self.frames(batch.features)
-        spoken = Padded(batch.answer.values, batch.answer.lengths - 1)  # EOS is not spoken
+        ids = batch.answer.to(frames.values.device).values
+        spoken = Padded(ids, batch.answer.host_lengths - 1)  # EOS is not spoken
         if language_model:
             audio, own = self.projector(frames, spoken)
             total, weight = self.answer_losses(batch, audio).sum() / tokens, self.projector.loss_weight
         else:
             own = self.projector.loss(frames, spoken)
             total, weight = frames.values.new_zeros(()), 1.0
-        share = batch.answer.lengths.sum() / tokens
+        share = int(batch.answer.host_lengths.sum()) / tokens
         added = [] if own is None else [(self.projector.loss_name, weight * own / tokens)]
         for part in (self.adapters, self.projector):
             added += [(name, loss * share) for name, loss in part.losses().items()]
@@ -126,7 +127,7 @@ class Joined(nn.Module):
         kept = isinstance(features, Frames)
         frames = self.adapter.after(features if kept else self.encoder(features, self.adapter.tap))
         dtype = torch.promote_types(self.decoder.embeddings.dtype, torch.float32)
-        return Padded(frames.values.to(dtype), frames.lengths)
+        return frames.holding(frames.values.to(dtype))
 
     def audio(self, features: Padded) -> Padded:
         """Return the audio tokens (B,A,H)."""
@@ -136,7 +137,9 @@ class Joined(nn.Module):
     def answer_losses(self, batch: Batch, audio: Padded) -> torch.Tensor:
         """Return the cross-entropy of every answer token and EOS of the batch, row after row (N,)."""
         logits = self.answer_logits(batch, audio)  # (N,V)
-        return F.cross_entropy(logits.float(), batch.answer.values[batch.answer.mask], reduction="none")
+        return F.cross_entropy(
+            logits.float(), _sent(torch.cat(batch.answer.rows()), logits), reduction="none"
+        )
 
     def answer_logits(self, batch: Batch, audio: Padded) -> torch.Tensor:
         """Return the logits that predict every answer token and EOS of the batch, row after row (N,V).
@@ -145,28 +148,31 @@ class Joined(nn.Module):
         """
         inputs, prefix = self.inputs(batch, audio, answered=True)
         hidden = self.hidden(inputs, prefix)  # (B,S,H)
-        rows, steps = batch.answer.mask.nonzero(as_tuple=True)  # (N,), (N,)
         # A row ends with its answer's last token before EOS: EOS is predicted and never an input.
-        first = inputs.lengths - batch.answer.lengths
-        return self.decoder.logits(hidden[rows, first[rows] + steps])
+        ends = inputs.host_lengths + hidden.shape[1] * torch.arange(
+            len(inputs)
+        )  # (B,), in all rows one by one
+        answers = zip(ends.tolist(), batch.answer.host_lengths.tolist(), strict=True)
+        places = torch.cat([torch.arange(end - length, end) for end, length in answers])  # (N,)
+        return self.decoder.logits(hidden.flatten(0, 1).index_select(0, _sent(places, hidden)))
 
     def hidden(self, inputs: Padded, prefix: Prefix, cache: Any = None) -> torch.Tensor:
         """Return the last hidden states (B,S,H) of right-padded inputs (B,S,H) that follow the prefix."""
         before = prefix[0][0].shape[2] if prefix else 0
         if prefix and cache is None:
             cache = self.decoder.new_cache(prefix, len(inputs))
-        mask = F.pad(inputs.mask.long(), (before, 0), value=1)
-        positions = before + torch.arange(inputs.values.shape[1], device=mask.device)
-        return self.positions(inputs, mask, positions.expand(len(inputs), -1), cache)
+        return self._adapted(inputs, self.decoder.right_padded(inputs, before, cache))
 
     def positions(
         self, inputs: Padded, mask: torch.Tensor, positions: torch.Tensor, cache: Any
     ) -> torch.Tensor:
         """Return what the decoder's head reads (B,S,H): see `Decoder.hidden`."""
-        hidden = self.decoder.hidden(inputs.values, mask, positions, cache)
+        return self._adapted(inputs, self.decoder.hidden(inputs.values, mask, positions, cache))
+
+    def _adapted(self, inputs: Padded, hidden: torch.Tensor) -> torch.Tensor:
         if self.decoder_adapter is None:
             return hidden
-        return self.decoder_adapter.after(Padded(hidden, inputs.lengths)).values
+        return self.decoder_adapter.after(inputs.holding(hidden)).values
 
     def inputs(self, batch: Batch, audio: Padded, *, answered: bool) -> tuple[Padded, Prefix]:
         """Return embeddings (B,S,H) of the rows, without the answer's EOS, and the prefix."""
@@ -183,7 +189,8 @@ class Joined(nn.Module):
             places.append(len(own))
         prompt = None if self.decoder_adapter is None else self.decoder_adapter.prompt()  # (P,H)
         # One call for all rows: ZeRO-3 needs the same calls in every process, whatever its number of rows.
-        embeds = torch.split(self.decoder.embed(torch.cat(texts)), [len(text) for text in texts])
+        ids = _sent(torch.cat(texts), audio.values)
+        embeds = torch.split(self.decoder.embed(ids), [len(text) for text in texts])
         start = [] if prompt is None else [prompt.to(self.decoder.embeddings.dtype)]
         rows = [
             torch.cat([*start, text[:place], tokens.to(text.dtype), text[place:]])
@@ -194,4 +201,9 @@ class Joined(nn.Module):
     def without_audio(self, batch: Batch) -> Padded:
         """Return zero audio tokens for every row: the control that answers from the text alone."""
         table = self.decoder.embeddings
-        return Padded(table.new_zeros(len(batch.ids), 0, self.decoder.width), batch.answer.lengths * 0)
+        return Padded(table.new_zeros(len(batch.ids), 0, self.decoder.width), batch.answer.host_lengths * 0)
+
+
+def _sent(tensor: torch.Tensor, to: torch.Tensor) -> torch.Tensor:
+    """Return a tensor of the host on the device of another, without a wait for it."""
+    return tensor.to(to.device, non_blocking=True)

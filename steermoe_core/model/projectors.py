@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from steermoe_core.data.padded import Padded
 from steermoe_core.errors import UsageError
 from steermoe_core.model.pooling import pool, pooled_length, pooled_width
 from steermoe_core.model.ridge import Ridge
 
 if TYPE_CHECKING:
+    from steermoe_core.data.padded import Padded
     from collections.abc import Iterable
 
     import torch
@@ -113,7 +113,7 @@ class LinearProjector(Projector):
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         pooled = pool(self.config.pool, frames)
-        return Padded(self.map(pooled.values), pooled.lengths), None
+        return pooled.holding(self.map(pooled.values)), None
 
     def tokens(self, frames: int) -> int:
         return pooled_length(self.config.pool, frames)
@@ -140,7 +140,7 @@ class MlpProjector(Projector):
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         pooled = pool(self.config.pool, frames)
-        return Padded(self.map(pooled.values), pooled.lengths), None
+        return pooled.holding(self.map(pooled.values)), None
 
     def tokens(self, frames: int) -> int:
         return pooled_length(self.config.pool, frames)

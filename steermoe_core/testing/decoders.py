@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from steermoe_core.data.padded import Padded
 from steermoe_core.model.decoder import Decoder
 from steermoe_core.testing.modules import ModuleSuite, backward, numbers
 from steermoe_core.testing.suite import needs
@@ -101,6 +102,18 @@ class DecoderSuite(ModuleSuite):
                 f"row {row} has other hidden states in a padded batch than alone (by {{}}): use the mask"
             )
             self.expect_close(together[row, :length], alone[0], message)
+
+    @needs("padding_invariance")
+    def test_right_padded(self) -> None:
+        """`right_padded` gives each row the hidden states that `hidden` gives with a mask."""
+        embeds = self.decoder.embed(self._ids())
+        rows = Padded(embeds, torch.tensor([4, _LENGTH]))
+        with torch.no_grad():
+            found = self.decoder.right_padded(rows, 0, None)
+        masked = self._hidden(embeds, rows.mask.long())
+        for row, length in ((0, 4), (1, _LENGTH)):
+            message = f"row {row} has other hidden states in right_padded() than in hidden() (by {{}})"
+            self.expect_close(found[row, :length], masked[row, :length], message)
 
     @needs("causal")
     def test_prefix(self) -> None:

@@ -53,12 +53,9 @@ class TinyEncoder(Encoder):
 
     def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
         """Map windows (B,T,1600) to frames (B,T,D)."""
-        hidden = Padded(
-            self.first(self.dropout(features.values.to(self.first.weight.dtype))), features.lengths
-        )
+        hidden = features.holding(self.first(self.dropout(features.values.to(self.first.weight.dtype))))
         for number, mixer in enumerate(self.mixers):
-            silent = Padded(hidden.zeroed().values, features.lengths)
-            hidden = self.layer(number, partial(_mix, mixer), silent, tap)
+            hidden = self.layer(number, partial(_mix, mixer), hidden.zeroed(), tap)
         return hidden
 
 

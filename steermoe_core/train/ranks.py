@@ -34,6 +34,8 @@ PATIENCE = timedelta(hours=2)
 
 
 _GROUPS = count()
+#: The group of this process for values in host memory; empty without one.
+_HOSTS: list[Any] = []
 
 
 class ReportedElsewhereError(SystemExit):
@@ -84,11 +86,11 @@ def barrier() -> None:
 
 
 def total(value: int) -> int:
-    """Return the sum of every process's value: a collective."""
+    """Return the sum of every process's value: a collective, for which no GPU has to wait."""
     if world() == 1:
         return value
-    summed = torch.tensor(value, device=_device())
-    distributed.all_reduce(summed)
+    summed = torch.tensor(value)
+    distributed.all_reduce(summed, group=_HOSTS[-1])
     return int(summed)
 
 
@@ -142,6 +144,7 @@ def _join(backend: str) -> None:
     store = _store(os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"])
     own = PrefixStore(f"group {next(_GROUPS)}", store)
     distributed.init_process_group(backend, store=own, rank=rank(), world_size=world(), timeout=PATIENCE)
+    _HOSTS.append(distributed.new_group(backend="gloo", timeout=PATIENCE))
 
 
 @lru_cache(maxsize=1)
@@ -153,6 +156,7 @@ def _store(address: str, port: str) -> Store:  # noqa: ARG001 - the key of the c
 
 def _leave() -> None:
     """End the group, in DeepSpeed too, so that this process can form another."""
+    _HOSTS.clear()
     if not distributed.is_initialized():
         return
     deepspeed: Any = sys.modules.get("deepspeed.comm.comm")
@@ -191,7 +195,3 @@ def _backend(device: str) -> str:
         raise SetupError(msg)
     torch.cuda.set_device(index)
     return "nccl"
-
-
-def _device() -> str:
-    return "cuda" if distributed.get_backend() == "nccl" else "cpu"

@@ -9,10 +9,10 @@ import torch
 from steermoe_conformer import checkpoint
 from steermoe_conformer.fbank import RATE, fbank, frame_count
 from steermoe_conformer.network import Network, subsampled
-from steermoe_core.data.padded import Padded
 from steermoe_core.model.encoder import Encoder, Tap, untouched
 
 if TYPE_CHECKING:
+    from steermoe_core.data.padded import Padded
     from collections.abc import Sequence
 
     import numpy as np
@@ -56,7 +56,7 @@ class ConformerEncoder(Encoder):
 
     def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
         scaled = (features.values.float() - self.mean) / self.deviation
-        frames: Padded = self.network.input_preprocessor(Padded(scaled, features.lengths))
+        frames: Padded = self.network.input_preprocessor(features.holding(scaled))
         for number, block in enumerate(self.network.blocks(frames)):
             frames = self.layer(number, block, frames, tap)
         return frames

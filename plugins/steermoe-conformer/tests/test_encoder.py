@@ -67,6 +67,17 @@ def test_law_is_a_frame_for_four_windows(encoder: ConformerEncoder, samples: int
     assert encoder.frames(samples) == -(-windows // 4) >= 1
 
 
+def test_never_waits_for_the_device(public: str) -> None:
+    """On the meta device no value can be read: neither padding nor steering asks for one."""
+    encoder = build(public)
+    adapter = steering(encoder, balance=0.5).to("meta")
+    features = encoder.features(waves_of(4_321, 16_000)).to("meta")
+
+    frames = encoder.to("meta")(features, adapter.tap)
+
+    assert frames.host_lengths.tolist() == [encoder.frames(4_321), encoder.frames(16_000)]
+
+
 @given(st.lists(st.sampled_from(SAMPLES), min_size=1, max_size=4))
 @settings(deadline=None, max_examples=25)
 def test_a_clip_does_not_see_its_batch(encoder: ConformerEncoder, samples: list[int]) -> None:

@@ -59,21 +59,21 @@ class WhisperEncoder(Encoder):
 
     def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
         model = self.model
-        whole = torch.full_like(features.lengths, features.values.shape[1])
+        whole = torch.full_like(features.host_lengths, features.values.shape[1])
         mel = features if self.config.input == "true-length" else Padded(features.values, whole)
-        first = Padded(_convolved(model.conv1, mel.zeroed()), mel.lengths)
+        first = mel.holding(_convolved(model.conv1, mel.zeroed()))
         # Zeros beyond each clip's end are what a lone clip has there.
         hidden = _convolved(model.conv2, first.zeroed())  # (B,T',D)
         # As in transformers: its encoder scales nothing, whatever `scale_embedding` says.
         hidden = hidden + model.embed_positions.weight[: hidden.shape[1]]
-        seen = Padded(hidden, (mel.lengths + 1) // 2)
-        given = (features.lengths + 1) // 2
+        seen = Padded(hidden, (mel.host_lengths + 1) // 2)
+        given = (features.host_lengths + 1) // 2
         mask = None if self.config.input == "30s" else _attention_mask(seen)
         frames = Padded(hidden, given)
         for number, layer in enumerate(model.layers):
             frames = self.layer(number, partial(layer, attention_mask=mask), frames, tap)
         longest = int(given.max())
-        return Padded(model.layer_norm(frames.values[:, :longest]), given)
+        return frames.holding(model.layer_norm(frames.values[:, :longest]))
 
     def own_transcripts(self, waveforms: Sequence[np.ndarray]) -> list[str]:
         """Return what Whisper's own decoder writes down: greedily, on clips of 30 seconds, as it was trained.

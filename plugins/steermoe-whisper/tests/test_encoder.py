@@ -104,6 +104,18 @@ def test_a_clip_does_not_see_its_batch(short: WhisperEncoder, samples: list[int]
         torch.testing.assert_close(row, short(short.features([wave])).values[0], **CLOSE)
 
 
+def test_never_waits_for_the_device(folder: str) -> None:
+    """On the meta device no value can be read: neither padding nor steering asks for one."""
+    for kind in INPUTS:
+        encoder = build(folder, input=kind)
+        adapter = steering(encoder, balance=0.5).to("meta")
+        features = encoder.features(waves_of(16_000, 33_333)).to("meta")
+
+        frames = encoder.to("meta")(features, adapter.tap)
+
+        assert frames.host_lengths.tolist() == [encoder.frames(16_000), encoder.frames(33_333)]
+
+
 def test_a_clip_does_not_see_its_batch_in_30_seconds(folder: str) -> None:
     """Every clip is padded by itself, so batch-mates are of no account."""
     encoder = build(folder)

@@ -268,7 +268,7 @@ def prepare(model: Joined, collator: Collator, trainer: SteeringTrainer) -> None
         device = model.decoder.embeddings.device  # not the encoder's: ZeRO-3 moves the decoder later
         with torch.no_grad():
             for batch in batches:
-                answers = Padded(batch.answer.values, batch.answer.lengths - 1)  # (B, L), without EOS
+                answers = Padded(batch.answer.values, batch.answer.host_lengths - 1)  # (B, L), without EOS
                 frames = model.frames(batch.features.to(trainer.args.device))  # (B, T, D)
                 yield frames.to(device), answers.to(device)
 
