@@ -118,7 +118,9 @@ class TrainConfig:
         if the adapter does not change the encoder. See [kept frames](../how-to/cache-encoder-frames.md).
     :param device: `auto` uses a GPU if there is one; CUDA_VISIBLE_DEVICES selects it.
     :param threads: CPU threads; 0 uses all cores.
-    :param workers: processes that load audio; 0 loads it in the training process.
+    :param workers: processes that load audio; 0 loads it in the training process. `auto` is 0 on a CPU,
+        which has to compute; with a GPU it is the process's share of the cores, less one, and 8 at most. The
+        numbers that are trained do not depend on it, nor does a resume.
     :param log_every: steps between lines of metrics.jsonl.
     :param save_every: steps between checkpoints, 0 for none in between; the last step always has one.
     :param keep: number of checkpoints to keep.
@@ -150,7 +152,7 @@ class TrainConfig:
     keep_frames: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = attrs.field(default=0, validator=[ge(0), le(10_000)])
-    workers: int = attrs.field(default=0, validator=[ge(0), le(1_000)])
+    workers: int | Literal["auto"] = attrs.field(default=0, validator=NumberOrTable(ge(0), le(1_000)))
     log_every: int = attrs.field(default=10, validator=gt(0))
     save_every: int = attrs.field(default=0, validator=ge(0))
     keep: int = attrs.field(default=2, validator=gt(0))

@@ -51,7 +51,7 @@ class Limit:
 
 
 class NumberOrTable:
-    """Validator of a number, or of each number in a table.
+    """Validator of a number, or of each number in a table; a word in its place, such as `auto`, is free.
 
     :param limits: validators of a number.
     """
@@ -65,7 +65,7 @@ class NumberOrTable:
         :raises ValueError: one of them does.
         """
         for number in value.values() if isinstance(value, dict) else [value]:
-            for limit in self.limits:
+            for limit in self.limits if not isinstance(number, str) else ():
                 limit(instance, attribute, number)
 
 

@@ -13,6 +13,7 @@ from steermoe_core.data.padded import Padded
 from steermoe_core.errors import SetupError
 from steermoe_core.model.encoder import Tap, Tower, untouched
 from steermoe_core.model.known import LANGUAGE_MODELS
+from steermoe_core.model.quantised import quantise
 from steermoe_core.model.recompute import recomputed
 from steermoe_core.model.weights import prepared, pretrained
 
@@ -104,6 +105,8 @@ class CausalLM(Decoder):
         dtype = config.dtype if config.dtype == "auto" else getattr(torch, config.dtype)
         options = {"dtype": dtype, "attn_implementation": config.attention}
         self.model = pretrained(AutoModelForCausalLM, config.weights, known=LANGUAGE_MODELS, **options)
+        if config.quantise != "none":
+            quantise(self.model.get_decoder(), config.quantise)
         self.width = self.model.get_input_embeddings().weight.shape[1]
         self.context = getattr(self.model.config.get_text_config(), "max_position_embeddings", 2048)
         self._cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)

@@ -12,11 +12,11 @@ from steermoe_core.model.pooling import pool, pooled_length, pooled_width
 from steermoe_core.model.ridge import Ridge
 
 if TYPE_CHECKING:
-    from steermoe_core.data.padded import Padded
     from collections.abc import Iterable
 
     import torch
 
+    from steermoe_core.data.padded import Padded
     from steermoe_core.model.config import IdentityConfig, LinearConfig, MlpConfig
     from steermoe_core.model.decoder import Decoder
 

@@ -26,9 +26,9 @@ from steermoe_core.model.recompute import again
 from steermoe_core.model.routers import ByWidth, Router, Static, UtteranceRouter
 
 if TYPE_CHECKING:
-    from steermoe_core.data.padded import Padded
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from steermoe_core.data.padded import Padded
     from steermoe_core.model.adapter import Change, Group
     from steermoe_core.model.config import ExpertsConfig, SteeringConfig
     from steermoe_core.model.encoder import Tower

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch.utils.data import DataLoader
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
     from steermoe_core.data.layout import Batch
     from steermoe_core.model.joined import Joined
     from steermoe_core.train.journal import Journal
+
+
+#: Most processes that `train.workers = "auto"` loads audio with.
+MOST_WORKERS = 8
 
 
 class SteeringTrainer(Trainer):
@@ -160,7 +165,8 @@ class SteeringTrainer(Trainer):
             Turns(self.examples),
             batch_sampler=Share(batches, rank, world),
             collate_fn=WorkerCollate(self.collate),
-            num_workers=self.config.workers,
+            num_workers=loading_processes(self.config.workers, self.args.device),
+            pin_memory=self.args.device.type == "cuda",  # copies to the GPU do not wait
         )
 
     def example_numbers(self) -> set[int]:
@@ -245,6 +251,16 @@ class SteeringTrainer(Trainer):
         self._unlogged = dict(losses[ranks.rank()])
 
 
+def loading_processes(workers: int | Literal["auto"], device: torch.device) -> int:
+    """Return the number of processes that load audio for this one; see `train.workers`."""
+    if workers != "auto":
+        return workers
+    if device.type == "cpu":
+        return 0
+    here = max(min(ranks.world(), torch.cuda.device_count()), 1)  # processes of this machine
+    return min(max(len(os.sched_getaffinity(0)) // here - 1, 0), MOST_WORKERS)
+
+
 def _diverged(step: int, clips: Sequence[str], loss: float) -> str:
     return (
         f"the loss is {loss} at step {step} (clips {', '.join(clips)}); "
@@ -277,7 +293,6 @@ def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments
         logging_nan_inf_filter=False,
         save_strategy="steps" if config.save_every else "no",
         save_steps=config.save_every or 500,
-        dataloader_num_workers=config.workers,
         remove_unused_columns=False,
         disable_tqdm=True,
         report_to="none",

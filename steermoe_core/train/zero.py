@@ -208,6 +208,9 @@ def set_full_gradient(parameter: torch.nn.Parameter, gradient: torch.Tensor | No
 
 
 def _check_splittable(model: Joined) -> None:
+    if not all(parameter.is_floating_point() for parameter in model.parameters()):
+        msg = 'at stage 3 DeepSpeed cannot split quantised weights; use stage 2, or decoder.quantise = "none"'
+        raise SetupError(msg)
     if single := [name for name, parameter in model.named_parameters() if parameter.ndim == 0]:
         msg = f"at stage 3 DeepSpeed cannot split {single[0]}, a tensor without dimensions; use stage 2"
         raise SetupError(msg)

@@ -115,7 +115,7 @@ READERS = {
             pool start start_steps weight vocabulary negatives scale blank_bias sharpness
         """,
     },
-    CausalLMConfig: {"model/decoder.py config": "weights dtype attention"},
+    CausalLMConfig: {"model/decoder.py config": "weights dtype attention quantise"},
     FolderConfig: {
         "data/sources/folder.py config": "path split file_column",
         **ROWS,

@@ -64,10 +64,18 @@ def adapted(bench: Bench) -> Joined:
     return type(model)(model.encoder, model.adapter, model.projector, model.decoder, Adapters(parts))
 
 
+def quantised(bench: Bench) -> Joined:
+    """Return a model whose decoder stores its weights in 8 bits."""
+    model = plain(bench)
+    model.decoder = decoder(bench.decoder_folder, quantise="int8")
+    return model
+
+
 CASES = {
     "steering": (plain, AsrConfig(), {}),
     "a prefix that rows share": (plain, PROMPTED, {}),
     "layers computed again": (plain, PROMPTED, {"recompute": ["encoder", "decoder"]}),
+    "a quantised decoder": (quantised, AsrConfig(), {}),
     "adapters on the decoder": (adapted, PROMPTED, {}),
 }
 

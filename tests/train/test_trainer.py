@@ -21,7 +21,7 @@ from steermoe_core.train.analysis import SteeringAnalysis
 from steermoe_core.train.callbacks import Callback, StopOnSignal
 from steermoe_core.train.checkpoint import all_checkpoints, latest, trained_tensors
 from steermoe_core.train.config import SteeringAnalysisConfig
-from steermoe_core.train.trainer import arguments
+from steermoe_core.train.trainer import arguments, loading_processes
 from tests.parts import TinyConfig, TinyEncoder, decoder, joined, steering
 
 if TYPE_CHECKING:
@@ -118,6 +118,15 @@ class TestResume:
         assert differing(straight.model, resumed.model) == []
         assert differing_states(straight.optimizer, resumed.optimizer) == []
         assert lines(parts) == lines(whole)
+
+    def test_may_have_another_number_of_loading_processes(self, bench: Bench) -> None:
+        """Batches depend on the seed and the step, not on who loads them."""
+        whole, parts = bench.elsewhere("whole"), bench.elsewhere("parts")
+        straight = whole.trainer(steps=5, workers="auto")
+        straight.train()
+        parts.trainer(At(2, stop), steps=5, workers=1).train()
+
+        assert differing(straight.model, resume(parts, steps=5, workers=0).model) == []
 
     def test_restores_random_numbers(self, bench: Bench) -> None:
         """A projector that draws samples in every step draws the same ones after a resume."""
@@ -394,6 +403,43 @@ def gradients_before_the_step(trainer: SteeringTrainer) -> dict[str, torch.Tenso
 
     trainer.add_callback(Look())
     return found
+
+
+class TestLoading:
+    """Processes that load, and the memory they load into."""
+
+    def test_auto_leaves_a_cpu_to_the_training(self) -> None:
+        """And gives a GPU's process its share of the cores."""
+        cpu, gpu = torch.device("cpu"), torch.device("cuda")
+
+        assert loading_processes("auto", cpu) == 0
+        assert (loading_processes(3, cpu), loading_processes(0, gpu)) == (3, 0)
+
+    @pytest.mark.parametrize(("cores", "gpus", "processes", "expected"), [
+        (16, 1, 1, 8), (6, 1, 1, 5), (64, 8, 16, 7), (1, 1, 1, 0), (16, 8, 1, 8),
+    ])  # fmt: skip
+    def test_auto_shares_the_cores_of_a_machine(
+        self, monkeypatch: pytest.MonkeyPatch, cores: int, gpus: int, processes: int, expected: int
+    ) -> None:
+        """One core of each share is the training's."""
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+        monkeypatch.setenv("WORLD_SIZE", str(processes))
+
+        assert loading_processes("auto", torch.device("cuda")) == expected
+
+    def test_memory_is_pinned_for_a_gpu_alone(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Features are what is copied."""
+        trainer = bench.trainer(steps=1)
+        assert not trainer.batches(0, 1).pin_memory
+        monkeypatch.setattr(TrainingArguments, "device", torch.device("cuda"))
+        assert trainer.batches(0, 1).pin_memory
+
+        pinned: list[torch.Tensor] = []
+        monkeypatch.setattr(torch.Tensor, "pin_memory", lambda one: (pinned.append(one), one)[1])
+        batch = trainer.data_collator(bench.examples[:2])
+        assert batch.pin_memory().features.rows()[1].equal(batch.features.rows()[1])
+        assert [one.shape for one in pinned] == [batch.features.values.shape]
 
 
 class TestJournal:

@@ -12,12 +12,12 @@ from steermoe_conformer.network import Network, subsampled
 from steermoe_core.model.encoder import Encoder, Tap, untouched
 
 if TYPE_CHECKING:
-    from steermoe_core.data.padded import Padded
     from collections.abc import Sequence
 
     import numpy as np
 
     from steermoe_conformer.config import ConformerConfig
+    from steermoe_core.data.padded import Padded
 
 
 class ConformerEncoder(Encoder):
