@@ -9,6 +9,7 @@ Activations and gradients are not quantised: a map computes with its dequantised
 from __future__ import annotations
 
 from abc import abstractmethod
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -109,8 +110,11 @@ def quantise(body: nn.Module, kind: str) -> None:
     """Replace every linear map inside a module by a quantised one, one after the other.
 
     :param kind: of `KINDS`.
-    :raises SetupError: there are none.
+    :raises SetupError: there are none, or a package is missing.
     """
+    if kind == "nf4" and find_spec("bitsandbytes") is None:
+        msg = 'decoder.quantise = "nf4" needs bitsandbytes; `pip install steermoe[nf4]` brings it'
+        raise SetupError(msg)
     places = [(parent, name) for parent in body.modules() for name, child in parent.named_children()
               if type(child) is nn.Linear]  # fmt: skip
     if not places:

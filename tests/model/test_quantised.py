@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from steermoe_core.errors import SetupError
+from steermoe_core.model.config import CausalLMConfig
 from steermoe_core.model.quantised import KINDS, Int8Linear, QuantisedLinear, number_of_weights, quantise
 from steermoe_core.model.weights import fingerprint, shapes_only
+from steermoe_core.train.zero import _check_splittable
 from tests.parts import decoder, joined
 
 if TYPE_CHECKING:
@@ -131,6 +133,25 @@ class TestDecoder:
         assert all(p.is_meta for p in planned.parameters())
         assert number_of_weights(planned) == number_of_weights(decoder(decoder_folder))
 
+    def test_cannot_be_split_at_stage_3(self, decoder_folder: str) -> None:
+        """DeepSpeed splits tensors of floats."""
+        model = joined(decoder_folder)
+        model.decoder = decoder(decoder_folder, quantise="int8")
+
+        with pytest.raises(SetupError, match="cannot split quantised weights; use stage 2"):
+            _check_splittable(model)
+
+    def test_names_the_package_that_it_needs(
+        self, decoder_folder: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Before a run, from the settings alone; and in a plan, which needs no other package."""
+        assert CausalLMConfig(weights="a", quantise="nf4").requires == ("bitsandbytes>=0.49",)
+        assert CausalLMConfig(weights="a", quantise="int8").requires == ()
+        monkeypatch.setattr("steermoe_core.model.quantised.find_spec", lambda _: None)
+
+        with pytest.raises(SetupError, match=r"`pip install steermoe\[nf4\]` brings it"):
+            decoder(decoder_folder, quantise="nf4")
+
     def test_nothing_of_it_is_trained(self, kind: str, decoder_folder: str) -> None:
         """A joined model reads it, and its codes stay."""
         model = joined(decoder_folder)
@@ -141,7 +162,5 @@ class TestDecoder:
 
 def test_a_model_without_linear_maps_is_refused() -> None:
     """Rather than left as it is."""
-    with pytest.raises(
-        SetupError, match=r"Embedding has no linear maps to quantise; leave decoder\.quantise"
-    ):
+    with pytest.raises(SetupError, match="Embedding has no linear maps to quantise"):
         quantise(nn.Embedding(2, 3), "int8")
