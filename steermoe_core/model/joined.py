@@ -19,6 +19,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 from steermoe_core.data.padded import Frames, Padded
 from steermoe_core.model.adapter import Adapters
 from steermoe_core.model.encoder import untouched
+from steermoe_core.model.recompute import recomputed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,10 +41,13 @@ class Joined(nn.Module):
     :param decoder_adapter: of the decoder; None for none.
     :ivar prefixed: whether tokens that all rows begin with are computed once, not in every row; never where
         an adapter changes what the decoder computes from them.
+    :ivar most_logits: logits of the loss that exist at a time, 256 MB of fp32; beyond them it is computed in
+        parts, whose logits are computed again in the backward pass; 0 sets no limit.
     :ivar losses: what adapters and projector added to the loss of the last forward pass, by name.
     """
 
     prefixed: bool = True
+    most_logits: int = 2**26
 
     def __init__(
         self,
@@ -136,16 +140,26 @@ class Joined(nn.Module):
 
     def answer_losses(self, batch: Batch, audio: Padded) -> torch.Tensor:
         """Return the cross-entropy of every answer token and EOS of the batch, row after row (N,)."""
-        logits = self.answer_logits(batch, audio)  # (N,V)
-        return F.cross_entropy(
-            logits.float(), _sent(torch.cat(batch.answer.rows()), logits), reduction="none"
-        )
+        hidden = self._predicting(batch, audio)  # (N,H)
+        labels = _sent(torch.cat(batch.answer.rows()), hidden)  # (N,)
+        most = max(self.most_logits // len(self.decoder.embeddings), 1) if self.most_logits else len(labels)
+        if len(labels) <= most:
+            return self._losses(hidden, labels)
+        parts = zip(hidden.split(most), labels.split(most), strict=True)
+        return torch.cat([recomputed(self._losses, *part) for part in parts])
+
+    def _losses(self, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(self.decoder.logits(hidden).float(), labels, reduction="none")
 
     def answer_logits(self, batch: Batch, audio: Padded) -> torch.Tensor:
         """Return the logits that predict every answer token and EOS of the batch, row after row (N,V).
 
         The head is applied at these positions only: the same numbers, for a fraction of the work.
         """
+        return self.decoder.logits(self._predicting(batch, audio))
+
+    def _predicting(self, batch: Batch, audio: Padded) -> torch.Tensor:
+        """Return the hidden states (N,H) that predict every answer token and EOS, row after row."""
         inputs, prefix = self.inputs(batch, audio, answered=True)
         hidden = self.hidden(inputs, prefix)  # (B,S,H)
         # A row ends with its answer's last token before EOS: EOS is predicted and never an input.
@@ -154,7 +168,7 @@ class Joined(nn.Module):
         )  # (B,), in all rows one by one
         answers = zip(ends.tolist(), batch.answer.host_lengths.tolist(), strict=True)
         places = torch.cat([torch.arange(end - length, end) for end, length in answers])  # (N,)
-        return self.decoder.logits(hidden.flatten(0, 1).index_select(0, _sent(places, hidden)))
+        return hidden.flatten(0, 1).index_select(0, _sent(places, hidden))
 
     def hidden(self, inputs: Padded, prefix: Prefix, cache: Any = None) -> torch.Tensor:
         """Return the last hidden states (B,S,H) of right-padded inputs (B,S,H) that follow the prefix."""

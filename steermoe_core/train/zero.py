@@ -66,8 +66,10 @@ class ZeroTrainer(SteeringTrainer):
             self.joined.adapter.to(self.args.device)
         else:
             self.joined.to(self.args.device)
-        # A prefix cache depends on the batch, and at stage 3 every process has to make the same calls.
-        self.joined.prefixed &= not splits_weights(self.config)
+        # At stage 3 every process has to make the same calls: a prefix cache and the parts of the loss depend
+        # on the batch.
+        if splits_weights(self.config):
+            self.joined.prefixed, self.joined.most_logits = False, 0
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train as the parent does, then reset the global state of transformers and DeepSpeed."""

@@ -64,6 +64,29 @@ def test_loss_is_the_plain_models(model: Joined, order: str) -> None:
     assert len(found) == given_batch.answer.lengths.sum()
 
 
+def test_the_loss_is_computed_in_parts(model: Joined, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of few logits each, where there are many: the same losses and gradients, and never more at a time."""
+    given_batch, trained = batch(model.encoder), [p for p in model.parameters() if p.requires_grad]
+    tokens, width = int(given_batch.answer.lengths.sum()), len(model.decoder.embeddings)
+    whole = model.answer_losses(given_batch, model.audio(given_batch.features))
+    gradients = torch.autograd.grad(whole.sum(), trained)
+    sizes: list[int] = []
+    head = model.decoder.logits
+    monkeypatch.setattr(
+        model.decoder, "logits", lambda hidden: (sizes.append(len(hidden)), head(hidden))[1], raising=False
+    )
+    monkeypatch.setattr(model, "most_logits", 2 * width + 1)
+
+    parts = model.answer_losses(given_batch, model.audio(given_batch.features))
+    part_gradients = torch.autograd.grad(parts.sum(), trained)
+
+    assert max(sizes) == 2
+    assert sum(sizes) == 2 * tokens  # again in the backward pass
+    torch.testing.assert_close(parts, whole, **CLOSE)
+    for one, other in zip(part_gradients, gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
 def test_loss_is_the_plain_models_own(model: Joined) -> None:
     """The mean loss is what the Hugging Face model returns for `labels`."""
     given_batch = rows_of(batch(model.encoder), 1)
