@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from typing_extensions import Self
 
 
@@ -121,3 +122,12 @@ class Padded:
 
 class Frames(Padded):
     """Frames (B,T,D) that the frozen encoder computed before, in place of its input features."""
+
+
+class Waveforms(Padded):
+    """Waveforms (B,samples), in place of the features that the encoder computes of them on its device."""
+
+    @classmethod
+    def of(cls, waveforms: Sequence[np.ndarray]) -> Waveforms:
+        """Pad waveforms (float32, mono): what a collator calls in place of `Encoder.features`."""
+        return cls.stack([torch.from_numpy(wave) for wave in waveforms])

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
-from steermoe_core.data.padded import Frames, Padded
+from steermoe_core.data.padded import Frames, Padded, Waveforms
 from steermoe_core.model.adapter import Adapters
 from steermoe_core.model.encoder import untouched
 from steermoe_core.model.recompute import recomputed
@@ -128,10 +128,17 @@ class Joined(nn.Module):
 
         They are in fp64 where the whole model is.
         """
+        if isinstance(features, Waveforms):
+            features = self._features(features)
         kept = isinstance(features, Frames)
         frames = self.adapter.after(features if kept else self.encoder(features, self.adapter.tap))
         dtype = torch.promote_types(self.decoder.embeddings.dtype, torch.float32)
         return frames.holding(frames.values.to(dtype))
+
+    @torch.no_grad()
+    def _features(self, waveforms: Waveforms) -> Padded:
+        with torch.autocast(waveforms.values.device.type, enabled=False):  # spectra need fp32
+            return self.encoder.features_of(waveforms)
 
     def audio(self, features: Padded) -> Padded:
         """Return the audio tokens (B,A,H)."""

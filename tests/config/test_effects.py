@@ -89,6 +89,7 @@ READERS = {
         "config/experiment.py self": "weight_decay clip",
         "run/execute.py train": "threads",
         "run/training config": "keep_frames",
+        "run/assembly train": "features",
     },
     DeepSpeedConfig: {"train/deepspeed.py settings": "stage offload"},
     ValidateConfig: {

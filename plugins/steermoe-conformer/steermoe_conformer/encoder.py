@@ -54,6 +54,9 @@ class ConformerEncoder(Encoder):
         """Return log-mels (B,T,F), 100 frames a second, as Kaldi computes them."""
         return fbank(waveforms, self.shape.bins)
 
+    def features_of(self, waveforms: Padded) -> Padded:
+        return fbank(waveforms.rows(), self.shape.bins)
+
     def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
         scaled = (features.values.float() - self.mean) / self.deviation
         frames: Padded = self.network.input_preprocessor(features.holding(scaled))

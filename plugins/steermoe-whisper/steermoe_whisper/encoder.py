@@ -57,6 +57,15 @@ class WhisperEncoder(Encoder):
         mels = [torch.from_numpy(self._mel(wave)) for wave in waveforms]
         return Padded(Padded.stack(mels).values, torch.tensor([self._mels(len(wave)) for wave in waveforms]))
 
+    def features_of(self, waveforms: Padded) -> Padded:
+        rows, lengths = waveforms.rows(), waveforms.host_lengths.tolist()
+        longest = self.extractor.n_samples if self.config.input == "30s" else 0
+        mels = [
+            self._log_mel(F.pad(row[:samples], (0, max(samples, longest) - min(len(row), samples))))
+            for row, samples in zip(rows, map(self._samples, lengths), strict=True)
+        ]
+        return Padded(Padded.stack(mels).values, torch.tensor([self._mels(length) for length in lengths]))
+
     def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
         model = self.model
         whole = torch.full_like(features.host_lengths, features.values.shape[1])
@@ -110,6 +119,16 @@ class WhisperEncoder(Encoder):
         own = next(self.model.parameters())
         whole = load(WhisperForConditionalGeneration, self.config.weights, dtype=own.dtype)
         return whole.eval().to(own.device), tokenizer
+
+    def _log_mel(self, wave: torch.Tensor) -> torch.Tensor:
+        """Return the log-mels (T,M) of one clip, as the feature extractor of transformers computes them."""
+        points = int(self.extractor.n_fft)
+        window = torch.hann_window(points, device=wave.device)
+        power = torch.stft(wave, points, HOP, window=window, return_complex=True)[:, :-1].abs().square()
+        filters = torch.from_numpy(self.extractor.mel_filters).float().to(wave.device, non_blocking=True)
+        mels = (filters.T @ power).clamp_min(1e-10).log10()  # (M,T)
+        mels = mels.maximum(mels.max() - 8.0)  # 80 dB below the loudest
+        return ((mels + 4.0) / 4.0).T
 
     @property
     def _tail(self) -> int:

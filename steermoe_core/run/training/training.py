@@ -188,7 +188,7 @@ class Training:
             folder=self.folder.checkpoints,
             examples=examples,
             weights=self.builder.experiment.data.weights,
-            collate=self.builder.training_collate(self.collator, self.model.encoder.sample_rate),
+            collate=self.builder.training_collate(self.collator, self.model),
             journal=Journal(self.folder.metrics),
             callbacks=[*callbacks, ProgressBar(progress), *self._watches(stop)],
         )
