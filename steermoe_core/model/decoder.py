@@ -182,7 +182,7 @@ class CausalLM(Decoder):
                 "train.recompute"
             )
             raise SetupError(msg)
-        self._rows = rows  # for the tap
+        self._rows = rows.holding(rows.values.new_empty(len(rows), 0))  # lengths for the tap, no graph
         states: torch.Tensor = self.model.get_decoder()(
             inputs_embeds=rows.values, past_key_values=cache, use_cache=cache is not None, **places
         ).last_hidden_state

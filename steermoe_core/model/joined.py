@@ -152,7 +152,7 @@ class Joined(nn.Module):
         most = max(self.most_logits // len(self.decoder.embeddings), 1) if self.most_logits else len(labels)
         if len(labels) <= most:
             return self._losses(hidden, labels)
-        parts = zip(hidden.split(most), labels.split(most), strict=True)
+        parts = zip(torch.split(hidden, most), torch.split(labels, most), strict=True)
         return torch.cat([recomputed(self._losses, *part) for part in parts])
 
     def _losses(self, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -52,7 +52,7 @@ class QuantisedLinear(nn.Module):
         """Map (…,in) to (…,out)."""
         kind = x.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
-        mapped: torch.Tensor = _Map.apply(x.to(dtype), self)
+        mapped: torch.Tensor = _Map.apply(x.to(dtype), self)  # type: ignore[no-untyped-call] # torch's
         return mapped if self.bias is None else mapped + self.bias.to(dtype)
 
 
@@ -82,7 +82,7 @@ class Nf4Linear(QuantisedLinear):
     def weight(self, dtype: torch.dtype) -> torch.Tensor:
         from bitsandbytes.functional import QuantState, dequantize_4bit
 
-        state = QuantState(
+        state = QuantState(  # type: ignore[no-untyped-call] # bitsandbytes'
             absmax=self.scales.float(), shape=self.shape, blocksize=BLOCK, quant_type="nf4", dtype=dtype
         )
         found: torch.Tensor = dequantize_4bit(self.codes, state)
