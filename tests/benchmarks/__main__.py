@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 from rich.console import Console
 
-from tests.benchmarks import commands, generation, identities, memory, stages, training
+from tests.benchmarks import commands, generation, identities, memory, stages, syncs, training
 from tests.benchmarks.figure import table
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ BENCHMARKS: dict[str, Callable[..., Iterator[Figure]]] = {
     "adapter": memory.adapter_sizes,
     "generation": generation.throughput,
     "stages": stages.shares,
+    "syncs": syncs.waits,
 }
 
 
