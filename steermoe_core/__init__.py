@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from steermoe_core.model.config import CausalLMConfig, PoolConfig
     from steermoe_core.model.decoder import CausalLM, Decoder
     from steermoe_core.model.encoder import Encoder, Tap, Tower, untouched
+    from steermoe_core.model.packing import Packing
     from steermoe_core.model.pooling import pool, pooled_length, pooled_width
     from steermoe_core.model.projectors import Projector
     from steermoe_core.model.routers import Router, UtteranceRouter
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from steermoe_core.train.callbacks import Callback
     from steermoe_core.train.journal import Step
     from steermoe_core.use.transcriber import Transcriber, load
-    from steermoe_core.use.transcript import Segment
+    from steermoe_core.use.transcript import Segment, Transcript
 
 __all__ = [
     "Adapter",
@@ -74,6 +75,7 @@ __all__ = [
     "Figure",
     "FinishedRun",
     "Metric",
+    "Packing",
     "Padded",
     "PluginError",
     "PoolConfig",
@@ -92,6 +94,7 @@ __all__ = [
     "Tap",
     "Tower",
     "Transcriber",
+    "Transcript",
     "UsageError",
     "UtteranceRouter",
     "cache_folder",
@@ -133,6 +136,7 @@ _NAMES = {
     "model.config": ("CausalLMConfig", "PoolConfig"),
     "model.decoder": ("CausalLM", "Decoder"),
     "model.encoder": ("Encoder", "Tap", "Tower", "untouched"),
+    "model.packing": ("Packing",),
     "model.pooling": ("pool", "pooled_length", "pooled_width"),
     "model.projectors": ("Projector",),
     "model.routers": ("Router", "UtteranceRouter"),
@@ -141,7 +145,7 @@ _NAMES = {
     "run.folder.finished": ("FinishedRun",),
     "scripting.experiment": ("Experiment",),
     "use.transcriber": ("Transcriber", "load"),
-    "use.transcript": ("Segment",),
+    "use.transcript": ("Segment", "Transcript"),
     "train.callbacks": ("Callback",),
     "train.journal": ("Step",),
 }

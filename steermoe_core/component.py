@@ -43,9 +43,13 @@ COMMAND = "command"
 CAPABILITIES = {
     "layer-taps": "encoder, decoder: calls its tap after each layer and continues with what the tap returns",
     "linear-maps": "encoder, decoder: its layers are in one `ModuleList` and contain `nn.Linear` modules",
+    "packing": "encoder, decoder: computes the clips of a batch without padding where its `packing` is true, "
+    "unless a property `unpackable` of its settings returns a reason",
     "own-decoder": "encoder: its `own_transcripts` come from the decoder that it was trained with",
     "gates": "adapter: its `statistics` contain the expert weights of each steered layer",
 }
+#: The capability that `train.packing` needs.
+PACKING = "packing"
 #: The parameter groups of a projector that declares none.
 PROJECTOR = {"projector": 1e-3}
 #: In `Component.needs` of an adapter: the encoder or the decoder, whichever it works on.

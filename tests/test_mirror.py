@@ -58,6 +58,7 @@ TESTED_BY = {
     "evaluate/config.py": "evaluate/test_rules.py",
     "evaluate/scores.py": "evaluate/test_evaluation.py",
     "model/adapter.py": "model/test_adapters.py",
+    "model/inheritance.py": "model/test_projectors.py",
     "model/cache.py": "model/test_recompute.py",
     "model/config.py": "config/test_effects.py",
     "model/gates.py": "model/test_steering.py",
@@ -80,6 +81,7 @@ TESTED_BY = {
     "run/assembly/from_adapter.py": "run/test_brought.py",
     "run/assembly/trained.py": "cli/test_transcribe.py",
     "run/folder/records.py": "run/folder/test_run_folder.py",
+    "run/cost/batch.py": "run/cost/test_trace.py",
     "run/preview/memory.py": "run/preview/test_plan.py",
     "run/preview/overlap.py": "run/preview/test_data.py",
     "run/preview/shapes.py": "run/preview/test_plan.py",
@@ -120,6 +122,8 @@ TESTED_BY = {
     "train/zero.py": "train/test_deepspeed.py",
     "use/answering.py": "cli/test_ask.py",
     "use/card.py": "run/folder/test_hub.py",
+    "use/metadata.py": "run/folder/test_hub.py",
+    "use/pretrained.py": "run/folder/test_hub.py",
     "use/transcriber.py": "cli/test_transcribe.py",
 }
 

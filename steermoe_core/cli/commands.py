@@ -42,8 +42,9 @@ GROUPS = {
     "files and editor": {
         "check": "report every error in experiment files without running them",
         "config": "print an experiment with every default and its origin",
-        "plan": "preview a run: parts, shapes, parameters, memory, data",
+        "plan": "preview a run: parts, shapes, memory, data, time and cost",
         "data": "summarise the data: counts, lengths, examples, overlap",
+        "bench": "measure a training step here, or compute it for a GPU",
         "schema": "write a JSON Schema with which editors check experiments",
         "completion": "print a script for completion in your shell",
     },

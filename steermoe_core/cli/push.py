@@ -23,6 +23,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--licence", default="", metavar="ID", help="licence of the adapter for the model card, such as mit"
     )
+    parser.add_argument(
+        "--language",
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="language of the adapter for the model card, such as en (repeatable)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print what would be uploaded; upload nothing")
 
 
@@ -31,7 +38,7 @@ def run(args: Namespace, session: Session) -> int:
     from steermoe_core.run.folder.hub import push
     from steermoe_core.use.card import PAGE, repository_files
 
-    files = repository_files(args.folder, args.repo, session.registry, args.licence)
+    files = repository_files(args.folder, args.repo, session.registry, args.licence, args.language)
     for name, content in files.items():
         say(f"{len(content):>12,} bytes  {name}")
     if args.dry_run:

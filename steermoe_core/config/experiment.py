@@ -8,12 +8,16 @@ import attrs
 from attrs.validators import deep_iterable, ge, gt, le, matches_re, optional
 
 from steermoe_core.component import Selection, Trained, choose
-from steermoe_core.config.limits import NumberOrTable
+from steermoe_core.config.limits import NumberOrTable, NumberOrWord
 
 #: No experiment here trains with a higher learning rate.
 HIGHEST_RATE = 10.0
 #: Defaults of `weight_decay` and `clip`, of groups that their tables leave out too.
 WEIGHT_DECAY, CLIP = 0.01, 1.0
+#: Room for clips that are generated together, in cached tokens, where an experiment sets none.
+BATCH_TOKENS = 8192
+#: Clips of a forward pass, where an experiment sets neither their number nor a budget.
+BATCH_SIZE = 8
 #: Marks a key whose table takes the parameter groups of the chosen components.
 BY_GROUP = {"by_group": True}
 #: Longest clip in seconds that a setting may name.
@@ -99,11 +103,17 @@ class TrainConfig:
     :param steps: optimizer steps; 0 only scores the trained adapter that the experiment starts from.
     :param epochs: passes over the training clips, in place of `steps`; parts of a pass are allowed. The run
         counts the usable clips and rounds up to whole steps; `steermoe plan` prints their number.
-    :param batch_size: clips per forward pass.
+    :param batch_seconds: seconds per forward pass, padding included, in place of `batch_size`: as many clips
+        of like length as fit, and the same number in all forward passes of a step. A clip that an encoder
+        pads to a fixed length counts with that length, and one that augmentation may lengthen with its
+        greatest. `auto` finds the largest that fits into memory: see
+        [batches by budget](../how-to/several-gpus.md#batches-by-budget).
+    :param batch_tokens: the same in positions of the decoder: prompt, audio tokens and answer.
+    :param batch_size: clips per forward pass; 8 unless `batch_seconds` or `batch_tokens` is set.
     :param accumulation: forward passes per optimizer step; their loss is weighted by answer tokens, so
         accumulation k equals a batch k times as large.
     :param bucket: number of batches whose clips are sorted by length together, so that a batch holds clips of
-        similar length; 1 draws batches at random.
+        similar length; 1 draws batches at random. With `batch_seconds` or `batch_tokens`, of steps.
     :param learning_rate: peak rate of each parameter group of the chosen adapters and projector; a group that
         is left out has the default of its component.
     :param schedule: shape of the learning rate after the warm-up.
@@ -114,8 +124,14 @@ class TrainConfig:
     :param precision: of the forward pass; trained parameters stay fp32.
     :param recompute: frozen parts that compute their activations again in the backward pass instead of
         keeping them: less memory, more time, the same numbers.
-    :param keep_frames: store the frozen encoder's output for each clip on disk and reuse it, in any run; only
-        if the adapter does not change the encoder. See [kept frames](../how-to/cache-encoder-frames.md).
+    :param packing: frozen parts that compute the clips of a batch in one row, without padding; each clip
+        attends to itself alone: the same numbers, for less work. See
+        [packing](../explanation/training.md#packing).
+    :param keep_frames: store what the frozen encoder computes of each clip on disk and reuse it, in any run:
+        up to the first layer that an adapter changes. See [kept frames](../how-to/cache-encoder-frames.md).
+    :param frames_dtype: number format of kept frames. `float32`: each clip is encoded alone, and the numbers
+        are the same whichever run stored them. `bfloat16`: half the space; clips are encoded together, in
+        bf16.
     :param device: `auto` uses a GPU if there is one; CUDA_VISIBLE_DEVICES selects it.
     :param threads: CPU threads; 0 uses all cores.
     :param workers: processes that load audio; 0 loads it in the training process. `auto` is 0 on a CPU,
@@ -133,10 +149,21 @@ class TrainConfig:
 
     #: An experiment sets one of these keys and not the others.
     EXACTLY_ONE: ClassVar = ("steps", "epochs")
+    #: An experiment sets at most one of these keys.
+    AT_MOST_ONE: ClassVar = ("batch_size", "batch_seconds", "batch_tokens")
 
     steps: int | None = attrs.field(default=None, validator=optional([ge(0), le(1_000_000_000)]))
     epochs: float | None = attrs.field(default=None, validator=optional([gt(0.0), le(1_000_000.0)]))
-    batch_size: int = attrs.field(default=8, validator=[gt(0), le(100_000)])
+    batch_seconds: float | Literal["auto"] | None = attrs.field(
+        default=None, validator=optional(NumberOrWord(gt(0.0), le(1_000_000.0)))
+    )
+    batch_tokens: int | Literal["auto"] | None = attrs.field(
+        default=None, validator=optional(NumberOrWord(gt(0), le(1_000_000_000)))
+    )
+    batch_size: int | None = attrs.field(
+        default=attrs.Factory(lambda self: None if self.budget else BATCH_SIZE, takes_self=True),
+        validator=optional([gt(0), le(100_000)]),
+    )
     accumulation: int = attrs.field(default=1, validator=[gt(0), le(100_000)])
     bucket: int = attrs.field(default=16, validator=[gt(0), le(100_000)])
     learning_rate: dict[str, float] = attrs.field(
@@ -152,16 +179,29 @@ class TrainConfig:
     )
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     recompute: list[Literal["encoder", "decoder"]] = attrs.field(factory=list)
+    packing: list[Literal["encoder", "decoder"]] = attrs.field(factory=list)
     keep_frames: bool = False
+    frames_dtype: Literal["float32", "bfloat16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = attrs.field(default=0, validator=[ge(0), le(10_000)])
-    workers: int | Literal["auto"] = attrs.field(default=0, validator=NumberOrTable(ge(0), le(1_000)))
+    workers: int | Literal["auto"] = attrs.field(default=0, validator=NumberOrWord(ge(0), le(1_000)))
     features: Literal["loader", "device"] = "loader"
     log_every: int = attrs.field(default=10, validator=gt(0))
     save_every: int = attrs.field(default=0, validator=ge(0))
     keep: int = attrs.field(default=2, validator=gt(0))
     validate: ValidateConfig = attrs.field(factory=ValidateConfig)
     deepspeed: DeepSpeedConfig | None = None
+
+    @property
+    def budget(self) -> tuple[str, float | Literal["auto"]] | None:
+        """The key and the value of the budget of a batch; None where its clips are counted."""
+        budgets = {"batch_seconds": self.batch_seconds, "batch_tokens": self.batch_tokens}
+        return next(((key, value) for key, value in budgets.items() if value is not None), None)
+
+    @property
+    def micro_batch(self) -> int:
+        """The clips of a forward pass for transformers and DeepSpeed, which only log it; 1 for a budget."""
+        return self.batch_size or 1
 
     def decay_of(self, group: str) -> float:
         """Return AdamW's decay of a parameter group."""
@@ -177,7 +217,10 @@ class TrainConfig:
 class EvaluateConfig:
     """`[evaluate]`: greedy generation, and controls that put the scores into context.
 
-    :param batch_size: clips generated together; the texts do not depend on it.
+    :param batch_tokens: size of the key-value cache in tokens, which limits how many clips are generated
+        together: their number times prompt, audio and longest possible answer of the longest of them. 8192
+        unless `batch_size` is set. The texts do not depend on it.
+    :param batch_size: clips generated together, in place of `batch_tokens`.
     :param max_new_tokens: maximum length of an answer in tokens.
     :param tokens_per_second: maximum length of an answer per second of the clip, in tokens (plus 8).
     :param segment: longest segment, in seconds, when `steermoe transcribe` splits a recording that is longer
@@ -189,12 +232,30 @@ class EvaluateConfig:
         speech.
     """
 
-    batch_size: int = attrs.field(default=8, validator=[gt(0), le(100_000)])
+    #: An experiment sets at most one of these keys.
+    AT_MOST_ONE: ClassVar = ("batch_size", "batch_tokens")
+
+    batch_tokens: int | None = attrs.field(default=None, validator=optional([gt(0), le(1_000_000_000)]))
+    batch_size: int | None = attrs.field(default=None, validator=optional([gt(0), le(100_000)]))
     max_new_tokens: int = attrs.field(default=200, validator=[gt(0), le(1_000_000)])
     tokens_per_second: float = attrs.field(default=12.0, validator=[gt(0.0), le(1_000.0)])
     segment: float = attrs.field(default=0.0, validator=[ge(0.0), le(A_DAY)])
     controls: list[Literal["no-audio", "shuffled-audio"]] = attrs.field(factory=lambda: ["no-audio"])
     probes: bool = True
+
+    @property
+    def tokens(self) -> int | None:
+        """Size of the key-value cache in tokens; None where the number of clips is set."""
+        return (self.batch_tokens or BATCH_TOKENS) if self.batch_size is None else None
+
+    def together(self, clips: int | None) -> EvaluateConfig:
+        """Return the settings with a number of clips that are generated together; None leaves them."""
+        return attrs.evolve(self, batch_size=clips, batch_tokens=None) if clips else self
+
+    @property
+    def clips(self) -> int:
+        """Clips of a forward pass in which nothing is generated."""
+        return self.batch_size or BATCH_SIZE
 
 
 @attrs.frozen(kw_only=True)

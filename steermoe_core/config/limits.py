@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from inspect import cleandoc
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -50,11 +51,14 @@ class Limit:
             target.update(in_json(self.keyword, self.value))
 
 
-class NumberOrTable:
-    """Validator of a number, or of each number in a table; a word in its place, such as `auto`, is free.
+class _Numbers:
+    """Validator of the numbers in a value.
 
     :param limits: validators of a number.
     """
+
+    #: Of the limits: see `Limit`.
+    depths: tuple[int, ...] = (0,)
 
     def __init__(self, *limits: Any) -> None:
         self.limits = limits
@@ -65,8 +69,18 @@ class NumberOrTable:
         :raises ValueError: one of them does.
         """
         for number in value.values() if isinstance(value, dict) else [value]:
-            for limit in self.limits if not isinstance(number, str) else ():
+            for limit in () if isinstance(number, str) else self.limits:
                 limit(instance, attribute, number)
+
+
+class NumberOrTable(_Numbers):
+    """Validator of a number, or of each number in a table."""
+
+    depths = (0, 1)
+
+
+class NumberOrWord(_Numbers):
+    """Validator of a number; a word, such as `auto`, has no limits."""
 
 
 def limits_of(validator: Any, depth: int = 0) -> Iterator[Limit]:
@@ -77,10 +91,9 @@ def limits_of(validator: Any, depth: int = 0) -> Iterator[Limit]:
             yield from limits_of(one, depth)
     elif name == "_OptionalValidator":
         yield from limits_of(validator.validator, depth)
-    elif isinstance(validator, NumberOrTable):
-        for one in validator.limits:
-            yield from limits_of(one, depth)
-            yield from limits_of(one, depth + 1)
+    elif isinstance(validator, _Numbers):
+        for one, deeper in product(validator.limits, validator.depths):
+            yield from limits_of(one, depth + deeper)
     elif name == "_DeepIterable":
         yield from limits_of(validator.member_validator, depth + 1)
         yield from limits_of(validator.iterable_validator, depth)

@@ -198,7 +198,8 @@ def _structure(layers: Layers, registry: Registry) -> Experiment:
     except InvalidError as error:
         done = error.done
         data, train, adapters = (done.get(key) for key in ("data", "train", "adapter"))
-        more = [*contradictions(data, train, adapters, done.get("augment", ()))]
+        parts = (data, train, adapters, done.get("augment", ()), done.get("evaluate"))
+        more = [*contradictions(*parts)]
         missing = any(fault.code in _PLUGIN_CODES for fault in error.faults)  # its groups are not known
         groups = Groups(installed_groups(registry), complete=not missing)
         if {"projector", "adapter"} <= done.keys():
@@ -207,7 +208,9 @@ def _structure(layers: Layers, registry: Registry) -> Experiment:
         raise InvalidError([*error.faults, *more, *mismatches(done, registry)]) from None
     groups = groups_of(experiment.projector, experiment.adapter, registry)
     faults = [
-        *contradictions(experiment.data, experiment.train, experiment.adapter, experiment.augment),
+        *contradictions(
+            experiment.data, experiment.train, experiment.adapter, experiment.augment, experiment.evaluate
+        ),
         *mismatches(experiment, registry),
         *group_faults(layers.table.get("train"), groups, registry, layers.below),
     ]

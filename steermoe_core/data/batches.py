@@ -6,7 +6,8 @@ numbers of a counter-based generator, whose stream is fixed by its definition.
 
 from __future__ import annotations
 
-from itertools import islice
+from fractions import Fraction
+from itertools import chain, count, islice
 from typing import TYPE_CHECKING
 
 import attrs
@@ -17,112 +18,134 @@ from steermoe_core.data.example import Example
 from steermoe_core.data.mixing import Mixture, shuffled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     Indices = NDArray[np.int64]
 
 
-class BucketedBatches(Sampler[list[int]]):
-    """The batches of a whole run, of clips of like length.
+class Epochs:
+    """The batches of each epoch, of clips of like length.
 
-    Each epoch is shuffled anew and cut into windows of ``bucket * batch_size`` examples; a window is sorted
-    by duration and cut into batches, which come in random order. Every example is in exactly one batch of
-    an epoch, unless weights say otherwise; one batch an epoch may be smaller than the others.
+    Each epoch has a random order of its own, cut into windows; a window is sorted by length and cut into
+    groups, which come in random order. The clips of a group are dealt to `parts` batches, so that these have
+    the same number of clips, of nearly the same lengths. A group is as large as `limit` allows: the cost of a
+    batch is the number of its clips times the largest cost of one, and only a single clip exceeds the limit.
 
-    :param seconds: duration of each example.
-    :param batch_size: examples a batch.
-    :param bucket: batches a window; 1 draws batches at random.
+    Every example is in exactly one batch of an epoch, unless weights say otherwise. With several parts, the
+    last group of an epoch is completed by the first clips of the next one, which then leaves them out: at
+    most ``parts - 1`` clips.
+
+    :param lengths: of each example, in any unit: what a window is sorted by.
+    :param costs: of each example; empty: 1, and `limit` is a number of clips.
+    :param limit: highest cost of a batch.
+    :param bucket: groups a window, on average; 1 draws the clips of a batch at random.
     :param seed: start of the random numbers.
-    :param batches: batches of the run: optimizer steps times accumulation times processes; epochs follow
-        one another until then.
+    :param parts: batches a group: those of one optimizer step.
     :param sources: number of the source of each example, where there are weights.
     :param weights: share of each source in an epoch; empty: every example once.
-    :raises ValueError: when there is no example.
-    :raises DataError: when a source that has a weight has none.
+    :raises ValueError: there is no example.
+    :raises DataError: a source that has a weight has none.
     """
 
     def __init__(
         self,
-        seconds: Sequence[float],
-        batch_size: int,
+        lengths: Sequence[float],
+        limit: float,
         bucket: int,
         seed: int,
-        batches: int,
+        costs: Sequence[float] = (),
+        parts: int = 1,
         sources: Sequence[int] = (),
         weights: Sequence[float] = (),
     ) -> None:
-        if not len(seconds):
+        if not len(lengths):
             msg = "there is no example to make batches of"
             raise ValueError(msg)
-        self._seconds = np.asarray(seconds, dtype=np.float64)
-        self._mixture = Mixture(sources if len(weights) else [0] * len(seconds), weights, seed)
-        self._batch_size = batch_size
-        self._bucket = bucket
+        self._lengths = np.asarray(lengths, dtype=np.float64)
+        self._costs = np.asarray(costs, dtype=np.float64) if len(costs) else np.ones(len(lengths))
+        self._mixture = Mixture(sources if len(weights) else [0] * len(lengths), weights, seed)
+        self._limit = limit
         self._seed = seed
-        self._batches = batches
+        self._parts = parts
+        self._uneven = len(costs) > 0 or parts > 1
+        self._window = max(round(bucket * limit / self._costs.mean()), 1) * parts  # clips
 
-    @property
-    def per_epoch(self) -> int:
-        """Return the batches of one epoch."""
-        return -(-len(self._seconds) // self._batch_size)
+    def batches(self, number: int) -> Iterator[list[int]]:
+        """Yield all batches of epoch 0, 1, …, as numbers of `Turns`; those of a group follow one another."""
+        for index, window in enumerate(self._windows(number)):
+            cuts = self._cuts(window)
+            for group in shuffled(np.arange(len(cuts) - 1), self._seed, number, index + 1):
+                yield from window[cuts[group] : cuts[group + 1]].reshape(-1, self._parts).T.tolist()
 
-    def epoch(self, number: int) -> list[list[int]]:
-        """Return all batches of epoch 0, 1, …, as numbers of `Turns`."""
-        order = shuffled(self._mixture.epoch(number), self._seed, number, 0)
-        size = self._bucket * self._batch_size
-        windows = (order[start : start + size] for start in range(0, len(order), size))
-        return [
-            batch.tolist()
-            for index, window in enumerate(windows)
-            for batch in self._cut(window, number, index)
-        ]
+    def count(self, number: int) -> int:
+        """Return how many batches epoch 0, 1, … has."""
+        return self._parts * sum(len(self._cuts(window)) - 1 for window in self._windows(number))
 
-    def start(self, position: int) -> Iterator[list[int]]:
-        """Yield the run's batches from one position on, without making the epochs before it."""
-        number, skipped = divmod(position, self.per_epoch)
-        while position < self._batches:
-            batches = self.epoch(number)[skipped : skipped + self._batches - position]
-            yield from batches
-            position += len(batches)
-            number, skipped = number + 1, 0
+    def total(self, epochs: Fraction) -> Fraction:
+        """Return how many batches a number of epochs has; those of a part of an epoch may be a fraction."""
+        whole = int(epochs) if self._uneven else 0  # those that may differ
+        found = Fraction(sum(map(self.count, range(whole))))
+        return found if epochs == whole else found + (epochs - whole) * self.count(whole)
 
-    def __iter__(self) -> Iterator[list[int]]:
-        """Yield the batches of the run."""
-        return self.start(0)
+    def _windows(self, number: int) -> Iterator[Indices]:
+        """Yield the windows of an epoch, sorted by length; each has a multiple of `parts` clips."""
+        clips = self._clips(number)
+        for start in range(0, len(clips), self._window):
+            window = clips[start : start + self._window]
+            yield window[np.argsort(self._lengths[window % len(self._lengths)], kind="stable")]
 
-    def __len__(self) -> int:
-        """Return the number of batches of the run."""
-        return self._batches
+    def _clips(self, number: int) -> Indices:
+        """Return the clips of an epoch in random order, with those of the next that complete its last group.
 
-    def _cut(self, window: Indices, epoch: int, index: int) -> list[Indices]:
-        """Return the batches of a window in random order."""
-        seconds = self._seconds[window % len(self._seconds)]
-        ordered = window[np.argsort(seconds, kind="stable")]
-        cuts = range(0, len(ordered), self._batch_size)
-        order = shuffled(np.arange(len(cuts)), self._seed, epoch, index + 1)
-        return [ordered[cuts[i] : cuts[i] + self._batch_size] for i in order]
+        All epochs one after the other are a stream of clips, which is cut at multiples of `parts`.
+        """
+        size, parts = len(self._lengths), self._parts
+        start, end = (-(-size * epoch // parts) * parts for epoch in (number, number + 1))
+        first, last = start // size, max(-(-end // size), start // size + 1)
+        orders = [shuffled(self._mixture.epoch(epoch), self._seed, epoch, 0) for epoch in range(first, last)]
+        return np.concatenate(orders)[start - first * size : end - first * size]
+
+    def _cuts(self, window: Indices) -> list[int]:
+        """Return the places at which a sorted window is cut into groups, its ends included."""
+        parts, limit = self._parts, self._limit
+        costs = self._costs[window % len(self._costs)]
+        # A row is a clip for each batch; `most` (rows,) is the largest cost up to its end.
+        most = np.maximum.accumulate(costs)[parts - 1 :: parts].tolist()
+        rows, cuts = len(most), [0]
+        clips = rows  # of a batch: never more than of the one before, whose clips are shorter
+        while cuts[-1] < rows:
+            start = cuts[-1]
+            clips = max(min(clips, rows - start, int(limit // most[start])), 1)
+            while clips > 1 and clips * most[start + clips - 1] > limit:
+                clips -= 1
+            cuts.append(start + clips)
+        return [parts * row for row in cuts]
 
 
 class Share(Sampler[list[int]]):
-    """One process's batches: the first of each `ranks` batches is rank 0's, the next one rank 1's, and so on.
+    """One process's batches of a run: the first of each `ranks` batches is rank 0's, and so on.
 
     So the batches of a step are those of one process that accumulates `ranks` times as many.
+
+    :param batches: of all processes; epochs follow one another until then.
     """
 
-    def __init__(self, batches: BucketedBatches, rank: int, ranks: int) -> None:
+    def __init__(self, epochs: Epochs, batches: int, rank: int = 0, ranks: int = 1) -> None:
+        self._epochs = epochs
         self._batches = batches
         self._rank = rank
         self._ranks = ranks
 
     def __iter__(self) -> Iterator[list[int]]:
         """Yield the process's batches of the run."""
-        return islice(self._batches, self._rank, None, self._ranks)
+        endless = chain.from_iterable(map(self._epochs.batches, count()))
+        return islice(endless, self._rank, self._batches, self._ranks)
 
     def __len__(self) -> int:
         """Return the number of the process's batches."""
-        return len(self._batches) // self._ranks
+        return self._batches // self._ranks
 
 
 class Turns(Dataset[Example]):
@@ -141,12 +164,20 @@ class Turns(Dataset[Example]):
         return len(self._examples)
 
 
-def length_sorted(seconds: Sequence[float], batch_size: int) -> tuple[list[list[int]], list[int]]:
+def length_sorted(
+    seconds: Sequence[float], size: int | Callable[[float], int]
+) -> tuple[list[list[int]], list[int]]:
     """Return batches of clips of like length for evaluation, the longest first: want of memory shows at once.
 
+    :param size: clips a batch; or a function that returns it for the seconds of the batch's longest clip.
     :returns: the batches, and for each example the place of its result in the batches' order, so that
         ``[results[place] for place in places]`` is in the examples' order again.
     """
-    order = np.argsort(-np.asarray(seconds, dtype=np.float64), kind="stable")
-    batches = [order[start : start + batch_size].tolist() for start in range(0, len(order), batch_size)]
+    order = np.argsort(-np.asarray(seconds, dtype=np.float64), kind="stable").tolist()
+    batches: list[list[int]] = []
+    start = 0
+    while start < len(order):
+        end = start + (size(seconds[order[start]]) if callable(size) else size)
+        batches.append(order[start:end])
+        start = end
     return batches, np.argsort(order, kind="stable").tolist()

@@ -64,6 +64,10 @@ class Collator(ABC):
     def hypothesis(self, answer: Sequence[int]) -> str:
         """Return generated ids as text."""
 
+    def text_lengths(self, example: Example) -> tuple[int, int, int]:
+        """Return the largest numbers of tokens before the audio, after it, and of the answer with its end."""
+        return *self.prompt_lengths(), len(self.reference(example)) + 1
+
     def __call__(self, examples: Sequence[Example]) -> Batch:
         """Return a batch with answers: what a data loader calls."""
         return self.collate(examples)
@@ -198,6 +202,12 @@ class AsrCollator(Collator):
         """Return the ids of the example's text as an answer, without the end token."""
         text = example.text.lower() if self.config.lower else example.text
         return self._tokens(self.config.answer_prefix + text if text else "")
+
+    def text_lengths(self, example: Example) -> tuple[int, int, int]:
+        """Return the largest numbers of tokens before the audio, after it, and of the answer with its end."""
+        texts = [self._laid_out(prompt) for prompt in self.choices(example.id, example.prompt)]
+        before, after = (max(map(len, rows)) for rows in zip(*texts, strict=True))
+        return before, after, len(self.answer(example))
 
     def hypothesis(self, answer: Sequence[int]) -> str:
         """Return generated ids as text: up to the first end, without special tokens and the answer prefix."""

@@ -11,6 +11,9 @@ from steermoe_core.data.audio.stored import Audio  # noqa: TC001 - attrs.resolve
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 
 @attrs.frozen(kw_only=True)
 class Example:
@@ -49,6 +52,17 @@ class Example:
     speed: float = 1.0
     turn: int = 0
     source: int = 0
+
+    def waveform(self, rate: int) -> NDArray[np.float32]:
+        """Decode the clip, at its speed.
+
+        :param rate: samples a second of the result.
+        :returns: (samples,) float32, the mean of all channels, full scale at ±1.
+        :raises DataError: the audio is missing, unreadable or empty.
+        """
+        from steermoe_core.data.audio.waveform import load
+
+        return load(self.audio, round(rate / self.speed))
 
 
 def at_speeds(examples: Sequence[Example], speeds: Sequence[float]) -> list[Example]:

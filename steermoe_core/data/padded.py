@@ -36,7 +36,7 @@ class Lengths:
     def on(self, device: torch.device) -> Tensor:
         """Return the lengths on a device."""
         if self._there is None or self._there.device != device:
-            self._there = self.given.to(device, non_blocking=device.type != "cpu")
+            self._there = self.given.to(device, non_blocking=self.given.device.type == "cpu")
         return self._there
 
 
@@ -90,6 +90,10 @@ class Padded:
         """Return other values (B,T,…) for rows of the same lengths."""
         return Padded(values, self._both)
 
+    def bare(self) -> Padded:
+        """Return the rows without values (B,0): lengths that keep no graph alive."""
+        return self.holding(self.values.new_empty(len(self), 0))
+
     @property
     def mask(self) -> Tensor:
         """(B,T) bool: True where a value is real."""
@@ -121,7 +125,14 @@ class Padded:
 
 
 class Frames(Padded):
-    """Frames (B,T,D) that the frozen encoder computed before, in place of its input features."""
+    """Frames (B,T,D) that the frozen encoder computed before, in place of its input features.
+
+    They are its output, or the input of the first layer that an adapter changes.
+    """
+
+
+class Pooled(Frames):
+    """Frames (B,A,D) after the projector's time pooling: `pool` returns them unchanged."""
 
 
 class Waveforms(Padded):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import attrs
 import torch
 
 from steermoe_core.data.layout import ids
-from steermoe_core.model.generate import generate
+from steermoe_core.model.generate import Capacity, Questions, answers, generate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -100,9 +101,9 @@ def in_fp64(model: Joined) -> Iterator[None]:
 def invariance(
     model: Joined, collator: Collator, examples: Sequence[Example], limit: Callable[[float], int]
 ) -> Invariance:
-    """Compare clips alone with the same clips in one batch.
+    """Compare clips alone with the same clips in one batch; the last is generated when another one has ended.
 
-    :param examples: with answers that fit.
+    :param examples: at least two, with answers that fit.
     :param limit: longest answer, in tokens, to a clip of a number of seconds.
     """
     device = next(model.parameters()).device
@@ -112,9 +113,9 @@ def invariance(
     together = _logits(model, collator.collate(examples).to(device))  # (N,V)
     pairs = list(zip(single, torch.split(together, [len(logits) for logits in single]), strict=True))
     questions = [collator.collate([example], answered=False).to(device) for example in examples]
-    answers = [generate(model, one, [most])[0] for one, most in zip(questions, limits, strict=True)]
-    batch = collator.collate(examples, answered=False).to(device)
-    rows = zip(examples, questions, answers, generate(model, batch, limits), strict=True)
+    single_answers = [generate(model, one, [most])[0] for one, most in zip(questions, limits, strict=True)]
+    batches = [collator.collate(part, answered=False).to(device) for part in (examples[:-1], examples[-1:])]
+    rows = zip(examples, questions, single_answers, _together(model, batches, limits), strict=True)
     changed = [(example.id, one, a, b) for example, one, a, b in rows if a != b]
     return Invariance(
         clips=[example.id for example in examples],
@@ -125,6 +126,17 @@ def invariance(
         texts=[name for name, *_ in changed],
         ties=[name for name, one, a, b in changed if _tie(model, one, a, b)],
     )
+
+
+def _together(model: Joined, batches: Sequence[Batch], limits: Sequence[int]) -> list[Answer]:
+    """Return the answers to all rows of two batches; the second joins when a row of the first has ended."""
+    places = iter(range(len(limits)))
+    rows = [list(islice(places, len(batch))) for batch in batches]
+    asked = [
+        Questions(batch, [limits[row] for row in own], own) for batch, own in zip(batches, rows, strict=True)
+    ]
+    found = dict(answers(model, asked, Capacity(rows=max(2, len(rows[0])))))
+    return [found[row] for row in range(len(limits))]
 
 
 def _logits(model: Joined, batch: Batch) -> torch.Tensor:

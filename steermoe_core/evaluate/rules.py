@@ -3,7 +3,7 @@
     raw          white space becomes single spaces; case and punctuation count
     basic        lower case; words of letters with their marks, digits and inner apostrophes (NFKC)
     whisper-en   the English normaliser of OpenAI's Whisper: numbers, spelling, contractions, fillers
-    open-asr     whisper-en, and a word that is split or joined is no error ("home page", "homepage")
+    open-asr     the Open ASR leaderboard's; a word that is split or joined is no error ("home page")
     zh           Chinese: each Han character is a unit, and so is each word of basic and each number
 
 A score names the rule it was measured with. Who changes what a rule does to a text raises its version.
@@ -15,6 +15,7 @@ import hashlib
 import inspect
 import re
 import unicodedata
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from steermoe_core.errors import SetupError
 from steermoe_core.evaluate.scores import RuleVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from steermoe_core.evaluate.config import RuleName
 
@@ -106,6 +107,7 @@ def chinese_units(text: str) -> str:
     return " ".join(re.findall(_ZH_UNIT, kept(re.sub(_ZH_THOUSANDS, "", folded(text)), "'.")))
 
 
+_WHISPER = "whisper-normalizer"
 #: What the rules that know words have in common.
 _WORDS = (folded, kept, "".join(sorted(KEPT)), FORMAT, PARTING, SELECTORS)
 
@@ -118,21 +120,28 @@ def _basic() -> Rule:
     return Rule("basic", 2, normalise_text, (normalise_text, *_WORDS, WORD))
 
 
-def _whisper_english(name: RuleName = "whisper-en", **options: Any) -> Rule:
-    try:
+def _whisper_english() -> Rule:
+    with _normaliser_of("whisper-en"):
         from whisper_normalizer.english import EnglishTextNormalizer
-    except ImportError:
-        msg = f'normalise = "{name}" needs the package whisper-normalizer: pip install whisper-normalizer'
-        raise SetupError(msg) from None
     english = EnglishTextNormalizer()
-    libraries = ("whisper-normalizer", *options.pop("libraries", ()))
-    return Rule(
-        name, 1, lambda text: single_spaced(english(text)), (single_spaced,), libraries=libraries, **options
-    )
+    sources = (single_spaced,)
+    return Rule("whisper-en", 1, lambda text: single_spaced(english(text)), sources, (_WHISPER,))
 
 
 def _open_asr() -> Rule:
-    return _whisper_english("open-asr", libraries=("kaldialign",), spaces=False, compounds=True)
+    with _normaliser_of("open-asr"):
+        from steermoe_core.evaluate.open_asr import OpenAsrEnglish
+    sources, libraries = (inspect.getmodule(OpenAsrEnglish),), (_WHISPER, "kaldialign")
+    return Rule("open-asr", 2, OpenAsrEnglish(), sources, libraries, spaces=False, compounds=True)
+
+
+@contextmanager
+def _normaliser_of(name: RuleName) -> Iterator[None]:
+    try:
+        yield
+    except ImportError:
+        msg = f'normalise = "{name}" needs the package {_WHISPER}: pip install {_WHISPER}'
+        raise SetupError(msg) from None
 
 
 def _zh() -> Rule:

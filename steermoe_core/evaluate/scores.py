@@ -160,10 +160,11 @@ class DataRecord:
 
 @attrs.frozen(kw_only=True)
 class Decoding:
-    """How hypotheses were generated."""
+    """How hypotheses were generated: so many clips together, or as many as fit in so many cached tokens."""
 
     greedy: bool
-    batch_size: int
+    batch_size: int | None = None
+    batch_tokens: int | None = None
 
 
 @attrs.frozen(kw_only=True)

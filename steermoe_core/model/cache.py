@@ -1,10 +1,17 @@
-"""Key-value caches for training: for layers that run twice, and for rows that follow nothing."""
+"""Key-value caches: for layers that run twice, for rows that follow nothing, and for generation."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transformers import DynamicCache
+from transformers import Cache, DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+if TYPE_CHECKING:
+    import torch
+
+#: Columns that a growing cache allocates ahead.
+AHEAD = 64
 
 
 class Unchanging(DynamicCache):
@@ -32,3 +39,46 @@ class Passing(DynamicCache):
     def update(self, key_states: Any, value_states: Any, layer_idx: int, *args: Any, **named: Any) -> Any:
         """Return the keys and values of a layer as they are."""
         return key_states, value_states
+
+
+class Growing(DynamicLayer):
+    """Keeps all keys and values, also of a layer with a window, and writes new ones into spare columns.
+
+    transformers' own layer copies everything for each new token.
+    """
+
+    is_compileable = True  # transformers then makes the mask of a single token without waiting for the device
+    _room: tuple[torch.Tensor | None, torch.Tensor | None] = (None, None)
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **named: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Add keys and values (B,heads,S,d); return all, each (B,heads,C+S,d)."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        used = self.get_seq_length()
+        end = used + key_states.shape[2]
+        keys, values = self._room
+        self._room = keys, values = _written(keys, used, key_states), _written(values, used, value_states)
+        self.keys, self.values = keys[:, :, :end], values[:, :, :end]
+        return self.keys, self.values
+
+
+def _written(room: torch.Tensor | None, used: int, new: torch.Tensor) -> torch.Tensor:
+    """Return a room with new columns behind the used ones; a larger one where they do not fit."""
+    end = used + new.shape[2]
+    if room is None or end > room.shape[2]:
+        larger = new.new_empty(*new.shape[:2], end + AHEAD, new.shape[3])
+        if room is not None:
+            larger[:, :, :used] = room[:, :, :used]
+        room = larger
+    room[:, :, used:end] = new
+    return room
+
+
+def growing(rows: list[tuple[torch.Tensor, torch.Tensor]]) -> Cache:
+    """Return a cache that begins with keys and values (B,heads,P,d) of each layer."""
+    cache = Cache(layer_class_to_replicate=Growing)
+    for number, (keys, values) in enumerate(rows):
+        cache.update(keys, values, number)
+    return cache

@@ -218,3 +218,8 @@ class CausalLMConfig:
         reader = ["gguf>=0.10"] if self.weights.endswith(".gguf") else []
         attention = ["flash-attn"] if self.attention == "flash_attention_2" else []
         return (*reader, *attention, *(["bitsandbytes>=0.49"] if self.quantise == "nf4" else []))
+
+    @property
+    def unpackable(self) -> str:
+        """Why clips cannot be packed under these settings; empty if they can."""
+        return "" if self.attention == "sdpa" else 'it needs attention = "sdpa"'

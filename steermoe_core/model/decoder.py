@@ -13,6 +13,7 @@ from steermoe_core.data.padded import Padded
 from steermoe_core.errors import SetupError
 from steermoe_core.model.encoder import Tap, Tower, untouched
 from steermoe_core.model.known import LANGUAGE_MODELS
+from steermoe_core.model.packing import Packing, packable
 from steermoe_core.model.quantised import quantise
 from steermoe_core.model.recompute import recomputed
 from steermoe_core.model.weights import prepared, pretrained
@@ -76,9 +77,24 @@ class Decoder(Tower):
         positions = before + torch.arange(rows.values.shape[1], device=mask.device)
         return self.hidden(rows.values, mask, positions.expand(len(rows), -1), cache)
 
+    def packed(self, inputs: Padded, prefix: Prefix) -> torch.Tensor:
+        """Return the last hidden states (B,S,H) of right-padded inputs (B,S,H), without computing padding.
+
+        The same numbers as of `hidden`; those of padding are of no account. Called where `packing` is true,
+        which needs a decoder whose component gives ``packing``.
+
+        :param prefix: what all rows follow.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def new_cache(self, prefix: Prefix, batch: int) -> Any:
-        """Return a key-value cache that starts with the prefix, for a batch of rows."""
+        """Return a key-value cache that starts with the prefix, for a batch of rows.
+
+        Its `layers` have `keys` and `values` (B,heads,C,d) as those of transformers' caches.
+
+        :param prefix: shared by all rows, or one of each row (B,heads,P,d).
+        """
 
     @abstractmethod
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -113,6 +129,7 @@ class CausalLM(Decoder):
         self._prefixes: dict[tuple[Any, ...], Prefix] = {}
         self._recomputable = self._wrap_layers()
         self._rows = Padded(torch.zeros(0, 1), torch.zeros(0, dtype=torch.long))
+        self._packing: Packing | None = None
         self.freeze()
 
     @property
@@ -142,6 +159,21 @@ class CausalLM(Decoder):
         # Positions count on from the cache: the model's own default.
         return self._states(rows, Passing(config=self.model.config) if cache is None else cache)
 
+    def packed(self, inputs: Padded, prefix: Prefix) -> torch.Tensor:
+        config, before = self.model.get_decoder().config, prefix[0][0].shape[2] if prefix else 0
+        self._check_apart(packable(self.model))
+        packing = self._packing = Packing.of(inputs)
+        row = packing.row(inputs)  # (1,N,H)
+        mask = torch.ones(1, before + row.values.shape[1], dtype=torch.long, device=row.values.device)
+        cache = self.new_cache(prefix, 1) if prefix else None
+        try:
+            with packing.attention(config):
+                hidden = self.hidden(row.values, mask, before + packing.steps, cache)  # (1,N,H)
+        finally:
+            self._packing = None
+        self._check_apart(packing.attended == self.layers)
+        return packing.clips(row.holding(hidden)).values
+
     def prefix(self, ids: list[int]) -> Prefix:
         device = self.embeddings.device
         autocast = torch.is_autocast_enabled(device.type)
@@ -154,11 +186,21 @@ class CausalLM(Decoder):
     def new_cache(self, prefix: Prefix, batch: int) -> Any:
         from transformers import DynamicCache
 
-        from steermoe_core.model.cache import Unchanging
+        from steermoe_core.model.cache import Unchanging, growing
 
         rows = [(keys.expand(batch, -1, -1, -1), values.expand(batch, -1, -1, -1)) for keys, values in prefix]
-        kind = Unchanging if self.recompute and torch.is_grad_enabled() else DynamicCache
+        if not torch.is_grad_enabled():
+            return growing(rows)
+        kind = Unchanging if self.recompute else DynamicCache
         return kind(rows or None, config=self.model.config)
+
+    def _check_apart(self, apart: bool) -> None:  # noqa: FBT001
+        if not apart:
+            msg = (
+                f"the layers of {type(self.model).__name__} do not keep several clips in a row apart; leave "
+                '"decoder" out of train.packing'
+            )
+            raise SetupError(msg)
 
     def _wrap_layers(self) -> bool:
         """Make every layer obey `tap` and `recompute`; return whether layers can be recomputed.
@@ -182,7 +224,7 @@ class CausalLM(Decoder):
                 "train.recompute"
             )
             raise SetupError(msg)
-        self._rows = rows.holding(rows.values.new_empty(len(rows), 0))  # lengths for the tap, no graph
+        self._rows = rows.bare()  # for the tap
         states: torch.Tensor = self.model.get_decoder()(
             inputs_embeds=rows.values, past_key_values=cache, use_cache=cache is not None, **places
         ).last_hidden_state
@@ -190,6 +232,9 @@ class CausalLM(Decoder):
 
     def _layer(self, number: int, forward: Callable[..., Any], *args: Any, **named: Any) -> Any:
         tap, rows = self.tap, self._rows  # of this pass, also when it is recomputed
+        if self._packing is not None:
+            forward = self._packing.attending(forward, self.model.get_decoder().config)
+            tap = self._packing.tap(tap)
 
         def tapped(*args: Any, **named: Any) -> Any:
             output = forward(*args, **named)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from steermoe_core.data.padded import Padded
+from steermoe_core.model.inheritance import holds
 from steermoe_core.model.recompute import recomputed
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Tower(Frozen):
     layers: int
     #: Whether its layers compute activations again in the backward pass instead of keeping them.
     recompute: bool = False
+    #: Whether its layers compute the clips of a batch as one row without padding, in training: see `Packing`.
+    packing: bool = False
 
     @property
     def layer_width(self) -> int:
@@ -97,6 +100,21 @@ class Encoder(Tower):
         A layer may have another width (`layer_widths`) and another number of frames than the last output.
         The frames of a clip may not depend on padding or on the other clips of the batch.
         """
+
+    def from_layer(self, first: int, frames: Padded, tap: Tap = untouched) -> Padded:
+        """Turn the input (B,T,D) of layer ``first`` into frames (B,T',D): what `forward` does from there.
+
+        An encoder that implements it lets a run compute the layers below the first steered one only once.
+
+        :param frames: what the tap of the layer before returns, batched anew: padding has another width and
+            other values, except where a clip is padded even when it is alone.
+        """
+        raise NotImplementedError
+
+    @property
+    def divisible(self) -> bool:
+        """Whether it implements `from_layer`; a subclass that overrides `forward` alone does not."""
+        return holds(type(self), "from_layer", of="forward")
 
     def own_transcripts(self, waveforms: Sequence[np.ndarray]) -> list[str] | None:
         """Return the transcripts of the decoder that the encoder was trained with, one text a clip, greedy.

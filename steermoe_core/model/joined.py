@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from steermoe_core.data.padded import Frames, Padded, Waveforms
-from steermoe_core.model.adapter import Adapters
+from steermoe_core.model.adapter import Adapters, NoAdapter
 from steermoe_core.model.encoder import untouched
 from steermoe_core.model.recompute import recomputed
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.data.layout import Batch
     from steermoe_core.model.adapter import Adapter
+    from steermoe_core.model.config import PoolConfig
     from steermoe_core.model.decoder import Decoder, Prefix
     from steermoe_core.model.encoder import Encoder
     from steermoe_core.model.projectors import Projector
@@ -105,8 +106,8 @@ class Joined(nn.Module):
         :param language_model: False trains on the projector's own loss alone.
         """
         frames = self.frames(batch.features)
-        ids = batch.answer.to(frames.values.device).values
-        spoken = Padded(ids, batch.answer.host_lengths - 1)  # EOS is not spoken
+        # EOS is not spoken.
+        spoken = Padded(_sent(batch.answer.values, frames.values), batch.answer.host_lengths - 1)
         if language_model:
             audio, own = self.projector(frames, spoken)
             total, weight = self.answer_losses(batch, audio).sum() / tokens, self.projector.loss_weight
@@ -128,17 +129,30 @@ class Joined(nn.Module):
 
         They are in fp64 where the whole model is.
         """
+        frames = self.adapter.after(self._encoded(features))
+        dtype = torch.promote_types(self.decoder.embeddings.dtype, torch.float32)
+        return frames.to(frames.values.device, dtype)
+
+    def _encoded(self, features: Padded) -> Padded:
+        """Return the output (B,T,D) of the encoder; of kept frames only what is not computed yet."""
         if isinstance(features, Waveforms):
             features = self._features(features)
-        kept = isinstance(features, Frames)
-        frames = self.adapter.after(features if kept else self.encoder(features, self.adapter.tap))
-        dtype = torch.promote_types(self.decoder.embeddings.dtype, torch.float32)
-        return frames.holding(frames.values.to(dtype))
+        if not isinstance(features, Frames):
+            return self.encoder(features, self.adapter.tap)  # type: ignore[no-any-return]
+        if self.adapter.first_layer is None:
+            return features
+        frames = features.holding(features.values.to(next(self.encoder.parameters()).dtype))
+        return self.encoder.from_layer(self.adapter.first_layer, frames, self.adapter.tap)
 
     @torch.no_grad()
     def _features(self, waveforms: Waveforms) -> Padded:
         with torch.autocast(waveforms.values.device.type, enabled=False):  # spectra need fp32
             return self.encoder.features_of(waveforms)
+
+    @property
+    def pooling(self) -> PoolConfig | None:
+        """The projector's time pooling, where it is the first thing that happens to the encoder's output."""
+        return self.projector.begins_with if isinstance(self.adapter, NoAdapter) else None
 
     def audio(self, features: Padded) -> Padded:
         """Return the audio tokens (B,A,H)."""
@@ -179,18 +193,20 @@ class Joined(nn.Module):
 
     def hidden(self, inputs: Padded, prefix: Prefix, cache: Any = None) -> torch.Tensor:
         """Return the last hidden states (B,S,H) of right-padded inputs (B,S,H) that follow the prefix."""
+        if self.decoder.packing and cache is None:
+            return self._adapted(self.decoder.packed(inputs, prefix), inputs)
         before = prefix[0][0].shape[2] if prefix else 0
         if prefix and cache is None:
             cache = self.decoder.new_cache(prefix, len(inputs))
-        return self._adapted(inputs, self.decoder.right_padded(inputs, before, cache))
+        return self._adapted(self.decoder.right_padded(inputs, before, cache), inputs)
 
     def positions(
         self, inputs: Padded, mask: torch.Tensor, positions: torch.Tensor, cache: Any
     ) -> torch.Tensor:
         """Return what the decoder's head reads (B,S,H): see `Decoder.hidden`."""
-        return self._adapted(inputs, self.decoder.hidden(inputs.values, mask, positions, cache))
+        return self._adapted(self.decoder.hidden(inputs.values, mask, positions, cache), inputs)
 
-    def _adapted(self, inputs: Padded, hidden: torch.Tensor) -> torch.Tensor:
+    def _adapted(self, hidden: torch.Tensor, inputs: Padded) -> torch.Tensor:
         if self.decoder_adapter is None:
             return hidden
         return self.decoder_adapter.after(inputs.holding(hidden)).values

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from steermoe_core.data.padded import Padded
+from steermoe_core.data.padded import Padded, Pooled
 
 if TYPE_CHECKING:
     from steermoe_core.model.config import PoolConfig
@@ -28,7 +28,7 @@ def pool(config: PoolConfig, frames: Padded) -> Padded:
     The last window of a clip may be partly filled: a mean is over its real frames, a maximum ignores the
     rest, a stack holds zeros there.
     """
-    if config.kind == "none":
+    if config.kind == "none" or isinstance(frames, Pooled):
         return frames
     windows, mask = _windows(frames, config.kernel)  # (B,A,k,D), (B,A,k,1)
     lengths = (frames.host_lengths + config.kernel - 1) // config.kernel

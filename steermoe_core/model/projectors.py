@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from steermoe_core.errors import UsageError
+from steermoe_core.model.inheritance import holds
 from steermoe_core.model.pooling import pool, pooled_length, pooled_width
 from steermoe_core.model.ridge import Ridge
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from steermoe_core.data.padded import Padded
-    from steermoe_core.model.config import IdentityConfig, LinearConfig, MlpConfig
+    from steermoe_core.model.config import IdentityConfig, LinearConfig, MlpConfig, PoolConfig
     from steermoe_core.model.decoder import Decoder
 
 
@@ -34,6 +35,21 @@ class Projector(nn.Module):
     loss_name: str = "own"
     #: Batches of (frames, answers) that `begin` needs; 0 if none.
     begin_batches: int = 0
+
+    @property
+    def pooling(self) -> PoolConfig | None:
+        """The settings of `pool`, if frames are used for nothing but ``pool(settings, frames)``; else None.
+
+        Kept frames are then pooled before they are stored, and `pool` returns them unchanged. It is about the
+        `forward` of the same class: a subclass that overrides that says it again.
+        """
+        return None
+
+    @property
+    def begins_with(self) -> PoolConfig | None:
+        """The time pooling that may be applied to frames beforehand; None if there is none."""
+        known = self.pooling if holds(type(self), "pooling", of="forward") else None
+        return None if known is None or known.kind == "none" else known
 
     @abstractmethod
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
@@ -92,6 +108,10 @@ class IdentityProjector(Projector):
             )
             raise UsageError(msg)
 
+    @property
+    def pooling(self) -> PoolConfig:
+        return self.config.pool
+
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         return pool(self.config.pool, frames), None
 
@@ -110,6 +130,10 @@ class LinearProjector(Projector):
             _make_buffers(self.map)
         self.begin_batches = 64 if config.start == "ridge" else 0
         self._embeddings = decoder.embed
+
+    @property
+    def pooling(self) -> PoolConfig:
+        return self.config.pool
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         pooled = pool(self.config.pool, frames)
@@ -137,6 +161,10 @@ class MlpProjector(Projector):
         self.map = nn.Sequential(
             nn.Linear(pooled_width(config.pool, width), hidden), nn.GELU(), nn.Linear(hidden, decoder.width)
         )
+
+    @property
+    def pooling(self) -> PoolConfig:
+        return self.config.pool
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         pooled = pool(self.config.pool, frames)

@@ -24,7 +24,7 @@ from steermoe_core.model.projectors import Projector
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from steermoe_core.model.config import SoftCtcConfig
+    from steermoe_core.model.config import PoolConfig, SoftCtcConfig
     from steermoe_core.model.decoder import Decoder
 
 BLANK = 0
@@ -66,6 +66,10 @@ class SoftCtcProjector(Projector):
 
     def tokens(self, frames: int) -> int:
         return pooled_length(self.config.pool, frames)
+
+    @property
+    def pooling(self) -> PoolConfig:
+        return self.config.pool
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         pooled = pool(self.config.pool, frames)

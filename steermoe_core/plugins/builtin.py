@@ -138,7 +138,7 @@ def steermoe_decoders() -> Iterator[Component]:
         "a frozen AutoModelForCausalLM with its tokenizer",
         "model.config:CausalLMConfig",
         "model.decoder:CausalLM",
-        gives=("layer-taps", "linear-maps"),
+        gives=("layer-taps", "linear-maps", "packing"),
     )
 
 

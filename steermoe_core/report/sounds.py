@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import soundfile
 
-from steermoe_core.data.audio.waveform import load
 from steermoe_core.errors import DataError, SteermoeError
 from steermoe_core.run.assembly.builder import Builder
 from steermoe_core.system.hub import nothing_fetched
@@ -56,7 +55,7 @@ def _encoded(examples: Sequence[Example], budget: int) -> Iterator[tuple[str, st
     ordered = sorted(examples, key=lambda example: example.seconds)
     for number, example in enumerate(ordered):
         try:
-            samples = load(example.audio, round(RATE / example.speed))
+            samples = example.waveform(RATE)
         except DataError:
             continue
         if uri := _uri(samples, budget // (len(ordered) - number)):

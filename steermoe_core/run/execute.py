@@ -24,7 +24,7 @@ from steermoe_core.train.deepspeed import splits_weights
 from steermoe_core.train.journal import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from steermoe_core.config.resolve import Resolved
@@ -106,6 +106,7 @@ class Run:
     def _end(self) -> None:
         self.folder.set_status("finished", ended=now(), error=None)
         self.registry.fire("steermoe_after_run", folder=self.folder.path)
+        self._close(None)
 
     def _fail(self, error: BaseException) -> None:
         """Report an error to status.json and the plugins; a second error here is only a note."""
@@ -119,6 +120,24 @@ class Run:
             self.registry.fire("steermoe_run_failed", folder=self.folder.path, error=error)
         except PluginError as second:
             self.console.note(f"warning: {second}")
+        if ranks.first() and "callbacks" in self.__dict__:
+            try:
+                self._close(error)
+            except Exception as second:  # noqa: BLE001 - a plugin's; the first error is the one to report
+                self.console.note(f"warning: {second}")
+
+    def _close(self, error: BaseException | None) -> None:
+        """Report the end of the run to the callbacks."""
+        self._release()
+        for callback in self.callbacks:
+            callback.on_run_end(error)
+
+    def _release(self) -> None:
+        """Take model and clips from the callbacks: certificates build another model."""
+        for callback in self.callbacks:
+            callback.journal = Journal(self.folder.metrics)
+            for name in ("joined", "examples"):
+                callback.__dict__.pop(name, None)
 
     def _train_and_score(self) -> None:
         trained = ranks.on_rank0(self.folder.adapter.is_dir)
@@ -161,14 +180,15 @@ class Run:
         for name in unscored:
             folder = self.folder.evaluations / name
             score(self.builder, model, splits[name], folder, self.console, label=name, identity=identity)
-            ranks.on_rank0(partial(self._report, model, name))
-        self.__dict__.pop("callbacks", None)  # they hold the model, and certificates build another one
+            ranks.on_rank0(partial(self._report, model, name, splits[name]))
+        self._release()
 
-    def _report(self, model: Joined, split: str) -> None:
+    def _report(self, model: Joined, split: str, examples: Sequence[Example]) -> None:
         """Pass the scores of a split to the callbacks."""
         scores = Scores.read(self.folder.evaluations / split / "scores.json")
         for callback in self.callbacks:
             callback.journal, callback.joined = Journal(self.folder.metrics), model
+            callback.examples = examples
             callback.on_scores(split, scores)
 
     def _unscored(self, splits: Iterable[str]) -> list[str]:

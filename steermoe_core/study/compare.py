@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 CONTROLLED = {
     "pooling": ("projector.pool",),
     "the number of steps": ("train.steps", "train.epochs"),
-    "the number of clips a step": ("train.batch_size", "train.accumulation"),
+    "the number of clips a step": (
+        *("train.batch_size", "train.batch_seconds", "train.batch_tokens"),
+        "train.accumulation",
+    ),
     "precision": ("train.precision", "encoder.dtype", "decoder.dtype"),
     "the training data": ("data.train", "data.weights", "data.min_seconds", "data.max_seconds"),
     "the prompt": ("collator",),
@@ -47,6 +50,7 @@ LOCKED = {
     "the frozen encoder": ("frozen", "encoder"),
     "the frozen decoder": ("frozen", "decoder"),
     "the training data": ("data", "train", "sha256"),
+    "the number of clips a step": ("batch_budget",),
 }
 _HASH = 12
 

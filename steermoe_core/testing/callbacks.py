@@ -90,12 +90,14 @@ class CallbackSuite(Suite):
 
     @needs("survives")
     def test_scores(self) -> None:
-        """It takes the scores of a split after training, and those of another one."""
+        """It takes the scores of a split after training, those of another one, and the end of the run."""
         (callback,) = self._run(watched=True).callbacks
         score = Score(metric="wer", value=0.5, interval=None, edits=Edits(1, 0, 0, 2), examples=2, clusters=2)
         facts: dict[str, Any] = {"examples": 2, "left_out": {}, "steering": [], "controls": {}}
         for split, metrics in (("dev", {"wer": score}), ("other", {})):
+            callback.examples = []
             callback.on_scores(split, Scores(split=split, metrics=metrics, **facts))
+        callback.on_run_end(None)
 
     @needs("survives")
     def test_journal(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from steermoe_core.component import PACKING
 from steermoe_core.data.padded import Padded
 from steermoe_core.model.decoder import Decoder
 from steermoe_core.testing.modules import ModuleSuite, backward, numbers
@@ -131,6 +132,21 @@ class DecoderSuite(ModuleSuite):
             "behind a prefix hidden states are others than in one pass (by {}): mask and positions count it"
         )
         self.expect_close(whole[:, start:], rest, message)
+
+    @needs("padding_invariance", "prefix")
+    def test_packing(self) -> None:
+        """With `gives = ("packing",)`, `packed` gives the hidden states of each row, behind a prefix too."""
+        self.require(PACKING)
+        decoder, ids = self.decoder, self._ids()
+        for start in (0, 2):
+            inputs = Padded(decoder.embed(ids[:, start:]), torch.tensor([2, _LENGTH - start]))
+            prefix = decoder.prefix(ids[0, :start].tolist())
+            with torch.no_grad():
+                found = decoder.packed(inputs, prefix)
+            for number, row in enumerate(inputs.rows()):
+                whole = torch.cat([decoder.embed(ids[0, :start]), row])
+                message = f"packed, row {number} has other hidden states than alone (by {{}})"
+                self.expect_close(found[number, : len(row)], self._hidden(whole[None])[0, start:], message)
 
     @needs("shapes")
     def test_gradients(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from unittest import SkipTest
 
 import numpy as np
 import torch
@@ -64,6 +65,13 @@ class ModuleSuite(Suite):
             f"built without weights (steermoe_core.model.weights.shapes_only), {some(different, most=3)} has "
             "another shape or type than with them, or is missing",
         )
+
+    def require(self, capability: str) -> None:
+        """Leave a check out where the component does not say that it has the capability."""
+        given = self.record.gives
+        if capability not in (("layer-taps",) if given is None else given):
+            msg = f"the component does not say that it gives {capability}"
+            raise SkipTest(msg)
 
     def expect_declared(self, groups: Mapping[str, Sequence[nn.Parameter]]) -> None:
         """Refuse a parameter group that the component's record does not declare."""

@@ -53,10 +53,14 @@ class TinyEncoder(Encoder):
 
     def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
         """Map windows (B,T,1600) to frames (B,T,D)."""
-        hidden = features.holding(self.first(self.dropout(features.values.to(self.first.weight.dtype))))
-        for number, mixer in enumerate(self.mixers):
-            hidden = self.layer(number, partial(_mix, mixer), hidden.zeroed(), tap)
-        return hidden
+        hidden = self.first(self.dropout(features.values.to(self.first.weight.dtype)))
+        return self.from_layer(0, features.holding(hidden), tap)
+
+    def from_layer(self, first: int, frames: Padded, tap: Tap = untouched) -> Padded:
+        """Mix the frames (B,T,D) in the layers from a given one on."""
+        for number in range(first, self.layers):
+            frames = self.layer(number, partial(_mix, self.mixers[number]), frames.zeroed(), tap)
+        return frames
 
 
 def _mix(mixer: nn.Module, values: torch.Tensor) -> torch.Tensor:

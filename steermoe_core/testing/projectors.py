@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from unittest import SkipTest
 
 import torch
 
-from steermoe_core.data.padded import Padded
+from steermoe_core.data.padded import Padded, Pooled
+from steermoe_core.model.pooling import pool
 from steermoe_core.model.projectors import Projector
 from steermoe_core.plugins.quarantine import described
 from steermoe_core.testing.modules import (
@@ -113,6 +115,22 @@ class ProjectorSuite(ModuleSuite):
                 "in a batch a clip has other audio tokens than alone ({}): compute nothing over the batch"
             )
             self.expect_close(row, self._audio(projector, alone).rows()[0], message)
+
+    @needs("determinism")
+    def test_pooling(self) -> None:
+        """With `pooling`, frames that are pooled beforehand become the same audio tokens."""
+        projector, frames = self.seeded(), self._frames(9, 20)
+        if projector.begins_with is None:
+            msg = "it does not say that it begins with time pooling"
+            raise SkipTest(msg)
+        pooled = pool(projector.begins_with, frames)
+        given = Pooled(pooled.values, pooled.lengths)
+        self.expect_close(
+            self._audio(projector, frames).zeroed().values,
+            self._audio(projector, given).zeroed().values,
+            "it says `pooling`, but pooled frames become other audio tokens ({}): use the frames for "
+            "nothing but pool(self.pooling, frames)",
+        )
 
     @needs("width")
     def test_determinism(self) -> None:

@@ -9,6 +9,7 @@ from unittest import SkipTest
 import torch
 from torch import nn
 
+from steermoe_core.component import PACKING
 from steermoe_core.data.padded import Padded
 from steermoe_core.model.encoder import Encoder, untouched
 from steermoe_core.testing.modules import ModuleSuite, apart, backward, noise, weighed
@@ -49,7 +50,7 @@ class TapChecks(ModuleSuite):
     @needs("frames")
     def test_taps(self) -> None:
         """`tap` is called once a layer, in order, with the frames there (B,T',D), D by `layer_widths`."""
-        self._require("layer-taps")
+        self.require("layer-taps")
         layers, widths = self.encoder.layers, list(self.encoder.layer_widths)
         self.expect(
             len(widths) == layers, f"layer_widths are {widths}, expected one for each of {layers} layers"
@@ -72,7 +73,7 @@ class TapChecks(ModuleSuite):
     @needs("declares")
     def test_linear_maps(self) -> None:
         """With `gives = ("linear-maps",)` its layers stand in one `ModuleList`, each with an `nn.Linear`."""
-        self._require("linear-maps")
+        self.require("linear-maps")
         stacks = [
             stack
             for stack in self.encoder.modules()
@@ -133,7 +134,7 @@ class TapChecks(ModuleSuite):
         backward(weighed(expected))
         self.encoder.recompute = True
         try:
-            found = self._shifted(again, calls)
+            found = self._shifted(again, calls=calls)
             before = len(calls)
             backward(weighed(found))
         finally:
@@ -142,6 +143,46 @@ class TapChecks(ModuleSuite):
         self.expect_close(expected.values, found.values, "with recompute the frames are others (by {})")
         for number, (one, two) in enumerate(zip(plain, again, strict=True)):
             message = f"with recompute the gradient at the tap of layer {number} is another (by {{}})"
+            self.expect_close(_gradient(one), _gradient(two), message)
+
+    @needs("tap_results", "batch_invariance")
+    def test_from_layer(self) -> None:
+        """`from_layer` gives, from what any layer gets, what `forward` gives, taps included."""
+        if not self.encoder.divisible:
+            msg = "it does not implement from_layer"
+            raise SkipTest(msg)
+        waves = self.waves(0.25, 0.6)
+        inputs = [frames for _, frames in self._seen(*waves)][:-1]
+        for first, frames in enumerate(inputs, 1):
+            tap = self._changed(first)
+            with torch.no_grad():
+                found = self.encoder.from_layer(first, frames, tap)
+            for one, other in zip(self.run(*waves, tap=tap).rows(), found.rows(), strict=True):
+                self.expect_close(
+                    one,
+                    other,
+                    f"from_layer({first}) gives other frames than forward (by {{}}): compute layer {first} "
+                    "and all after it, and tap them",
+                )
+
+    @needs("taps", "determinism")
+    def test_packing(self) -> None:
+        """With `gives = ("packing",)`, frames and gradients at the taps do not depend on `packing`."""
+        self.require(PACKING)
+        results = []
+        for packing in (False, True):
+            shifts = self._shifts()
+            self.encoder.packing = packing
+            try:
+                frames = self._shifted(shifts, 0.25, 0.6, 0.4).zeroed()
+            finally:
+                self.encoder.packing = False
+            backward(weighed(frames))
+            results.append((frames, shifts))
+        (padded, plain), (packed, shifted) = results
+        self.expect_close(padded.values, packed.values, "packed, the frames are others (by {})")
+        for number, (one, two) in enumerate(zip(plain, shifted, strict=True)):
+            message = f"packed, the gradient at the tap of layer {number} is another (by {{}})"
             self.expect_close(_gradient(one), _gradient(two), message)
 
     def _check_lengths(self) -> None:
@@ -156,13 +197,6 @@ class TapChecks(ModuleSuite):
                 f"the tap of layer {number} got lengths {got} of clips that have {expected} frames there "
                 "alone: hand them on",
             )
-
-    def _require(self, word: str) -> None:
-        """Leave a check out where the component says that it has no such thing."""
-        given = self.record.gives
-        if word not in ((word,) if given is None and word == "layer-taps" else given or ()):
-            msg = f"the component does not say that it gives {word}"
-            raise SkipTest(msg)
 
     def _seen(self, *waves: np.ndarray) -> list[tuple[int, Padded]]:
         seen = []
@@ -201,14 +235,14 @@ class TapChecks(ModuleSuite):
     def _shifts(self) -> list[torch.Tensor]:
         return [torch.zeros(width, requires_grad=True) for width in self.encoder.layer_widths]
 
-    def _shifted(self, shifts: list[torch.Tensor], calls: Any = None) -> Padded:
+    def _shifted(self, shifts: list[torch.Tensor], *seconds: float, calls: Any = None) -> Padded:
         def tap(layer: int, frames: Padded) -> Padded:
             if calls is not None:
                 calls.append(layer)
             # A product, unlike a sum, is called again where activations are not kept.
             return Padded(frames.values * (1 + shifts[layer].to(frames.values.dtype)), frames.lengths)
 
-        return self.encoder(self.encoder.features(self.waves(0.4)), tap)  # type: ignore[no-any-return]
+        return self.encoder(self.encoder.features(self.waves(*(seconds or (0.4,)))), tap)  # type: ignore[no-any-return]
 
 
 def _lengths(seen: list[tuple[int, Padded]], number: int) -> list[int]:

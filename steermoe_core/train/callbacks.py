@@ -16,7 +16,7 @@ from steermoe_core.train import ranks
 from steermoe_core.train.journal import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
     from rich.progress import Progress
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from transformers import TrainerControl, TrainerState
     from typing_extensions import Self
 
+    from steermoe_core.data.example import Example
     from steermoe_core.evaluate.scores import Scores
     from steermoe_core.model.joined import Joined
     from steermoe_core.train.journal import Journal
@@ -35,12 +36,14 @@ class Callback(TrainerCallback):
     :ivar journal: set before training starts and before `on_scores`: `journal.write(step, key=value)` adds a
         line to metrics.jsonl, `journal.folder` is the run folder.
     :ivar joined: the model, set at the same times.
+    :ivar examples: the clips of the split, set before `on_scores`.
     :cvar changes_training: whether the callback changes the trained numbers; if not, the conformance kit
         checks that it does not.
     """
 
     journal: Journal
     joined: Joined
+    examples: Sequence[Example]
     changes_training: bool = False
 
     def on_record(self, record: Step) -> None:
@@ -54,6 +57,15 @@ class Callback(TrainerCallback):
 
         It is called in the first process of a run only, and once for each split, also where an interrupted
         run resumes after its training.
+        """
+
+    def on_run_end(self, error: BaseException | None) -> None:
+        """Act on the end of a run: all its files are written, or an error stopped it.
+
+        It is called in the first process of a run only. The model is released: `joined` and `examples` are no
+        longer set.
+
+        :param error: None if the run finished, `KeyboardInterrupt` if it was interrupted.
         """
 
 

@@ -47,7 +47,7 @@ def ds_config(train: TrainConfig) -> dict[str, Any] | None:
         if splits_weights(train):
             zero["offload_param"] = {"device": "cpu"}
     return {
-        "train_micro_batch_size_per_gpu": train.batch_size,
+        "train_micro_batch_size_per_gpu": train.micro_batch,
         "gradient_accumulation_steps": train.accumulation,
         "gradient_clipping": 0.0,
         "zero_optimization": zero,

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import lru_cache
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 from torch import distributed
@@ -31,6 +31,8 @@ T = TypeVar("T")
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 #: How long a process waits for the others, which may score longer clips.
 PATIENCE = timedelta(hours=2)
+#: Most processes that `train.workers = "auto"` loads audio with.
+MOST_WORKERS = 8
 
 
 _GROUPS = count()
@@ -77,6 +79,16 @@ def process_group(device: str, *, even_alone: bool = False) -> Iterator[None]:
         _leave()
         for name in added:
             del os.environ[name]
+
+
+def loading_processes(workers: int | Literal["auto"], device: torch.device) -> int:
+    """Return the number of processes that load audio for this one; see `train.workers`."""
+    if workers != "auto":
+        return workers
+    if device.type == "cpu":
+        return 0
+    here = max(min(world(), torch.cuda.device_count()), 1)  # processes of this machine
+    return min(max(len(os.sched_getaffinity(0)) // here - 1, 0), MOST_WORKERS)
 
 
 def barrier() -> None:

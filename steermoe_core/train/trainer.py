@@ -6,17 +6,16 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from steermoe_core.data.batches import BucketedBatches, Share, Turns
+from steermoe_core.data.batches import Share, Turns
 from steermoe_core.data.worker_errors import WorkerCollate
 from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import Callback, Finite, GroupClip, JournalWriter, LastStep
@@ -35,7 +34,7 @@ from steermoe_core.train.checkpoint import (
     shared_checkpoint,
 )
 from steermoe_core.train.deepspeed import ds_config
-from steermoe_core.train.epochs import steps_of
+from steermoe_core.train.epochs import epochs_over, steps_of
 from steermoe_core.train.groups import optimizer_groups
 
 if TYPE_CHECKING:
@@ -48,10 +47,6 @@ if TYPE_CHECKING:
     from steermoe_core.train.journal import Journal
 
 
-#: Most processes that `train.workers = "auto"` loads audio with.
-MOST_WORKERS = 8
-
-
 class SteeringTrainer(Trainer):
     """Trains the trainable tensors of a joined model.
 
@@ -59,6 +54,7 @@ class SteeringTrainer(Trainer):
     :param examples: the training examples; their order is a pure function of the seed and the step.
     :param collate: turns examples into a batch.
     :param weights: share of each training source in an epoch; empty: every example once.
+    :param costs: of each example, if batches have a budget; empty: its seconds.
     """
 
     optimizer: Any  # once training has begun: accelerate's wrapper
@@ -75,15 +71,18 @@ class SteeringTrainer(Trainer):
         journal: Journal,
         callbacks: Sequence[Callback],
         weights: Sequence[float] = (),
+        costs: Sequence[float] = (),
     ) -> None:
         self.config = config
         self.joined = model
         self.folder = folder
         self.examples = examples
-        self.weights = weights
+        self.epochs = epochs_over(examples, config, seed, ranks.world(), costs=costs, weights=weights)
         self.collate = collate
         model.encoder.recompute = "encoder" in config.recompute
         model.decoder.recompute = "decoder" in config.recompute
+        model.encoder.packing = "encoder" in config.packing
+        model.decoder.packing = "decoder" in config.packing
         self.finite = Finite()
         self.clip = GroupClip(config.clip_of, self.finite)
         own: list[Any] = [self.clip, JournalWriter(self.clip), LastStep(), *callbacks]
@@ -152,26 +151,18 @@ class SteeringTrainer(Trainer):
 
     def batches(self, rank: int, world: int) -> DataLoader[Any]:
         """Return the batches of one process; all batches of the run if `world` is 1."""
-        batches = BucketedBatches(
-            seconds=[example.seconds for example in self.examples],
-            batch_size=self.config.batch_size,
-            bucket=self.config.bucket,
-            seed=self.args.seed,
-            batches=steps_of(self.config) * self.config.accumulation * ranks.world(),
-            sources=[example.source for example in self.examples],
-            weights=self.weights,
-        )
+        batches = steps_of(self.config) * self.config.accumulation * ranks.world()
         return DataLoader(
             Turns(self.examples),
-            batch_sampler=Share(batches, rank, world),
+            batch_sampler=Share(self.epochs, batches, rank, world),
             collate_fn=WorkerCollate(self.collate),
-            num_workers=loading_processes(self.config.workers, self.args.device),
+            num_workers=ranks.loading_processes(self.config.workers, self.args.device),
             pin_memory=self.args.device.type == "cuda",  # copies to the GPU do not wait
         )
 
     def example_numbers(self) -> set[int]:
-        """Return the indices into `examples` of those that this process trains on."""
-        sampler: Any = self.get_train_dataloader().batch_sampler
+        """Return the indices into `examples` of those that the run trains on, in all its processes."""
+        sampler: Any = self.batches(0, 1).batch_sampler
         return {number % len(self.examples) for batch in sampler for number in batch}
 
     # Log.
@@ -251,16 +242,6 @@ class SteeringTrainer(Trainer):
         self._unlogged = dict(losses[ranks.rank()])
 
 
-def loading_processes(workers: int | Literal["auto"], device: torch.device) -> int:
-    """Return the number of processes that load audio for this one; see `train.workers`."""
-    if workers != "auto":
-        return workers
-    if device.type == "cpu":
-        return 0
-    here = max(min(ranks.world(), torch.cuda.device_count()), 1)  # processes of this machine
-    return min(max(len(os.sched_getaffinity(0)) // here - 1, 0), MOST_WORKERS)
-
-
 def _diverged(step: int, clips: Sequence[str], loss: float) -> str:
     return (
         f"the loss is {loss} at step {step} (clips {', '.join(clips)}); "
@@ -277,7 +258,7 @@ def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments
     found = TrainingArguments(
         output_dir=str(folder),
         max_steps=steps_of(config),
-        per_device_train_batch_size=config.batch_size,
+        per_device_train_batch_size=config.micro_batch,
         gradient_accumulation_steps=config.accumulation,
         lr_scheduler_type=schedule,
         warmup_steps=config.warmup,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.config.check.structurer import HUB, HUB_SOURCE
@@ -15,10 +13,11 @@ from steermoe_core.run.folder.finished import FinishedRun
 from steermoe_core.run.folder.hub import FILES
 from steermoe_core.run.folder.records import Lock
 from steermoe_core.run.folder.run_folder import RunFolder
+from steermoe_core.use.metadata import HUB_ID, front_matter, transformers_files
 from steermoe_core.use.provenance import data_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from steermoe_core.config.experiment import ModelConfig
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from steermoe_core.run.folder.records import FrozenPart
 
 PAGE = "README.md"
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 _PAGE = """\
 ---
 {front}---
@@ -69,10 +67,13 @@ Trained with {versions}.
 """
 
 
-def repository_files(path: Path, repo: str, registry: Registry, licence: str = "") -> dict[str, bytes]:
-    """Return what a run puts into a repository of the hub: what `shared_files` returns.
+def repository_files(
+    path: Path, repo: str, registry: Registry, licence: str = "", languages: Sequence[str] = ()
+) -> dict[str, bytes]:
+    """Return what a run puts into a repository of the hub: `shared_files`, and what transformers loads it by.
 
     :param repo: OWNER/NAME.
+    :param languages: codes of the languages that the adapter was trained for.
     :raises UsageError: there is no such run, it has no adapter, or `repo` is no name of a repository.
     :raises CheckpointError: the adapter is damaged.
     """
@@ -80,11 +81,18 @@ def repository_files(path: Path, repo: str, registry: Registry, licence: str = "
     if found is None or found[2]:
         msg = f"{repo!r} does not name a repository: write OWNER/NAME"
         raise UsageError(msg)
-    return shared_files(path, f"{HUB}{repo}", registry, licence)
+    files = shared_files(path, f"{HUB}{repo}", registry, licence, languages=languages)
+    model = resolve_model(path / "adapter" / "experiment.toml", registry)
+    return {**files, **transformers_files(_distributions(model, registry))}
 
 
 def shared_files(
-    path: Path, source: str, registry: Registry, licence: str = "", about: str = ""
+    path: Path,
+    source: str,
+    registry: Registry,
+    licence: str = "",
+    about: str = "",
+    languages: Sequence[str] = (),
 ) -> dict[str, bytes]:
     """Return what a run shares, by name: the files of its adapter folder, and the page about them.
 
@@ -102,10 +110,13 @@ def shared_files(
     files = {name: content(folder.adapter, name) for name in FILES}
     # Written anew: a folder that was made by hand may hold the paths of somebody's data.
     files["experiment.toml"] = model_toml(model, registry).encode()
-    return {**files, PAGE: card(FinishedRun(path, registry), model, source, licence, about).encode()}
+    run = FinishedRun(path, registry)
+    return {**files, PAGE: card(run, model, source, licence, about, languages).encode()}
 
 
-def card(run: FinishedRun, model: ModelConfig, source: str, licence: str, about: str) -> str:
+def card(
+    run: FinishedRun, model: ModelConfig, source: str, licence: str, about: str, languages: Sequence[str]
+) -> str:
     """Return the README.md of a run's adapter.
 
     :raises CheckpointError: the adapter is damaged.
@@ -117,12 +128,11 @@ def card(run: FinishedRun, model: ModelConfig, source: str, licence: str, about:
     }
     weights = {name: part.label for name, part in trained.frozen.items()}
     on_hub = [
-        name for name in weights.values() if _HUB_ID.fullmatch(name) and not registry.find("weights", name)
+        name for name in weights.values() if HUB_ID.fullmatch(name) and not registry.find("weights", name)
     ]
-    front = {"license": licence, "library_name": "steermoe", "tags": ["steermoe", "audio"]}
     data = data_lines(run)
     return _PAGE.format(
-        front=_front({**front, "base_model": on_hub}),
+        front=front_matter(run, trained.experiment, on_hub, licence, languages),
         name=trained.experiment,
         encoder=f"`{weights['encoder']}`",
         decoder=f"`{weights['decoder']}`",
@@ -130,7 +140,7 @@ def card(run: FinishedRun, model: ModelConfig, source: str, licence: str, about:
         groups=_groups(trained.groups),
         step=trained.step,
         description="".join(f"\n{text}\n" for text in (model.experiment.description, about) if text),
-        distributions=" ".join(sorted({"steermoe", *plugins})),
+        distributions=" ".join(_distributions(model, registry)),
         source=source,
         data="\n".join(["\n## Data\n", *data, ""]) if data else "",
         scores=_scores(run.scores, run.own_decoder),
@@ -140,9 +150,9 @@ def card(run: FinishedRun, model: ModelConfig, source: str, licence: str, about:
     )
 
 
-def _front(values: dict[str, Any]) -> str:
-    """Return YAML; strings as JSON writes them are strings of YAML."""
-    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items() if value)
+def _distributions(model: ModelConfig, registry: Registry) -> list[str]:
+    """Return the distributions that the model needs."""
+    return sorted({"steermoe", *(plugin.distribution for plugin in _plugins(model, registry))})
 
 
 def _plugins(model: ModelConfig, registry: Registry) -> Iterator[Any]:

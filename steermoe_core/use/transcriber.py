@@ -43,7 +43,8 @@ T = TypeVar("T")
 BRIEFEST = 0.025
 #: Longest sound in seconds that is left whole where the encoder has no limit of its own.
 LONGEST = 30.0
-#: Batches that are sorted by length together; a text can be told when those of its sound are done.
+#: Spans that are sorted by length together, as a multiple of those that are generated together; a text can be
+#: told when all of its sound's are done.
 _WINDOW = 4
 
 
@@ -73,8 +74,8 @@ class Transcriber:
             if self.model.decoder.embeddings.dtype == torch.float32:  # half precision would round the sums
                 self.model.adapters.merge()
             self.collator = self.builder.collator(self.model)
-        config = self.experiment.evaluate
-        self._model = Answering(self.model, self.collator, config, batch_size or config.batch_size)
+        config = self.experiment.evaluate.together(batch_size)
+        self._model = Answering(self.model, self.collator, config)
 
     @overload
     def transcribe(  # type: ignore[overload-overlap] # a path is a list of letters too
@@ -152,7 +153,8 @@ class Transcriber:
             one for sound in open_sounds(sounds, self._rate(rate)) for one in self._heard(sound, *limits)
         )
         done: list[Segment] = []
-        while window := list(islice(heard, _WINDOW * self._model.batch_size)):
+        together = self._model.together(self.model.encoder.max_seconds or LONGEST)
+        while window := list(islice(heard, _WINDOW * together)):
             usable = [one for one in window if isinstance(one, Span)]
             written = self._model.transcribed(usable, prompt, progressed)
             for one in window:

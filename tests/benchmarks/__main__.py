@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 import attrs
 from rich.console import Console
 
-from tests.benchmarks import commands, generation, identities, memory, stages, syncs, training
+from tests.benchmarks import (
+    batches,
+    commands,
+    frames,
+    generation,
+    identities,
+    memory,
+    packing,
+    stages,
+    syncs,
+    training,
+)
 from tests.benchmarks.figure import table
 
 if TYPE_CHECKING:
@@ -26,9 +37,12 @@ BENCHMARKS: dict[str, Callable[..., Iterator[Figure]]] = {
     "speed-up": training.speed_ups,
     "memory": memory.peaks,
     "adapter": memory.adapter_sizes,
+    "frames": frames.kept,
+    "packing": packing.savings,
     "generation": generation.throughput,
     "stages": stages.shares,
     "syncs": syncs.waits,
+    "batches": batches.shares,
 }
 
 

@@ -1,12 +1,16 @@
-"""Throughput of evaluation: clips generated together, by length, against one after the other."""
+"""Cost of evaluation: clips together, one after the other, and beside transformers' `generate`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import attrs
+import torch
 
 from steermoe_core.evaluate.evaluation import Evaluator
+from steermoe_core.model.generate import Answer
+from steermoe_core.use.transcriber import load
 from tests.benchmarks.figure import Figure, timed
 from tests.benchmarks.lab import Lab
 
@@ -14,16 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from steermoe_core.data.example import Example
+    from steermoe_core.use.transcriber import Transcriber
 
 #: Generating clips together is at least so many times faster.
 THROUGHPUT = 1.5
+#: transformers' `generate` computes at least so many times as many tokens for the same texts.
+ROW_STEPS = 2.0
+#: Clips that both generators work on together.
+TOGETHER = 8
 
 
 def throughput(*, quick: bool) -> Iterator[Figure]:
-    """Yield how many times faster batches are than single clips; the texts are the same."""
+    """Yield how many times faster clips together are than single clips; the texts are the same."""
     lab = Lab("projector.start=ridge")
     examples = lab.builder.eval_examples()["human"][: 12 if quick else 48]
-    size = lab.experiment.evaluate.batch_size
+    size = lab.experiment.evaluate.clips
     texts: dict[int, list[str]] = {}
     seconds: dict[int, list[float]] = {size: [], 1: []}
     for _ in range(1 if quick else 2):
@@ -35,15 +44,105 @@ def throughput(*, quick: bool) -> Iterator[Figure]:
     audio = sum(example.seconds for example in examples)
     batched, single = min(seconds[size]), min(seconds[1])
     yield Figure(
-        name=f"evaluation, batch of {size} / single clips",
+        name=f"evaluation, {size} clips together / single clips",
         value=single / batched,
         bound=THROUGHPUT,
         at_least=True,
         detail=f"{audio / batched:.1f} and {audio / single:.1f} s of audio a second, same texts",
     )
+    yield from _beside_transformers(examples, quick=quick)
 
 
-def _texts(lab: Lab, examples: Sequence[Example], size: int) -> list[str]:
-    config = attrs.evolve(lab.experiment.evaluate, batch_size=size)
+def _beside_transformers(examples: Sequence[Example], *, quick: bool) -> Iterator[Figure]:
+    """Yield what transformers' `generate` costs for the same texts, as a multiple of the engine's cost.
+
+    A trained model, whose answers end by themselves. Both work on the same number of clips together;
+    `generate` takes batches in the order of the split, or sorted by length.
+    """
+    model = load("pocket/asr", device="cpu")
+    with _counted(model) as engine:
+        texts, seconds = timed(_texts, model, examples, TOGETHER)
+    ordered = sorted(examples, key=lambda example: -example.seconds)
+    orders = {"in the split's order": examples} | ({} if quick else {"sorted by length": ordered})
+    for name, clips in orders.items():
+        with _counted(model) as plain:
+            found, spent = timed(_plain_texts, model, clips)
+        assert [found[example.id] for example in examples] == texts
+        for what, one, other, bound in (
+            ("row-steps of the decoder", plain.rows, engine.rows, ROW_STEPS if not quick else None),
+            ("passes", plain.passes, engine.passes, None),
+            ("CPU seconds", spent, seconds, None),
+        ):
+            yield Figure(
+                name=f"transformers' generate {name} / engine, {what}",
+                value=one / other,
+                bound=bound,
+                at_least=True,
+                detail=f"{one:.4g} and {other:.4g}, {TOGETHER} clips together, same texts",
+            )
+
+
+@attrs.define
+class Work:
+    """What a decoder did while answers grew.
+
+    :param passes: forward passes for one more token of each row.
+    :param rows: rows of these passes.
+    """
+
+    passes: int = 0
+    rows: int = 0
+
+
+@contextmanager
+def _counted(model: Transcriber) -> Iterator[Work]:
+    work = Work()
+
+    def count(_: Any, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+        given = named.get("inputs_embeds")
+        given = named.get("input_ids") if given is None else given
+        if given.shape[1] == 1:
+            work.passes += 1
+            work.rows += len(given)
+
+    hook = model.model.decoder.model.get_decoder().register_forward_pre_hook(count, with_kwargs=True)
+    try:
+        yield work
+    finally:
+        hook.remove()
+
+
+def _texts(lab: Lab | Transcriber, examples: Sequence[Example], size: int) -> list[str]:
+    config = attrs.evolve(lab.experiment.evaluate.together(size), controls=[], probes=False)
     evaluator = Evaluator(model=lab.model, collator=lab.collator, config=config, metrics=[], seed=0)
     return [prediction.hypothesis for prediction in evaluator.evaluate(examples)[0][""]]
+
+
+@torch.no_grad()
+def _plain_texts(trained: Transcriber, examples: Sequence[Example]) -> dict[str, str]:
+    """Return the texts of `generate`, called with one batch after the other."""
+    model, collator, found = trained.model, trained.collator, {}
+    evaluator = Evaluator(model, collator, trained.experiment.evaluate, metrics=[], seed=0)
+    model.prefixed, prefixed = False, model.prefixed  # transformers knows no shared prefix
+    for start in range(0, len(examples), TOGETHER):
+        chosen = examples[start : start + TOGETHER]
+        batch = collator.collate(chosen, answered=False)
+        inputs, _ = model.inputs(batch, model.audio(batch.features), answered=False)
+        rows = [row.flip(0) for row in inputs.rows()]
+        limits = [evaluator.limit(example.seconds) for example in chosen]
+        ends = {*batch.ends, model.decoder.eos}
+        tokens = model.decoder.model.generate(
+            inputs_embeds=torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).flip(
+                1
+            ),  # padded on the left
+            attention_mask=inputs.mask.flip(1).long(),
+            do_sample=False,
+            max_new_tokens=max(limits),
+            eos_token_id=sorted(ends),
+            pad_token_id=model.decoder.eos,
+        )
+        for example, row, limit in zip(chosen, tokens.tolist(), limits, strict=True):
+            end = next((place for place, token in enumerate(row) if token in ends), len(row))
+            found[example.id] = collator.hypothesis(Answer(row[:end], "eos").cut(limit).ids)
+    model.prefixed = prefixed
+    return found

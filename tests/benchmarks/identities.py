@@ -33,6 +33,7 @@ def identities(*, quick: bool) -> Iterator[Figure]:
         "router slice ≡ full router": router,
         "prefix computed once ≡ in every row": prefix,
         "batch with true lengths ≡ unpadded clips": lengths,
+        "decoder with packed clips ≡ padded": packed,
         "audio tokens without padding ≡ padded, masked": trimmed,
     }
     for name, check in checks.items():
@@ -66,6 +67,14 @@ def prefix(lab: Lab, batch: Batch) -> float:
     assert batch.shared_before()
     assert not own.shared_before()
     return _apart(lab.model.answer_losses(own, audio), lab.model.answer_losses(batch, audio))
+
+
+def packed(lab: Lab, batch: Batch) -> float:
+    """Compare losses with those where the decoder computes all clips in one row."""
+    audio, losses = lab.model.audio(batch.features), {}
+    for lab.model.decoder.packing in (True, False):
+        losses[lab.model.decoder.packing] = lab.model.answer_losses(batch, audio)
+    return _apart(losses[True], losses[False])
 
 
 def lengths(lab: Lab, batch: Batch) -> float:

@@ -43,6 +43,8 @@ def test_json(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
         (["--set", 'decoder.weights="/nowhere"'], 4, "no weights at '/nowhere'"),
         (["--set", 'decoder.weights="nobody/nothing"'], 4, "`hf download nobody/nothing config.json`"),
         (["--seconds", "0"], 2, "'0' is not a number above 0"),
+        (["--gpu", "h10"], 2, "no GPU is called 'h10'; did you mean"),
+        (["--price", "2"], 2, "--ranks, --price and --lengths need --gpu"),
     ],
 )
 def test_what_the_run_would_refuse(
@@ -66,3 +68,15 @@ def test_what_is_not_on_this_machine(
     assert "prompt tokens unknown (the decoder's tokenizer is not on this machine)" in out
     assert "nowhere: there is no such folder" in out
     assert "134,515,008" in out
+
+
+def test_time_and_cost(rig: Rig, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row for each GPU and number of ranks."""
+    monkeypatch.setenv("COLUMNS", "160")
+    words = ["--gpu", "h100", "--gpu", "l4", "--ranks", "1", "--ranks", "2", "--price", "3"]
+    assert main(["plan", *rig.words(), *words]) == 0
+
+    out = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "training on GPUs, estimated" in out
+    assert [out.count(f" {gpu} {ranks} ") for gpu in ("h100", "l4") for ranks in (1, 2)] == [1] * 4
+    assert out.count("GiB: fits") == 4

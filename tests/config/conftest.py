@@ -38,6 +38,7 @@ SAID = {
         "needs": {"tower": ("layer-taps",)},
         "groups": {"steering": 1e-3, "router": 2e-4},
     },
+    ("decoder", "causal-lm"): {"gives": ("layer-taps", "packing")},
     ("callback", "gate-log"): {"needs": {"adapter": ("gates",)}},
 }
 

@@ -79,16 +79,15 @@ READERS = {
     },
     TrainConfig: {
         "train/trainer.py config": """
-            batch_size accumulation bucket schedule warmup precision recompute device workers
-            log_every save_every keep
+            accumulation schedule warmup precision recompute packing device workers log_every save_every keep
         """,
-        "train/epochs.py train": "steps epochs",
+        "train/epochs.py train": "steps epochs bucket",
         "train/deepspeed.py train": "deepspeed",
         "run/training train": "validate",
         "train/groups.py config": "learning_rate",
-        "config/experiment.py self": "weight_decay clip",
+        "config/experiment.py self": "batch_size batch_seconds batch_tokens weight_decay clip",
         "run/execute.py train": "threads",
-        "run/training config": "keep_frames",
+        "run/training config": "keep_frames frames_dtype",
         "run/assembly train": "features",
     },
     DeepSpeedConfig: {"train/deepspeed.py settings": "stage offload"},
@@ -98,6 +97,7 @@ READERS = {
     },
     EvaluateConfig: {
         "evaluate/evaluation.py config": "batch_size max_new_tokens tokens_per_second controls probes",
+        "config/experiment.py self": "batch_tokens",
         "use evaluate": "segment",
     },
     NoAdapterConfig: {},

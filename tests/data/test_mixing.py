@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steermoe_core.data.batches import BucketedBatches
+from steermoe_core.data.batches import Epochs
 from steermoe_core.data.mixing import Mixture, quotas
 from steermoe_core.errors import DataError
 
@@ -83,23 +83,30 @@ def test_natural_weights_are_no_weights(drawn, seed: int, size: int) -> None:
     """Sources weighed by their sizes make the very batches that are made without weights."""
     sources, weights = drawn
     natural = [sources.count(source) for source in range(len(weights))]
-    settings = {"batch_size": size, "bucket": 2, "seed": seed, "batches": 60}
     seconds = [1.0 + index % 7 for index in range(len(sources))]
+    settings = {"limit": size, "bucket": 2, "seed": seed}
 
-    weighed = BucketedBatches(seconds, **settings, sources=sources, weights=natural)
+    weighed = Epochs(seconds, **settings, sources=sources, weights=natural)
 
-    assert list(weighed) == list(BucketedBatches(seconds, **settings))
+    for number in range(3):
+        assert list(weighed.batches(number)) == list(Epochs(seconds, **settings).batches(number))
 
 
-@given(sources_and_weights(), st.integers(0, 40))
-def test_any_position_can_be_the_start(drawn, position: int) -> None:
-    """Weights or not: going on from a position gives what an uninterrupted run would have given."""
+@given(sources_and_weights(), st.integers(1, 4), st.floats(1.0, 30.0))
+def test_batches_by_budget_take_what_the_mixture_gives(drawn, parts: int, budget: float) -> None:
+    """Epoch by epoch, up to the clips that complete a step."""
     sources, weights = drawn
-    batches = BucketedBatches(
-        [1.0] * len(sources), batch_size=3, bucket=2, seed=1, batches=40, sources=sources, weights=weights
-    )
+    seconds = [1.0 + index % 7 for index in range(len(sources))]
+    epochs = Epochs(seconds, budget, 2, 1, costs=seconds, parts=parts, sources=sources, weights=weights)
+    mixture = Mixture(sources if weights else [0] * len(sources), weights, 1)
 
-    assert list(batches.start(position)) == list(batches)[position:]
+    taken = [clip for number in range(3) for batch in epochs.batches(number) for clip in batch]
+
+    wanted = [clip for number in range(3) for clip in mixture.epoch(number)]
+    ahead = len(taken) - len(wanted)
+    assert 0 <= ahead < parts
+    assert not set(wanted) - set(taken)
+    assert len(set(taken)) == len(taken)
 
 
 def test_the_order_is_the_same_everywhere() -> None:

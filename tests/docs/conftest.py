@@ -48,7 +48,9 @@ def lab(tmp_path: Path, parts: Path, runs: Path, monkeypatch: pytest.MonkeyPatch
     shutil.copytree(runs, tmp_path / "runs")
     known = set(sys.modules)
     with logged_in(monkeypatch, tmp_path / "hub-cache"):
-        yield Lab(tmp_path, parts, monkeypatch)
+        lab = Lab(tmp_path, parts, monkeypatch)
+        yield lab
+        lab.stop()
     for name in set(sys.modules) - known:
         if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]

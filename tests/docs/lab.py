@@ -43,6 +43,7 @@ HEAVY = frozenset(
         "launch",
         "data",
         "plan",
+        "bench",
         "evaluate",
         "certify",
         "routing",
@@ -113,6 +114,7 @@ class Lab:
         self.parts = parts
         self.monkeypatch = monkeypatch
         self.code = 0
+        self.servers: list[subprocess.Popen[str]] = []
         shutil.copytree(ROOT / "experiments", place / "experiments")
         write_wav(place / "hello.wav", seconds=0.8)
         write_wav(place / "talk.flac", seconds=35.0)
@@ -125,6 +127,8 @@ class Lab:
         if words == "echo $?":
             return str(self.code)
         program, *arguments = shlex.split(words)
+        if arguments[-1:] == ["&"]:
+            return self._background(arguments[:-1])
         if program == "steermoe":
             return self._steermoe([path for word in arguments for path in _expanded(word)])
         if program == "pytest":
@@ -139,6 +143,24 @@ class Lab:
         )
         self.code = done.returncode
         return done.stdout + done.stderr
+
+    def _background(self, arguments: Sequence[str]) -> str:
+        """Start a server, and return what it prints until it has an address."""
+        words = [sys.executable, "-m", "steermoe_core", *arguments]
+        with self.heavy():
+            server = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.servers.append(server)
+        assert server.stdout is not None
+        printed = ""
+        while "http" not in printed and server.poll() is None:
+            printed += server.stdout.readline()
+        return printed
+
+    def stop(self) -> None:
+        """End the servers."""
+        for server in self.servers:
+            server.terminate()
+            server.communicate(timeout=60)
 
     def python(self, code: str, place: str) -> None:
         """Run a block of Python in this process."""

@@ -60,12 +60,14 @@ def evaluator(model: Joined, layout: dict[str, Any] | None = None, **settings: A
 
 
 @pytest.mark.parametrize("template", ["{audio}{prompt}", "{prompt}{audio}"])
-@pytest.mark.parametrize("size", [2, 8, 100])
-def test_batch_size_changes_nothing(model: Joined, examples: list[Example], size: int, template: str) -> None:
+@pytest.mark.parametrize("size", [{"batch_size": 8}, {"batch_size": 100}, {"batch_tokens": 300}, {}])
+def test_clips_together_are_answered_as_alone(
+    model: Joined, examples: list[Example], size: dict[str, int], template: str
+) -> None:
     """Texts, scores and statistics of steering are those of clips scored alone."""
     alone, expected = evaluator(model, {"template": template}, batch_size=1).evaluate(examples)
 
-    together, scores = evaluator(model, {"template": template}, batch_size=size).evaluate(examples)
+    together, scores = evaluator(model, {"template": template}, **size).evaluate(examples)
 
     assert together == alone
     assert scores.metrics == expected.metrics
@@ -73,6 +75,52 @@ def test_batch_size_changes_nothing(model: Joined, examples: list[Example], size
     for one, other in zip(scores.steering, expected.steering, strict=True):
         assert one.load == pytest.approx(other.load, abs=1e-5)
     assert len({row.hypothesis for row in alone[""]}) > 1
+
+
+def test_workers_change_nothing(model: Joined, examples: list[Example]) -> None:
+    """Features that another process made are the same, and random numbers of the training are left alone."""
+    expected, _ = evaluator(model).evaluate(examples)
+    judge = evaluator(model)
+    judge.workers = 1
+    state = torch.get_rng_state()
+
+    found, _ = judge.evaluate(examples)
+
+    assert found == expected
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_half_precision_is_that_of_training(model: Joined, examples: list[Example]) -> None:
+    """Encoder and decoder compute in bf16, the answers' rows stay complete; fp32 is left as it was."""
+    kinds: set[torch.dtype] = set()
+    judge = evaluator(model, controls=[], probes=False)
+    judge.half = True
+    layers = [model.encoder.first, model.decoder.model.lm_head]
+    hooks = [layer.register_forward_hook(lambda *seen: kinds.add(seen[2].dtype)) for layer in layers]
+    try:
+        found, _ = judge.evaluate(examples)
+        assert kinds == {torch.bfloat16}
+        kinds.clear()
+        evaluator(model, controls=[], probes=False).evaluate(examples)
+        assert kinds == {torch.float32}
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert [row.id for row in found[""]] == [example.id for example in examples]
+
+
+@pytest.mark.parametrize("tokens", [None, 2048, 400])
+def test_a_batch_is_a_quarter_of_the_budget(model: Joined, tokens: int | None) -> None:
+    """Clips of 2 s: prompt, audio and the longest possible answer of the longest, times the clips."""
+    judge = evaluator(model, batch_tokens=tokens)
+    frames = model.encoder.frames(round(2.0 * model.encoder.sample_rate))
+    length = model.projector.tokens(frames) + sum(judge.collator.prompt_lengths()) + judge.limit(2.0)
+
+    size = judge.batch_size(2.0)
+
+    assert size == max(1, (tokens or 8192) // 4 // length)
+    assert judge.capacity.holds([length] * 4 * size)
+    assert not judge.capacity.holds([length] * 4 * (size + 1))
 
 
 def test_predictions_are_in_the_order_of_the_clips(model: Joined, examples: list[Example]) -> None:
@@ -207,7 +255,8 @@ def test_progress_counts_every_clip(model: Joined, examples: list[Example]) -> N
 
     judge.evaluate(examples)
 
-    assert told == [*[4, 4, 2] * 2, 4, 4]
+    assert sum(told) == 2 * len(examples) + len(PROBES)
+    assert max(told) == 1  # a quarter of what is generated together
 
 
 POCKET = """
@@ -321,9 +370,9 @@ class TestGoesOn:
     """An evaluation that was stopped among answers, controls or probes ends as if it had not been."""
 
     CONTROLS = ("no-audio", "shuffled-audio")
-    BATCHES = 4 + 4 + 4 + 3
+    BATCHES = 5 + 5 + 5 + 4
 
-    @pytest.mark.parametrize("after", [2, 6, 10, 14])
+    @pytest.mark.parametrize("after", [2, 7, 12, 18])
     def test_with_the_same_result(
         self,
         model: Joined,
@@ -333,7 +382,7 @@ class TestGoesOn:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """Texts, scores, statistics of steering, counts; and nothing is answered twice."""
-        settings = {"batch_size": 3, "controls": list(self.CONTROLS)}
+        settings = {"batch_size": 8, "controls": list(self.CONTROLS)}
         expected, scores = evaluator(model, **settings).evaluate(examples)
         stopped = evaluator(model, **settings)
         stopped.answered = Answered(tmp_path, "key")

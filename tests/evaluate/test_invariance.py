@@ -186,11 +186,11 @@ class TestTies:
         if twins:
             table[token] = table[own.ids[0]]
 
-        def answer(model: Joined, batch: Batch, limits: list[int]) -> list[Answer]:
-            found = [attrs.evolve(own)] * len(batch)
-            return found if len(batch) == 1 else [*found[:-1], Answer(other or [], "eos")]
+        def together(model: Joined, batches: list[Batch], limits: list[int]) -> list[Answer]:
+            return [*[attrs.evolve(own)] * (len(limits) - 1), Answer(other or [], "eos")]
 
-        monkeypatch.setattr("steermoe_core.evaluate.invariance.generate", answer)
+        monkeypatch.setattr("steermoe_core.evaluate.invariance.generate", lambda *_: [own])
+        monkeypatch.setattr("steermoe_core.evaluate.invariance._together", together)
         return measured(model, examples)
 
     @pytest.mark.parametrize(

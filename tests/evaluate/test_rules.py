@@ -34,7 +34,7 @@ KNOWN = {
     "raw": (1, "46b8eb759e5d"),
     "basic": (2, "a59a9775d8b4"),
     "whisper-en": (1, "46b8eb759e5d"),
-    "open-asr": (1, "ddafffc7f207"),
+    "open-asr": (2, "9e9437c92661"),
     "zh": (2, "fa66cf9b1166"),
 }
 
@@ -46,7 +46,9 @@ texts = st.text(
         st.characters(),
     )
 )
-words = st.lists(st.sampled_from(["home", "page", "homepage", "a", "b", "ab", "abc", "bc", "c"]), max_size=7)
+words = st.lists(
+    st.sampled_from(["home", "page", "homepage", "ab", "cd", "abcd", "abcdef", "cdef", "ef"]), max_size=7
+)
 
 
 def edits(metric: Metric, said: str, wanted: str) -> tuple[int, ...]:
@@ -153,6 +155,7 @@ class TestIdentity:
 def test_a_missing_package_is_named(name: RuleName, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the command that installs it."""
     monkeypatch.setitem(sys.modules, "whisper_normalizer.english", None)
+    monkeypatch.delitem(sys.modules, "steermoe_core.evaluate.open_asr")
 
     with pytest.raises(SetupError, match=rf'"{name}" needs .*: pip install whisper-normalizer$'):
         rule(name)

@@ -125,6 +125,21 @@ def test_a_used_cache_leaves_the_prefix_as_it_was(language_model: CausalLM) -> N
     assert all(keys.shape[2] == values.shape[2] == 2 for keys, values in prefix)
 
 
+@torch.no_grad()
+def test_tokens_one_by_one_are_those_of_the_whole(
+    language_model: CausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache of generation writes into spare columns, and takes more of them when they are used up."""
+    monkeypatch.setattr("steermoe_core.model.cache.AHEAD", 2)
+    cache = language_model.new_cache(language_model.prefix([12]), 2)
+    tokens = IDS[:, 1:].expand(2, -1)
+
+    found = [hidden_of(language_model, tokens[:, n : n + 1], cache, before=1 + n) for n in range(4)]
+
+    expected = hidden_of(language_model, IDS)[:, 1:].expand(2, -1, -1)
+    torch.testing.assert_close(torch.cat(found, 1), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_a_prefix_is_of_the_device_that_the_model_is_on(
     decoder_folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

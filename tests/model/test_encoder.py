@@ -51,3 +51,19 @@ def test_layers_are_tapped_in_order() -> None:
 def test_needs_no_graph() -> None:
     """Without an adapter the encoder's output has no gradient."""
     assert not ENCODER(ENCODER.features([noise(0.5)])).values.requires_grad
+
+
+def test_a_subclass_with_another_forward_cannot_begin_at_a_layer() -> None:
+    """What it inherits may compute something else."""
+
+    class Other(TinyEncoder):
+        def forward(self, features, tap=None):
+            return super().forward(features)
+
+    class Both(Other):
+        def from_layer(self, first, frames, tap=None):
+            return super().from_layer(first, frames)
+
+    assert ENCODER.divisible
+    assert not Other(TinyConfig()).divisible
+    assert Both(TinyConfig()).divisible

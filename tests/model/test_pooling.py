@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steermoe_core.data.padded import Padded
+from steermoe_core.data.padded import Padded, Pooled
 from steermoe_core.model.config import PoolConfig
 from steermoe_core.model.pooling import pool, pooled_length, pooled_width
 
@@ -50,6 +50,24 @@ def test_equals_pooling_each_clip_alone(config: PoolConfig, lengths: list[int], 
     assert pooled.values.shape[2] == pooled_width(config, WIDTH)
     for given_row, found in zip(frames.rows(), pooled.rows(), strict=True):
         torch.testing.assert_close(found, naive(config, given_row), rtol=1e-5, atol=1e-6)
+
+
+@given(configs, st.lists(st.integers(1, 70), min_size=2, max_size=4), st.sampled_from([1, 12, 384]))
+@settings(deadline=None)
+def test_a_clip_alone_has_the_same_bits(config: PoolConfig, lengths: list[int], width: int) -> None:
+    """Frames may be pooled one clip after the other and kept."""
+    frames = Padded.stack([torch.randn(length, width) for length in lengths])
+
+    for row, found in zip(frames.rows(), pool(config, frames).rows(), strict=True):
+        assert pool(config, Padded.stack([row])).rows()[0].equal(found)
+
+
+@given(configs)
+def test_pooled_frames_are_not_pooled_again(config: PoolConfig) -> None:
+    """They come from disk."""
+    frames = Pooled.stack([torch.randn(5, 3), torch.randn(2, 3)])
+
+    assert pool(config, frames.zeroed()).values.equal(frames.values)
 
 
 @given(configs, st.integers(0, 40))

@@ -249,3 +249,20 @@ class TestUntrained:
             solved.append(projector.map.weight)
 
         assert torch.equal(*solved)
+
+
+def test_a_subclass_with_another_forward_does_not_begin_with_pooling(language_model: CausalLM) -> None:
+    """What it inherits may be untrue of it, and frames would be pooled twice."""
+
+    class Squared(LinearProjector):
+        def forward(self, frames, answer=None):
+            return super().forward(Padded(frames.values.square(), frames.lengths), answer)
+
+    class Declared(Squared):
+        pooling = PoolConfig(kernel=2)
+
+    config = LinearConfig(pool=PoolConfig(kernel=2))
+    assert LinearProjector(config, WIDTH, language_model).begins_with == config.pool
+    assert Squared(config, WIDTH, language_model).begins_with is None
+    assert Declared(config, WIDTH, language_model).begins_with == config.pool
+    assert LinearProjector(LinearConfig(pool=POOLS[2]), WIDTH, language_model).begins_with is None

@@ -44,8 +44,15 @@ class Scored(Callback):
 
     def on_scores(self, split, scores):
         trained = sum(p.requires_grad for p in self.joined.parameters())
+        self.write(f"{split} {scores.metrics['wer'].value} {trained > 0} {len(self.examples)}")
+
+    def on_run_end(self, error):
+        certified = (self.journal.folder / "certificates.json").exists()
+        self.write(f"end {error!r} {certified} {hasattr(self, 'joined') or hasattr(self, 'examples')}")
+
+    def write(self, line):
         with (self.journal.folder / "scored.txt").open("a") as file:
-            file.write(f"{split} {scores.metrics['wer'].value} {trained > 0}\\n")
+            file.write(line + "\\n")
 """
 TOO_HIGH = "train.learning_rate.steering=10.0"
 CHECKPOINT = (
@@ -384,10 +391,10 @@ class TestData:
 
 
 class TestCallbacksGetTheScores:
-    """Each split once, after it was scored."""
+    """Each split once, after it was scored; then the end of the run."""
 
     def test_also_where_a_run_resumes_after_its_training(self, rig: Rig) -> None:
-        """Model and run folder are there."""
+        """Model, clips and run folder are there; at the end only the folder, with all its files."""
         rig.site.add("scored", SCORED)
         (rig.site.folder / "fake_scored_code.py").write_text(SCORED_CODE, encoding="utf-8")
         callbacks = 'callbacks=[{use="scored"}]'
@@ -398,9 +405,22 @@ class TestCallbacksGetTheScores:
             split: json.loads((run / "evaluations" / split / "scores.json").read_text())["metrics"]["wer"]
             for split in ("dev", "other")
         }
-        assert lines == [f"{split} {score['value']} True" for split, score in wer.items()]
+        clips = {"dev": 4, "other": 3}
+        scored = [f"{split} {wer[split]['value']} True {clips[split]}" for split in clips]
+        assert lines == [*scored, "end None True False"]
 
         shutil.rmtree(run / "evaluations" / "other")
         (run / "status.json").write_text(json.dumps({**status(run), "state": "interrupted"}))
         assert rig.run(callbacks) == run
-        assert (run / "scored.txt").read_text().splitlines() == [*lines, lines[-1]]
+        assert (run / "scored.txt").read_text().splitlines() == [*lines, *lines[1:]]
+
+    def test_the_end_has_the_error(self, rig: Rig) -> None:
+        """A failed run ends, too."""
+        rig.site.add("scored", SCORED)
+        (rig.site.folder / "fake_scored_code.py").write_text(SCORED_CODE, encoding="utf-8")
+
+        run = rig.run('callbacks=[{use="scored"}, {use="rig"}]', TOO_HIGH, expect=1)
+
+        (line,) = (run / "scored.txt").read_text().splitlines()
+        assert line.startswith("end DivergedError(")
+        assert line.endswith(" False False")

@@ -173,7 +173,7 @@ def test_stage_three(lab: Lab) -> None:
 
 def test_little_memory(lab: Lab) -> None:
     """Recomputed activations, and a batch in several passes."""
-    settings = ('train.recompute=["encoder", "decoder"]', "train.batch_size=1", "train.accumulation=4")
+    settings = ('train.recompute=["encoder", "decoder"]', "train.batch_seconds=15", "train.accumulation=3")
     flags = [word for setting in settings for word in ("--set", setting)]
 
     ran = lab.steermoe("run", "experiments/paper/conformer_layer_wise_librispeech.toml", *flags, *SHORT)

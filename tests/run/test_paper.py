@@ -131,6 +131,8 @@ def test_the_ablation_differs_in_the_adapter_alone(encoder: str) -> None:
 
     rates = [table["train"].pop("learning_rate") for table in tables]  # of the groups of each
     assert rates[1].items() <= rates[0].items()
+    kept = [(table["train"].pop("keep_frames"), table["train"].pop("frames_dtype")) for table in tables]
+    assert kept == [(False, "float32"), (True, "bfloat16")]  # in the precision of both runs
 
     assert {key for key in tables[0] if tables[0][key] != tables[1].get(key)} == {
         "experiment", "adapter", "callbacks",
@@ -143,4 +145,25 @@ def test_steps_are_epochs() -> None:
     for path in FILES:
         train = resolve(path, [], REGISTRY).experiment.train
         examples, epochs = next(found for name, found in rows.items() if name in path.stem)
-        assert train.steps == -(-examples * epochs // train.batch_size), path.stem
+        assert train.steps == -(-examples * epochs // clips_of_a_batch(path.stem)), path.stem
+
+
+def test_budgets_are_the_papers_batches() -> None:
+    """With Whisper, a clip costs 30 seconds; the conformer's budget is for clips of these seconds."""
+    lengths = {"librispeech": 15.0, "aishell2": 4.3, "clothoaqa": 24.5}
+    for path in FILES:
+        train = resolve(path, [], REGISTRY).experiment.train
+        seconds = next(
+            found for name, found in lengths.items() if path.stem.startswith("whisper") or name in path.stem
+        )
+        cost = 30.0 if path.stem.startswith("whisper") else seconds
+        assert train.batch_seconds // cost == clips_of_a_batch(path.stem), path.stem
+
+
+def clips_of_a_batch(name: str) -> int:
+    """Return the clips of a batch of the paper."""
+    if "0.5b" in name:
+        return 16
+    if name == "conformer_clothoaqa_3b":
+        return 6
+    return 3 if name.startswith("conformer") else 4

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 
 #: Of three steps one has a smaller batch in one process than in the other; the clip bites.
 SETTINGS: dict[str, Any] = {"steps": 3, "clip": 0.5}
-WAYS: dict[str, DeepSpeedConfig | None] = {
-    "without DeepSpeed": None,
-    **{f"stage {stage}": DeepSpeedConfig(stage=stage) for stage in (0, 1, 2, 3)},
-    "stage 2, offloaded": DeepSpeedConfig(stage=2, offload="cpu"),
+BUDGET: dict[str, Any] = {"batch_size": None, "batch_seconds": 1.5}
+WAYS: dict[str, dict[str, Any]] = {
+    "without DeepSpeed": {},
+    **{f"stage {stage}": {"deepspeed": DeepSpeedConfig(stage=stage)} for stage in (0, 1, 2, 3)},
+    "stage 2, offloaded": {"deepspeed": DeepSpeedConfig(stage=2, offload="cpu")},
+    "by budget": BUDGET,
+    "by budget, stage 2": {**BUDGET, "deepspeed": DeepSpeedConfig(stage=2)},
 }
 
 
@@ -59,7 +62,7 @@ def main(place: Path, decoder: str) -> None:
             model = trained_model(decoder)
             watch = FrozenWatch(identity(model), lambda _: None)
             bench = Bench(decoder, examples, place / way)
-            bench.trainer(watch, model=model, deepspeed=settings, **SETTINGS).train()
+            bench.trainer(watch, model=model, **settings, **SETTINGS).train()
 
 
 if __name__ == "__main__":

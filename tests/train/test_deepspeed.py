@@ -58,6 +58,7 @@ class TestConfig:
 
         assert found["zero_optimization"]["stage"] == 3
         assert found["train_micro_batch_size_per_gpu"] == 5
+        assert config_of(batch_seconds=60.0)["train_micro_batch_size_per_gpu"] == 1
         assert found["gradient_accumulation_steps"] == 7
         assert found["gradient_clipping"] == 0.0
 
@@ -166,10 +167,12 @@ def together(decoder_folder: str, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture
-def alone(bench: Bench) -> Bench:
+def alone(bench: Bench, way: str) -> Bench:
     """Return a bench where one process trained on the same batches."""
     model = stages.trained_model(bench.decoder_folder)
-    bench.trainer(model=model, **{**stages.SETTINGS, "accumulation": 2}).train()
+    bench.trainer(
+        model=model, **{**stages.SETTINGS, **stages.WAYS[way], "deepspeed": None, "accumulation": 2}
+    ).train()
     return bench
 
 

@@ -158,7 +158,7 @@ class TestResume:
             {"batch_size": 3, "accumulation": 3},  # an epoch has 4 batches: steps begin in its middle
             {"batch_size": 4, "accumulation": 2},  # 3 batches: every second step reaches into the next epoch
             {"batch_size": 2, "accumulation": 4, "precision": "bf16"},
-            {"batch_size": 4, "accumulation": 2, "recompute": ["encoder", "decoder"]},
+            {"batch_size": 4, "accumulation": 2, "recompute": ["encoder", "decoder"], "packing": ["decoder"]},
         ],
     )
     def test_within_an_epoch_and_within_a_step(self, bench: Bench, settings: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from steermoe_core.train.analysis import SteeringAnalysis
 from steermoe_core.train.callbacks import Callback, StopOnSignal
 from steermoe_core.train.checkpoint import all_checkpoints, latest, trained_tensors
 from steermoe_core.train.config import SteeringAnalysisConfig
-from steermoe_core.train.trainer import arguments, loading_processes
+from steermoe_core.train.trainer import arguments
 from tests.parts import TinyConfig, TinyEncoder, decoder, joined, steering
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "two epochs behind": {"batch_size": 6},
     "bf16": {"precision": "bf16"},
     "loader processes": {"workers": 1},
+    "by seconds": {"batch_size": None, "batch_seconds": 1.5, "accumulation": 2},
 }
 
 
@@ -332,12 +333,13 @@ class TestDivergence:
 class TestSteps:
     """What one optimizer step is."""
 
-    def test_accumulation_is_a_larger_batch(self, bench: Bench) -> None:
-        """A step of two batches of 3 takes the gradients of one batch of the same 6 clips."""
+    @pytest.mark.parametrize("batches", [{"batch_size": 3}, {"batch_size": None, "batch_seconds": 1.5}])
+    def test_accumulation_is_a_larger_batch(self, bench: Bench, batches: dict[str, Any]) -> None:
+        """A step of two batches takes the gradients of one batch of the same clips."""
         model = joined(bench.decoder_folder)
         order = Order(model)
         accumulated = bench.elsewhere("a").trainer(
-            order, model=model, steps=1, accumulation=2, warmup=0, clip=1e9
+            order, model=model, steps=1, accumulation=2, warmup=0, clip=1e9, **batches
         )
         gradients = gradients_before_the_step(accumulated)
         accumulated.train()
@@ -406,27 +408,7 @@ def gradients_before_the_step(trainer: SteeringTrainer) -> dict[str, torch.Tenso
 
 
 class TestLoading:
-    """Processes that load, and the memory they load into."""
-
-    def test_auto_leaves_a_cpu_to_the_training(self) -> None:
-        """And gives a GPU's process its share of the cores."""
-        cpu, gpu = torch.device("cpu"), torch.device("cuda")
-
-        assert loading_processes("auto", cpu) == 0
-        assert (loading_processes(3, cpu), loading_processes(0, gpu)) == (3, 0)
-
-    @pytest.mark.parametrize(("cores", "gpus", "processes", "expected"), [
-        (16, 1, 1, 8), (6, 1, 1, 5), (64, 8, 16, 7), (1, 1, 1, 0), (16, 8, 1, 8),
-    ])  # fmt: skip
-    def test_auto_shares_the_cores_of_a_machine(
-        self, monkeypatch: pytest.MonkeyPatch, cores: int, gpus: int, processes: int, expected: int
-    ) -> None:
-        """One core of each share is the training's."""
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
-        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-        monkeypatch.setenv("WORLD_SIZE", str(processes))
-
-        assert loading_processes("auto", torch.device("cuda")) == expected
+    """The memory that batches are loaded into."""
 
     def test_memory_is_pinned_for_a_gpu_alone(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         """Features are what is copied."""

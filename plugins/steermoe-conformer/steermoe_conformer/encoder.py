@@ -59,7 +59,11 @@ class ConformerEncoder(Encoder):
 
     def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
         scaled = (features.values.float() - self.mean) / self.deviation
-        frames: Padded = self.network.input_preprocessor(features.holding(scaled))
+        return self.from_layer(0, self.network.input_preprocessor(features.holding(scaled)), tap)
+
+    def from_layer(self, first: int, frames: Padded, tap: Tap = untouched) -> Padded:
+        """Compute the blocks from a given one on."""
         for number, block in enumerate(self.network.blocks(frames)):
-            frames = self.layer(number, block, frames, tap)
+            if number >= first:
+                frames = self.layer(number, block, frames, tap)
         return frames

@@ -19,7 +19,7 @@ from torch import nn
 from steermoe_core import Padded, Projector, pool, pooled_length, pooled_width
 
 if TYPE_CHECKING:
-    from steermoe_core import Decoder
+    from steermoe_core import Decoder, PoolConfig
     from steermoe_projectors.config import CifConfig
 
 
@@ -34,6 +34,10 @@ class CifProjector(Projector):
         self.weight = nn.Linear(width, 1)
         self.map = nn.Linear(width, decoder.width)
         self._losses: dict[str, torch.Tensor] = {}
+
+    @property
+    def pooling(self) -> PoolConfig:
+        return self.config.pool
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         pooled = pool(self.config.pool, frames).zeroed()

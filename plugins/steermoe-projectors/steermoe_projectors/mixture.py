@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 from steermoe_core import Padded, Projector, pool, pooled_length, pooled_width
 
 if TYPE_CHECKING:
-    from steermoe_core import Decoder
+    from steermoe_core import Decoder, PoolConfig
     from steermoe_projectors.config import MixtureConfig
 
 
@@ -33,6 +33,10 @@ class MixtureProjector(Projector):
         # As in an adapter of its own: torch would take the width of all together.
         nn.init.uniform_(self.outer.weight, -(hidden**-0.5), hidden**-0.5)
         self._losses: dict[str, torch.Tensor] = {}
+
+    @property
+    def pooling(self) -> PoolConfig:
+        return self.config.pool
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         pooled = pool(self.config.pool, frames)

@@ -19,7 +19,7 @@ from steermoe_core import Padded, Projector, pool, pooled_length, pooled_width
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from steermoe_core import Decoder
+    from steermoe_core import Decoder, PoolConfig
     from steermoe_projectors.config import RecurrentConfig
 
 
@@ -41,6 +41,10 @@ class RecurrentProjector(Projector):
         self.loss_weight = self.head.loss_weight
         self.loss_name = self.head.loss_name
         self.begin_batches = self.head.begin_batches
+
+    @property
+    def pooling(self) -> PoolConfig:
+        return self.config.pool
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         found: tuple[Padded, torch.Tensor | None] = self.head(self.context(frames), answer)

@@ -19,5 +19,5 @@ def steermoe_encoders() -> Iterator[Component]:
         summary="OpenAI Whisper encoder, 50 frames/s",
         config="steermoe_whisper.config:WhisperConfig",
         factory="steermoe_whisper.encoder:WhisperEncoder",
-        gives=("layer-taps", "linear-maps", "own-decoder"),
+        gives=("layer-taps", "linear-maps", "own-decoder", "packing"),
     )

@@ -25,3 +25,10 @@ class WhisperConfig:
     tail: float = attrs.field(default=0.0, validator=[ge(0.0), le(30.0)])
     dtype: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     attention: Literal["sdpa", "eager"] = "sdpa"
+
+    @property
+    def unpackable(self) -> str:
+        """Why clips cannot be packed under these settings; empty if they can."""
+        if self.input == "30s":
+            return 'input = "30s" makes all clips equally long; choose "true-length"'
+        return "" if self.attention == "sdpa" else 'it needs attention = "sdpa"'

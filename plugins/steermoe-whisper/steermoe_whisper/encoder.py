@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 from steermoe_core.data.padded import Padded
 from steermoe_core.errors import SetupError
 from steermoe_core.model.encoder import Encoder, Tap, untouched
+from steermoe_core.model.packing import Packing
 from steermoe_core.model.weights import load, prepared, pretrained
 from steermoe_whisper.known import MODELS
 
@@ -75,14 +76,35 @@ class WhisperEncoder(Encoder):
         hidden = _convolved(model.conv2, first.zeroed())  # (B,T',D)
         # As in transformers: its encoder scales nothing, whatever `scale_embedding` says.
         hidden = hidden + model.embed_positions.weight[: hidden.shape[1]]
-        seen = Padded(hidden, (mel.host_lengths + 1) // 2)
-        given = (features.host_lengths + 1) // 2
-        mask = None if self.config.input == "30s" else _attention_mask(seen)
-        frames = Padded(hidden, given)
-        for number, layer in enumerate(model.layers):
-            frames = self.layer(number, partial(layer, attention_mask=mask), frames, tap)
-        longest = int(given.max())
-        return frames.holding(model.layer_norm(frames.values[:, :longest]))
+        return self.from_layer(0, Padded(hidden, (features.host_lengths + 1) // 2), tap)
+
+    def from_layer(self, first: int, frames: Padded, tap: Tap = untouched) -> Padded:
+        """Compute layers and the final norm; where clips are padded to 30 seconds, the padding is seen."""
+        given = frames
+        if self.packing:
+            frames = self._packed(first, frames, tap)
+        else:
+            mask = None if self.config.input == "30s" else _attention_mask(frames)
+            for number in range(first, self.layers):
+                compute = partial(self.model.layers[number], attention_mask=mask)
+                frames = self.layer(number, compute, frames, tap)
+        longest = int(given.host_lengths.max())
+        return given.holding(self.model.layer_norm(frames.values[:, :longest]))
+
+    def _packed(self, first: int, frames: Padded, tap: Tap) -> Padded:
+        """Return the output of the layers for frames (B,T',D), without computing padding that is not seen."""
+
+        def own(layer: int, clips: Padded) -> Padded:
+            return tap(layer, frames.holding(clips.values))
+
+        whole = torch.full_like(frames.host_lengths, frames.values.shape[1])
+        seen = Padded(frames.values, whole) if self.config.input == "30s" else frames
+        packing = Packing.of(seen)
+        row, row_tap = packing.row(seen), packing.tap(tap if tap is untouched else own)  # (1,N,D)
+        for number in range(first, self.layers):
+            layer = partial(self.model.layers[number], attention_mask=None)
+            row = self.layer(number, packing.attending(layer, self.model.config), row, row_tap)
+        return packing.clips(row)
 
     def own_transcripts(self, waveforms: Sequence[np.ndarray]) -> list[str]:
         """Return what Whisper's own decoder writes down: greedily, on clips of 30 seconds, as it was trained.

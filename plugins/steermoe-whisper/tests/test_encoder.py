@@ -216,6 +216,29 @@ def test_tail_is_silence_at_the_end(folder: str) -> None:
     assert one.lengths.tolist() == two.lengths.tolist()
 
 
+@pytest.mark.parametrize("recompute", [False, True])
+def test_packed_clips_are_the_padded_ones(folder: str, recompute: bool) -> None:  # noqa: FBT001
+    """Frames, gradients of steering and its statistics; one clip is as long as the model takes."""
+    runs: list[Any] = []
+    for packing in (False, True):
+        encoder = build(folder, input="true-length")
+        encoder.packing, encoder.recompute = packing, packing and recompute
+        adapter = steering(encoder, balance=0.3)
+        adapter.watch()
+        waves = [noise(seconds, seed) for seed, seconds in enumerate((0.4, 30.0, 2.0, 0.01))]
+        frames = encoder(encoder.features(waves), adapter.tap).zeroed()
+        loss = (frames.values.sin()).sum() / frames.lengths.sum() + adapter.penalty()
+        loss.backward()
+        runs.append((frames, {name: p.grad for name, p in adapter.named_parameters()}, adapter.statistics()))
+
+    (padded, gradients, statistics), (packed, found, again) = runs
+    assert packed.lengths.tolist() == padded.lengths.tolist()
+    torch.testing.assert_close(packed.values, padded.values, rtol=1e-5, atol=1e-5)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-5, atol=1e-5, msg=name)
+    assert [one["load"] for one in again] == [pytest.approx(one["load"], abs=1e-5) for one in statistics]
+
+
 def test_layers_are_tapped_in_order(encoder: WhisperEncoder) -> None:
     """`tap` gets each layer's output with the clip's own lengths, and what it returns goes on."""
     waves = waves_of(1_600, 3_200)
@@ -271,3 +294,23 @@ def test_shapes_are_known_without_weights(folder: str, dtype: str) -> None:
     }
     assert all(parameter.device.type == "meta" for parameter in planned.parameters())
     assert planned.frames(RATE) == real.frames(RATE) == 50
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_begins_at_a_layer(encoder: WhisperEncoder, packing: bool) -> None:  # noqa: FBT001
+    """The rest of what it computes of the clips; taps see their own lengths."""
+    seen: list[Padded] = []
+
+    def tap(_: int, frames: Padded) -> Padded:
+        seen.append(frames)
+        return frames
+
+    encoder.packing = packing
+    try:
+        whole = encoder(encoder.features(waves_of(9000, 16_000)), tap)
+        rest = encoder.from_layer(2, seen[1], tap)
+    finally:
+        encoder.packing = False
+
+    assert [frames.lengths.tolist() for frames in (*seen, rest)] == [whole.lengths.tolist()] * 5
+    torch.testing.assert_close(rest.zeroed().values, whole.zeroed().values, **CLOSE)

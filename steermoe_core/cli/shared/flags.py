@@ -43,6 +43,12 @@ def add_model(parser: ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=count, metavar="N", help=text)
 
 
+def add_lengths(parser: ArgumentParser) -> None:
+    """Declare `--lengths`."""
+    text = "lengths of the clips: of the training data (default), or like LibriSpeech's"
+    parser.add_argument("--lengths", choices=("data", "librispeech"), default="data", help=text)
+
+
 def count(text: str) -> int:
     """Return a whole number of at least 1.
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.component import TOWER, tower_of
+from steermoe_core.component import PACKING, TOWER, tower_of
 from steermoe_core.config.check.faults import Fault
 from steermoe_core.config.fields import selections
 from steermoe_core.config.naming import LISTS, article
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from steermoe_core.component import Component, Selection
     from steermoe_core.config.text.locate import KeyPath
@@ -79,6 +79,7 @@ def mismatches(settings: Any, registry: Registry) -> Iterator[Fault]:
     :param settings: an experiment, or its tables without those that have other faults.
     """
     chosen = list(selections(settings))
+    yield from _unpackable(settings, chosen, registry)
     for path, selection in chosen:
         part = registry.find(selection.kind, selection.name)
         needs = needs_of(part, selection.config) if part else {}
@@ -91,6 +92,26 @@ def mismatches(settings: Any, registry: Registry) -> Iterator[Fault]:
             for name, lacks in missing.items():
                 if lacks:
                     yield _fault(registry, path, selection, (kind, name), lacks)
+
+
+def _unpackable(
+    settings: Any, chosen: Sequence[tuple[KeyPath, Selection]], registry: Registry
+) -> Iterator[Fault]:
+    """Yield the parts in `train.packing` that cannot pack clips, or not under their settings."""
+    train = settings.get("train") if isinstance(settings, dict) else settings.train
+    towers = {selection.kind: selection for path, selection in chosen if len(path) == 1}
+    for number, kind in enumerate(train.packing if train else ()):
+        tower = towers.get(kind)
+        part = registry.find(kind, tower.name) if tower else None
+        if tower is None or part is None:
+            continue
+        reason = getattr(tower.config, "unpackable", "")
+        if PACKING not in (part.gives or ()):
+            names = providers(registry, kind, (PACKING,))
+            reason = f"{kind}s that can: {', '.join(names)}" if names else f"no installed {kind} can"
+        if reason:
+            message = f'{kind} "{tower.name}" cannot pack clips'
+            yield Fault("E302", message, ("train", "packing", number), hint=reason)
 
 
 def _fault(

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
     from steermoe_core.component import Selection
     from steermoe_core.config.check.test_splits import Table
-    from steermoe_core.config.experiment import DataConfig, DeepSpeedConfig, TrainConfig, ValidateConfig
+    from steermoe_core.config.experiment import (
+        DataConfig,
+        DeepSpeedConfig,
+        EvaluateConfig,
+        TrainConfig,
+        ValidateConfig,
+    )
     from steermoe_core.config.text.locate import KeyPath
 
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -26,6 +32,7 @@ def contradictions(
     train: TrainConfig | None,
     adapters: list[Selection] | None,
     augment: Sequence[Selection],
+    evaluate: EvaluateConfig | None,
 ) -> Iterator[Fault]:
     """Yield settings that contradict each other. A table with other faults is None."""
     if data is not None:
@@ -39,12 +46,16 @@ def contradictions(
         yield from _untrained(train, adapters)
     if train is not None:
         yield from _length(train)
+        yield from _at_most_one("train", train)
         yield from _training(train)
+        yield from _frames(train)
         yield from _validation(train.validate)
         if augment:
             yield from _augmented(train)
         if train.deepspeed is not None:
             yield from _deepspeed(train, train.deepspeed)
+    if evaluate is not None:
+        yield from _at_most_one("evaluate", evaluate)
     if data is not None and train is not None and train.validate.every and data.validate is None:
         message = f"every is {train.validate.every}, but there is nothing to validate on"
         hint = "add a table [data.validate]"
@@ -87,6 +98,12 @@ def _weights(data: DataConfig) -> Iterator[Fault]:
         yield Fault(
             "E302", message, ("data", "weights"), hint="give one for each [[data.train]], in the same order"
         )
+
+
+def _frames(train: TrainConfig) -> Iterator[Fault]:
+    if train.frames_dtype != "float32" and not train.keep_frames:
+        message = f"frames_dtype is {shown(train.frames_dtype)}, but keep_frames is false: no frames are kept"
+        yield Fault("E302", message, ("train", "frames_dtype"), hint="set keep_frames = true")
 
 
 def _validation(validate: ValidateConfig) -> Iterator[Fault]:
@@ -135,6 +152,9 @@ def _deepspeed(train: TrainConfig, settings: DeepSpeedConfig) -> Iterator[Fault]
     if train.precision == "fp16":
         message, hint = "precision is fp16, which is not supported with DeepSpeed", 'use "bf16" or "fp32"'
         yield Fault("E302", message, ("train", "precision"), hint=hint)
+    if train.budget and train.budget[1] == "auto" and settings.stage == 3:  # noqa: PLR2004 - ZeRO's number
+        message = f'{train.budget[0]} is "auto", which needs the whole model in each process, not stage 3'
+        yield Fault("E302", message, ("train", train.budget[0]), hint="use stage 2, or a number")
     if train.validate.every and settings.stage == 3:  # noqa: PLR2004 - ZeRO's number
         message = "validation during training is not supported at stage 3"
         yield Fault("E302", message, ("train", "validate", "every"), hint="use stage 2, or every = 0")
@@ -148,6 +168,15 @@ def _length(train: TrainConfig) -> Iterator[Fault]:
         message = f"[train] has both steps = {train.steps} and epochs = {train.epochs:g}"
         hint = 'keep one; unset = ["train.steps"] drops a key of an extended file'
         yield Fault("E302", message, ("train", "epochs"), hint=hint)
+
+
+def _at_most_one(table: str, config: TrainConfig | EvaluateConfig) -> Iterator[Fault]:
+    given = [key for key in config.AT_MOST_ONE if getattr(config, key) is not None]
+    for key in given[1:]:
+        one, other = (f"{name} = {shown(getattr(config, name))}" for name in (given[0], key))
+        message = f"[{table}] has both {one} and {other}"
+        hint = f'keep one; unset = ["{table}.{given[0]}"] drops a key of an extended file'
+        yield Fault("E302", message, (table, key), hint=hint)
 
 
 def _training(train: TrainConfig) -> Iterator[Fault]:

@@ -12,6 +12,7 @@ checks nothing; it lists the keys of all components for editors that do not comp
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from steermoe_core.component import KINDS
@@ -103,6 +104,8 @@ class SchemaWriter:
         if either := getattr(cls, "EXACTLY_ONE", ()):
             one_of = {"oneOf": [{"required": [key]} for key in either]}
             node |= one_of if whole else {"not": {"required": list(either)}}
+        if pairs := list(combinations(getattr(cls, "AT_MOST_ONE", ()), 2)):
+            node["allOf"] = [{"not": {"required": list(pair)}} for pair in pairs]
         return {**node, "additionalProperties": False, **({"required": required} if required else {})}
 
     def key(self, field: Field, *, whole: bool) -> Node:

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from steermoe_core.data.audio.stored import Audio, Mel, StoredAudio
 from steermoe_core.data.audio.waveform import duration, samples
-from steermoe_core.data.padded import Frames, Padded
+from steermoe_core.data.padded import Frames, Padded, Pooled
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,19 +19,20 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: Name of the tensor in a file of frames.
-FRAMES = "frames"
+    from steermoe_core.data.audio.shards import Stored
 
 
 @attrs.frozen
 class Kept(StoredAudio):
     """A clip whose frames are kept on disk; its audio is that of the clip.
 
-    :param path: the file with its frames (T,D).
+    :param stored: where its frames (T,D) are.
+    :param pooled: whether the projector's pooling has been applied to them.
     :param origin: the clip.
     """
 
-    path: Path
+    stored: Stored
+    pooled: bool
     origin: Audio
 
     @property
@@ -49,13 +48,13 @@ class Kept(StoredAudio):
     def frames(self) -> torch.Tensor:
         """Return its frames (T,D).
 
-        :raises DataError: the file was deleted or is damaged.
+        :raises DataError: the shard was deleted or is damaged.
         """
         try:
-            return load_file(self.path)[FRAMES]
-        except (OSError, KeyError, SafetensorError) as error:
-            msg = f"{self.path}: the frames of {self} cannot be read ({error}); delete the file and run again"
-            raise DataError(msg) from error
+            return self.stored.read()
+        except DataError as error:
+            msg = f"the frames of {self} are lost: {error}; delete that file and run again"
+            raise DataError(msg) from None
 
     def __str__(self) -> str:
         """Return where the audio is."""
@@ -67,7 +66,9 @@ def kept_frames(audios: Sequence[Audio]) -> Frames | None:
     kept = [audio for audio in audios if isinstance(audio, Kept)]
     if len(kept) < len(audios):
         return None
-    return Frames.stack([audio.frames() for audio in kept])
+    values = Padded.stack([audio.frames() for audio in kept]).values
+    lengths = torch.tensor([audio.stored.length for audio in kept])
+    return Pooled(values, lengths) if kept[0].pooled else Frames(values, lengths)
 
 
 def log_mels(audios: Sequence[Audio]) -> list[Mel]:

@@ -26,16 +26,18 @@ from steermoe_core.evaluate.scores import DataRecord
 from steermoe_core.model.adapter import combined
 from steermoe_core.model.encoder import Encoder
 from steermoe_core.model.joined import Joined
+from steermoe_core.run.assembly.costs import audio_tokens, costs
 from steermoe_core.run.assembly.from_adapter import started
 from steermoe_core.system.hub import expanded, report_folder
-from steermoe_core.train.epochs import counted
+from steermoe_core.train.epochs import epochs_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from steermoe_core.component import Selection
-    from steermoe_core.config.experiment import Experiment, ModelConfig
+    from steermoe_core.config.experiment import Experiment, ModelConfig, TrainConfig
     from steermoe_core.data.augmentation import Augmentation
+    from steermoe_core.data.batches import Epochs
     from steermoe_core.data.collators import Collator
     from steermoe_core.data.example import Example
     from steermoe_core.data.layout import Batch
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from steermoe_core.model.adapter import Adapter
     from steermoe_core.model.decoder import Decoder
     from steermoe_core.model.encoder import Tower
-    from steermoe_core.model.projectors import Projector
     from steermoe_core.plugins import Registry
 
 
@@ -222,13 +223,22 @@ class Builder(ModelBuilder):
                 )
                 raise DataError(msg)
 
-    def count_steps(self, clips: int, processes: int = 1) -> None:
-        """Set the number of steps in `experiment`, if it counts epochs.
+    def costs(self, model: Joined, collator: Collator, examples: Sequence[Example]) -> list[float]:
+        """Return what each training example costs, if batches have a budget."""
+        return costs(self.experiment.train, model, collator, examples, self.stretch)
 
-        :param clips: usable training clips.
-        :raises UsageError: the warm-up is longer than the training.
+    def epochs(self, examples: Sequence[Example], costs: Sequence[float], processes: int = 1) -> Epochs:
+        """Return the batches of each epoch.
+
+        :param examples: usable training examples, with their `costs`.
+        :raises DataError: `data.weights` gives a share to a source without examples.
         """
-        train = counted(self.experiment.train, clips, processes)
+        experiment = self.experiment
+        seed, weights = experiment.experiment.seed, experiment.data.weights
+        return epochs_over(examples, experiment.train, seed, processes, costs=costs, weights=weights)
+
+    def set_train(self, train: TrainConfig) -> None:
+        """Replace `[train]` by what the run has found: the budget that `auto` is, the steps of epochs."""
         self.experiment = attrs.evolve(self.experiment, train=train)
 
     def validate_examples(self) -> list[Example]:
@@ -262,11 +272,6 @@ class Builder(ModelBuilder):
 
 def _chooses_parts(cls: type) -> bool:
     return attrs.has(cls) and any(isinstance(one.type, ComponentOf) for one in fields_of(cls).values())
-
-
-def audio_tokens(encoder: Encoder, projector: Projector, seconds: float) -> int:
-    """Return the largest number of audio tokens that a clip of so many seconds becomes."""
-    return projector.tokens(encoder.frames(round(seconds * encoder.sample_rate)))
 
 
 def data_record(examples: Sequence[Example]) -> DataRecord:

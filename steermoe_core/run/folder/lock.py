@@ -48,13 +48,20 @@ STARTING_ADAPTER = "starting adapter"
 
 
 def describe(
-    registry: Registry, *, processes: int, seed: int, frozen: dict[str, str], data: dict[str, DataRecord]
+    registry: Registry,
+    *,
+    processes: int,
+    seed: int,
+    frozen: dict[str, str],
+    data: dict[str, DataRecord],
+    batch_budget: float | None = None,
 ) -> Lock:
     """Return the record of a run that starts here.
 
     :param processes: that train together.
     :param frozen: SHA-256 of each frozen part.
     :param data: of each source.
+    :param batch_budget: of a batch, where the experiment says `auto`.
     """
     return Lock(
         python=platform.python_version(),
@@ -68,6 +75,7 @@ def describe(
         processes=processes,
         frozen=frozen,
         data=data,
+        batch_budget=batch_budget,
     )
 
 

@@ -105,6 +105,8 @@ class Lock(Record):
     :param processes: that train together.
     :param frozen: SHA-256 of each frozen part, and of the adapter that training started from.
     :param data: of each source.
+    :param batch_budget: seconds or tokens of a batch, where the run found them because the experiment says
+        `auto`.
     """
 
     REMEDY: ClassVar[str] = (
@@ -120,6 +122,7 @@ class Lock(Record):
     processes: int = 1
     frozen: dict[str, str] = attrs.field(factory=dict)
     data: dict[str, DataRecord] = attrs.field(factory=dict)
+    batch_budget: float | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -16,7 +16,8 @@ from steermoe_core.model.weights import at_hand, shapes_only
 from steermoe_core.run.assembly.builder import Builder
 from steermoe_core.run.assembly.parts import placed
 from steermoe_core.run.folder.run_folder import RunFolder
-from steermoe_core.run.preview.memory import Memory, memory
+from steermoe_core.run.preview.costs import unreadable
+from steermoe_core.run.preview.memory import Memory, memory, prepare
 from steermoe_core.run.preview.shapes import Shapes, shapes
 from steermoe_core.system.hub import nothing_fetched
 from steermoe_core.train.epochs import counted, epochs_of
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
 
     from steermoe_core.component import Selection
     from steermoe_core.config.resolve import Resolved
+    from steermoe_core.data.batches import Epochs
     from steermoe_core.data.example import Example
     from steermoe_core.model.joined import Joined
     from steermoe_core.plugins import Registry
+    from steermoe_core.run.preview.costs import Cost, Machines
     from steermoe_core.system.records import Json
 
 
@@ -84,8 +87,10 @@ class Split:
 class Plan:
     """What a run would be.
 
-    :param steps: of one process; None where they follow from epochs and the training data cannot be read.
-    :param epochs: passes over the training clips; None where these cannot be read and the steps are set.
+    :param steps: of one process; None where they follow from epochs, and the training data cannot be read or
+        the budget is `auto`.
+    :param epochs: passes over the training clips; None where the steps are set, and the same is unknown.
+    :param costs: on the GPUs that were asked for.
     """
 
     run_folder: str
@@ -97,17 +102,22 @@ class Plan:
     groups: list[GroupSize]
     memory_bytes: Memory
     data: list[Split]
+    costs: list[Cost] = attrs.field(factory=list)
 
     def as_json(self) -> Json:
         """Return plain values; `memory_bytes` has the key `unknown` only where there is a reason."""
         return attrs.asdict(self, filter=lambda field, value: field.name != "unknown" or bool(value))
 
 
-def plan(resolved: Resolved, registry: Registry, runs: Path, *, seconds: float) -> Plan:
+def plan(
+    resolved: Resolved, registry: Registry, runs: Path, *, seconds: float, machines: Machines | None = None
+) -> Plan:
     """Return the plan of an experiment; nothing is fetched from the hub for it.
 
     :param seconds: length of the clip whose shapes are shown.
+    :param machines: GPUs on which the run is costed.
     :raises SetupError: the shapes of a model are not known on this machine.
+    :raises DataError: the run is costed, and the lengths of the training clips cannot be read.
     """
     with nothing_fetched(), placed(resolved.experiment, resolved.path, resolved.origins):
         builder = Builder(resolved.experiment, registry)
@@ -117,23 +127,44 @@ def plan(resolved: Resolved, registry: Registry, runs: Path, *, seconds: float) 
         collator = None if model.decoder.tokenizer is None else builder.collator(model)
         clip = shapes(model, collator, seconds)
         data, trained = _data(builder, model, collator)
-        clips, train = data[0].clips, experiment.train
-        if clips:
-            train = counted(train, clips)
+        train, epochs = experiment.train, _epochs(builder, model, collator, trained)
+        if epochs is not None:
+            train = counted(train, epochs, len(trained))
         # The projector may choose its vocabulary by the training answers.
         reads_answers = type(model.projector).begin is not Projector.begin
         answers = [collator.reference(example) for example in trained] if collator and reads_answers else []
+        token = prepare(model.projector, answers)
+        costs: list[Cost] = []
+        if machines is not None:
+            if machines.lengths == "data" and not trained:
+                raise unreadable(data[0].note)
+            traced = machines.traced(builder, model, collator, trained, token)
+            costs = machines.costs(model, train, traced)
         return Plan(
             run_folder=str(RunFolder.of(resolved, runs).path),
             steps=train.steps,
-            epochs=epochs_of(train, clips) if train.epochs is None and clips else train.epochs,
+            epochs=epochs_of(train, epochs) if train.epochs is None and epochs else train.epochs,
             parts=[_part(one, registry) for _, one in selections(experiment) if one.kind != "router"],
             shapes=clip,
             parameters=parameters(model),
             groups=group_sizes(model, experiment.train.learning_rate),
-            memory_bytes=memory(model, experiment.train, clip, answers),
+            memory_bytes=memory(model, experiment.train, clip, token),
             data=data,
+            costs=costs,
         )
+
+
+def _epochs(builder: Builder, model: Joined, collator: Any, examples: Sequence[Example]) -> Epochs | None:
+    """Return the batches of each epoch in one process; None where data or tokenizer are not here.
+
+    Also None for a budget of `auto`, which the run finds.
+    """
+    train = builder.experiment.train
+    if not examples or (train.budget and train.budget[1] == "auto"):
+        return None
+    if train.batch_tokens is not None and collator is None:
+        return None
+    return builder.epochs(examples, builder.costs(model, collator, examples))
 
 
 def parameters(model: Joined) -> list[Parameters]:
@@ -181,12 +212,13 @@ def _data(builder: Builder, model: Joined, collator: Any) -> tuple[list[Split], 
 
     def train() -> tuple[Sequence[Example], str]:
         examples, report = builder.train_examples(model.encoder.max_seconds)
-        trained.extend(examples)
         longer = f" Augmentation makes them up to {builder.stretch:.4g} times as long."
         note = f"{report}{longer if builder.stretch > 1.0 else ''}"
         if collator is None:
+            trained.extend(examples)
             return examples, f"{note} The lengths of answers are unknown without the tokenizer."
         kept, answers = builder.fitting(collator, examples)
+        trained.extend(kept)
         return kept, f"{note} {answers}" if len(kept) < len(examples) else note
 
     def validate() -> tuple[Sequence[Example], str]:

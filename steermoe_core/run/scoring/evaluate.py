@@ -38,9 +38,7 @@ def evaluate_run(
     resolved = resolve(folder.experiment, [], registry)
     experiment = resolved.experiment
     check_splits(splits or [], list(experiment.data.eval), folder)
-    if batch_size:
-        evaluate = attrs.evolve(experiment.evaluate, batch_size=batch_size)
-        experiment = attrs.evolve(experiment, evaluate=evaluate)
+    experiment = attrs.evolve(experiment, evaluate=experiment.evaluate.together(batch_size))
     wanted = splits or list(experiment.data.eval)
     missing = [name for name in wanted if again or not (folder.evaluations / name / "scores.json").is_file()]
     if not missing:

@@ -150,5 +150,6 @@ def _key(knockout: Knockout | None) -> str:
 def _measured_on(evaluator: Evaluator, examples: Sequence[Example]) -> str:
     """Return a hash of all that a line's numbers depend on, except the run."""
     limits = (evaluator.config.max_new_tokens, evaluator.config.tokens_per_second)
-    facts = (evaluator.metrics[0].name, data_record(examples).sha256, *limits)
+    half = ("bf16",) if evaluator.half else ()
+    facts = (evaluator.metrics[0].name, data_record(examples).sha256, *limits, *half)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from steermoe_core.config.resolve import Resolved, resolve
-from steermoe_core.data.audio.waveform import load
 from steermoe_core.data.batches import length_sorted
 from steermoe_core.data.usable import usable
 from steermoe_core.errors import CheckpointError, SteermoeError, UsageError
@@ -103,7 +102,7 @@ def _score(
 ) -> None:
     experiment, builder = resolved.experiment, Builder(resolved.experiment, registry)
     set_threads(experiment.train.threads)
-    size = batch_size or experiment.evaluate.batch_size
+    size = batch_size or experiment.evaluate.clips
     found, metrics = builder.eval_examples(), metrics_of(resolved.experiment, registry)
     with console.task("loading the encoder"):
         encoder = builder.part(experiment.encoder)
@@ -145,7 +144,7 @@ def _transcribed(
 
 def _predictions(encoder: Any, examples: Sequence[Example]) -> list[Prediction]:
     """Return a prediction for each clip; its tokens are not the language model's, so there are none."""
-    waves = [load(example.audio, round(encoder.sample_rate / example.speed)) for example in examples]
+    waves = [example.waveform(encoder.sample_rate) for example in examples]
     return [
         Prediction(
             id=example.id,

@@ -21,6 +21,7 @@ from steermoe_core.run.folder.records import Information, LabelValue, Routing
 from steermoe_core.run.folder.run_folder import write_json
 from steermoe_core.run.scoring.knockouts import KnockoutScores
 from steermoe_core.system.records import structured
+from steermoe_core.train import ranks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,9 +66,8 @@ def routing(path: Path, registry: Registry, console: Console, request: Request) 
     check_splits([request.split] if request.split else [], known, folder)
     split = request.split or known[0]
     with placed(experiment, resolved.path, resolved.origins), folder.held(), console.warnings():
-        if request.batch_size:
-            evaluate = attrs.evolve(experiment.evaluate, batch_size=request.batch_size)
-            experiment = attrs.evolve(experiment, evaluate=evaluate)
+        evaluate = experiment.evaluate.together(request.batch_size)
+        experiment = attrs.evolve(experiment, evaluate=evaluate)
         builder = trained_builder(folder, experiment, registry)
         return _Observatory(folder, builder, console, split).look(request)
 
@@ -115,7 +115,7 @@ class _Observatory:
                 self.builder.collator(model),
                 clips,
                 apart,
-                batch_size=self.builder.experiment.evaluate.batch_size,
+                batch_size=self.builder.experiment.evaluate.clips,
                 seed=self.builder.experiment.experiment.seed,
                 progressed=lambda done: progress.advance(task, done),
             )
@@ -125,13 +125,16 @@ class _Observatory:
         experiment = self.builder.experiment
         if not experiment.metrics:
             return None
+        device = next(model.parameters()).device
         evaluator = Evaluator(
             model=model,
             collator=self.builder.collator(model),
             config=attrs.evolve(experiment.evaluate, controls=[]),
             metrics=[self.builder.part(experiment.metrics[0])],
             seed=experiment.experiment.seed,
-            device=next(model.parameters()).device,
+            device=device,
+            workers=ranks.loading_processes(experiment.train.workers, device),
+            half=experiment.train.precision == "bf16",
         )
         return KnockoutScores(evaluator, clips, self.place / "knockouts.jsonl")
 

@@ -11,7 +11,7 @@ import torch
 
 from steermoe_core.config.resolve import model_toml
 from steermoe_core.evaluate.answered import Answered
-from steermoe_core.evaluate.evaluation import Evaluator
+from steermoe_core.evaluate.evaluation import PARTS, Evaluator
 from steermoe_core.evaluate.pathologies import instructions
 from steermoe_core.evaluate.prediction import file_name
 from steermoe_core.evaluate.probes import PROBES
@@ -67,6 +67,8 @@ def score(
             instructions=instructions(experiment.collator.config),
             answered=answered,
             progressed=lambda clips: progress.advance(task, clips),
+            workers=ranks.loading_processes(experiment.train.workers, device),
+            half=experiment.train.precision == "bf16",
             **ranks.sharing(),
         )
         predictions, scores = evaluator.evaluate(examples)
@@ -94,12 +96,13 @@ def _key(
     device: str,
     identity: Mapping[str, str],
 ) -> str:
-    """Return a hash of all that an answer depends on: model, prompts, decoding, clips, arithmetic."""
+    """Return a hash of all that answers and their batches depend on: model, prompts, clips, arithmetic."""
     known = {
         "model": dict(identity),
         "settings": model_toml(builder.experiment, builder.registry),
+        "batches": [PARTS, builder.experiment.evaluate.tokens],
         "data": plain(data),
         "clips": [repr(example) for example in examples],
-        "arithmetic": f"torch {torch.__version__} on {device}",
+        "arithmetic": f"torch {torch.__version__} on {device}, {builder.experiment.train.precision}",
     }
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()

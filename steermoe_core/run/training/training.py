@@ -15,7 +15,9 @@ from steermoe_core.errors import CheckpointError, UsageError
 from steermoe_core.run.assembly.builder import data_record
 from steermoe_core.run.assembly.device import move
 from steermoe_core.run.folder import adapter, lock
+from steermoe_core.run.folder.records import Lock
 from steermoe_core.run.folder.run_folder import write_json
+from steermoe_core.run.training.budget import largest_budget
 from steermoe_core.run.training.frames import FrameStore
 from steermoe_core.run.training.processes import peer_lost
 from steermoe_core.run.training.validation import ending
@@ -23,7 +25,7 @@ from steermoe_core.run.training.watch import FrozenWatch, StatusWatch
 from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import ProgressBar, StopOnSignal
 from steermoe_core.train.checkpoint import UnfitError, all_checkpoints, latest, step_of
-from steermoe_core.train.epochs import steps_of
+from steermoe_core.train.epochs import counted, steps_of
 from steermoe_core.train.gradients import GradientWatch
 from steermoe_core.train.journal import Journal
 from steermoe_core.train.zero import trainer_class
@@ -78,13 +80,18 @@ class Training:
         if self.builder.start:
             self._load_start(self.builder.start)
         examples = self._examples()
-        self.builder.count_steps(len(examples), ranks.world())
+        costs = self.builder.costs(self.model, self.collator, examples)
+        found = None
+        if self.config.steps != 0:
+            found = self._find_budget(examples, costs)
+            epochs = self.builder.epochs(examples, costs, ranks.world())
+            self.builder.set_train(counted(self.config, epochs, len(examples), ranks.world()))
         self._check_phases()
         validated = {"validate": self.validator.data(examples)} if self.validator else {}
-        ranks.on_rank0(lambda: self._lock({"train": examples, **validated, **self.splits}))
+        ranks.on_rank0(lambda: self._lock({"train": examples, **validated, **self.splits}, found))
         ranks.on_rank0(lambda: self.counted(steps_of(self.config)))
         if self.config.steps:
-            self._finish(self._train(examples))
+            self._finish(self._train(examples, costs))
         else:
             self._extend([])
             move(self.model, self.config.device)
@@ -137,7 +144,50 @@ class Training:
             self.console.note(f"training data: {answers}")
         return list(examples)
 
-    def _lock(self, sets: Mapping[str, list[Example]]) -> None:
+    def _find_budget(self, examples: Sequence[Example], costs: Sequence[float]) -> float | None:
+        """Replace a budget of `auto` by the one that the run began with, or by the largest that fits.
+
+        :returns: the budget; None if the experiment has another or none.
+        """
+        key, value = self.config.budget or ("", None)
+        if value != "auto":
+            return None
+        found = ranks.on_rank0(self._known_budget)
+        if found is None:
+            with self.console.task(f"finding {key}"):
+                found = largest_budget(
+                    move(self.model, self.config.device),
+                    self.config,
+                    self.builder.training_collate(self.collator, self.model),
+                    examples,
+                    costs,
+                    map(self.collator.reference, examples),
+                    started=self.builder.start is not None,
+                )
+        self.console.note(f"{key}: auto is {found:g}")
+        if key == "batch_tokens":
+            self.builder.set_train(attrs.evolve(self.config, batch_tokens=int(found)))
+        else:
+            self.builder.set_train(attrs.evolve(self.config, batch_seconds=found))
+        return found
+
+    def _known_budget(self) -> float | None:
+        """Return the budget in lock.json of a run that has begun.
+
+        :raises CheckpointError: it is lost, and the batches of the checkpoints with it.
+        """
+        begun = Lock.find(self.folder.lock)
+        known = None if begun is None else begun.batch_budget
+        if known is None and all_checkpoints(self.folder.checkpoints):
+            msg = (
+                f"{self.folder.path} cannot resume: {self.folder.lock.name} has no batch_budget, which says "
+                "what batches the run began with; restore that file, or delete the folder to train from the "
+                "start"
+            )
+            raise CheckpointError(msg)
+        return known
+
+    def _lock(self, sets: Mapping[str, list[Example]], batch_budget: float | None) -> None:
         """Write lock.json.
 
         :raises CheckpointError: the checkpoints in the folder belong to other weights or data.
@@ -150,16 +200,17 @@ class Training:
             seed=self.builder.experiment.experiment.seed,
             frozen={**self.frozen, **started_from},
             data={name: data_record(examples) for name, examples in sets.items()},
+            batch_budget=batch_budget,
         )
         if all_checkpoints(self.folder.checkpoints):
             lock.check(self.folder.lock, record)
         write_json(self.folder.lock, record)
 
-    def _train(self, examples: Sequence[Example]) -> int:
+    def _train(self, examples: Sequence[Example], costs: Sequence[float]) -> int:
         """Train, and return the last step taken."""
         stop = StopOnSignal()
         with self.console.progress() as progress:
-            trainer = self._trainer(examples, stop, progress)
+            trainer = self._trainer(examples, costs, stop, progress)
             if self.config.keep_frames:
                 self._keep_frames(trainer, progress)
             try:
@@ -176,7 +227,7 @@ class Training:
         return step
 
     def _trainer(
-        self, examples: Sequence[Example], stop: StopOnSignal, progress: Progress
+        self, examples: Sequence[Example], costs: Sequence[float], stop: StopOnSignal, progress: Progress
     ) -> SteeringTrainer:
         callbacks = list(self.callbacks)
         if self.validator:
@@ -188,6 +239,7 @@ class Training:
             folder=self.folder.checkpoints,
             examples=examples,
             weights=self.builder.experiment.data.weights,
+            costs=costs,
             collate=self.builder.training_collate(self.collator, self.model),
             journal=Journal(self.folder.metrics),
             callbacks=[*callbacks, ProgressBar(progress), *self._watches(stop)],
@@ -207,16 +259,26 @@ class Training:
 
     def _keep_frames(self, trainer: SteeringTrainer, progress: Progress) -> None:
         """Let the trainer read the encoder's frames from disk; missing ones are computed first."""
-        if self.model.adapter.first_layer is not None:
-            self.console.note("no frames are kept: an adapter changes the encoder")
+        encoder, layer = self.model.encoder, self.model.adapter.first_layer
+        if layer is not None and not (layer and encoder.divisible):
+            which = f"layer {layer} of the encoder, which cannot begin there" if layer else "the encoder"
+            self.console.note(f"no frames are kept: an adapter changes {which}")
             return
-        move(self.model.encoder, self.config.device)
-        encoder = self.builder.experiment.encoder
-        store = FrameStore(self.model.encoder, encoder, self.frozen["encoder"])
+        move(encoder, self.config.device)
+        store = FrameStore(
+            self.model,
+            self.builder.experiment.encoder,
+            self.frozen["encoder"],
+            self.config.frames_dtype,
+        )
         numbers = trainer.example_numbers()
-        task = progress.add_task("keeping frames", total=len(numbers), note="")
+        task = progress.add_task("keeping frames", total=-(-len(numbers) // ranks.world()), note="")
         trainer.examples = store.keep(
-            trainer.examples, numbers, self.collator, lambda clips: progress.advance(task, clips)
+            trainer.examples,
+            numbers,
+            self.collator,
+            lambda clips: progress.advance(task, clips),
+            ranks.loading_processes(self.config.workers, next(encoder.parameters()).device),
         )
 
     def _take_steps(self, trainer: SteeringTrainer) -> None:

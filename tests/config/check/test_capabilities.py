@@ -62,6 +62,33 @@ def test_a_mistake_elsewhere_does_not_hide_it(minimal, registry):
     assert {problem.code for problem in caught.value.problems} == {"E102", "E304"}
 
 
+@pytest.mark.parametrize(
+    ("flags", "wanted"),
+    [
+        (["encoder.input=true-length"], []),
+        ([], ['encoder "whisper" cannot pack clips: input = "30s" makes']),
+        (
+            ["encoder.input=true-length", "decoder.attention=eager", "encoder.attention=eager"],
+            [
+                f'{tower} cannot pack clips: it needs attention = "sdpa"'
+                for tower in ('encoder "whisper"', 'decoder "causal-lm"')
+            ],
+        ),
+        (["encoder.use=conformer"], ['encoder "conformer" cannot pack clips: encoders that can: whisper']),
+    ],
+)
+def test_parts_and_settings_that_cannot_pack_clips(minimal, flags, wanted):
+    """Each is reported at its place in `train.packing`."""
+    flags = ["encoder.weights=w", *flags, 'train.packing=["encoder", "decoder"]']
+    found = []
+    try:
+        resolve(minimal, flags, REGISTRY)
+    except ConfigError as error:
+        found = [f"{problem.message}: {problem.hint}" for problem in error.problems]
+    assert len(found) == len(wanted)
+    assert all(one.startswith(start) for one, start in zip(found, wanted, strict=True))
+
+
 def test_a_part_that_declares_nothing_is_never_refused(minimal, registry):
     """Like the encoder of these tests."""
     assert resolve(minimal, ["adapter.use=steering", "callbacks.0.use=gate-log"], registry)

@@ -44,6 +44,7 @@ BEYOND = {
     "length": "what another file says",
     "length-unset": "what another file says",
     "packages": "what is installed",
+    "packing": "a rule between a part and a key",
     "parts": "a rule between parts",
     "nothing-to-train": "a rule between two keys",
     "sweep": "a sweep is a file of its own kind",
@@ -132,6 +133,10 @@ def test_every_exception_is_still_one():
         ({"projector": {"use": "linear", "pool": {"kernel": 0}}}, "projector.pool.kernel: 0 is less than"),
         ({"train": {"steps": 10.5}}, "train.steps: 10.5 is not of type 'integer'"),
         ({"train": {"steps": 10, "epochs": 1}}, "train: {'steps': 10, 'epochs': 1} "),
+        (
+            {"train": {"steps": 1, "batch_size": 4, "batch_tokens": "auto"}},
+            "train: {'steps': 1, 'batch_size': 4, 'batch_tokens': 'auto'} ",
+        ),
         ({"train": {"recompute": ["all"]}}, "train.recompute.0: 'all' is not one of"),
         ({"metrics": [{"normalise": "basic"}]}, "metrics.0: 'use' is a required property"),
         ({"data": {"train": []}}, "data.train: [] "),
@@ -220,7 +225,10 @@ def test_types_defaults_and_limits_are_those_of_the_classes():
     assert train["steps"]["minimum"] == 0
     assert "default" not in train["steps"]
     assert train["batch_size"]["exclusiveMinimum"] == 0
-    assert train["batch_size"]["default"] == 8
+    assert "default" not in train["batch_size"]  # 8, but for a budget
+    assert train["accumulation"]["default"] == 1
+    assert train["batch_seconds"]["anyOf"] == [{"type": "number"}, {"enum": ["auto"]}]
+    assert train["batch_seconds"]["exclusiveMinimum"] == 0.0
     assert train["schedule"]["enum"] == ["constant", "linear", "cosine"]
     assert train["learning_rate"]["properties"]["router"]["maximum"] == 10.0
     assert train["clip"]["anyOf"][1]["properties"]["router"]["exclusiveMinimum"] == 0.0

@@ -156,6 +156,7 @@ def test_speeds(tmp_path: Path) -> None:
 
     assert [example.id for example in examples[2:4]] == ["t/2", "t/0@2"]
     assert examples[3].seconds == 0.25
+    assert [len(examples[number].waveform(16_000)) for number in (0, 3)] == [8_000, 4_000]
 
 
 @pytest.mark.parametrize("shards", [None, 2])

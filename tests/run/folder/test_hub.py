@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 from huggingface_hub import constants
 
+import steermoe_core
 from steermoe_core.cli.main import main
-from tests.hub import Hub, logged_in
+from tests.hub import TOKEN, Hub, logged_in
 from tests.rig import sentence, status, texts, trained
 
 if TYPE_CHECKING:
@@ -59,9 +64,13 @@ def test_the_repository_is_the_adapter_and_a_page(pushed: Hub, finished: Path) -
     scores = json.loads((finished / "evaluations" / "dev" / "scores.json").read_text())["metrics"]["wer"]
     card = json.loads(files["adapter.json"])
 
-    assert set(files) == {"README.md", "adapter.json", "adapter.safetensors", "experiment.toml"}
+    adapter = {"adapter.json", "adapter.safetensors", "experiment.toml"}
+    assert set(files) == {"README.md", *adapter, "config.json", "modeling_steermoe.py"}
     assert files["adapter.safetensors"] == trained(finished)
-    assert front == {"library_name": "steermoe", "tags": ["steermoe", "audio"]}
+    (result,) = (one for one in front.pop("model-index")[0]["results"] if one["dataset"]["name"] == "dev")
+    assert result["metrics"][0]["value"] == pytest.approx(100 * scores["value"], abs=1e-4)
+    tags = {"library_name": "steermoe", "tags": ["steermoe", "audio"]}
+    assert front == {**tags, "pipeline_tag": "automatic-speech-recognition"}
     interval = "{low:.3f}–{high:.3f}".format(**scores["interval"])
     assert f"| dev | wer | {scores['value']:.3f} | {interval} | no-audio " in page
     assert all(facts["sha256"] in page for facts in card["frozen"].values())
@@ -71,6 +80,42 @@ def test_the_repository_is_the_adapter_and_a_page(pushed: Hub, finished: Path) -
     assert "steermoe-rig 1.0" in page
     assert b"[data" not in files["experiment.toml"]
     assert files["experiment.toml"].decode() in page
+
+
+def test_transformers_loads_the_repository(pushed: Hub, rig: Rig, finished: Path) -> None:
+    """`AutoModel` and `pipeline` say what `steermoe transcribe` says, from a folder and from the hub."""
+    place, sound = rig.folder / "copy", str(rig.folder / "dev" / "000.wav")
+    place.mkdir()
+    for name, content in pushed.files(REPO).items():
+        (place / name).write_bytes(content)
+    script = dedent("""
+        import sys, warnings
+        import numpy as np, soundfile
+        from transformers import AutoModel, pipeline
+
+        place, repo, sound = sys.argv[1:]
+        values, rate = soundfile.read(sound)
+        for source in (place, repo):
+            model = AutoModel.from_pretrained(source, trust_remote_code=True)
+            print(model.transcribe(sound))
+            recogniser = pipeline("automatic-speech-recognition", model=source, trust_remote_code=True)
+            print(recogniser(sound)["text"])
+            print(recogniser([{"raw": values, "sampling_rate": rate}])[0]["text"])
+            (chunk,) = recogniser(sound, return_timestamps=True)["chunks"]
+            assert chunk["timestamp"] == (0.0, round(len(values) / rate, 3))
+            print(chunk["text"])
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(place), REPO, sound],
+        env={
+            **os.environ, "PYTHONPATH": rig.paths, "HF_HOME": str(rig.folder / "hf-home"),
+            "HF_ENDPOINT": pushed.address, "HF_TOKEN": TOKEN,
+        },
+        cwd=rig.folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [steermoe_core.load(finished).transcribe(sound)] * 8
 
 
 def test_a_public_repository_and_a_second_push(hub: Hub, rig: Rig, finished: Path) -> None:
@@ -249,10 +294,11 @@ def test_a_run_that_is_not_finished(
 
 def test_the_page_says_where_it_comes_from(hub: Hub, finished: Path) -> None:
     """Sources with their settings and amounts, and the licence that was chosen; no path of this machine."""
-    assert main(["push", str(finished), REPO, "--licence", "mit"]) == 0
+    assert main(["push", str(finished), REPO, "--licence", "mit", "--language", "en"]) == 0
 
     page = hub.files(REPO)["README.md"].decode()
-    assert yaml.safe_load(page.split("---\n")[1])["license"] == "mit"
+    front = yaml.safe_load(page.split("---\n")[1])
+    assert (front["license"], front["language"]) == ("mit", ["en"])
     data = page.partition("## Data\n")[2].partition("## Scores")[0]
     assert data.strip().splitlines() == [
         "* training, 10 clips, 0.00 hours: `folder`",

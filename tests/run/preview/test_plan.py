@@ -14,6 +14,7 @@ import transformers as tf
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, WhisperFeatureExtractor, WhisperModel
 
 from steermoe_core.config.resolve import Resolved, resolve
+from steermoe_core.config.text.unset import Unset
 from steermoe_core.data.layout import ids
 from steermoe_core.model.joined import Joined
 from steermoe_core.model.known import LANGUAGE_MODELS
@@ -61,6 +62,17 @@ def forward(rig: Rig, *sets: str, seconds: float = 3.0) -> tuple[Any, Any]:
     count = one.experiment.train.batch_size
     batch = builder.collator(model).prompt_batch([noise(seconds, seed) for seed in range(count)])
     return model, replace(batch, answer=ids([[2] * (round(4 * seconds) - 1) + [0]] * count))
+
+
+def test_a_budget_is_as_many_clips_as_fit(rig: Rig) -> None:
+    """The step that is measured is one of that many clips; of one for `auto`, which the run finds."""
+    by_size = planned(rig, "train.batch_size=4")
+    tokens = 4 * ((by_size.shapes.positions or 0) + round(4 * by_size.shapes.seconds))
+
+    for budget in ("train.batch_seconds=13", f"train.batch_tokens={tokens}"):
+        assert planned(rig, Unset("train.batch_size"), budget).memory_bytes == by_size.memory_bytes
+    auto = planned(rig, Unset("train.batch_size"), 'train.batch_tokens="auto"')
+    assert auto.memory_bytes == planned(rig, "train.batch_size=1").memory_bytes
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -139,6 +151,22 @@ def test_memory_knows_the_frames_that_are_computed(rig: Rig) -> None:
         assert found[kind] == pytest.approx(kept_for_backward(*forward(rig, sets)), rel=WITHIN)
 
     assert found["30s"] > 4 * found["true-length"]
+
+
+def test_memory_knows_that_clips_are_packed(rig: Rig) -> None:
+    """In a row, with a prompt before the audio, in both towers."""
+    whisper = save_whisper(rig.folder / "whisper")
+    sets = [
+        f'encoder={{use="whisper", weights="{whisper}", input="true-length"}}',
+        'train.packing=["encoder", "decoder"]',
+        'collator.template="{prompt}{audio}"',
+    ]
+    model, batch = forward(rig, *sets)
+    model.encoder.packing = model.decoder.packing = True
+
+    found = planned(rig, *sets).memory_bytes.activations
+
+    assert found == pytest.approx(kept_for_backward(model, batch), rel=WITHIN)
 
 
 def test_memory_knows_attention_scores(rig: Rig) -> None:

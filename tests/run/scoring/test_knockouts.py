@@ -36,6 +36,7 @@ def scores(file: Path, said: Sequence[str]) -> KnockoutScores:
         config=SimpleNamespace(max_new_tokens=4, tokens_per_second=1.0),
         model=SimpleNamespace(adapters=adapter),
         evaluate=evaluate,
+        half=False,
     )
     return KnockoutScores(evaluator, EXAMPLES, file)
 

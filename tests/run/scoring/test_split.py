@@ -17,8 +17,10 @@ from tests.misbehaving import full
 from tests.rig import status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from steermoe_core.model.generate import Questions
     from tests.rig import Rig
 
 #: Runs a command in a process that gets SIGKILL when it has kept so many batches.
@@ -72,13 +74,17 @@ def _timeless(path: Path) -> bytes:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that grows by the size of each batch that the model answers."""
     sizes: list[int] = []
-    generate = evaluation.generate
+    answers = evaluation.answers
 
-    def counting(model: Any, batch: Any, limits: Any, **options: Any) -> Any:
-        sizes.append(len(limits))
-        return generate(model, batch, limits, **options)
+    def counting(model: Any, questions: Iterable[Questions], *others: Any) -> Any:
+        def counted() -> Iterator[Questions]:
+            for one in questions:
+                sizes.append(sum(limit > 0 for limit in one.limits))
+                yield one
 
-    monkeypatch.setattr(evaluation, "generate", counting)
+        return answers(model, counted(), *others)
+
+    monkeypatch.setattr(evaluation, "answers", counting)
     return sizes
 
 

@@ -84,6 +84,17 @@ class LosesCount(Right):
         return super().hidden(embeds, mask, positions - positions[:, :1], cache)
 
 
+class Crowd(Right):
+    """Says that it packs rows, and lets them hear each other."""
+
+    caught_by = "packing"
+    gives = ("layer-taps", "packing")
+
+    def packed(self, inputs, prefix):
+        found = super().packed(inputs, prefix)
+        return found + found.mean(0, keepdim=True)
+
+
 class Stone(Right):
     """Lets no gradient through."""
 

@@ -23,10 +23,12 @@ class Right(TinyEncoder):
         super().__init__(TinyConfig())
 
     def forward(self, features, tap=untouched):
-        hidden = self.before(Padded(self.first(features.values), features.lengths))
-        for number, mixer in enumerate(self.mixers):
-            hidden = self.step(number, partial(_mix, mixer), hidden.zeroed(), tap)
-        return hidden
+        return self.from_layer(0, self.before(Padded(self.first(features.values), features.lengths)), tap)
+
+    def from_layer(self, first, frames, tap=untouched):
+        for number in range(first, self.layers):
+            frames = self.step(number, partial(_mix, self.mixers[number]), frames.zeroed(), tap)
+        return frames
 
     def before(self, hidden):
         """Do something to what the layers get."""
@@ -234,6 +236,29 @@ class NeverAgain(Right):
 
     def step(self, number, compute, hidden, tap):
         return tap(number, Padded(compute(hidden.values), hidden.lengths))
+
+
+class StartsLate(Right):
+    """Leaves out the layer that it is to begin with."""
+
+    caught_by = "from_layer"
+
+    def forward(self, features, tap=untouched):
+        return Right.from_layer(self, 0, Padded(self.first(features.values), features.lengths), tap)
+
+    def from_layer(self, first, frames, tap=untouched):
+        return super().from_layer(first + 1, frames, tap)
+
+
+class Crowd(Right):
+    """Says that it packs clips, and lets them hear each other."""
+
+    caught_by = "packing"
+    gives = ("layer-taps", "packing")
+
+    def before(self, hidden):
+        mean = hidden.values.mean((0, 1)) if self.packing else 0.0
+        return Padded(hidden.values + mean, hidden.lengths)
 
 
 class NoMaps(Right):

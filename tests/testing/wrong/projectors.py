@@ -35,6 +35,17 @@ class Right(Projector):
         return pooled_length(HALF, frames)
 
 
+class SaysPooling(Right):
+    """Looks at the frames before they are pooled."""
+
+    caught_by = "pooling"
+    pooling = HALF
+
+    def forward(self, frames, answer=None):
+        pooled = pool(HALF, type(frames)(frames.values.square(), frames.lengths))
+        return Padded(self.mapped(pooled), pooled.lengths), None
+
+
 class Narrow(Right):
     """Maps to another width than the language model's."""
 

@@ -1,0 +1,1 @@
+"""One module a tracker; each imports its library when a run starts."""

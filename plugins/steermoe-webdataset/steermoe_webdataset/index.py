@@ -1,0 +1,193 @@
+"""The index of a shard: where each clip's sound is, its length and its texts.
+
+It is made once, in one pass over the tar file, and cached as an Arrow file, which all processes of a run map
+into memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tarfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import attrs
+import pyarrow as pa
+from filelock import FileLock
+
+from steermoe_core import DataError, EncodedAudio, SetupError, cache_folder
+from steermoe_webdataset.remote import content, identity, opened
+
+#: Extensions of sound files.
+SOUNDS = frozenset({"wav", "flac", "ogg", "opus", "mp3", "m4a"})
+#: Extensions of texts.
+_TEXT, _OBJECT = "txt", "json"
+#: Changes when indexes are written otherwise.
+_VERSION = 1
+_SCHEMA = pa.schema([
+    ("clip", pa.string()), ("sound", pa.string()), ("start", pa.int64()), ("size", pa.int64()),
+    ("seconds", pa.float64()), ("columns", pa.string()),
+])  # fmt: skip
+
+
+@attrs.frozen
+class Member(EncodedAudio):
+    """A sound file in a shard.
+
+    :param shard: path or URL of the tar file.
+    :param name: of the sound file.
+    :param start: of its content in the shard, in bytes.
+    :param size: of its content, in bytes.
+    """
+
+    shard: str
+    name: str
+    start: int
+    size: int
+
+    @property
+    def file(self) -> Path:
+        return Path(self.shard)
+
+    def content(self) -> bytes:
+        return content(self.shard, self.start, self.size)
+
+    def __str__(self) -> str:
+        """Return the name and the shard."""
+        return f"{self.name} in {self.shard}"
+
+
+@attrs.frozen
+class _Loaded(EncodedAudio):
+    """A sound file that has been read."""
+
+    name: str
+    data: bytes
+
+    @property
+    def file(self) -> Path:
+        return Path(self.name)
+
+    def content(self) -> bytes:
+        return self.data
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@attrs.define
+class _Clip:
+    """What is known of a clip so far."""
+
+    sound: str = ""
+    start: int = 0
+    size: int = 0
+    seconds: float = math.nan
+    columns: dict[str, Any] = attrs.field(factory=dict)
+
+
+def index(shard: str, *, measured: bool) -> pa.Table:
+    """Return the clips of a shard, in the order of their first files, from the cache if it is there.
+
+    :param measured: whether lengths are measured; else they are nan, and sounds are not read.
+    :raises DataError: the shard cannot be read, or a clip has no sound or several.
+    :raises SetupError: the cache cannot be written.
+    """
+    known = json.dumps([_VERSION, shard, identity(shard), measured])
+    file = cache_folder() / "webdataset" / f"{hashlib.sha256(known.encode()).hexdigest()[:32]}.arrow"
+    if not file.exists():
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{file}.lock"):  # one process of several makes it
+                if not file.exists():
+                    _write(file, _table(shard, _clips(shard, measured=measured)))
+        except OSError as error:
+            advice = "make room on its disk, or set STEERMOE_CACHE to another folder"
+            msg = f"{file} was not saved ({error}); {advice}"
+            raise SetupError(msg) from None
+    with pa.memory_map(str(file)) as mapped:
+        return pa.ipc.open_file(mapped).read_all()
+
+
+def _write(file: Path, table: pa.Table) -> None:
+    partial = file.with_suffix(".partial")
+    try:
+        with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _table(shard: str, clips: dict[str, _Clip]) -> pa.Table:
+    for name, clip in clips.items():
+        if not clip.sound:
+            msg = f"{name} in {shard} has no sound file ({', '.join(sorted(SOUNDS))})"
+            raise DataError(msg)
+    if not clips:
+        msg = f"{shard}: there is no clip in it"
+        raise DataError(msg)
+    rows = [
+        {**attrs.asdict(clip, recurse=False), "clip": name, "columns": json.dumps(clip.columns)}
+        for name, clip in clips.items()
+    ]
+    return pa.Table.from_pylist(rows, _SCHEMA)
+
+
+def _clips(shard: str, *, measured: bool) -> dict[str, _Clip]:
+    """Return the clips of a tar file by name."""
+    clips: dict[str, _Clip] = {}
+    try:
+        with opened(shard) as file, tarfile.open(fileobj=file, mode="r:") as archive:
+            for member in archive:
+                name, _, extension = PurePosixPath(member.name).name.partition(".")
+                if not member.isfile() or not name:  # a folder, or a hidden file
+                    continue
+                clip = clips.setdefault(str(PurePosixPath(member.name).with_name(name)), _Clip())
+                kind = extension.rpartition(".")[2].lower()
+                if kind in SOUNDS:
+                    _take_sound(clip, member, shard, archive if measured else None)
+                elif kind in (_TEXT, _OBJECT):
+                    clip.columns |= _columns(extension, _read(archive, member), f"{member.name} in {shard}")
+                archive.members.clear()  # type: ignore[attr-defined] # or they would fill the memory
+    except tarfile.TarError as error:
+        msg = f"{shard}: cannot be read as a tar file that is not compressed ({error})"
+        raise DataError(msg) from None
+    return clips
+
+
+def _take_sound(clip: _Clip, member: tarfile.TarInfo, shard: str, archive: tarfile.TarFile | None) -> None:
+    """Note where a sound is, and how long, unless there is no archive to read it from."""
+    if clip.sound:
+        msg = f"{clip.sound} and {member.name} in {shard} are one clip; a clip has one sound file"
+        raise DataError(msg)
+    clip.sound, clip.start, clip.size = member.name, member.offset_data, member.size
+    if archive:
+        try:
+            clip.seconds = _Loaded(member.name, _read(archive, member)).seconds()
+        except DataError:
+            clip.seconds = math.nan  # the run counts clips that cannot be read
+
+
+def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    return file.read() if file else b""
+
+
+def _columns(extension: str, data: bytes, place: str) -> dict[str, Any]:
+    """Return the columns that a text file gives.
+
+    :raises DataError: it is no UTF-8, or no JSON object.
+    """
+    try:
+        text = data.decode()
+        found = {extension: " ".join(text.split())} if extension.endswith(_TEXT) else json.loads(text)
+    except ValueError as error:
+        msg = f"{place}: cannot be read ({error})"
+        raise DataError(msg) from None
+    if not isinstance(found, dict):
+        msg = f'{place}: must hold a JSON object, such as {{"text": "…"}}'
+        raise DataError(msg)
+    return found

@@ -1,0 +1,361 @@
+"""A few training steps of an experiment, measured on this machine.
+
+The run's own training takes them, in a folder that is removed afterwards. The first steps, in which kernels
+are chosen and caches fill, are not counted. On a GPU the host runs ahead of the device, so that the shares of
+the parts are measured in further steps, in which it waits at every border between parts. Of a training whose
+projector first trains alone, the phase with the language model is measured, if there is one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import attrs
+import numpy as np
+import torch
+
+from steermoe_core.data.padded import Padded
+from steermoe_core.errors import UsageError
+from steermoe_core.run.assembly.builder import Builder
+from steermoe_core.run.assembly.device import move, set_threads
+from steermoe_core.run.assembly.parts import placed
+from steermoe_core.run.cost.batch import phases
+from steermoe_core.run.cost.trace import trace
+from steermoe_core.run.folder import adapter
+from steermoe_core.run.folder.run_folder import RunFolder
+from steermoe_core.run.preview.memory import held
+from steermoe_core.run.training.training import Training
+from steermoe_core.train.callbacks import Callback, GroupClip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
+    from steermoe_core.config.experiment import TrainConfig
+    from steermoe_core.config.resolve import Resolved
+    from steermoe_core.data.layout import Batch
+    from steermoe_core.model.joined import Joined
+    from steermoe_core.plugins import Registry
+    from steermoe_core.run.console import Console
+    from steermoe_core.system.records import Json
+
+#: Steps before the counted ones.
+WARM_UP = 2
+#: Batches whose FLOPs and memory are traced; those of the others lie between.
+_TRACED = 3
+#: Seconds in which the matrix rate is measured.
+_SECONDS = 0.5
+
+
+@attrs.frozen(kw_only=True)
+class Measured:
+    """Training steps on this machine; all numbers are means over the counted steps.
+
+    :param step: seconds.
+    :param tokens: decoder positions that are not padding.
+    :param padding: share of padding in the positions that encoder and decoder compute.
+    :param mfu: time that the step's FLOPs take at `rates`, as a share of the step's; None where the step
+        cannot be traced.
+    :param rates: FLOP/s of a large matrix product on this machine, by type of its numbers.
+    :param peak_bytes: of the process on a CPU, of torch's tensors on a GPU.
+    :param planned_bytes: of the largest counted batch, from its trace; None where it cannot be traced.
+    :param shares: of the time, by part.
+    """
+
+    device: str
+    steps: int
+    step: float
+    clips: float
+    audio_seconds: float
+    tokens: float
+    utterances_per_second: float
+    tokens_per_second: float
+    padding: dict[str, float]
+    mfu: float | None
+    rates: dict[str, float]
+    peak_bytes: int
+    planned_bytes: int | None
+    shares: dict[str, float]
+
+    def as_json(self) -> Json:
+        """Return plain values."""
+        return attrs.asdict(self)
+
+
+def measure(resolved: Resolved, registry: Registry, console: Console, *, steps: int) -> Measured:
+    """Measure training steps of an experiment.
+
+    :param steps: number of counted steps.
+    :raises UsageError: the experiment trains nothing.
+    """
+    with (
+        TemporaryDirectory(prefix="steermoe-bench-") as folder,
+        placed(resolved.experiment, resolved.path, resolved.origins),
+    ):
+        builder = Builder(resolved.experiment, registry)
+        if builder.experiment.train.steps == 0:
+            msg = "train.steps is 0: there is no training step to measure"
+            raise UsageError(msg)
+        set_threads(builder.experiment.train.threads)
+        train = builder.experiment.train
+        clock = Clock("cuda" if _on_gpu(train) else "cpu", steps)
+        with console.task("loading models"):
+            model = builder.model()
+        if True in phases(model, train):
+            model.projector.start_steps = 0
+        builder.experiment = attrs.evolve(builder.experiment, train=_shortened(train, clock.last))
+        with clock.watching(model):
+            Training(
+                builder=builder,
+                model=model,
+                frozen=adapter.identity(model),
+                splits={},
+                callbacks=[*map(builder.part, builder.experiment.callbacks), clock],
+                validator=None,
+                folder=RunFolder(Path(folder)),
+                console=console,
+                counted=lambda _: None,
+            ).run()
+        with console.task("tracing batches"):
+            return _measured(clock, move(model, "cpu"), builder.experiment.train)
+
+
+def matrix_rate(device: str, dtype: torch.dtype) -> float:
+    """Return the FLOP/s of a large matrix product, the best of several."""
+    size = 8192 if device == "cuda" else 512
+    one = torch.randn(size, size, device=device).to(dtype)
+    best, end = 0.0, time.perf_counter() + _SECONDS
+    while time.perf_counter() < end or not best:
+        begun = time.perf_counter()
+        _ = one @ one
+        _finish(device)
+        best = max(best, 2 * size**3 / (time.perf_counter() - begun))
+    return best
+
+
+class Clock(Callback):
+    """Takes the time of training steps and of the parts in them.
+
+    :param steps: number of counted steps.
+    :ivar last: the step after which all is measured.
+    """
+
+    def __init__(self, device: str, steps: int) -> None:
+        self.device = device
+        self.steps = steps
+        self.last = WARM_UP + steps * (2 if device == "cuda" else 1)
+        self.seconds: list[float] = []
+        self.batches: list[list[Batch]] = []
+        self.positions: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self.parts: dict[str, float] = defaultdict(float)
+        self.peak = 0
+        self.language_model = True
+        self._step = 0
+        self._part, self._since, self._ended = "data", 0.0, 0.0
+
+    @property
+    def _counts(self) -> bool:
+        return WARM_UP < self._step <= WARM_UP + self.steps
+
+    @property
+    def _parted(self) -> bool:
+        """Whether the parts' time is taken; on a GPU that is not in the counted steps."""
+        return self._step > self.last - self.steps
+
+    @contextmanager
+    def watching(self, model: Joined) -> Iterator[None]:
+        """Take the time of a model's parts; the backward pass is cut where gradients arrive."""
+        calls = [(model.encoder, "forward", "encoder"), (model.adapter, "after", "encoder")]
+        calls += [(model.projector, "forward", "projector"), (model.projector, "loss", "projector")]
+        calls += [(model, "hidden", "decoder"), (model.decoder, "logits", "decoder")]
+        frames, inputs, forward = model.frames, model.inputs, model.forward
+
+        def taken(batch: Batch, *args: Any, **named: Any) -> torch.Tensor:
+            if self._counts:
+                self.batches[-1].append(batch)
+            self.language_model = named.get("language_model", True)
+            self.enter("other")
+            loss: torch.Tensor = forward(batch, *args, **named)
+            self.enter("decoder" if self.language_model else "projector")  # where the backward pass begins
+            return loss
+
+        def cut(batch: Batch, audio: Padded, **named: Any) -> Any:
+            return inputs(batch, self._below(audio, "projector"), **named)
+
+        with ExitStack() as stack:
+            for part, name, stage in calls:
+                stack.enter_context(patch.object(part, name, self._timed(getattr(part, name), stage)))
+            stack.enter_context(patch.object(model, "forward", taken))
+            stack.enter_context(patch.object(model, "inputs", cut))
+            stack.enter_context(
+                patch.object(model, "frames", lambda given: self._below(frames(given), "encoder"))
+            )
+            clip = GroupClip.clip
+            stack.enter_context(patch.object(GroupClip, "clip", _entering(self, clip)))
+            yield
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self._step = state.global_step + 1
+        self.enter("other")
+        if self._step == WARM_UP + 1:
+            _finish(self.device)
+            _reset_peak(self.device)
+        if self._counts:
+            self.batches.append([])
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        self.enter("data")
+        if self._step in (WARM_UP, WARM_UP + self.steps):
+            _finish(self.device)
+        now = time.perf_counter()
+        if self._counts:
+            self.seconds.append(now - self._ended)
+            self.peak = _peak(self.device)
+        self._ended = now
+
+    def enter(self, part: str) -> str:
+        """Book the time since the last call to the part before, and return that part."""
+        if self._parted:
+            _finish(self.device)
+        now, before = time.perf_counter(), self._part
+        if self._parted:
+            self.parts[before] += now - self._since
+        self._part, self._since = part, now
+        return before
+
+    def _timed(self, function: Callable[..., Any], part: str) -> Callable[..., Any]:
+        def timed(*args: Any, **named: Any) -> Any:
+            if self._counts and args and isinstance(args[0], Padded) and part in ("encoder", "decoder"):
+                rows, longest = args[0].values.shape[:2]
+                self.positions[part].append((int(args[0].host_lengths.sum()), rows * longest))
+            before = self.enter(part)
+            try:
+                return function(*args, **named)
+            finally:
+                self.enter(before)
+
+        return timed
+
+    def _below(self, padded: Padded, part: str) -> Padded:
+        """Return values at whose gradient the backward pass enters a part."""
+        if padded.values.requires_grad:
+            padded.values.register_hook(lambda _: self.enter(part) and None)  # type: ignore[no-untyped-call]
+        return padded
+
+
+def _entering(clock: Clock, clip: Callable[..., Any]) -> Callable[..., Any]:
+    def clipped(*args: Any, **named: Any) -> Any:
+        clock.enter("optimizer")
+        return clip(*args, **named)
+
+    return clipped
+
+
+def _measured(clock: Clock, model: Joined, train: TrainConfig) -> Measured:
+    steps, seconds = len(clock.seconds), sum(clock.seconds)
+    batches = [batch for step in clock.batches for batch in step]
+    padding = {
+        tower: 1.0 - sum(real for real, _ in found) / sum(size for _, size in found)
+        for tower, found in clock.positions.items()
+    }
+    tokens = sum(real for real, _ in clock.positions["decoder"])
+    clips, audio = sum(map(len, batches)), sum(float(batch.seconds.sum()) for batch in batches)
+    found = _traced(model, train, batches, language_model=clock.language_model)
+    types = found.flops if found else {torch.float32: 0.0}
+    rates = {dtype: matrix_rate(clock.device, dtype) for dtype in types}
+    total = sum(clock.parts.values())
+    return Measured(
+        device=torch.cuda.get_device_name() if clock.device == "cuda" else _cpu(),
+        steps=steps,
+        step=seconds / steps,
+        clips=clips / steps,
+        audio_seconds=audio / steps,
+        tokens=tokens / steps,
+        utterances_per_second=clips / seconds,
+        tokens_per_second=tokens / seconds,
+        padding=padding,
+        mfu=sum(flops / rates[dtype] for dtype, flops in found.flops.items()) / seconds if found else None,
+        rates={str(dtype).removeprefix("torch."): rate for dtype, rate in rates.items()},
+        peak_bytes=clock.peak,
+        planned_bytes=sum(held(model)) + found.peak if found else None,
+        shares={part: spent / total for part, spent in clock.parts.items()},
+    )
+
+
+@attrs.frozen
+class _Needs:
+    """What batches need: FLOPs of all by type, and memory of the largest."""
+
+    flops: dict[torch.dtype, float]
+    peak: int
+
+
+def _traced(
+    model: Joined, train: TrainConfig, batches: Sequence[Batch], *, language_model: bool
+) -> _Needs | None:
+    """Return what batches need; None where a part asks for values."""
+    ordered = sorted(batches, key=_size)
+    places = sorted({round(i * (len(ordered) - 1) / (_TRACED - 1)) for i in range(_TRACED)})
+    try:
+        traces = [
+            trace(model, train, ordered[place].to("cpu"), language_model=language_model, optimizer=False)
+            for place in places
+        ]
+    except RuntimeError:
+        return None
+    sizes, every = [_size(ordered[place]) for place in places], list(map(_size, batches))
+    flops: dict[torch.dtype, float] = {}
+    for dtype in {one.dtype for found in traces for one in found.operations if one.flops}:
+        known = [sum(one.flops for one in found.operations if one.dtype == dtype) for found in traces]
+        flops[dtype] = float(np.interp(every, sizes, known).sum())
+    return _Needs(flops, traces[-1].peak)
+
+
+def _size(batch: Batch) -> float:
+    return len(batch) * float(batch.seconds.max())
+
+
+def _shortened(train: TrainConfig, steps: int) -> TrainConfig:
+    """Return a training of a few steps in one process, without validation or checkpoints."""
+    validate = attrs.evolve(train.validate, every=0, keep_best=False)
+    return attrs.evolve(
+        train, steps=steps, epochs=None, warmup=0, save_every=0, validate=validate, deepspeed=None
+    )
+
+
+def _on_gpu(train: TrainConfig) -> bool:
+    return train.device != "cpu" and torch.cuda.is_available()
+
+
+def _finish(device: str) -> None:
+    """Wait for the device."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _reset_peak(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    else:  # the mark becomes what is resident
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _peak(device: str) -> int:
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated()
+    status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return 1024 * int(next(line.split()[1] for line in status if line.startswith("VmHWM:")))
+
+
+def _cpu() -> str:
+    threads = torch.get_num_threads()
+    return f"the CPU, {threads} thread{'' if threads == 1 else 's'}"

@@ -1,0 +1,64 @@
+"""`steermoe bench`: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from steermoe_core.cli.main import main
+from tests.rig import sentence
+
+if TYPE_CHECKING:
+    from tests.rig import Rig
+
+
+def test_a_measurement(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every figure has a row."""
+    assert main(["bench", str(rig.file), "--steps", "2"]) == 0
+
+    out = capsys.readouterr().out
+    assert out.startswith("2 training steps on the CPU, 1 thread\n")
+    for figure in ("utterances/s", "tokens/s", "padding, decoder", "MFU", "peak memory", "time in data"):
+        assert f"\n{figure} " in out
+
+
+def test_a_roofline(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    """The step, its parts and its operations."""
+    assert main(["bench", str(rig.file), "--roofline", "h100", "--steps", "1", "--ranks", "2"]) == 0
+
+    out = capsys.readouterr().out
+    assert out.startswith("a training step on h100, 2 × 3 clips, computed\n")
+    for row in ("matrix products, attention", "waiting", "encoder", "adapter", "optimizer", "mm backward"):
+        assert f"\n{row} " in out
+
+
+def test_json(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both kinds of figures; the step of a published distribution is longer than that of the digits."""
+    assert main(["bench", str(rig.file), "--steps", "1", "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    words = ["bench", str(rig.file), "--roofline", "l4", "--steps", "1", "--json"]
+    assert main(words) == 0
+    own = json.loads(capsys.readouterr().out)
+    assert main([*words, "--lengths", "librispeech"]) == 0
+    published = json.loads(capsys.readouterr().out)
+
+    assert measured["shares"]
+    assert {one["name"] for one in own["parts"]} > {"encoder", "decoder", "optimizer"}
+    assert published["audio_seconds"] > 10 * own["audio_seconds"]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--roofline", "h1000"], "no GPU is called 'h1000'; did you mean"),
+        (["--lengths", "librispeech"], "--lengths and --ranks need --roofline"),
+        (["--ranks", "2"], "--lengths and --ranks need --roofline"),
+        (["--steps", "0"], "'0' is not a whole number of at least 1"),
+    ],
+)
+def test_a_wrong_flag(rig: Rig, words: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One sentence."""
+    assert main(["bench", str(rig.file), *words]) == 2
+    assert reason in sentence(capsys)
