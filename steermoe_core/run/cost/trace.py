@@ -411,7 +411,8 @@ class _Host(TorchFunctionMode):
         first: Any = args[0] if args else None
         if func in (torch.tensor, torch.as_tensor) and kwargs.get("device") == _DEVICE:
             result = func(*args, **{**kwargs, "device": "cpu"}).clone()
-            shapes.sync("tensor", result)
+            if result.numel():  # without a number there is nothing to send
+                shapes.sync("tensor", result)
             shapes.watch(result, 0)
             return result
         if not (func in _READS or func == _device_of) or not self._there(first):
