@@ -134,7 +134,12 @@ class TrainConfig:
         bf16.
     :param device: `auto` uses a GPU if there is one; CUDA_VISIBLE_DEVICES selects it.
     :param threads: CPU threads; 0 uses all cores.
-    :param workers: processes that load audio; 0 loads it in the training process.
+    :param workers: processes that load audio; 0 loads it in the training process. `auto` is 0 on a CPU,
+        which has to compute; with a GPU it is the process's share of the cores, less one, and 8 at most. The
+        numbers that are trained do not depend on it, nor does a resume.
+    :param features: where the encoder's features of the training clips are computed: in the processes that
+        load audio (`loader`), or where the model computes (`device`), which saves CPU time and moves the
+        waveforms, in the place of log-mels; the same within 1e-4.
     :param log_every: steps between lines of metrics.jsonl.
     :param save_every: steps between checkpoints, 0 for none in between; the last step always has one.
     :param keep: number of checkpoints to keep.
@@ -179,7 +184,8 @@ class TrainConfig:
     frames_dtype: Literal["float32", "bfloat16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = attrs.field(default=0, validator=[ge(0), le(10_000)])
-    workers: int = attrs.field(default=0, validator=[ge(0), le(1_000)])
+    workers: int | Literal["auto"] = attrs.field(default=0, validator=NumberOrWord(ge(0), le(1_000)))
+    features: Literal["loader", "device"] = "loader"
     log_every: int = attrs.field(default=10, validator=gt(0))
     save_every: int = attrs.field(default=0, validator=ge(0))
     keep: int = attrs.field(default=2, validator=gt(0))

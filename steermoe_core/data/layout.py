@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class Batch:
     """What one forward pass needs.
 
+    The features move to the device of the model; token ids stay in host memory, where rows are laid out.
+
     :param ids: B ids of the examples.
     :param features: (B,T,F) input of the encoder; `Frames` (B,T,D) where its output was kept.
     :param before: (B,P) token ids that stand before the audio.
@@ -53,20 +55,17 @@ class Batch:
         one = slice(number, number + 1)
         parts = {name: getattr(self, name) for name in ("features", "before", "after", "answer")}
         rows: dict[str, Any] = {
-            name: type(part)(part.values[one], part.lengths[one]) for name, part in parts.items()
+            name: type(part)(part.values[one], part.host_lengths[one]) for name, part in parts.items()
         }
         return replace(self, ids=self.ids[one], seconds=self.seconds[one], **rows)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Batch:
-        """Move to a device; `dtype` is that of the features."""
-        return replace(
-            self,
-            features=self.features.to(device, dtype),
-            before=self.before.to(device),
-            after=self.after.to(device),
-            answer=self.answer.to(device),
-            seconds=self.seconds.to(device),
-        )
+        """Move the features to a device; `dtype` is theirs."""
+        return replace(self, features=self.features.to(device, dtype))
+
+    def pin_memory(self) -> Batch:
+        """Put the features into page-locked memory: what a data loader calls."""
+        return replace(self, features=self.features.pin_memory())
 
     def __len__(self) -> int:
         """Return the number of examples B."""

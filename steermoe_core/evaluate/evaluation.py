@@ -69,7 +69,7 @@ class Evaluator:
     workers: int = 0
     half: bool = False
     _silent: dict[tuple[int, ...], Answer] = attrs.field(factory=dict, init=False)
-    _audio_tokens: Any = attrs.field(default=0, init=False)  # on the device until it is needed
+    _audio_tokens: int = attrs.field(default=0, init=False)
 
     def evaluate(self, examples: Sequence[Example]) -> tuple[dict[str, list[Prediction]], Scores]:
         """Return the predictions (of the model and of each control) and their scores."""
@@ -81,7 +81,7 @@ class Evaluator:
         self.model.adapters.watch()
         found = {"": self._predict(kept)}
         steering = self.model.adapters.statistics()
-        audio_tokens = sum(self.gathered(int(self._audio_tokens)))
+        audio_tokens = sum(self.gathered(self._audio_tokens))
         for control in self.config.controls:
             rows = self._shuffled(kept, others) if control == SHUFFLED else self._predict(kept, control)
             found[control] = rows
@@ -185,7 +185,7 @@ class Evaluator:
         def questions() -> Iterator[Questions]:
             for (number, places), batch in zip(batches.items(), self._loaded(examples, batches), strict=True):
                 audio = self.model.audio(batch.features)
-                self._audio_tokens = self._audio_tokens + audio.lengths.sum()
+                self._audio_tokens += int(audio.host_lengths.sum())
                 if number not in missing:
                     self.model.read(batch, audio)
                     continue

@@ -146,7 +146,7 @@ def _logits(model: Joined, batch: Batch) -> torch.Tensor:
 
 def _loss(logits: torch.Tensor, batches: Sequence[Batch]) -> float:
     targets = torch.cat([batch.answer.rows()[0] for batch in batches])
-    return torch.nn.functional.cross_entropy(logits, targets).item()
+    return torch.nn.functional.cross_entropy(logits, targets.to(logits.device)).item()
 
 
 def _tie(model: Joined, batch: Batch, one: Answer, other: Answer) -> bool:
@@ -154,7 +154,7 @@ def _tie(model: Joined, batch: Batch, one: Answer, other: Answer) -> bool:
     ends = sorted({*batch.ends, model.decoder.eos})
     pairs = zip(one.ids, other.ids, strict=False)
     common = next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(one.ids), len(other.ids)))
-    prefix = replace(batch, answer=ids([[*one.ids[:common], ends[0]]]).to(batch.answer.values.device))
+    prefix = replace(batch, answer=ids([[*one.ids[:common], ends[0]]]))
     logits = _logits(model, prefix)[-1]  # (V,) of the first token that differs
     # An answer that has no token at this position was ended by one of the end tokens.
     first, second = (logits[answer.ids[common : common + 1] or ends].max() for answer in (one, other))

@@ -1,4 +1,4 @@
-"""Key-value caches: for layers that run twice, and for generation."""
+"""Key-value caches: for layers that run twice, for rows that follow nothing, and for generation."""
 
 from __future__ import annotations
 
@@ -27,6 +27,18 @@ class Unchanging(DynamicCache):
         extended = super().update(key_states, value_states, layer_idx, *args, **named)
         vars(layer).update(before)
         return extended
+
+
+class Passing(DynamicCache):
+    """Stores nothing: a layer attends to the keys and values that it computes.
+
+    Without any cache, and without a mask, a model of transformers looks for sequences packed into one row,
+    which waits for the device.
+    """
+
+    def update(self, key_states: Any, value_states: Any, layer_idx: int, *args: Any, **named: Any) -> Any:
+        """Return the keys and values of a layer as they are."""
+        return key_states, value_states
 
 
 class Growing(DynamicLayer):

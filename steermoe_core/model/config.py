@@ -203,17 +203,21 @@ class CausalLMConfig:
     :param weights: a hub id, a local folder, a .gguf file, or a set of weights that a plugin provides.
     :param dtype: of its weights; `auto` takes the checkpoint's.
     :param attention: implementation of attention.
+    :param quantise: stores the weights of its layers' linear maps in 8 or 4 bits; embeddings, norms and head
+        keep `dtype`. See [less memory](../how-to/less-memory.md).
     """
 
     weights: str
     dtype: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    quantise: Literal["none", "int8", "nf4"] = "none"
 
     @property
     def requires(self) -> tuple[str, ...]:
         """Packages that these settings need."""
         reader = ["gguf>=0.10"] if self.weights.endswith(".gguf") else []
-        return (*reader, *(["flash-attn"] if self.attention == "flash_attention_2" else []))
+        attention = ["flash-attn"] if self.attention == "flash_attention_2" else []
+        return (*reader, *attention, *(["bitsandbytes>=0.49"] if self.quantise == "nf4" else []))
 
     @property
     def unpackable(self) -> str:

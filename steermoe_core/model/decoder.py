@@ -14,6 +14,7 @@ from steermoe_core.errors import SetupError
 from steermoe_core.model.encoder import Tap, Tower, untouched
 from steermoe_core.model.known import LANGUAGE_MODELS
 from steermoe_core.model.packing import Packing, packable
+from steermoe_core.model.quantised import quantise
 from steermoe_core.model.recompute import recomputed
 from steermoe_core.model.weights import prepared, pretrained
 
@@ -64,6 +65,18 @@ class Decoder(Tower):
         :param cache: of `new_cache`, extended in place; None for no cache.
         """
 
+    def right_padded(self, rows: Padded, before: int, cache: Any) -> torch.Tensor:
+        """Return the last hidden states (B,S,H) of right-padded embeddings (B,S,H).
+
+        Causal attention keeps padding at the end from every real position, so that a decoder may override
+        this and leave the mask out.
+
+        :param before: positions in the cache that come before every row.
+        """
+        mask = nn.functional.pad(rows.mask.long(), (before, 0), value=1)  # (B,C+S)
+        positions = before + torch.arange(rows.values.shape[1], device=mask.device)
+        return self.hidden(rows.values, mask, positions.expand(len(rows), -1), cache)
+
     def packed(self, inputs: Padded, prefix: Prefix) -> torch.Tensor:
         """Return the last hidden states (B,S,H) of right-padded inputs (B,S,H), without computing padding.
 
@@ -108,12 +121,14 @@ class CausalLM(Decoder):
         dtype = config.dtype if config.dtype == "auto" else getattr(torch, config.dtype)
         options = {"dtype": dtype, "attn_implementation": config.attention}
         self.model = pretrained(AutoModelForCausalLM, config.weights, known=LANGUAGE_MODELS, **options)
+        if config.quantise != "none":
+            quantise(self.model.get_decoder(), config.quantise)
         self.width = self.model.get_input_embeddings().weight.shape[1]
         self.context = getattr(self.model.config.get_text_config(), "max_position_embeddings", 2048)
         self._cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
         self._prefixes: dict[tuple[Any, ...], Prefix] = {}
         self._recomputable = self._wrap_layers()
-        self._lengths = torch.zeros(0, dtype=torch.long)
+        self._rows = Padded(torch.zeros(0, 1), torch.zeros(0, dtype=torch.long))
         self._packing: Packing | None = None
         self.freeze()
 
@@ -133,21 +148,16 @@ class CausalLM(Decoder):
     def hidden(
         self, embeds: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any
     ) -> torch.Tensor:
-        if self.recompute and not self._recomputable:
-            msg = (
-                f'{type(self.model).__name__} has no layers that can be recomputed; leave "decoder" out of '
-                "train.recompute"
-            )
-            raise SetupError(msg)
-        self._lengths = mask[:, -embeds.shape[1] :].sum(1)  # (B,)
-        states: torch.Tensor = self.model.get_decoder()(
-            inputs_embeds=embeds,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=cache is not None,
-        ).last_hidden_state
-        return states
+        rows = Padded(embeds, mask[:, -embeds.shape[1] :].sum(1))
+        return self._states(rows, cache, attention_mask=mask, position_ids=positions)
+
+    def right_padded(self, rows: Padded, before: int, cache: Any) -> torch.Tensor:
+        from steermoe_core.model.cache import Passing
+
+        if type(self).hidden is not CausalLM.hidden:  # a plugin changes what is computed there
+            return super().right_padded(rows, before, cache)
+        # Positions count on from the cache: the model's own default.
+        return self._states(rows, Passing(config=self.model.config) if cache is None else cache)
 
     def packed(self, inputs: Padded, prefix: Prefix) -> torch.Tensor:
         config, before = self.model.get_decoder().config, prefix[0][0].shape[2] if prefix else 0
@@ -162,7 +172,7 @@ class CausalLM(Decoder):
         finally:
             self._packing = None
         self._check_apart(packing.attended == self.layers)
-        return packing.clips(Padded(hidden, row.lengths)).values
+        return packing.clips(row.holding(hidden)).values
 
     def prefix(self, ids: list[int]) -> Prefix:
         device = self.embeddings.device
@@ -207,8 +217,21 @@ class CausalLM(Decoder):
             layer.forward = partial(self._layer, number, layer.forward)
         return all(isinstance(layer, GradientCheckpointingLayer) for layer in stack) and bool(stack)
 
+    def _states(self, rows: Padded, cache: Any, **places: torch.Tensor) -> torch.Tensor:
+        if self.recompute and not self._recomputable:
+            msg = (
+                f'{type(self.model).__name__} has no layers that can be recomputed; leave "decoder" out of '
+                "train.recompute"
+            )
+            raise SetupError(msg)
+        self._rows = rows.bare()  # for the tap
+        states: torch.Tensor = self.model.get_decoder()(
+            inputs_embeds=rows.values, past_key_values=cache, use_cache=cache is not None, **places
+        ).last_hidden_state
+        return states
+
     def _layer(self, number: int, forward: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        tap, lengths = self.tap, self._lengths  # of this pass, also when it is recomputed
+        tap, rows = self.tap, self._rows  # of this pass, also when it is recomputed
         if self._packing is not None:
             forward = self._packing.attending(forward, self.model.get_decoder().config)
             tap = self._packing.tap(tap)
@@ -218,7 +241,7 @@ class CausalLM(Decoder):
             if tap is untouched:
                 return output
             hidden, *rest = output if isinstance(output, tuple) else (output,)
-            hidden = tap(number, Padded(hidden, lengths)).values
+            hidden = tap(number, rows.holding(hidden)).values
             return (hidden, *rest) if isinstance(output, tuple) else hidden
 
         if self.recompute and torch.is_grad_enabled():

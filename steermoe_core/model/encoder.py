@@ -85,6 +85,14 @@ class Encoder(Tower):
     def features(self, waveforms: Sequence[np.ndarray]) -> Padded:
         """Turn waveforms (float32, mono, `sample_rate`) into input features (B,T,F); no gradients."""
 
+    def features_of(self, waveforms: Padded) -> Padded:
+        """Return the features (B,T,F) of padded waveforms (B,samples), computed on their device.
+
+        They are those of `features` within 1e-4. An encoder that implements this may be trained with
+        `train.features = "device"`.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
         """Turn features (B,T,F) into frames (B,T',D), calling ``tap`` after each layer.
@@ -128,8 +136,8 @@ class Encoder(Tower):
         """
 
         def tapped(values: torch.Tensor) -> torch.Tensor:
-            return tap(number, Padded(compute(values), frames.lengths)).values
+            return tap(number, frames.holding(compute(values))).values
 
         if self.recompute and torch.is_grad_enabled():
-            return Padded(recomputed(tapped, frames.values), frames.lengths)
-        return Padded(tapped(frames.values), frames.lengths)
+            return frames.holding(recomputed(tapped, frames.values))
+        return frames.holding(tapped(frames.values))

@@ -23,7 +23,10 @@ def balance_loss(gates: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     :param gates: (B,T,E); the absolute value counts where gates may be negative.
     :param mask: (B,T), true at valid frames.
     """
-    usage = gates[mask].abs().mean(0)  # (E,)
+    used = gates.abs().masked_fill(
+        ~mask[..., None], 0
+    )  # (B,T,E); indexing by the mask would wait for the device
+    usage = used.sum((0, 1)) / mask.sum()  # (E,)
     usage = usage / usage.sum().clamp_min(1e-9)  # (E,), sums to 1
     return (usage * (usage.clamp_min(1e-9) * len(usage)).log()).sum()  # scalar
 
@@ -41,22 +44,22 @@ class GateStatistics:
 
         An expert's share of a frame is |g| / Σ|g|: the absolute value counts where gates may be negative.
         """
-        mask = frames.mask
-        valid = gates[mask].double()  # (N,E)
-        weights = valid.abs() / valid.abs().sum(-1, keepdim=True).clamp_min(1e-12)  # (N,E)
-        entropy = torch.special.entr(weights).sum(-1, keepdim=True)  # (N,1)
-        relative = shift[mask].norm(dim=-1) / frames.values[mask].norm(dim=-1).clamp_min(1e-9)  # (N,)
-        figures = [valid.abs(), valid, entropy, relative.double()[:, None], torch.ones_like(entropy)]
-        clips = mask.nonzero()[:, 0]  # (N,)
-        sums = valid.new_zeros(len(mask), 2 * self.experts + 3)  # (B,2E+3)
-        self._batches[row].append(sums.index_add_(0, clips, torch.cat(figures, -1)).cpu())  # (B,2E+3)
+        gates = gates.double()
+        weights = gates.abs() / gates.abs().sum(-1, keepdim=True).clamp_min(1e-12)  # (B,T,E)
+        entropy = torch.special.entr(weights).sum(-1, keepdim=True)  # (B,T,1)
+        norms = frames.values.norm(dim=-1, keepdim=True).clamp_min(1e-9)  # (B,T,1)
+        relative = (shift.norm(dim=-1, keepdim=True) / norms).double()  # (B,T,1)
+        figures = torch.cat(
+            [gates.abs(), gates, entropy, relative, torch.ones_like(entropy)], -1
+        )  # (B,T,2E+3)
+        self._batches[row].append(figures.masked_fill(~frames.mask[..., None], 0).sum(1))  # (B,2E+3)
 
     def gather(self) -> None:
         """Add the sums of the other processes of a run: a collective where there are several."""
         if not distributed.is_available() or not distributed.is_initialized():
             return
         shares: list[Any] = [None] * distributed.get_world_size()
-        distributed.all_gather_object(shares, self._batches)
+        distributed.all_gather_object(shares, [[b.cpu() for b in batches] for batches in self._batches])
         self._batches = [[b for share in shares for b in share[row]] for row in range(len(self._batches))]
 
     def record(self, row: int, clips: Sequence[int] | None = None) -> dict[str, Any]:
@@ -89,7 +92,8 @@ class GateStatistics:
     def _sums(self, row: int, clips: Sequence[int] | None) -> tuple[Any, ...]:
         """Return sums over frames: |gates| (E,), gates (E,), entropy, relative norm, number of frames."""
         width = 2 * self.experts + 3
-        table = torch.cat([torch.zeros(0, width, dtype=torch.float64), *self._batches[row]])  # (clips,2E+3)
+        batches = [batch.cpu() for batch in self._batches[row]]
+        table = torch.cat([torch.zeros(0, width, dtype=torch.float64), *batches])  # (clips,2E+3)
         total = (table if clips is None else table[list(clips)]).sum(0)  # (2E+3,)
         usage, gates, rest = total[: self.experts], total[self.experts : -3], total[-3:]
         return usage, gates, rest[0], rest[1], max(rest[2].item(), 1.0)

@@ -158,7 +158,7 @@ class _Waiting:
         inputs, prefix = model.inputs(batch, audio, answered=False)
         before = prefix[0][0].shape[2] if prefix else 0
         ends = frozenset({*batch.ends, model.decoder.eos})
-        told = zip(questions.keys, questions.limits, inputs.lengths.tolist(), strict=True)
+        told = zip(questions.keys, questions.limits, inputs.host_lengths.tolist(), strict=True)
         rows = [_Row(key, limit, ends, before + length) for key, limit, length in told]
         return cls(inputs, prefix, rows)
 

@@ -16,9 +16,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
-from steermoe_core.data.padded import Frames, Padded
+from steermoe_core.data.padded import Frames, Padded, Waveforms
 from steermoe_core.model.adapter import Adapters, NoAdapter
 from steermoe_core.model.encoder import untouched
+from steermoe_core.model.recompute import recomputed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,10 +42,13 @@ class Joined(nn.Module):
     :param decoder_adapter: of the decoder; None for none.
     :ivar prefixed: whether tokens that all rows begin with are computed once, not in every row; never where
         an adapter changes what the decoder computes from them.
+    :ivar most_logits: logits of the loss that exist at a time, 256 MB of fp32; beyond them it is computed in
+        parts, whose logits are computed again in the backward pass; 0 sets no limit.
     :ivar losses: what adapters and projector added to the loss of the last forward pass, by name.
     """
 
     prefixed: bool = True
+    most_logits: int = 2**26
 
     def __init__(
         self,
@@ -102,14 +106,15 @@ class Joined(nn.Module):
         :param language_model: False trains on the projector's own loss alone.
         """
         frames = self.frames(batch.features)
-        spoken = Padded(batch.answer.values, batch.answer.lengths - 1)  # EOS is not spoken
+        # EOS is not spoken.
+        spoken = Padded(_sent(batch.answer.values, frames.values), batch.answer.host_lengths - 1)
         if language_model:
             audio, own = self.projector(frames, spoken)
             total, weight = self.answer_losses(batch, audio).sum() / tokens, self.projector.loss_weight
         else:
             own = self.projector.loss(frames, spoken)
             total, weight = frames.values.new_zeros(()), 1.0
-        share = batch.answer.lengths.sum() / tokens
+        share = int(batch.answer.host_lengths.sum()) / tokens
         added = [] if own is None else [(self.projector.loss_name, weight * own / tokens)]
         for part in (self.adapters, self.projector):
             added += [(name, loss * share) for name, loss in part.losses().items()]
@@ -130,13 +135,19 @@ class Joined(nn.Module):
 
     def _encoded(self, features: Padded) -> Padded:
         """Return the output (B,T,D) of the encoder; of kept frames only what is not computed yet."""
+        if isinstance(features, Waveforms):
+            features = self._features(features)
         if not isinstance(features, Frames):
             return self.encoder(features, self.adapter.tap)  # type: ignore[no-any-return]
         if self.adapter.first_layer is None:
             return features
-        dtype = next(self.encoder.parameters()).dtype
-        frames = Padded(features.values.to(dtype), features.lengths)
+        frames = features.holding(features.values.to(next(self.encoder.parameters()).dtype))
         return self.encoder.from_layer(self.adapter.first_layer, frames, self.adapter.tap)
+
+    @torch.no_grad()
+    def _features(self, waveforms: Waveforms) -> Padded:
+        with torch.autocast(waveforms.values.device.type, enabled=False):  # spectra need fp32
+            return self.encoder.features_of(waveforms)
 
     @property
     def pooling(self) -> PoolConfig | None:
@@ -150,20 +161,35 @@ class Joined(nn.Module):
 
     def answer_losses(self, batch: Batch, audio: Padded) -> torch.Tensor:
         """Return the cross-entropy of every answer token and EOS of the batch, row after row (N,)."""
-        logits = self.answer_logits(batch, audio)  # (N,V)
-        return F.cross_entropy(logits.float(), batch.answer.values[batch.answer.mask], reduction="none")
+        hidden = self._predicting(batch, audio)  # (N,H)
+        labels = _sent(torch.cat(batch.answer.rows()), hidden)  # (N,)
+        most = max(self.most_logits // len(self.decoder.embeddings), 1) if self.most_logits else len(labels)
+        if len(labels) <= most:
+            return self._losses(hidden, labels)
+        parts = zip(torch.split(hidden, most), torch.split(labels, most), strict=True)
+        return torch.cat([recomputed(self._losses, *part) for part in parts])
+
+    def _losses(self, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(self.decoder.logits(hidden).float(), labels, reduction="none")
 
     def answer_logits(self, batch: Batch, audio: Padded) -> torch.Tensor:
         """Return the logits that predict every answer token and EOS of the batch, row after row (N,V).
 
         The head is applied at these positions only: the same numbers, for a fraction of the work.
         """
+        return self.decoder.logits(self._predicting(batch, audio))
+
+    def _predicting(self, batch: Batch, audio: Padded) -> torch.Tensor:
+        """Return the hidden states (N,H) that predict every answer token and EOS, row after row."""
         inputs, prefix = self.inputs(batch, audio, answered=True)
         hidden = self.hidden(inputs, prefix)  # (B,S,H)
-        rows, steps = batch.answer.mask.nonzero(as_tuple=True)  # (N,), (N,)
         # A row ends with its answer's last token before EOS: EOS is predicted and never an input.
-        first = inputs.lengths - batch.answer.lengths
-        return self.decoder.logits(hidden[rows, first[rows] + steps])
+        ends = inputs.host_lengths + hidden.shape[1] * torch.arange(
+            len(inputs)
+        )  # (B,), in all rows one by one
+        answers = zip(ends.tolist(), batch.answer.host_lengths.tolist(), strict=True)
+        places = torch.cat([torch.arange(end - length, end) for end, length in answers])  # (N,)
+        return hidden.flatten(0, 1).index_select(0, _sent(places, hidden))
 
     def hidden(self, inputs: Padded, prefix: Prefix, cache: Any = None) -> torch.Tensor:
         """Return the last hidden states (B,S,H) of right-padded inputs (B,S,H) that follow the prefix."""
@@ -172,9 +198,7 @@ class Joined(nn.Module):
         before = prefix[0][0].shape[2] if prefix else 0
         if prefix and cache is None:
             cache = self.decoder.new_cache(prefix, len(inputs))
-        mask = F.pad(inputs.mask.long(), (before, 0), value=1)
-        positions = before + torch.arange(inputs.values.shape[1], device=mask.device)
-        return self.positions(inputs, mask, positions.expand(len(inputs), -1), cache)
+        return self._adapted(self.decoder.right_padded(inputs, before, cache), inputs)
 
     def positions(
         self, inputs: Padded, mask: torch.Tensor, positions: torch.Tensor, cache: Any
@@ -185,7 +209,7 @@ class Joined(nn.Module):
     def _adapted(self, hidden: torch.Tensor, inputs: Padded) -> torch.Tensor:
         if self.decoder_adapter is None:
             return hidden
-        return self.decoder_adapter.after(Padded(hidden, inputs.lengths)).values
+        return self.decoder_adapter.after(inputs.holding(hidden)).values
 
     def inputs(self, batch: Batch, audio: Padded, *, answered: bool) -> tuple[Padded, Prefix]:
         """Return embeddings (B,S,H) of the rows, without the answer's EOS, and the prefix."""
@@ -202,7 +226,8 @@ class Joined(nn.Module):
             places.append(len(own))
         prompt = None if self.decoder_adapter is None else self.decoder_adapter.prompt()  # (P,H)
         # One call for all rows: ZeRO-3 needs the same calls in every process, whatever its number of rows.
-        embeds = torch.split(self.decoder.embed(torch.cat(texts)), [len(text) for text in texts])
+        ids = _sent(torch.cat(texts), audio.values)
+        embeds = torch.split(self.decoder.embed(ids), [len(text) for text in texts])
         start = [] if prompt is None else [prompt.to(self.decoder.embeddings.dtype)]
         rows = [
             torch.cat([*start, text[:place], tokens.to(text.dtype), text[place:]])
@@ -213,4 +238,9 @@ class Joined(nn.Module):
     def without_audio(self, batch: Batch) -> Padded:
         """Return zero audio tokens for every row: the control that answers from the text alone."""
         table = self.decoder.embeddings
-        return Padded(table.new_zeros(len(batch.ids), 0, self.decoder.width), batch.answer.lengths * 0)
+        return Padded(table.new_zeros(len(batch.ids), 0, self.decoder.width), batch.answer.host_lengths * 0)
+
+
+def _sent(tensor: torch.Tensor, to: torch.Tensor) -> torch.Tensor:
+    """Return a tensor of the host on the device of another, without a wait for it."""
+    return tensor.to(to.device, non_blocking=True)

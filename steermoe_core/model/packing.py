@@ -45,8 +45,7 @@ class Packing:
 
     :param lengths: of the B clips.
     :param width: positions S of each with its padding.
-    :param clip_lengths: (B,), their lengths on the device.
-    :param row_length: (1,), their sum N.
+    :param bare: (B,0), the clips without values.
     :param bounds: (B+1,) int32, where each clip begins and the last one ends.
     :param steps: (1,N), the position of each in its own clip.
     :param places: (N,), the place of each among the B·S padded ones.
@@ -55,8 +54,7 @@ class Packing:
 
     lengths: list[int]
     width: int
-    clip_lengths: Tensor
-    row_length: Tensor
+    bare: Padded
     bounds: Tensor
     steps: Tensor
     places: Tensor
@@ -65,24 +63,23 @@ class Packing:
     @classmethod
     def of(cls, clips: Padded) -> Packing:
         """Return the packing of a batch."""
-        lengths, width, device = clips.lengths.tolist(), clips.values.shape[1], clips.values.device
-        on_device = clips.lengths.to(device)  # (B,)
-        bounds = F.pad(on_device.cumsum(0), (1, 0))  # (B+1,)
+        lengths, width, device = clips.host_lengths.tolist(), clips.values.shape[1], clips.values.device
+        bounds = F.pad(clips.lengths.cumsum(0), (1, 0))  # (B+1,)
         numbers = torch.arange(len(lengths), device=device)
-        clip = numbers.repeat_interleave(on_device, output_size=sum(lengths))  # (N,)
+        clip = numbers.repeat_interleave(clips.lengths, output_size=sum(lengths))  # (N,)
         steps = torch.arange(sum(lengths), device=device) - bounds[clip]  # (N,)
-        return cls(lengths, width, on_device, bounds[-1:], bounds.int(), steps[None], clip * width + steps)
+        return cls(lengths, width, clips.bare(), bounds.int(), steps[None], clip * width + steps)
 
     def row(self, clips: Padded) -> Padded:
         """Return padded clips (B,S,…) as one row (1,N,…)."""
         values = clips.values.flatten(0, 1).index_select(0, self.places)[None]
-        return Padded(values, self.row_length)
+        return Padded(values, torch.tensor([sum(self.lengths)], device="cpu"))
 
     def clips(self, row: Padded) -> Padded:
         """Return one row (1,N,…) as clips (B,S,…), padded with zeros."""
         values, count = row.values[0], len(self.lengths)
         padded = values.new_zeros(count * self.width, *values.shape[1:]).index_copy(0, self.places, values)
-        return Padded(padded.view(count, self.width, *values.shape[1:]), self.clip_lengths)
+        return self.bare.holding(padded.view(count, self.width, *values.shape[1:]))
 
     def tap(self, tap: Tap) -> Tap:
         """Return a tap for the row that calls a tap for the clips."""

@@ -31,7 +31,7 @@ def pool(config: PoolConfig, frames: Padded) -> Padded:
     if config.kind == "none" or isinstance(frames, Pooled):
         return frames
     windows, mask = _windows(frames, config.kernel)  # (B,A,k,D), (B,A,k,1)
-    lengths = (frames.lengths + config.kernel - 1) // config.kernel
+    lengths = (frames.host_lengths + config.kernel - 1) // config.kernel
     if config.kind == "stack":
         return Padded(windows.masked_fill(~mask, 0.0).flatten(2), lengths)
     if config.kind == "avg":

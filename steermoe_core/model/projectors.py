@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from steermoe_core.data.padded import Padded
 from steermoe_core.errors import UsageError
 from steermoe_core.model.inheritance import holds
 from steermoe_core.model.pooling import pool, pooled_length, pooled_width
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from steermoe_core.data.padded import Padded
     from steermoe_core.model.config import IdentityConfig, LinearConfig, MlpConfig, PoolConfig
     from steermoe_core.model.decoder import Decoder
 
@@ -137,7 +137,7 @@ class LinearProjector(Projector):
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         pooled = pool(self.config.pool, frames)
-        return Padded(self.map(pooled.values), pooled.lengths), None
+        return pooled.holding(self.map(pooled.values)), None
 
     def tokens(self, frames: int) -> int:
         return pooled_length(self.config.pool, frames)
@@ -168,7 +168,7 @@ class MlpProjector(Projector):
 
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, torch.Tensor | None]:
         pooled = pool(self.config.pool, frames)
-        return Padded(self.map(pooled.values), pooled.lengths), None
+        return pooled.holding(self.map(pooled.values)), None
 
     def tokens(self, frames: int) -> int:
         return pooled_length(self.config.pool, frames)

@@ -85,7 +85,7 @@ class SoftCtcProjector(Projector):
         rows = self._decoder[0].embeddings[chosen].to(frames.values.dtype)  # (C,H)
         logits = self._logits(pooled.values, rows) + F.pad(correction, (1, 0))
         classes = chosen.cumsum(0) * chosen  # (V,): the class of each token, from 1 on
-        return _ctc(logits, pooled, Padded(classes[answer.values], answer.lengths))
+        return _ctc(logits, pooled, answer.holding(classes[answer.values]))
 
     def _candidates(self, answer: Padded) -> tuple[torch.Tensor, torch.Tensor]:
         """Return which tokens (V,) compete in the loss, and what is added to the logits of each (C,).
@@ -155,8 +155,8 @@ def _ctc(logits: torch.Tensor, frames: Padded, answer: Padded) -> torch.Tensor:
     return F.ctc_loss(
         logits.float().log_softmax(-1).transpose(0, 1),
         answer.values,
-        frames.lengths,
-        answer.lengths,
+        frames.host_lengths,
+        answer.host_lengths,
         blank=BLANK,
         reduction="sum",
         zero_infinity=True,

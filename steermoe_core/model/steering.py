@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from steermoe_core.data.padded import Padded
 from steermoe_core.errors import UsageError
 from steermoe_core.model.adapter import Adapter
 from steermoe_core.model.config import chosen_layers
@@ -29,6 +28,7 @@ from steermoe_core.model.routers import ByWidth, Router, Static, UtteranceRouter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from steermoe_core.data.padded import Padded
     from steermoe_core.model.adapter import Change, Group
     from steermoe_core.model.config import ExpertsConfig, SteeringConfig
     from steermoe_core.model.encoder import Tower
@@ -77,12 +77,12 @@ class Bank(Adapter):
     def steer(self, row: int, frames: Padded, scale: torch.Tensor | float = 1.0) -> Padded:
         """Return frames (B,T,D) with a row's mixture of vectors added."""
         u = frames.values  # (B,T,D)
-        gates = self.router.gates(Padded(u.to(self.vectors[row].dtype), frames.lengths), row)  # (B,T,E)
+        gates = self.router.gates(frames.holding(u.to(self.vectors[row].dtype)), row)  # (B,T,E)
         if self._change is not None:
             gates = self._change(row, gates)  # (B,T,E)
         shift = scale * (gates @ self.vectors[row])  # (B,T,E) @ (E,D) → (B,T,D)
         self._record(row, frames, gates, shift)
-        return Padded(u + shift.to(u.dtype), frames.lengths)  # (B,T,D)
+        return frames.holding(u + shift.to(u.dtype))  # (B,T,D)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         return {"steering": self._tensors(), "router": list(self.router.parameters())}

@@ -30,6 +30,11 @@ logging.getLogger("DeepSpeed").addFilter(
     lambda record: "Setting accelerator to CPU" not in record.getMessage()
 )
 
+# bitsandbytes, which peft imports where it is installed, advises a faster kernel for CPUs.
+logging.getLogger("bitsandbytes.backends.cpu.ops").addFilter(
+    lambda record: "Failed to load CPU gemm_4bit" not in record.getMessage()
+)
+
 _WEIGHT_FILES = {".safetensors", ".bin", ".gguf", ".tar"}
 _SHAPES_ONLY: ContextVar[bool] = ContextVar("shapes_only", default=False)
 

@@ -104,6 +104,18 @@ class DecoderSuite(ModuleSuite):
             )
             self.expect_close(together[row, :length], alone[0], message)
 
+    @needs("padding_invariance")
+    def test_right_padded(self) -> None:
+        """`right_padded` gives each row the hidden states that `hidden` gives with a mask."""
+        embeds = self.decoder.embed(self._ids())
+        rows = Padded(embeds, torch.tensor([4, _LENGTH]))
+        with torch.no_grad():
+            found = self.decoder.right_padded(rows, 0, None)
+        masked = self._hidden(embeds, rows.mask.long())
+        for row, length in ((0, 4), (1, _LENGTH)):
+            message = f"row {row} has other hidden states in right_padded() than in hidden() (by {{}})"
+            self.expect_close(found[row, :length], masked[row, :length], message)
+
     @needs("causal")
     def test_prefix(self) -> None:
         """What follows a prefix has the hidden states that it has behind the same tokens in its row."""

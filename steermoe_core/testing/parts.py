@@ -54,13 +54,12 @@ class TinyEncoder(Encoder):
     def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
         """Map windows (B,T,1600) to frames (B,T,D)."""
         hidden = self.first(self.dropout(features.values.to(self.first.weight.dtype)))
-        return self.from_layer(0, Padded(hidden, features.lengths), tap)
+        return self.from_layer(0, features.holding(hidden), tap)
 
     def from_layer(self, first: int, frames: Padded, tap: Tap = untouched) -> Padded:
         """Mix the frames (B,T,D) in the layers from a given one on."""
         for number in range(first, self.layers):
-            silent = Padded(frames.zeroed().values, frames.lengths)
-            frames = self.layer(number, partial(_mix, self.mixers[number]), silent, tap)
+            frames = self.layer(number, partial(_mix, self.mixers[number]), frames.zeroed(), tap)
         return frames
 
 

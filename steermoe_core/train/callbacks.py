@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -68,16 +69,62 @@ class Callback(TrainerCallback):
         """
 
 
-class GroupClip(Callback):
-    """Clips the gradient of each parameter group before the step, and refuses one that is not finite.
+class Finite:
+    """Losses and norms since the last check, on the device: whether all are finite is found out at the next.
 
-    :param largest: returns the maximum norm of a group.
+    A check waits for the device, and so comes only where training waits anyway: at a logged step and before
+    a checkpoint. No checkpoint is written after a number that is not finite.
     """
 
-    def __init__(self, largest: Callable[[str], float]) -> None:
+    #: Numbers after which a check comes early, so that little is kept where steps are seldom logged.
+    most = 10_000
+
+    def __init__(self) -> None:
+        self._numbers: list[torch.Tensor] = []
+        self._messages: list[Callable[[float], str]] = []
+
+    def add(self, number: torch.Tensor, message: Callable[[float], str]) -> None:
+        """Record a number (scalar).
+
+        :param message: of the error, given the number if it is not finite.
+        """
+        self._numbers.append(number)
+        self._messages.append(message)
+        if len(self._numbers) >= self.most:
+            self.check()
+
+    def check(self) -> None:
+        """Check what was recorded and forget it: a collective.
+
+        :raises DivergedError: a number of some process is not finite; the message is that of the first.
+        """
+        numbers = torch.stack(self._numbers).tolist() if self._numbers else []  # the one wait
+        wrong = next((place for place, number in enumerate(numbers) if not math.isfinite(number)), None)
+        found = None if wrong is None else (wrong, self._messages[wrong](numbers[wrong]))
+        self._numbers, self._messages = [], []
+        if first := min((one for one in ranks.gathered(found) if one is not None), default=None):
+            raise DivergedError(first[1])
+
+
+class GroupClip(Callback):
+    """Clips the gradient of each parameter group before the step, and records whether it is finite.
+
+    :param largest: returns the maximum norm of a group.
+    :param finite: of the run.
+    """
+
+    def __init__(self, largest: Callable[[str], float], finite: Finite) -> None:
         self.largest = largest
-        self.norms: dict[str, float] = {}
+        self.finite = finite
         self.rates: dict[str, float] = {}
+        self._norms: dict[str, torch.Tensor] = {}
+        self._groups: list[str] = []
+
+    @property
+    def norms(self) -> dict[str, float]:
+        """The norm of each group in the last step, before clipping; reading it waits for the device."""
+        norms = torch.stack(list(self._norms.values())).tolist() if self._norms else []
+        return {**dict.fromkeys(self._groups, 0.0), **dict(zip(self._norms, norms, strict=True))}
 
     def on_pre_optimizer_step(
         self, args: Any, state: TrainerState, control: TrainerControl, optimizer: Any = None, **_: Any
@@ -102,16 +149,14 @@ class GroupClip(Callback):
 
         :param gradients: the tensors of each group.
         :param may_overflow: a norm that is not finite is the loss scaler's concern.
-        :raises DivergedError: the norm of a group is not finite.
         """
-        clipped = {
+        self._norms = {
             name: self._clipped(group, self.largest(name)) for name, group in gradients.items() if group
         }
-        norms = torch.stack(list(clipped.values())).tolist() if clipped else []  # one wait for the device
-        self.norms = {**dict.fromkeys(gradients, 0.0), **dict(zip(clipped, norms, strict=True))}
+        self._groups = list(gradients)
         self.rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
-        if not may_overflow:
-            self._check(step)
+        for name, norm in self._norms.items() if not may_overflow else ():
+            self.finite.add(norm, partial(_diverged, name, step))
 
     def _clipped(self, gradients: list[torch.Tensor], largest: float) -> torch.Tensor:
         norm = torch.nn.utils.get_total_norm(gradients)  # (): before clipping
@@ -120,13 +165,9 @@ class GroupClip(Callback):
             gradient.mul_(factor)
         return norm
 
-    def _check(self, step: int) -> None:
-        for name, norm in self.norms.items():
-            if not math.isfinite(norm):
-                msg = (
-                    f"the gradient of group {name!r} is not a number at step {step}; lower its learning rate"
-                )
-                raise DivergedError(msg)
+
+def _diverged(group: str, step: int, norm: float) -> str:  # noqa: ARG001 - as `Finite.add` calls it
+    return f"the gradient of group {group!r} is not a number at step {step}; lower its learning rate"
 
 
 class JournalWriter(Callback):

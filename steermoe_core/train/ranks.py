@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import lru_cache
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 from torch import distributed
@@ -31,9 +31,13 @@ T = TypeVar("T")
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 #: How long a process waits for the others, which may score longer clips.
 PATIENCE = timedelta(hours=2)
+#: Most processes that `train.workers = "auto"` loads audio with.
+MOST_WORKERS = 8
 
 
 _GROUPS = count()
+#: The group of this process for values in host memory; empty without one.
+_HOSTS: list[Any] = []
 
 
 class ReportedElsewhereError(SystemExit):
@@ -77,6 +81,16 @@ def process_group(device: str, *, even_alone: bool = False) -> Iterator[None]:
             del os.environ[name]
 
 
+def loading_processes(workers: int | Literal["auto"], device: torch.device) -> int:
+    """Return the number of processes that load audio for this one; see `train.workers`."""
+    if workers != "auto":
+        return workers
+    if device.type == "cpu":
+        return 0
+    here = max(min(world(), torch.cuda.device_count()), 1)  # processes of this machine
+    return min(max(len(os.sched_getaffinity(0)) // here - 1, 0), MOST_WORKERS)
+
+
 def barrier() -> None:
     """Wait for every process: a collective."""
     if distributed.is_initialized():
@@ -84,11 +98,11 @@ def barrier() -> None:
 
 
 def total(value: int) -> int:
-    """Return the sum of every process's value: a collective."""
+    """Return the sum of every process's value: a collective, for which no GPU has to wait."""
     if world() == 1:
         return value
-    summed = torch.tensor(value, device=_device())
-    distributed.all_reduce(summed)
+    summed = torch.tensor(value)
+    distributed.all_reduce(summed, group=_HOSTS[-1])
     return int(summed)
 
 
@@ -142,6 +156,7 @@ def _join(backend: str) -> None:
     store = _store(os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"])
     own = PrefixStore(f"group {next(_GROUPS)}", store)
     distributed.init_process_group(backend, store=own, rank=rank(), world_size=world(), timeout=PATIENCE)
+    _HOSTS.append(distributed.new_group(backend="gloo", timeout=PATIENCE))
 
 
 @lru_cache(maxsize=1)
@@ -153,6 +168,7 @@ def _store(address: str, port: str) -> Store:  # noqa: ARG001 - the key of the c
 
 def _leave() -> None:
     """End the group, in DeepSpeed too, so that this process can form another."""
+    _HOSTS.clear()
     if not distributed.is_initialized():
         return
     deepspeed: Any = sys.modules.get("deepspeed.comm.comm")
@@ -191,7 +207,3 @@ def _backend(device: str) -> str:
         raise SetupError(msg)
     torch.cuda.set_device(index)
     return "nccl"
-
-
-def _device() -> str:
-    return "cuda" if distributed.get_backend() == "nccl" else "cpu"

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import math
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,8 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from steermoe_core.data.batches import Share, Turns
 from steermoe_core.data.worker_errors import WorkerCollate
-from steermoe_core.errors import DivergedError
 from steermoe_core.train import ranks
-from steermoe_core.train.callbacks import Callback, GroupClip, JournalWriter, LastStep
+from steermoe_core.train.callbacks import Callback, Finite, GroupClip, JournalWriter, LastStep
 from steermoe_core.train.checkpoint import (
     OPTIMIZER,
     SCHEDULER,
@@ -84,7 +83,8 @@ class SteeringTrainer(Trainer):
         model.decoder.recompute = "decoder" in config.recompute
         model.encoder.packing = "encoder" in config.packing
         model.decoder.packing = "decoder" in config.packing
-        self.clip = GroupClip(config.clip_of)
+        self.finite = Finite()
+        self.clip = GroupClip(config.clip_of, self.finite)
         own: list[Any] = [self.clip, JournalWriter(self.clip), LastStep(), *callbacks]
         for callback in own:
             callback.journal, callback.joined = journal, model
@@ -108,28 +108,19 @@ class SteeringTrainer(Trainer):
         divided by this mean is the loss per answer token of the whole step.
         """
         batches = list(islice(epoch_iterator, num_batches))
-        tokens = int(sum(batch.answer.lengths.sum() for batch in batches))  # lengths (B,)
+        tokens = int(sum(batch.answer.host_lengths.sum() for batch in batches))  # lengths (B,)
         return batches, ranks.total(tokens) / ranks.world()
 
     def training_step(  # type: ignore[override] # a batch is a record
         self, model: Any, inputs: Batch, num_items_in_batch: float | None = None
     ) -> torch.Tensor:
-        """Run one batch forward and backward, and return its share of the step's loss.
-
-        :raises DivergedError: the loss is not finite.
-        """
+        """Run one batch forward and backward, and return its share of the step's loss."""
         model.train()  # frozen parts stay in eval mode
         language_model = self.state.global_step >= self.joined.projector.start_steps
         loss: torch.Tensor = model(  # (): sum over the answer tokens / answer tokens of the step
             inputs.to(self.args.device), num_items_in_batch, language_model=language_model
         )
-        if not math.isfinite(loss.item()):
-            msg = (
-                f"the loss is {loss.item()} at step {self.state.global_step + 1} "
-                f"(clips {', '.join(inputs.ids)}); "
-                "the last checkpoint is kept: lower the learning rates and run again"
-            )
-            raise DivergedError(msg)
+        self.finite.add(loss.detach(), partial(_diverged, self.state.global_step + 1, inputs.ids))
         self.backward(loss)
         for name, value in {TOTAL: loss.detach(), **self.joined.losses}.items():
             self._unlogged[name] = self._unlogged.get(name, 0.0) + value  # on the device: no wait for it
@@ -165,7 +156,8 @@ class SteeringTrainer(Trainer):
             Turns(self.examples),
             batch_sampler=Share(self.epochs, batches, rank, world),
             collate_fn=WorkerCollate(self.collate),
-            num_workers=self.config.workers,
+            num_workers=ranks.loading_processes(self.config.workers, self.args.device),
+            pin_memory=self.args.device.type == "cuda",  # copies to the GPU do not wait
         )
 
     def example_numbers(self) -> set[int]:
@@ -179,8 +171,11 @@ class SteeringTrainer(Trainer):
         """Log the loss, and those by name, as means over processes and the steps since the last logged one.
 
         The parent's own sum starts at zero after a resume; this one continues.
+
+        :raises DivergedError: since then, a loss or a gradient was not finite.
         """
         if "loss" in logs:
+            self.finite.check()
             steps = self.state.global_step - self._logged_step
             sums = self._unlogged_sums()
             means = {
@@ -202,6 +197,7 @@ class SteeringTrainer(Trainer):
     # Checkpoints.
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self.finite.check()
         losses = self._unlogged_sums()
         with shared_checkpoint(self.folder / f"step-{self.state.global_step}") as partial:
             if ranks.first():
@@ -246,6 +242,13 @@ class SteeringTrainer(Trainer):
         self._unlogged = dict(losses[ranks.rank()])
 
 
+def _diverged(step: int, clips: Sequence[str], loss: float) -> str:
+    return (
+        f"the loss is {loss} at step {step} (clips {', '.join(clips)}); "
+        "the last checkpoint is kept: lower the learning rates and run again"
+    )
+
+
 def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments:
     """Return the experiment's `[train]` table as transformers' arguments.
 
@@ -271,7 +274,6 @@ def arguments(config: TrainConfig, seed: int, folder: Path) -> TrainingArguments
         logging_nan_inf_filter=False,
         save_strategy="steps" if config.save_every else "no",
         save_steps=config.save_every or 500,
-        dataloader_num_workers=config.workers,
         remove_unused_columns=False,
         disable_tqdm=True,
         report_to="none",

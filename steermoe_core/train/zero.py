@@ -66,8 +66,10 @@ class ZeroTrainer(SteeringTrainer):
             self.joined.adapter.to(self.args.device)
         else:
             self.joined.to(self.args.device)
-        # A prefix cache depends on the batch, and at stage 3 every process has to make the same calls.
-        self.joined.prefixed &= not splits_weights(self.config)
+        # At stage 3 every process has to make the same calls: a prefix cache and the parts of the loss depend
+        # on the batch.
+        if splits_weights(self.config):
+            self.joined.prefixed, self.joined.most_logits = False, 0
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train as the parent does, then reset the global state of transformers and DeepSpeed."""
@@ -208,6 +210,9 @@ def set_full_gradient(parameter: torch.nn.Parameter, gradient: torch.Tensor | No
 
 
 def _check_splittable(model: Joined) -> None:
+    if not all(parameter.is_floating_point() for parameter in model.parameters()):
+        msg = 'at stage 3 DeepSpeed cannot split quantised weights; use stage 2, or decoder.quantise = "none"'
+        raise SetupError(msg)
     if single := [name for name, parameter in model.named_parameters() if parameter.ndim == 0]:
         msg = f"at stage 3 DeepSpeed cannot split {single[0]}, a tensor without dimensions; use stage 2"
         raise SetupError(msg)

@@ -20,6 +20,7 @@ from tests.benchmarks import (
     memory,
     packing,
     stages,
+    syncs,
     tables,
     training,
 )
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[..., Iterator[Figure]]] = {
     "packing": packing.savings,
     "generation": generation.throughput,
     "stages": stages.shares,
+    "syncs": syncs.waits,
     "batches": batches.shares,
     "tables": tables.curve,
 }

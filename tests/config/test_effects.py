@@ -88,6 +88,7 @@ READERS = {
         "config/experiment.py self": "batch_size batch_seconds batch_tokens weight_decay clip",
         "run/execute.py train": "threads",
         "run/training config": "keep_frames frames_dtype",
+        "run/assembly train": "features",
     },
     DeepSpeedConfig: {"train/deepspeed.py settings": "stage offload"},
     ValidateConfig: {
@@ -115,7 +116,7 @@ READERS = {
             pool start start_steps weight vocabulary negatives scale blank_bias sharpness
         """,
     },
-    CausalLMConfig: {"model/decoder.py config": "weights dtype attention"},
+    CausalLMConfig: {"model/decoder.py config": "weights dtype attention quantise"},
     FolderConfig: {
         "data/sources/folder.py config": "path split file_column",
         **ROWS,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 import torch
 
+from steermoe_core.data.padded import Padded
+from steermoe_core.model.config import CausalLMConfig
+from steermoe_core.model.decoder import CausalLM
 from tests.parts import decoder
-
-if TYPE_CHECKING:
-    from steermoe_core.model.decoder import CausalLM
 
 IDS = torch.tensor([[12, 13, 14, 2, 3]])
 
@@ -37,6 +37,71 @@ def test_logits_of_hidden_states_are_the_models(language_model: CausalLM) -> Non
     )
     assert language_model.width == language_model.embeddings.shape[1] == 32
     assert language_model.eos == 0
+
+
+class TestRightPadded:
+    """Rows that are padded at their ends need no mask, and the decoder gets none."""
+
+    @pytest.mark.parametrize("start", [[], [12, 13]], ids=["alone", "after a prefix"])
+    @pytest.mark.parametrize("recompute", [False, True])
+    def test_equals_the_masked_pass(
+        self, language_model: CausalLM, start: list[int], *, recompute: bool
+    ) -> None:
+        """Hidden states of real positions, and the gradients from them, whatever the padding holds."""
+        torch.manual_seed(4)
+        values = torch.randn(3, 5, 32)
+        rows = Padded(values.clone().requires_grad_(), torch.tensor([5, 2, 4]))
+        given = values.masked_fill(~rows.mask[..., None], 7.0).requires_grad_()
+        mask = torch.nn.functional.pad(rows.mask.long(), (len(start), 0), value=1)
+        positions = len(start) + torch.arange(5).expand(3, -1)
+        language_model.recompute = recompute
+        prefix = language_model.prefix(start)
+
+        found = language_model.right_padded(rows, len(start), _cache(language_model, prefix))
+        expected = language_model.hidden(given, mask, positions, _cache(language_model, prefix))
+
+        language_model.recompute = False
+        torch.testing.assert_close(found[rows.mask], expected[rows.mask], rtol=1e-5, atol=1e-5)
+        found[rows.mask].square().sum().backward()
+        expected[rows.mask].square().sum().backward()
+        torch.testing.assert_close(rows.values.grad, given.grad, rtol=1e-4, atol=1e-4)
+        assert not rows.values.grad[~rows.mask].any()
+
+    def test_attention_is_causal_without_a_mask(
+        self, decoder_folder: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """So that torch may choose its fused kernels."""
+        asked = []
+        attention = torch.nn.functional.scaled_dot_product_attention
+
+        def observed(*args: Any, attn_mask: Any = None, is_causal: bool = False, **named: Any) -> Any:
+            asked.append((attn_mask, is_causal))
+            return attention(*args, attn_mask=attn_mask, is_causal=is_causal, **named)
+
+        monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", observed)
+        language_model = decoder(decoder_folder)
+        language_model.right_padded(Padded(torch.randn(2, 4, 32), torch.tensor([4, 1])), 0, None)
+
+        assert asked == [(None, True)] * 2
+
+    def test_asks_a_plugin_that_computes_otherwise(self, decoder_folder: str) -> None:
+        """Its `hidden` gets the mask, as it always did."""
+
+        class Doubled(CausalLM):
+            def hidden(self, embeds: Any, mask: Any, positions: Any, cache: Any) -> torch.Tensor:
+                assert mask.tolist() == [[1, 1, 1], [1, 0, 0]]
+                return 2 * super().hidden(embeds, mask, positions, cache)
+
+        rows = Padded(torch.randn(2, 3, 32), torch.tensor([3, 1]))
+        plain, doubled = decoder(decoder_folder), Doubled(CausalLMConfig(weights=decoder_folder))
+
+        found = doubled.right_padded(rows, 0, None)
+
+        torch.testing.assert_close(found[rows.mask], 2 * plain.right_padded(rows, 0, None)[rows.mask])
+
+
+def _cache(language_model: CausalLM, prefix: Any) -> Any:
+    return language_model.new_cache(prefix, 3) if prefix else None
 
 
 @pytest.mark.parametrize("batch", [1, 3])

@@ -9,13 +9,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steermoe_core.data.padded import Padded
+from steermoe_core.data.padded import Padded, Waveforms
 from steermoe_core.model.adapter import NoAdapter
 from steermoe_core.model.config import LinearConfig, SoftCtcConfig
 from steermoe_core.model.decoder import CausalLM
 from steermoe_core.model.projectors import LinearProjector
 from steermoe_core.model.soft_ctc import SoftCtcProjector
-from tests.parts import TinyConfig, TinyEncoder, batch, decoder, joined, rows_of, steering
+from tests.parts import TinyConfig, TinyEncoder, batch, decoder, joined, noise, rows_of, steering
 
 if TYPE_CHECKING:
     from steermoe_core.data.layout import Batch
@@ -62,6 +62,48 @@ def test_loss_is_the_plain_models(model: Joined, order: str) -> None:
 
     torch.testing.assert_close(found, torch.cat(plain_losses(model, given_batch)), **CLOSE)
     assert len(found) == given_batch.answer.lengths.sum()
+
+
+class OnDevice(TinyEncoder):
+    """The tiny encoder, which cuts its windows where it computes."""
+
+    def features_of(self, waveforms: Padded) -> Padded:
+        return self.features([row.numpy() for row in waveforms.rows()])
+
+
+def test_features_may_be_computed_by_the_model(decoder_folder: str) -> None:
+    """From waveforms in place of features: in fp32, also where the rest is not."""
+    model = joined(decoder_folder, encoder=OnDevice(TinyConfig()))
+    waves = [noise(1.0, 1), noise(0.3, 2)]
+
+    found = model.frames(Waveforms.of(waves))
+
+    torch.testing.assert_close(found.values, model.frames(model.encoder.features(waves)).values)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model.frames(Waveforms.of(waves)).values.isfinite().all()
+
+
+def test_the_loss_is_computed_in_parts(model: Joined, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of few logits each, where there are many: the same losses and gradients, and never more at a time."""
+    given_batch, trained = batch(model.encoder), [p for p in model.parameters() if p.requires_grad]
+    tokens, width = int(given_batch.answer.lengths.sum()), len(model.decoder.embeddings)
+    whole = model.answer_losses(given_batch, model.audio(given_batch.features))
+    gradients = torch.autograd.grad(whole.sum(), trained)
+    sizes: list[int] = []
+    head = model.decoder.logits
+    monkeypatch.setattr(
+        model.decoder, "logits", lambda hidden: (sizes.append(len(hidden)), head(hidden))[1], raising=False
+    )
+    monkeypatch.setattr(model, "most_logits", 2 * width + 1)
+
+    parts = model.answer_losses(given_batch, model.audio(given_batch.features))
+    part_gradients = torch.autograd.grad(parts.sum(), trained)
+
+    assert max(sizes) == 2
+    assert sum(sizes) == 2 * tokens  # again in the backward pass
+    torch.testing.assert_close(parts, whole, **CLOSE)
+    for one, other in zip(part_gradients, gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
 def test_loss_is_the_plain_models_own(model: Joined) -> None:

@@ -12,7 +12,7 @@ from rich.progress import Progress
 from steermoe_core.errors import DivergedError
 from steermoe_core.model.adapter import NoAdapter
 from steermoe_core.train.analysis import SteeringAnalysis
-from steermoe_core.train.callbacks import Callback, GroupClip, ProgressBar
+from steermoe_core.train.callbacks import Callback, Finite, GroupClip, ProgressBar
 from steermoe_core.train.config import SteeringAnalysisConfig
 from steermoe_core.train.journal import Journal, Step
 
@@ -45,7 +45,10 @@ class TestGroupClip:
 
     def test_clips_each_group_by_itself(self) -> None:
         """A large gradient of one group does not shrink another's; norms are those before clipping."""
-        clip, optimizer = GroupClip(lambda _: 1.0), optimizer_of(steering=[3.0, 4.0], router=[0.3, 0.4])
+        clip, optimizer = (
+            GroupClip(lambda _: 1.0, Finite()),
+            optimizer_of(steering=[3.0, 4.0], router=[0.3, 0.4]),
+        )
 
         clip.on_pre_optimizer_step(None, STATE, None, optimizer=optimizer)
 
@@ -55,11 +58,14 @@ class TestGroupClip:
 
     @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
     def test_refuses_what_is_not_a_number(self, wrong: float) -> None:
-        """The message names the group and the step that is not taken."""
+        """The message names the group and the step; it comes when somebody asks."""
+        finite = Finite()
+        GroupClip(lambda _: 1.0, finite).on_pre_optimizer_step(
+            None, STATE, None, optimizer=optimizer_of(steering=[1.0, 1.0], router=[wrong, 0.0])
+        )
+
         with pytest.raises(DivergedError, match="group 'router' is not a number at step 5"):
-            GroupClip(lambda _: 1.0).on_pre_optimizer_step(
-                None, STATE, None, optimizer=optimizer_of(steering=[1.0, 1.0], router=[wrong, 0.0])
-            )
+            finite.check()
 
     def test_a_group_without_gradients_has_no_norm_to_compute(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """That of no tensors is on the CPU, wherever the others are; the journal has a zero."""
@@ -70,7 +76,10 @@ class TestGroupClip:
             return norm(gradients)
 
         monkeypatch.setattr(torch.nn.utils, "get_total_norm", computed)
-        clip, optimizer = GroupClip(lambda _: 1.0), optimizer_of(steering=[3.0, 4.0], router=[0.3, 0.4])
+        clip, optimizer = (
+            GroupClip(lambda _: 1.0, Finite()),
+            optimizer_of(steering=[3.0, 4.0], router=[0.3, 0.4]),
+        )
         for group in optimizer.param_groups[2:]:
             group["params"][0].grad = None
 
@@ -92,12 +101,46 @@ class TestGroupClip:
 
         optimizer.scaler = SimpleNamespace(unscale_=unscale, get_scale=lambda: scale)
         optimizer.optimizer = optimizer
-        clip = GroupClip(lambda _: 1.0)
+        finite = Finite()
+        clip = GroupClip(lambda _: 1.0, finite)
         clip.on_pre_optimizer_step(None, STATE, None, optimizer=optimizer)
 
         assert clip.norms == pytest.approx({"steering": 5.0})
         optimizer.param_groups[0]["params"][0].grad.fill_(float("inf"))
         clip.on_pre_optimizer_step(None, STATE, None, optimizer=optimizer)
+        finite.check()
+
+
+class TestFinite:
+    """Numbers are looked at together, long after they were computed."""
+
+    def test_reports_the_first(self) -> None:
+        """What follows from it is not finite either."""
+        finite = Finite()
+        for step, number in enumerate([1.0, float("nan"), 2.0, float("inf")]):
+            finite.add(torch.tensor(number), lambda found, step=step: f"{found} at {step}")
+
+        with pytest.raises(DivergedError, match=r"^nan at 1$"):
+            finite.check()
+
+    def test_forgets_what_it_has_checked(self) -> None:
+        """Each number is read once, and nothing is read of nothing."""
+        finite = Finite()
+        finite.add(torch.tensor(1.0), str)
+        finite.check()
+        finite.add(torch.tensor(2.0), str)
+        finite.check()
+        finite.check()
+
+    def test_keeps_a_limited_number(self) -> None:
+        """Where steps are seldom logged it looks by itself."""
+        finite = Finite()
+        finite.most = 3
+        finite.add(torch.tensor(float("nan")), str)
+        finite.add(torch.tensor(1.0), str)
+
+        with pytest.raises(DivergedError, match="nan"):
+            finite.add(torch.tensor(1.0), str)
 
 
 def test_progress_shows_steps_and_loss() -> None:

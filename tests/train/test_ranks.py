@@ -74,3 +74,27 @@ class TestLaunched:
 
         with pytest.raises(SetupError, match="process 1 has no GPU: this machine has 1"):
             ranks.process_group("auto").__enter__()
+
+
+class TestLoading:
+    """Processes that load audio for one that trains."""
+
+    def test_auto_leaves_a_cpu_to_the_training(self) -> None:
+        """And gives a GPU's process its share of the cores."""
+        cpu, gpu = torch.device("cpu"), torch.device("cuda")
+
+        assert ranks.loading_processes("auto", cpu) == 0
+        assert (ranks.loading_processes(3, cpu), ranks.loading_processes(0, gpu)) == (3, 0)
+
+    @pytest.mark.parametrize(("cores", "gpus", "processes", "expected"), [
+        (16, 1, 1, 8), (6, 1, 1, 5), (64, 8, 16, 7), (1, 1, 1, 0), (16, 8, 1, 8),
+    ])  # fmt: skip
+    def test_auto_shares_the_cores_of_a_machine(
+        self, monkeypatch: pytest.MonkeyPatch, cores: int, gpus: int, processes: int, expected: int
+    ) -> None:
+        """One core of each share is the training's."""
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+        monkeypatch.setenv("WORLD_SIZE", str(processes))
+
+        assert ranks.loading_processes("auto", torch.device("cuda")) == expected

@@ -120,6 +120,15 @@ class TestResume:
         assert differing_states(straight.optimizer, resumed.optimizer) == []
         assert lines(parts) == lines(whole)
 
+    def test_may_have_another_number_of_loading_processes(self, bench: Bench) -> None:
+        """Batches depend on the seed and the step, not on who loads them."""
+        whole, parts = bench.elsewhere("whole"), bench.elsewhere("parts")
+        straight = whole.trainer(steps=5, workers="auto")
+        straight.train()
+        parts.trainer(At(2, stop), steps=5, workers=1).train()
+
+        assert differing(straight.model, resume(parts, steps=5, workers=0).model) == []
+
     def test_restores_random_numbers(self, bench: Bench) -> None:
         """A projector that draws samples in every step draws the same ones after a resume."""
         config = {"steps": 5, "accumulation": 2}
@@ -293,18 +302,32 @@ class TestDivergence:
         assert all(name in str(caught.value) for name in order.clips[-1])
         assert latest(bench.checkpoints).name == "step-2"
 
+    @pytest.mark.parametrize("settings", [{"log_every": 6, "save_every": 2}, {"log_every": 5}])
+    def test_is_reported_at_the_next_line_or_checkpoint(self, bench: Bench, settings: dict[str, Any]) -> None:
+        """With the step and the clips where it began, and no checkpoint from then on."""
+        trainer = bench.trainer(steps=STEPS, accumulation=2, **settings)
+        order = Order(trainer.model)
+        poison = At(2, lambda _: trainer.model.adapter.vectors.data.fill_(math.nan))
+        trainer.add_callback(poison)
+
+        with pytest.raises(DivergedError, match="the loss is nan at step 3") as caught:
+            trainer.train()
+
+        assert f"(clips {', '.join(order.clips[4])})" in str(caught.value)
+        assert len(order.clips) == 2 * (4 if "save_every" in settings else 5)
+        assert [path.name for path in all_checkpoints(bench.checkpoints)] == ["step-2"] * (
+            "save_every" in settings
+        )
+
     def test_names_the_group_of_a_gradient(self, bench: Bench) -> None:
-        """A finite loss may still have an infinite gradient; no step is taken with it."""
-        trainer = bench.trainer(steps=STEPS)
+        """A finite loss may still have an infinite gradient; nothing is kept of a step with it."""
+        trainer = bench.trainer(steps=STEPS, save_every=1)
         trainer.model.adapter.scales.register_hook(lambda gradient: gradient * math.inf)
-        before = {name: tensor.clone() for name, tensor in trained_tensors(trainer.model).items()}
 
         with pytest.raises(DivergedError, match="group 'scales' is not a number at step 1"):
             trainer.train()
 
-        assert all(
-            torch.equal(tensor, before[name]) for name, tensor in trained_tensors(trainer.model).items()
-        )
+        assert all_checkpoints(bench.checkpoints) == []
 
 
 class TestSteps:
@@ -382,6 +405,23 @@ def gradients_before_the_step(trainer: SteeringTrainer) -> dict[str, torch.Tenso
 
     trainer.add_callback(Look())
     return found
+
+
+class TestLoading:
+    """The memory that batches are loaded into."""
+
+    def test_memory_is_pinned_for_a_gpu_alone(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Features are what is copied."""
+        trainer = bench.trainer(steps=1)
+        assert not trainer.batches(0, 1).pin_memory
+        monkeypatch.setattr(TrainingArguments, "device", torch.device("cuda"))
+        assert trainer.batches(0, 1).pin_memory
+
+        pinned: list[torch.Tensor] = []
+        monkeypatch.setattr(torch.Tensor, "pin_memory", lambda one: (pinned.append(one), one)[1])
+        batch = trainer.data_collator(bench.examples[:2])
+        assert batch.pin_memory().features.rows()[1].equal(batch.features.rows()[1])
+        assert [one.shape for one in pinned] == [batch.features.values.shape]
 
 
 class TestJournal:

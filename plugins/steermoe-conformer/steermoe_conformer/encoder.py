@@ -9,7 +9,6 @@ import torch
 from steermoe_conformer import checkpoint
 from steermoe_conformer.fbank import RATE, fbank, frame_count
 from steermoe_conformer.network import Network, subsampled
-from steermoe_core.data.padded import Padded
 from steermoe_core.model.encoder import Encoder, Tap, untouched
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from steermoe_conformer.config import ConformerConfig
+    from steermoe_core.data.padded import Padded
 
 
 class ConformerEncoder(Encoder):
@@ -54,9 +54,12 @@ class ConformerEncoder(Encoder):
         """Return log-mels (B,T,F), 100 frames a second, as Kaldi computes them."""
         return fbank(waveforms, self.shape.bins)
 
+    def features_of(self, waveforms: Padded) -> Padded:
+        return fbank(waveforms.rows(), self.shape.bins)
+
     def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
         scaled = (features.values.float() - self.mean) / self.deviation
-        return self.from_layer(0, self.network.input_preprocessor(Padded(scaled, features.lengths)), tap)
+        return self.from_layer(0, self.network.input_preprocessor(features.holding(scaled)), tap)
 
     def from_layer(self, first: int, frames: Padded, tap: Tap = untouched) -> Padded:
         """Compute the blocks from a given one on."""

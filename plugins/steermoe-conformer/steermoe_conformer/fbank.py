@@ -35,9 +35,9 @@ def frame_count(samples: int) -> int:
     return 1 + (max(samples, WINDOW) - WINDOW) // HOP
 
 
-def fbank(waveforms: Sequence[np.ndarray], bins: int) -> Padded:
+def fbank(waveforms: Sequence[np.ndarray] | Sequence[Tensor], bins: int) -> Padded:
     """Return log-mels (B,T,bins) of mono waveforms (samples,) at 16 kHz with full scale at ±1."""
-    windows = [_windows(torch.from_numpy(wave)) for wave in waveforms]
+    windows = [_windows(torch.as_tensor(wave)) for wave in waveforms]
     lengths = [len(cut) for cut in windows]
     mels = _log_mels(torch.cat(windows), bins)
     return Padded.stack(torch.split(mels, lengths))
@@ -54,10 +54,14 @@ def _log_mels(windows: Tensor, bins: int) -> Tensor:
     """Return (N,bins) of windows (N,400)."""
     centred = windows - windows.mean(-1, keepdim=True)
     before = torch.cat([centred[:, :1], centred[:, :-1]], -1)
-    spectra = torch.fft.rfft((centred - _EMPHASIS * before) * _povey(), _POINTS)
+    spectra = torch.fft.rfft((centred - _EMPHASIS * before) * _on(windows, _povey()), _POINTS)
     power = spectra.real.square() + spectra.imag.square()  # (N,257)
-    energies: Tensor = power @ _triangles(bins)
+    energies: Tensor = power @ _on(windows, _triangles(bins))
     return energies.clamp_min(_FLOOR).log()
+
+
+def _on(windows: Tensor, constant: Tensor) -> Tensor:
+    return constant.to(windows.device, non_blocking=True)
 
 
 @cache

@@ -103,7 +103,7 @@ class HfEncoder(Encoder):
         """Compute clips together, or one alone: then no mask is needed."""
         alone = len(features) == 1
         features = Padded.stack(features.rows()) if alone else features  # a row of a batch may be padded
-        lengths = None if alone else self._law(features.lengths)
+        lengths = None if alone else self._law(features.host_lengths)
         mask = {} if alone else {_MASK: features.mask}
         values = features.zeroed().values.to(self.model.dtype)
         self._pass = _Pass(tap, lengths)
@@ -218,7 +218,7 @@ def _together(config: Any) -> bool:
 
 def _whole(values: torch.Tensor) -> torch.Tensor:
     """Return the lengths (B,) of rows without padding."""
-    return torch.full((len(values),), values.shape[1], device=values.device)
+    return torch.full((len(values),), values.shape[1], device="cpu")
 
 
 def _unsuited(model: nn.Module, weights: str, reason: str) -> SetupError:

@@ -75,7 +75,7 @@ class Network(nn.Module):
         """Turn normalised log-mels (B,T,F) into frames (B,⌈T/4⌉,D)."""
         frames: Padded = self.input_preprocessor(features)
         for block in self.blocks(frames):
-            frames = Padded(block(frames.values), frames.lengths)
+            frames = frames.holding(block(frames.values))
         return frames
 
     def blocks(self, frames: Padded) -> Iterator[Bound]:
@@ -126,7 +126,7 @@ class Subsampling(nn.Module):
         """Turn (B,T,F) into (B,⌈T/4⌉,D); what lies behind a clip's end counts as zeros."""
         values = F.pad(features.zeroed().values, (0, 0, 0, CONTEXT)).to(self.out.weight.dtype)
         maps = self.conv(values[:, None])  # (B,32,T',F')
-        return Padded(self.out(maps.transpose(1, 2).flatten(2)), (features.lengths + 3) // 4)
+        return Padded(self.out(maps.transpose(1, 2).flatten(2)), (features.host_lengths + 3) // 4)
 
 
 def relative_positions(values: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from steermoe_conformer import checkpoint
 from steermoe_conformer.config import ConformerConfig
 from steermoe_conformer.encoder import ConformerEncoder
-from steermoe_core.data.padded import Padded
+from steermoe_core.data.padded import Padded, Waveforms
 from steermoe_core.model.weights import fingerprint, shapes_only
 from tests.parts import noise, steering
 
@@ -65,6 +65,28 @@ def test_law_is_a_frame_for_four_windows(encoder: ConformerEncoder, samples: int
     windows = 1 + max(samples - 400, 0) // 160
 
     assert encoder.frames(samples) == -(-windows // 4) >= 1
+
+
+def test_features_on_the_device_are_those_of_the_host(encoder: ConformerEncoder) -> None:
+    """Whatever the lengths, and with nothing read from the device."""
+    waves = waves_of(*SAMPLES)
+
+    found, expected = encoder.features_of(Waveforms.of(waves)), encoder.features(waves)
+
+    assert found.host_lengths.equal(expected.host_lengths)
+    torch.testing.assert_close(found.values, expected.values, rtol=0, atol=1e-4)
+    assert encoder.features_of(Waveforms.of(waves).to("meta")).values.shape == expected.values.shape
+
+
+def test_never_waits_for_the_device(public: str) -> None:
+    """On the meta device no value can be read: neither padding nor steering asks for one."""
+    encoder = build(public)
+    adapter = steering(encoder, balance=0.5).to("meta")
+    features = encoder.features(waves_of(4_321, 16_000)).to("meta")
+
+    frames = encoder.to("meta")(features, adapter.tap)
+
+    assert frames.host_lengths.tolist() == [encoder.frames(4_321), encoder.frames(16_000)]
 
 
 @given(st.lists(st.sampled_from(SAMPLES), min_size=1, max_size=4))

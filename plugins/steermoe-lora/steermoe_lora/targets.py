@@ -27,13 +27,14 @@ def chosen_maps(tower: Tower, layers: Sequence[int], targets: Sequence[str], on:
     """
     there = {place: name for place, name in _maps(tower) if place[0] in layers}
     names = sorted({name for _, name in there})
+    none = "no linear map that is not quantised" if on == "decoder" else "no linear map"
     for target in targets:
         if not any(_matches(name, target) for name in names):
-            known = ", ".join(names) or "no linear map"
+            known = ", ".join(names) or none
             msg = f"adapter.target_modules names {target!r}, but the {on}'s layers have {known}"
             raise UsageError(msg)
     if not there:
-        msg = f"adapter lora finds no linear map in the {on}'s layers; use another adapter"
+        msg = f"adapter lora finds {none} in the {on}'s layers; use another adapter"
         raise UsageError(msg)
     return {
         (layer, name): path

@@ -25,6 +25,7 @@ from tests.parts import (
     TinyEncoder,
     batch,
     build_router,
+    decoder,
     joined,
     noise,
     save_whisper,
@@ -168,6 +169,11 @@ class TestPlaces:
             lora(TinyEncoder(TinyConfig()))
         with pytest.raises(UsageError, match="'fc1', but the encoder's layers have no linear map"):
             lora(TinyEncoder(TinyConfig()), target_modules=["fc1"])
+
+    def test_a_quantised_decoder(self, decoder_folder: str) -> None:
+        """Its maps cannot be adapted, and the message says so."""
+        with pytest.raises(UsageError, match="finds no linear map that is not quantised in the decoder"):
+            lora(decoder(decoder_folder, quantise="int8"), on="decoder")
 
     @pytest.mark.parametrize(("rank", "count"), [(8, 5_898_240), (1, 737_280), (21, 15_482_880)])
     def test_count_in_whisper_large(self, tmp_path: Path, rank: int, count: int) -> None:

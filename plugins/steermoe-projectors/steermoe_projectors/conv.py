@@ -37,9 +37,9 @@ class ConvProjector(Projector):
         for layer, norm in zip(self.layers, self.norms, strict=True):
             # Zeros after a clip's end are what the convolution itself adds around it.
             convolved = layer(frames.zeroed().values.transpose(1, 2)).transpose(1, 2)  # (B,ceil(T/s),C)
-            lengths = (frames.lengths + self.stride - 1) // self.stride
+            lengths = (frames.host_lengths + self.stride - 1) // self.stride
             frames = Padded(nn.functional.gelu(norm(convolved)), lengths)
-        return Padded(self.map(frames.values), frames.lengths), None
+        return frames.holding(self.map(frames.values)), None
 
     def tokens(self, frames: int) -> int:
         for _ in self.layers:

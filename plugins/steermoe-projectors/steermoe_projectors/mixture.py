@@ -46,7 +46,7 @@ class MixtureProjector(Projector):
         audio = self.outer((gates[..., None] * hidden).flatten(2)) + gates @ self.bias  # (B,A,H)
         if answer is not None and self.config.balance:
             self._losses = {"mixture-balance": self.config.balance * _imbalance(gates, pooled.mask)}
-        return Padded(audio, pooled.lengths), None
+        return pooled.holding(audio), None
 
     def losses(self) -> dict[str, torch.Tensor]:
         losses, self._losses = self._losses, {}

@@ -73,11 +73,11 @@ class RecurrentProjector(Projector):
     def context(self, frames: Padded) -> Padded:
         """Return the frames (B,T,D) that the head sees."""
         pooled = pool(self.config.pool, frames).zeroed()
-        hidden = Padded(self._masked(self.norm(pooled.values)), pooled.lengths)
+        hidden = pooled.holding(self._masked(self.norm(pooled.values)))
         for layer in self.layers:
             values = F.dropout(layer(hidden), self.config.dropout, self.training)
-            hidden = Padded(values, pooled.lengths)
-        return Padded(pooled.values + self.output(hidden.values), pooled.lengths)
+            hidden = pooled.holding(values)
+        return pooled.holding(pooled.values + self.output(hidden.values))
 
     def _masked(self, values: torch.Tensor) -> torch.Tensor:
         """Replace spans of frames (B,T,D) by zeros in training."""
@@ -103,12 +103,12 @@ class BidirectionalGru(nn.Module):
 
     def forward(self, frames: Padded) -> torch.Tensor:
         """Read both ways."""
-        backwards = _turned(Padded(self.backwards(_turned(frames))[0], frames.lengths))
+        backwards = _turned(frames.holding(self.backwards(_turned(frames))[0]))
         return torch.cat([self.forwards(frames.values)[0], backwards], -1)
 
 
 def _turned(frames: Padded) -> torch.Tensor:
     """Return the values (B,T,D) with the real frames of each row in reverse order."""
-    places = torch.arange(frames.values.shape[1], device=frames.lengths.device)
+    places = torch.arange(frames.values.shape[1], device=frames.values.device)
     order = torch.where(frames.mask, frames.lengths[:, None] - 1 - places, places)  # (B,T)
     return frames.values.gather(1, order[..., None].expand_as(frames.values))

@@ -58,7 +58,7 @@ class WindowQFormer(Projector):
         for layer in self.layers:
             tokens = layer(tokens, memory, memory_key_padding_mask=unread)
         audio = self.output(self.norm(tokens)).view(clips, count * len(self.queries), -1)  # (B,W·Q,H)
-        return Padded(audio, stacked.lengths * len(self.queries)), None
+        return Padded(audio, stacked.host_lengths * len(self.queries)), None
 
     def tokens(self, frames: int) -> int:
         return pooled_length(self.windows, frames) * len(self.queries)
@@ -68,6 +68,6 @@ class WindowQFormer(Projector):
 
         The first is always read: a softmax over nothing is not a number, also in a window of padding.
         """
-        places = torch.arange(count * self.windows.kernel, device=frames.lengths.device)
+        places = torch.arange(count * self.windows.kernel, device=frames.values.device)
         unread = places >= frames.lengths[:, None]  # (B,W·k)
         return unread.view(-1, self.windows.kernel) & (places[: self.windows.kernel] > 0)

@@ -58,20 +58,29 @@ class WhisperEncoder(Encoder):
         mels = [torch.from_numpy(self._mel(wave)) for wave in waveforms]
         return Padded(Padded.stack(mels).values, torch.tensor([self._mels(len(wave)) for wave in waveforms]))
 
+    def features_of(self, waveforms: Padded) -> Padded:
+        rows, lengths = waveforms.rows(), waveforms.host_lengths.tolist()
+        longest = self.extractor.n_samples if self.config.input == "30s" else 0
+        mels = [
+            self._log_mel(F.pad(row[:samples], (0, max(samples, longest) - min(len(row), samples))))
+            for row, samples in zip(rows, map(self._samples, lengths), strict=True)
+        ]
+        return Padded(Padded.stack(mels).values, torch.tensor([self._mels(length) for length in lengths]))
+
     def forward(self, features: Padded, tap: Tap = untouched) -> Padded:
         model = self.model
-        whole = torch.full_like(features.lengths, features.values.shape[1])
+        whole = torch.full_like(features.host_lengths, features.values.shape[1])
         mel = features if self.config.input == "true-length" else Padded(features.values, whole)
-        first = Padded(_convolved(model.conv1, mel.zeroed()), mel.lengths)
+        first = mel.holding(_convolved(model.conv1, mel.zeroed()))
         # Zeros beyond each clip's end are what a lone clip has there.
         hidden = _convolved(model.conv2, first.zeroed())  # (B,T',D)
         # As in transformers: its encoder scales nothing, whatever `scale_embedding` says.
         hidden = hidden + model.embed_positions.weight[: hidden.shape[1]]
-        return self.from_layer(0, Padded(hidden, (features.lengths + 1) // 2), tap)
+        return self.from_layer(0, Padded(hidden, (features.host_lengths + 1) // 2), tap)
 
     def from_layer(self, first: int, frames: Padded, tap: Tap = untouched) -> Padded:
         """Compute layers and the final norm; where clips are padded to 30 seconds, the padding is seen."""
-        longest, lengths = int(frames.lengths.max()), frames.lengths
+        given = frames
         if self.packing:
             frames = self._packed(first, frames, tap)
         else:
@@ -79,15 +88,16 @@ class WhisperEncoder(Encoder):
             for number in range(first, self.layers):
                 compute = partial(self.model.layers[number], attention_mask=mask)
                 frames = self.layer(number, compute, frames, tap)
-        return Padded(self.model.layer_norm(frames.values[:, :longest]), lengths)
+        longest = int(given.host_lengths.max())
+        return given.holding(self.model.layer_norm(frames.values[:, :longest]))
 
     def _packed(self, first: int, frames: Padded, tap: Tap) -> Padded:
         """Return the output of the layers for frames (B,T',D), without computing padding that is not seen."""
 
         def own(layer: int, clips: Padded) -> Padded:
-            return tap(layer, Padded(clips.values, frames.lengths))
+            return tap(layer, frames.holding(clips.values))
 
-        whole = torch.full_like(frames.lengths, frames.values.shape[1])
+        whole = torch.full_like(frames.host_lengths, frames.values.shape[1])
         seen = Padded(frames.values, whole) if self.config.input == "30s" else frames
         packing = Packing.of(seen)
         row, row_tap = packing.row(seen), packing.tap(tap if tap is untouched else own)  # (1,N,D)
@@ -131,6 +141,16 @@ class WhisperEncoder(Encoder):
         own = next(self.model.parameters())
         whole = load(WhisperForConditionalGeneration, self.config.weights, dtype=own.dtype)
         return whole.eval().to(own.device), tokenizer
+
+    def _log_mel(self, wave: torch.Tensor) -> torch.Tensor:
+        """Return the log-mels (T,M) of one clip, as the feature extractor of transformers computes them."""
+        points = int(self.extractor.n_fft)
+        window = torch.hann_window(points, device=wave.device)
+        power = torch.stft(wave, points, HOP, window=window, return_complex=True)[:, :-1].abs().square()
+        filters = torch.from_numpy(self.extractor.mel_filters).float().to(wave.device, non_blocking=True)
+        mels = (filters.T @ power).clamp_min(1e-10).log10()  # (M,T)
+        mels = mels.maximum(mels.max() - 8.0)  # 80 dB below the loudest
+        return ((mels + 4.0) / 4.0).T
 
     @property
     def _tail(self) -> int:

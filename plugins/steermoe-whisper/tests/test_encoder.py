@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import WhisperModel
 
-from steermoe_core.data.padded import Padded
+from steermoe_core.data.padded import Padded, Waveforms
 from steermoe_core.model.weights import shapes_only
 from steermoe_whisper.config import WhisperConfig
 from steermoe_whisper.encoder import WhisperEncoder
@@ -102,6 +102,32 @@ def test_a_clip_does_not_see_its_batch(short: WhisperEncoder, samples: list[int]
 
     for wave, row in zip(waves, frames.rows(), strict=True):
         torch.testing.assert_close(row, short(short.features([wave])).values[0], **CLOSE)
+
+
+@pytest.mark.parametrize("tail", [0.0, 0.5])
+@pytest.mark.parametrize("kind", INPUTS)
+def test_features_on_the_device_are_those_of_the_host(folder: str, kind: str, tail: float) -> None:
+    """Of clips shorter than a window, longer than 30 seconds, loud and silent."""
+    encoder = build(folder, input=kind, tail=tail)
+    waves = [*waves_of(1, 399, 16_000, 33_333), np.zeros(9_000, np.float32), noise(31.0, 9)]
+
+    found, expected = encoder.features_of(Waveforms.of(waves)), encoder.features(waves)
+
+    assert found.host_lengths.equal(expected.host_lengths)
+    torch.testing.assert_close(found.values, expected.values, rtol=0, atol=1e-4)
+    assert encoder.features_of(Waveforms.of(waves).to("meta")).values.shape == expected.values.shape
+
+
+def test_never_waits_for_the_device(folder: str) -> None:
+    """On the meta device no value can be read: neither padding nor steering asks for one."""
+    for kind in INPUTS:
+        encoder = build(folder, input=kind)
+        adapter = steering(encoder, balance=0.5).to("meta")
+        features = encoder.features(waves_of(16_000, 33_333)).to("meta")
+
+        frames = encoder.to("meta")(features, adapter.tap)
+
+        assert frames.host_lengths.tolist() == [encoder.frames(16_000), encoder.frames(33_333)]
 
 
 def test_a_clip_does_not_see_its_batch_in_30_seconds(folder: str) -> None:

@@ -180,6 +180,9 @@ def _at_most_one(table: str, config: TrainConfig | EvaluateConfig) -> Iterator[F
 
 
 def _training(train: TrainConfig) -> Iterator[Fault]:
+    if train.features == "device" and train.keep_frames:
+        message = "features is device, but keep_frames is true: no features are computed in training"
+        yield Fault("E302", message, ("train", "features"), hint='set features = "loader"')
     if train.steps and train.warmup > train.steps:
         message = f"warmup is {train.warmup} steps, but the run has only {train.steps}"
         yield Fault("E302", message, ("train", "warmup"))

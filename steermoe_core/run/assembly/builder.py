@@ -18,13 +18,16 @@ from steermoe_core.component import tower_of
 from steermoe_core.config.fields import fields_of
 from steermoe_core.config.types import ComponentOf
 from steermoe_core.data.audio.features import log_mels
-from steermoe_core.data.augmentation import Augmented, changes_waveforms, stretch
+from steermoe_core.data.audio.waveform import size
+from steermoe_core.data.augmentation import Augmented, changes_features, changes_waveforms, stretch
 from steermoe_core.data.examples import Examples
+from steermoe_core.data.padded import Padded, Waveforms
 from steermoe_core.data.token_limit import Room
 from steermoe_core.data.usable import Report, decoded, readable, refuse_tests, usable
 from steermoe_core.errors import DataError, SetupError, UsageError
 from steermoe_core.evaluate.scores import DataRecord
 from steermoe_core.model.adapter import combined
+from steermoe_core.model.encoder import Encoder
 from steermoe_core.model.joined import Joined
 from steermoe_core.run.assembly.costs import audio_tokens, costs
 from steermoe_core.run.assembly.from_adapter import started
@@ -107,12 +110,15 @@ class ModelBuilder:
         on_decoder = combined(adapters["decoder"]) if adapters["decoder"] else None
         return Joined(encoder, combined(adapters["encoder"]), projector, decoder, on_decoder).eval()
 
-    def collator(self, model: Joined) -> Any:
-        """Build the collator on the decoder's tokenizer and the encoder's features."""
+    def collator(self, model: Joined, features: Callable[..., Padded] | None = None) -> Any:
+        """Build the collator on the decoder's tokenizer and the encoder's features.
+
+        :param features: in place of the encoder's.
+        """
         return self.part(
             self.experiment.collator,
             model.decoder.tokenizer,
-            model.encoder.features,
+            features or model.encoder.features,
             model.encoder.sample_rate,
             self.experiment.experiment.seed,
             Room(model.context, partial(audio_tokens, model.encoder, model.projector)),
@@ -150,6 +156,9 @@ class Builder(ModelBuilder):
         # An error where audio and features are mixed.
         if mels := log_mels(numbered.audio_kinds()):
             self._refuse_waveforms(mels[0])
+            if self.experiment.train.features == "device":
+                msg = f'train.features is "device", but {mels[0]} holds log-mel features; set it to "loader"'
+                raise UsageError(msg)
         return usable(numbered, min_seconds=data.min_seconds, max_seconds=seconds, max_bad=data.max_bad)
 
     def fitting(self, collator: Collator, examples: Sequence[Example]) -> tuple[Examples, Report]:
@@ -185,14 +194,29 @@ class Builder(ModelBuilder):
         """Largest factor by which augmentation lengthens a training clip."""
         return stretch(self.augmentations.values())
 
-    def training_collate(self, collator: Collator, rate: int) -> Callable[[Sequence[Example]], Batch]:
+    def training_collate(self, collator: Collator, model: Joined) -> Callable[[Sequence[Example]], Batch]:
         """Return what makes the batches of the training: the collator, with augmented clips.
 
-        :param rate: samples a second of the encoder's waveforms.
+        :raises UsageError: features are to be computed on the device, which the encoder or an augmentation
+            cannot do.
         """
+        encoder = model.encoder
+        if self.experiment.train.features == "device":
+            self._check_on_device(encoder)
+            collator = self.collator(model, Waveforms.of)
         if not self.augmentations:
             return collator
-        return Augmented(collator, self.augmentations, rate, self.experiment.experiment.seed)
+        return Augmented(collator, self.augmentations, encoder.sample_rate, self.experiment.experiment.seed)
+
+    def _check_on_device(self, encoder: Encoder) -> None:
+        named = f'encoder "{self.experiment.encoder.name}"'
+        wrong = [f"{label} changes features on the host" for label, one in self.augmentations.items()
+                 if changes_features(one)]  # fmt: skip
+        if type(encoder).features_of is Encoder.features_of:
+            wrong.append(f"{named} computes features on the host only")
+        if wrong:
+            msg = f'{wrong[0]}, but train.features is "device"; set it to "loader"'
+            raise UsageError(msg)
 
     def _refuse_waveforms(self, clip: object) -> None:
         """Refuse augmentations of waveforms where the training data has none."""

@@ -87,7 +87,7 @@ def _features(model: Joined, samples: list[int]) -> Padded:
     wave = np.random.default_rng(0).normal(0.0, 0.1, max(samples)).astype(np.float32)
     found = {size: model.encoder.features([wave[:size]]) for size in dict.fromkeys(samples)}
     rows = Padded.stack([found[size].values[0] for size in samples])
-    return Padded(rows.values, torch.cat([found[size].lengths for size in samples]))
+    return Padded(rows.values, torch.cat([found[size].host_lengths for size in samples]))
 
 
 def _frames(model: Joined, samples: list[int]) -> Frames:

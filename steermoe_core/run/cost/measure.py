@@ -153,7 +153,7 @@ class Clock(Callback):
         self.last = WARM_UP + steps * (2 if device == "cuda" else 1)
         self.seconds: list[float] = []
         self.batches: list[list[Batch]] = []
-        self.positions: dict[str, list[tuple[torch.Tensor, int]]] = defaultdict(list)
+        self.positions: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self.parts: dict[str, float] = defaultdict(float)
         self.peak = 0
         self.language_model = True
@@ -236,7 +236,7 @@ class Clock(Callback):
         def timed(*args: Any, **named: Any) -> Any:
             if self._counts and args and isinstance(args[0], Padded) and part in ("encoder", "decoder"):
                 rows, longest = args[0].values.shape[:2]
-                self.positions[part].append((args[0].lengths, rows * longest))
+                self.positions[part].append((int(args[0].host_lengths.sum()), rows * longest))
             before = self.enter(part)
             try:
                 return function(*args, **named)
@@ -264,10 +264,10 @@ def _measured(clock: Clock, model: Joined, train: TrainConfig) -> Measured:
     steps, seconds = len(clock.seconds), sum(clock.seconds)
     batches = [batch for step in clock.batches for batch in step]
     padding = {
-        tower: 1.0 - sum(int(lengths.sum()) for lengths, _ in found) / sum(size for _, size in found)
+        tower: 1.0 - sum(real for real, _ in found) / sum(size for _, size in found)
         for tower, found in clock.positions.items()
     }
-    tokens = sum(int(lengths.sum()) for lengths, _ in clock.positions["decoder"])
+    tokens = sum(real for real, _ in clock.positions["decoder"])
     clips, audio = sum(map(len, batches)), sum(float(batch.seconds.sum()) for batch in batches)
     found = _traced(model, train, batches, language_model=clock.language_model)
     types = found.flops if found else {torch.float32: 0.0}

@@ -13,7 +13,7 @@ import weakref
 from bisect import bisect_right
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ from torch.utils.flop_counter import flop_registry
 from steermoe_core.data.padded import Padded
 from steermoe_core.model.encoder import untouched
 from steermoe_core.model.recompute import again
-from steermoe_core.train.callbacks import GroupClip
+from steermoe_core.train.callbacks import Finite, GroupClip
 from steermoe_core.train.groups import optimizer_groups
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class _Step(nn.Module):
             gradients.setdefault(group["name"], []).extend(
                 one.grad for one in group["params"] if one.grad is not None
             )
-        GroupClip(self._train.clip_of).clip(gradients, adamw, 1)
+        GroupClip(self._train.clip_of, Finite()).clip(gradients, adamw, 1)
         adamw.step()
 
 
@@ -223,7 +223,7 @@ class _Parts:
         def noted(*args: Any, **named: Any) -> Any:
             if args and isinstance(args[0], Padded) and part in _TOWERS:
                 rows, longest = args[0].values.shape[:2]
-                self.positions[part] = int(sum(args[0].lengths.tolist())), rows * longest
+                self.positions[part] = int(args[0].host_lengths.sum()), rows * longest
             with self.within(part):
                 return function(*args, **named)
 
@@ -280,22 +280,16 @@ class _Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
         self.watch(real, 0)
         return real
 
-    def placed(self, record: Any, moved: Any = None) -> Any:
+    def placed(self, batch: Batch) -> Batch:
         """Return a batch with what training moves to the device there, and the rest on the host."""
-        moved = record.to("meta") if moved is None else moved
-        if isinstance(record, torch.Tensor):
-            if not moved.is_meta:
-                return record
-            if record.is_floating_point():
-                return self.fake(record)
-            own = record.clone()
-            self.watch(own, 0)
-            return own
-        if not is_dataclass(record):
-            return record
-        parts = {one.name: (getattr(record, one.name), getattr(moved, one.name)) for one in fields(record)}
-        changed: Any = record
-        return replace(changed, **{name: self.placed(*pair) for name, pair in parts.items()})
+        moved = batch.to("meta")
+        parts = {one.name: (getattr(batch, one.name), getattr(moved, one.name)) for one in fields(batch)}
+        there: dict[str, Any] = {
+            name: type(own)(self.fake(own.values), own.host_lengths)
+            for name, (own, other) in parts.items()
+            if isinstance(own, Padded) and other.values.is_meta
+        }
+        return replace(batch, **there)
 
     @contextmanager
     def unrecorded(self) -> Iterator[None]:
@@ -333,8 +327,6 @@ class _Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
             return func(*args, **kwargs)  # the host's own
         if self._waits(func, tensors, kwargs):
             self.sync(func.overloadpacket.__name__, tensors[0])
-        if func.overloadpacket.__name__ == "_local_scalar_dense" and self.parts.now[0] == "optimizer":
-            return 1.0  # a norm, which only decides whether the step is refused
         if not any(isinstance(one, FakeTensor) or one.is_meta for one in tensors) and tensors:
             result = func(*args, **kwargs)
             inputs = tensors
@@ -419,7 +411,8 @@ class _Host(TorchFunctionMode):
         first: Any = args[0] if args else None
         if func in (torch.tensor, torch.as_tensor) and kwargs.get("device") == _DEVICE:
             result = func(*args, **{**kwargs, "device": "cpu"}).clone()
-            shapes.sync("tensor", result)
+            if result.numel():  # without a number there is nothing to send
+                shapes.sync("tensor", result)
             shapes.watch(result, 0)
             return result
         if not (func in _READS or func == _device_of) or not self._there(first):

@@ -12,6 +12,7 @@ from steermoe_core.data.examples import Examples
 from steermoe_core.errors import SteermoeError
 from steermoe_core.evaluate.metrics import metric_called
 from steermoe_core.model.projectors import Projector
+from steermoe_core.model.quantised import number_of_weights
 from steermoe_core.model.weights import at_hand, shapes_only
 from steermoe_core.run.assembly.builder import Builder
 from steermoe_core.run.assembly.parts import placed
@@ -175,10 +176,10 @@ def parameters(model: Joined) -> list[Parameters]:
     if model.decoder_adapter is not None:
         parts["decoder adapter"] = model.decoder_adapter
     for part, module in parts.items():
-        sizes = [(p.numel(), p.requires_grad) for p in module.parameters()]
-        trainable = sum(size for size, trained in sizes if trained)
-        frozen = sum(size for size, trained in sizes if not trained)
-        counts.append(Parameters(part=part, trainable=trainable, frozen=frozen))
+        trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
+        counts.append(
+            Parameters(part=part, trainable=trainable, frozen=number_of_weights(module) - trainable)
+        )
     return counts
 
 

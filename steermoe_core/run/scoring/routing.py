@@ -21,6 +21,7 @@ from steermoe_core.run.folder.records import Information, LabelValue, Routing
 from steermoe_core.run.folder.run_folder import write_json
 from steermoe_core.run.scoring.knockouts import KnockoutScores
 from steermoe_core.system.records import structured
+from steermoe_core.train import ranks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,14 +125,15 @@ class _Observatory:
         experiment = self.builder.experiment
         if not experiment.metrics:
             return None
+        device = next(model.parameters()).device
         evaluator = Evaluator(
             model=model,
             collator=self.builder.collator(model),
             config=attrs.evolve(experiment.evaluate, controls=[]),
             metrics=[self.builder.part(experiment.metrics[0])],
             seed=experiment.experiment.seed,
-            device=next(model.parameters()).device,
-            workers=experiment.train.workers,
+            device=device,
+            workers=ranks.loading_processes(experiment.train.workers, device),
             half=experiment.train.precision == "bf16",
         )
         return KnockoutScores(evaluator, clips, self.place / "knockouts.jsonl")

@@ -67,7 +67,7 @@ def score(
             instructions=instructions(experiment.collator.config),
             answered=answered,
             progressed=lambda clips: progress.advance(task, clips),
-            workers=experiment.train.workers,
+            workers=ranks.loading_processes(experiment.train.workers, device),
             half=experiment.train.precision == "bf16",
             **ranks.sharing(),
         )

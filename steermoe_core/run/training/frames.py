@@ -26,7 +26,6 @@ from torch.utils.data import DataLoader
 from steermoe_core.data.audio.features import Kept
 from steermoe_core.data.audio.shards import Shards, ShardWriter
 from steermoe_core.data.example import Example
-from steermoe_core.data.padded import Padded
 from steermoe_core.data.worker_errors import WorkerCollate
 from steermoe_core.errors import SetupError
 from steermoe_core.model.pooling import pool
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.component import Selection
     from steermoe_core.data.collators import Collator
+    from steermoe_core.data.padded import Padded
     from steermoe_core.model.joined import Joined
 
 #: Lengths, in seconds, of the noise whose frames identify an encoder.
@@ -94,7 +94,7 @@ class FrameStore:
         self.dtype: torch.dtype = getattr(torch, dtype)
         probes = self._probes()
         # A short clip that is padded although it is alone: the padding is part of what the layers compute on.
-        self.padded = self.layer is not None and probes[0].values.shape[1] > int(probes[0].lengths)
+        self.padded = self.layer is not None and probes[0].values.shape[1] > int(probes[0].host_lengths)
         identity = [
             fingerprint,
             _settings(selection.config),
@@ -193,7 +193,7 @@ class FrameStore:
         """Return what is stored of each clip (T,D), and its true length."""
         device = next(self.encoder.parameters()).device
         frames = self._frames(features.to(device)).to("cpu", self.dtype)
-        return list(frames.values) if self.padded else frames.rows(), frames.lengths.tolist()
+        return list(frames.values) if self.padded else frames.rows(), frames.host_lengths.tolist()
 
     def _frames(self, features: Padded) -> Padded:
         rounded = self.dtype is not torch.float32
@@ -201,7 +201,7 @@ class FrameStore:
             frames = self._computed(features)
         if self.pooling is None:
             return frames
-        return pool(self.pooling, Padded(frames.values.float(), frames.lengths))
+        return pool(self.pooling, frames.holding(frames.values.float()))
 
     def _computed(self, features: Padded) -> Padded:
         """Return the output of the encoder, or the input of the first layer that an adapter changes."""

@@ -158,7 +158,7 @@ class Training:
                 found = largest_budget(
                     move(self.model, self.config.device),
                     self.config,
-                    self.builder.training_collate(self.collator, self.model.encoder.sample_rate),
+                    self.builder.training_collate(self.collator, self.model),
                     examples,
                     costs,
                     map(self.collator.reference, examples),
@@ -240,7 +240,7 @@ class Training:
             examples=examples,
             weights=self.builder.experiment.data.weights,
             costs=costs,
-            collate=self.builder.training_collate(self.collator, self.model.encoder.sample_rate),
+            collate=self.builder.training_collate(self.collator, self.model),
             journal=Journal(self.folder.metrics),
             callbacks=[*callbacks, ProgressBar(progress), *self._watches(stop)],
         )
@@ -278,7 +278,7 @@ class Training:
             numbers,
             self.collator,
             lambda clips: progress.advance(task, clips),
-            self.config.workers,
+            ranks.loading_processes(self.config.workers, next(encoder.parameters()).device),
         )
 
     def _take_steps(self, trainer: SteeringTrainer) -> None:
@@ -330,7 +330,7 @@ def prepare(model: Joined, collator: Collator, trainer: SteeringTrainer) -> None
         device = model.decoder.embeddings.device  # not the encoder's: ZeRO-3 moves the decoder later
         with torch.no_grad():
             for batch in batches:
-                answers = Padded(batch.answer.values, batch.answer.lengths - 1)  # (B, L), without EOS
+                answers = Padded(batch.answer.values, batch.answer.host_lengths - 1)  # (B, L), without EOS
                 frames = model.frames(batch.features.to(trainer.args.device))  # (B, T, D)
                 yield frames.to(device), answers.to(device)
 

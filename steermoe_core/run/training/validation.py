@@ -106,6 +106,7 @@ class Validator:
 
     def _measure(self, model: Joined, progress: Progress, step: int) -> dict[str, float | None]:
         experiment = self.builder.experiment
+        device = next(model.parameters()).device
         task = progress.add_task(f"validating step {step}", total=len(self.examples), note="")
         evaluator = Evaluator(
             model=model,
@@ -113,9 +114,9 @@ class Validator:
             config=attrs.evolve(experiment.evaluate, controls=[], probes=False),
             metrics=self.metrics,
             seed=experiment.experiment.seed,
-            device=next(model.parameters()).device,
+            device=device,
             progressed=lambda clips: progress.advance(task, clips),
-            workers=experiment.train.workers,
+            workers=ranks.loading_processes(experiment.train.workers, device),
             half=experiment.train.precision == "bf16",
             **ranks.sharing(),
         )

@@ -17,9 +17,11 @@ from steermoe_core.data.config import FolderConfig
 from steermoe_core.data.example import Example
 from steermoe_core.data.examples import Examples
 from steermoe_core.data.sources.folder import read_folder
+from steermoe_core.errors import ConfigError
 from steermoe_core.plugins import load_registry
 from steermoe_core.run.assembly.builder import Builder, data_record
-from tests.rig import sentence, texts, trained
+from tests.parts import save_whisper
+from tests.rig import metrics, sentence, texts, trained
 from tests.tiny import write_folder
 
 if TYPE_CHECKING:
@@ -151,3 +153,40 @@ def test_a_run_that_goes_on_hears_the_same_noise(
     rig.runs = tmp_path / "straight"
 
     assert trained(resumed) == trained(rig.run(shaken))
+
+
+class TestFeaturesOnTheDevice:
+    """`train.features = "device"`."""
+
+    def test_train_the_same(self, rig: Rig, tmp_path: Path) -> None:
+        """Losses of every step, and the adapter, differ by rounding."""
+        encoder = f'encoder={{use="whisper", weights="{save_whisper(tmp_path / "whisper")}"}}'
+        settings = encoder, "train.steps=3", "evaluate.probes=false", "data.eval={}", "metrics=[]"
+
+        host, device = rig.run(*settings), rig.run(*settings, 'train.features="device"')
+
+        assert device != host
+        losses = [[line["loss"] for line in metrics(run)] for run in (host, device)]
+        assert losses[1] == pytest.approx(losses[0], abs=1e-3)
+
+    def test_need_an_encoder_that_has_them(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+        """One sentence that says what to set."""
+        rig.run('train.features="device"', expect=2)
+
+        assert sentence(capsys) == (
+            'encoder "tiny" computes features on the host only, but train.features is "device"; '
+            'set it to "loader"'
+        )
+
+    def test_leave_nothing_to_augment(self, rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+        """What changes features would have none."""
+        rig.run('train.features="device"', 'augment=[{use="wobble"}]', expect=2)
+
+        assert sentence(capsys).startswith(
+            "augment.0 (wobble) changes features on the host, but train.features"
+        )
+
+    def test_cannot_be_kept_frames(self, rig: Rig) -> None:
+        """A contradiction between two keys, with its place."""
+        with pytest.raises(ConfigError, match="features is device, but keep_frames is true"):
+            build(rig, 'train.features="device"', "train.keep_frames=true")

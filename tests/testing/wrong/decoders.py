@@ -66,6 +66,15 @@ class Gossip(Right):
         return found + found.mean(0, keepdim=True)
 
 
+class Mixer(Right):
+    """Exchanges rows where they are right-padded."""
+
+    caught_by = "right_padded"
+
+    def right_padded(self, rows, before, cache):
+        return super().right_padded(rows, before, cache).flip(0)
+
+
 class LosesCount(Right):
     """Begins to count anew behind a prefix."""
 
