@@ -21,9 +21,9 @@ WORD = r"[^\W_][^\s']*(?:'[^\W_][^\s']*)*"
 #: What nobody sees: format characters (soft hyphen, joiners, directions) but the zero width space, which
 #: parts words; and the marks that choose a glyph.
 FORMAT, PARTING = "Cf", "\u200b"
+SELECTORS = r"[\u034f\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 #: What `kept` and `folded` make of the characters of ASCII, in lower case.
 _ASCII = {code: c if c.isalnum() or c == "'" else " " for code, c in enumerate(map(chr, range(128)))}
-SELECTORS = r"[\u034f\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 
 
 def normalise_text(text: str) -> str:

@@ -62,7 +62,7 @@ def keys(line: str) -> list[str]:
 
 def test_commands(place: Path) -> None:
     """All of them, or those that begin so; flags may stand before."""
-    assert offered("") == list(COMMANDS)
+    assert [name for name in offered("") if name in COMMANDS] == list(COMMANDS)  # plugins offer more
     assert offered("des") == ["describe"]
     assert offered("--block beats --traceback che") == [name for name in COMMANDS if name.startswith("che")]
     assert offered("nosuch ") == []

@@ -18,7 +18,6 @@ from steermoe_core.component import tower_of
 from steermoe_core.config.fields import fields_of
 from steermoe_core.config.types import ComponentOf
 from steermoe_core.data.audio.features import log_mels
-from steermoe_core.data.audio.waveform import size
 from steermoe_core.data.augmentation import Augmented, changes_features, changes_waveforms, stretch
 from steermoe_core.data.examples import Examples
 from steermoe_core.data.padded import Padded, Waveforms
