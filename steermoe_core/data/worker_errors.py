@@ -41,7 +41,9 @@ class WorkerCollate:
 
         :raises LoadingError: an example cannot be used.
         """
-        new = any(example.turn == 0 for example in examples)
+        new = any(
+            getattr(one, "turn", 0) == 0 for one in examples
+        )  # where frames are kept, a number of a clip
         try:
             with kept_prints(when=new):
                 return self._collate(examples)
