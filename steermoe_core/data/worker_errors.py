@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from steermoe_core.data.audio.beginnings import kept_prints
 from steermoe_core.errors import DataError
 
@@ -45,7 +47,7 @@ class WorkerCollate:
             getattr(one, "turn", 0) == 0 for one in examples
         )  # where frames are kept, a number of a clip
         try:
-            with kept_prints(when=new):
+            with torch.autocast("cpu", enabled=False), kept_prints(when=new):  # features are fp32
                 return self._collate(examples)
         except DataError as error:
             raise LoadingError(str(error)) from None
