@@ -107,6 +107,7 @@ CALLS = {
     "launch": Command("--nproc 2 tiny.toml", "--nproc 2 odd.toml"),
     "data": Command("tiny.toml --json", "odd.toml", builds=True),
     "plan": Command("tiny.toml --json", "odd.toml", builds=True),
+    "bench": Command("tiny.toml --roofline h100 --steps 1 --json", "odd.toml --roofline h100", builds=True),
     "check": Command("tiny.toml --json", "odd.toml"),
     "config": Command("tiny.toml --json", "odd.toml"),
     "evaluate": Command("{run} --json", "{odd} {again}", builds=True),
