@@ -25,7 +25,7 @@ def steermoe_callbacks() -> Iterator[Component]:
             api=1,
             summary=f"logs the run to {summary}",
             config=f"steermoe_trackers.config:{cls}Config",
-            factory=f"steermoe_trackers.clients.{name}:callback",
+            factory=f"steermoe_trackers.clients.{name}:{cls}Callback",
             gives=(),
             requires=(package,),
         )

@@ -7,6 +7,7 @@ import sys
 import warnings
 from contextlib import contextmanager, redirect_stdout
 from queue import SimpleQueue
+from textwrap import shorten
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,6 @@ def _quiet() -> Iterator[None]:
 
 
 def _sentence(error: BaseException) -> str:
-    """Return the first line of an error's message, without a full stop."""
+    """Return the beginning of an error's message, without a full stop."""
     lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    return shorten(lines[0].rstrip("."), 200, placeholder=" …") if lines else type(error).__name__

@@ -57,8 +57,11 @@ def tracked(rig: Rig, stores: Path, runs: dict[str, Path], monkeypatch: pytest.M
         tables = [table for name, table in TABLES.items() if _installed(name)]
         flags = f'callbacks=[{{use="steering-analysis", every=2}}, {", ".join(tables)}, {{use="rig"}}]'
         process = rig.process(flags, "train.save_every=4", RIG="kill@5")
-        _, err = process.communicate()
+        out, err = process.communicate()
         assert process.returncode == -signal.SIGKILL, err
+        assert not out  # stdout is for the results
+        assert "warning" not in err.lower()
+        assert "transformers" not in err
         runs["tracked"] = rig.run(flags, "train.save_every=4")
     return runs["tracked"]
 

@@ -192,12 +192,11 @@ def test_a_server_of_mlflow_without_a_network(
 ) -> None:
     """One warning."""
     pytest.importorskip("mlflow", reason="mlflow is not installed")
-    from steermoe_trackers.clients.mlflow import Mlflow
+    from steermoe_trackers.clients.mlflow import MlflowCallback
     from steermoe_trackers.config import MlflowConfig
 
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    config = MlflowConfig(uri="http://127.0.0.1:9", timeout=60.0)
-    callback = Tracking("mlflow", Mlflow(config), config)
+    callback = MlflowCallback(MlflowConfig(uri="http://127.0.0.1:9", timeout=60.0))
     callback.journal = Journal(folder / "metrics.jsonl")
     callback.on_record(Step(step=1))
     callback.on_run_end(None)
@@ -212,12 +211,11 @@ def test_wandb_without_credentials(
 ) -> None:
     """One warning that says what to do; nothing is asked, and no network is needed."""
     pytest.importorskip("wandb", reason="wandb is not installed")
-    from steermoe_trackers.clients.wandb import Wandb
+    from steermoe_trackers.clients.wandb import WandbCallback
     from steermoe_trackers.config import WandbConfig
 
     monkeypatch.setenv("NETRC", str(folder / "netrc"))
-    config = WandbConfig(timeout=60.0)
-    callback = Tracking("wandb", Wandb(config), config)
+    callback = WandbCallback(WandbConfig(timeout=60.0))
     callback.journal = Journal(folder / "metrics.jsonl")
     callback.on_run_end(None)
 

@@ -6,7 +6,6 @@ import io
 import json
 import struct
 import warnings
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -256,20 +255,26 @@ def history(record: Any) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", ["trackio", "wandb", "mlflow"])
-def test_what_arrived_is_not_sent_again(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("trackio", {}), ("wandb", {"offline": True}), ("mlflow", {}), ("mlflow", {"uri": "file:mlruns"})],
+)
+def test_what_arrived_is_not_sent_again(
+    name: str, settings: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A kill may come before a step is noted in the run folder: the tracker knows what it has."""
     pytest.importorskip(name, reason=f"{name} is not installed: pip install {name}")
     monkeypatch.chdir(tmp_path)
-    client = import_module(f"steermoe_trackers.clients.{name}")
-    settings = {"offline": True} if name == "wandb" else {}
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     (part,) = (part for part in steermoe_trackers.steermoe_callbacks() if part.name == name)
     run = Run("again", tmp_path, {"train/steps": 3})
-    long = {f"steering/layer_{layer}/{'statistic' * 8}": 1.0 for layer in range(400)}
+    long = {
+        f"steering/layer_{layer}/{'statistic' * 8}": 1.0 for layer in range(400 if name == "wandb" else 20)
+    }
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of SQLAlchemy
-        first, second = (client.callback(part.config_class()(**settings)).tracker for _ in range(2))
+        first, second = (part.build(part.config_class()(**settings)).tracker for _ in range(2))
         state = first.start(run, State())
         for step in (1, 2, 3):
             first.log(Figures(step, long))

@@ -90,9 +90,11 @@ class Mlflow(Tracker):
         self._client.set_terminated(self._id, "FINISHED" if error is None else failed)
 
 
-def callback(config: MlflowConfig) -> Tracking:
-    """Return the callback."""
-    return Tracking("mlflow", Mlflow(config), config)
+class MlflowCallback(Tracking):
+    """The callback `mlflow`."""
+
+    def __init__(self, config: MlflowConfig) -> None:
+        super().__init__("mlflow", Mlflow(config), config)
 
 
 def _name(name: str) -> str:

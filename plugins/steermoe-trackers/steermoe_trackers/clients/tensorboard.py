@@ -56,9 +56,11 @@ class TensorBoard(Tracker):
         self._writer.close()
 
 
-def callback(config: TensorBoardConfig) -> Tracking:
-    """Return the callback."""
-    return Tracking("tensorboard", TensorBoard(), config)
+class TensorBoardCallback(Tracking):
+    """The callback `tensorboard`."""
+
+    def __init__(self, config: TensorBoardConfig) -> None:
+        super().__init__("tensorboard", TensorBoard(), config)
 
 
 def _cell(value: object) -> str:

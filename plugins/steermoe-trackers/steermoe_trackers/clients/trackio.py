@@ -72,6 +72,8 @@ class Trackio(Tracker):
         self._run.finish()
 
 
-def callback(config: TrackioConfig) -> Tracking:
-    """Return the callback."""
-    return Tracking("trackio", Trackio(config), config)
+class TrackioCallback(Tracking):
+    """The callback `trackio`."""
+
+    def __init__(self, config: TrackioConfig) -> None:
+        super().__init__("trackio", Trackio(config), config)

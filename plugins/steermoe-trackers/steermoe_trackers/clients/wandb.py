@@ -93,6 +93,8 @@ class Wandb(Tracker):
         self._run.log(values, step=max(step, self._run.step), commit=True)  # it takes no step twice
 
 
-def callback(config: WandbConfig) -> Tracking:
-    """Return the callback."""
-    return Tracking("wandb", Wandb(config), config)
+class WandbCallback(Tracking):
+    """The callback `wandb`."""
+
+    def __init__(self, config: WandbConfig) -> None:
+        super().__init__("wandb", Wandb(config), config)
