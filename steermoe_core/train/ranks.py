@@ -88,7 +88,8 @@ def loading_processes(workers: int | Literal["auto"], device: torch.device) -> i
     if device.type == "cpu":
         return 0
     here = max(min(world(), torch.cuda.device_count()), 1)  # processes of this machine
-    return min(max(len(os.sched_getaffinity(0)) // here - 1, 0), MOST_WORKERS)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(max(cores // here - 1, 0), MOST_WORKERS)
 
 
 def barrier() -> None:
