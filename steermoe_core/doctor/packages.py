@@ -21,6 +21,7 @@ NEEDED_BY = {
     "av": "`steermoe transcribe` of m4a, mp4 and webm files",
     "deepspeed": "`steermoe launch` and [train.deepspeed]",
     "gguf": "decoder weights in a .gguf file",
+    "nf4": 'quantise = "nf4" of a decoder',
     "whisper-en": 'normalise = "whisper-en" or "open-asr" of a metric',
 }
 #: Packages shown among the facts, and imported by `imports`.

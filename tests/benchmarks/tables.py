@@ -58,7 +58,7 @@ def write(folder: Path, rows: int) -> Path:
 
 def start(path: Path) -> dict[str, float]:
     """Do what a run does with its data before the first step; return the seconds of each part."""
-    from steermoe_core.data.batches import BucketedBatches
+    from steermoe_core.data.batches import Epochs
     from steermoe_core.data.collators import AsrCollator
     from steermoe_core.data.config import AsrConfig, JsonlConfig
     from steermoe_core.data.examples import Examples
@@ -83,8 +83,8 @@ def start(path: Path) -> dict[str, float]:
     lap("tokens")
     data_record(examples)
     lap("record")
-    batches = BucketedBatches(Examples.of(examples).seconds, 8, 64, 0, 10**6)
-    first = next(iter(batches))
+    batches = Epochs(Examples.of(examples).seconds, 8, 64, 0)
+    first = next(batches.batches(0))
     [examples[number] for number in first]
     lap("batches")
     return {**laps, "seconds": sum(laps.values()), "megabytes": (private() - before) / 1e6}

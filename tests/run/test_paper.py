@@ -143,20 +143,19 @@ def test_steps_are_epochs() -> None:
     """Every number of steps is the rounded-up number of batches that its file's comment says."""
     rows = {"librispeech": (28_539 + 104_014, 10), "aishell2": (1_009_223, 2), "clothoaqa": (21_132, 20)}
     for path in FILES:
-        train = resolve(path, [], REGISTRY).experiment.train
+        experiment = resolve(path, [], REGISTRY).experiment
+        train, padded = experiment.train, getattr(experiment.encoder.config, "input", "") == "30s"
         examples, epochs = next(found for name, found in rows.items() if name in path.stem)
         assert train.steps == -(-examples * epochs // clips_of_a_batch(path.stem)), path.stem
 
 
 def test_budgets_are_the_papers_batches() -> None:
-    """With Whisper, a clip costs 30 seconds; the conformer's budget is for clips of these seconds."""
+    """A clip that is padded costs 30 seconds; other budgets are for clips of these seconds."""
     lengths = {"librispeech": 15.0, "aishell2": 4.3, "clothoaqa": 24.5}
     for path in FILES:
-        train = resolve(path, [], REGISTRY).experiment.train
-        seconds = next(
-            found for name, found in lengths.items() if path.stem.startswith("whisper") or name in path.stem
-        )
-        cost = 30.0 if path.stem.startswith("whisper") else seconds
+        experiment = resolve(path, [], REGISTRY).experiment
+        train, padded = experiment.train, getattr(experiment.encoder.config, "input", "") == "30s"
+        cost = 30.0 if padded else next(found for name, found in lengths.items() if name in path.stem)
         assert train.batch_seconds // cost == clips_of_a_batch(path.stem), path.stem
 
 
