@@ -27,6 +27,7 @@ PACKAGES = (
     "accelerate",
     "deepspeed",
     "flash-attn",
+    "bitsandbytes",
     "numpy",
     "safetensors",
     "gguf",
