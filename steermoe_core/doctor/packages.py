@@ -87,7 +87,7 @@ def imports() -> tuple[str | None, list[Finding]]:
 def _python() -> Iterator[Finding]:
     from packaging.specifiers import SpecifierSet
 
-    wanted = metadata.metadata(ENGINE)["Requires-Python"] if _version(ENGINE) else None
+    wanted = metadata.metadata(ENGINE).get("Requires-Python") if _version(ENGINE) else None
     if wanted and not SpecifierSet(wanted).contains(platform.python_version(), prereleases=True):
         yield Finding(
             code="python-version",
