@@ -87,7 +87,8 @@ def imports() -> tuple[str | None, list[Finding]]:
 def _python() -> Iterator[Finding]:
     from packaging.specifiers import SpecifierSet
 
-    wanted = metadata.metadata(ENGINE).get("Requires-Python") if _version(ENGINE) else None
+    stated = metadata.metadata(ENGINE) if _version(ENGINE) else None
+    wanted = stated["Requires-Python"] if stated is not None and "Requires-Python" in stated else None
     if wanted and not SpecifierSet(wanted).contains(platform.python_version(), prereleases=True):
         yield Finding(
             code="python-version",
