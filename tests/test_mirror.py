@@ -82,6 +82,8 @@ TESTED_BY = {
     "run/assembly/trained.py": "cli/test_transcribe.py",
     "run/folder/records.py": "run/folder/test_run_folder.py",
     "run/cost/batch.py": "run/cost/test_trace.py",
+    "run/cost/parts.py": "run/cost/test_trace.py",
+    "run/cost/recording.py": "run/cost/test_trace.py",
     "run/preview/memory.py": "run/preview/test_plan.py",
     "run/preview/overlap.py": "run/preview/test_data.py",
     "run/preview/shapes.py": "run/preview/test_plan.py",

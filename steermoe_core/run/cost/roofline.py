@@ -18,7 +18,8 @@ import torch
 from steermoe_core.run.cost.batch import clip_costs, keeps_frames, noise_batch, phases, settled
 from steermoe_core.run.cost.gpus import BANDWIDTH, LAUNCH, MATRIX
 from steermoe_core.run.cost.lengths import idle, padded, spread
-from steermoe_core.run.cost.trace import PARTS, trace
+from steermoe_core.run.cost.parts import PARTS
+from steermoe_core.run.cost.trace import trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from steermoe_core.model.joined import Joined
     from steermoe_core.run.cost.gpus import Gpu
     from steermoe_core.run.cost.lengths import Clips
-    from steermoe_core.run.cost.trace import Operation, Trace
+    from steermoe_core.run.cost.recording import Operation
+    from steermoe_core.run.cost.trace import Trace
     from steermoe_core.system.records import Json
 
 

@@ -7,8 +7,9 @@ import torch
 
 from steermoe_core.config.experiment import TrainConfig
 from steermoe_core.run.cost.gpus import BANDWIDTH, LAUNCH, MATRIX, Gpu
+from steermoe_core.run.cost.recording import Operation
 from steermoe_core.run.cost.roofline import Step, Traced
-from steermoe_core.run.cost.trace import Operation, Trace
+from steermoe_core.run.cost.trace import Trace
 
 #: A GPU whose reached rates are round: 1 TFLOP/s in bf16, 0.1 in fp32, 1 TB/s.
 GPU = Gpu("round", 1e12 / MATRIX, 1e11 / MATRIX, 1e12 / BANDWIDTH, 80e9)

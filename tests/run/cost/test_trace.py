@@ -13,9 +13,10 @@ from steermoe_core.model.joined import Joined
 from steermoe_core.model.weights import shapes_only
 from steermoe_core.plugins import load_registry
 from steermoe_core.run.assembly.builder import Builder
-from steermoe_core.run.cost import trace as tracing
+from steermoe_core.run.cost import recording
 from steermoe_core.run.cost.batch import keeps_frames, noise_batch, phases
-from steermoe_core.run.cost.trace import PARTS, Trace, trace
+from steermoe_core.run.cost.parts import PARTS
+from steermoe_core.run.cost.trace import Trace, trace
 from steermoe_core.system.hub import nothing_fetched
 from tests.rig import ROOT
 
@@ -157,7 +158,7 @@ def test_a_model_keeps_its_values_and_its_methods(rig: Rig) -> None:
 
     trace(model, train, batch)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tracing, "_flops", lambda *_: 1 / 0)
+        patch.setattr(recording, "_flops", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             trace(model, train, batch)
 
@@ -195,18 +196,18 @@ def test_memory_at_full_size(monkeypatch: pytest.MonkeyPatch) -> None:
         model = Builder(experiment, registry).model()
     own: set[int] = set()
     saved: dict[int, int] = {}
-    numbers = tracing._Shapes.numbers
+    numbers = recording.Shapes.numbers
 
     def watched(self: Any, step: Any) -> dict[str, torch.Tensor]:
         fakes = numbers(self, step)
-        own.update(tracing._place(one) for one in fakes.values())
+        own.update(recording.place_of(one) for one in fakes.values())
         return fakes
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
-        saved[tracing._place(tensor)] = tensor.untyped_storage().nbytes()
+        saved[recording.place_of(tensor)] = tensor.untyped_storage().nbytes()
         return tensor
 
-    monkeypatch.setattr(tracing._Shapes, "numbers", watched)
+    monkeypatch.setattr(recording.Shapes, "numbers", watched)
     batch = noise_batch(model, [12.0, 8.0], (0, 11), 0)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         found = trace(model, experiment.train, batch, optimizer=False)
