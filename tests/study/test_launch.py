@@ -205,9 +205,10 @@ class TestBeforeAnyProcess:
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("default")  # of what DeepSpeed imports
 def test_runs_after_each_other(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In one process, each run has a new group, and certificates need no room beside the trained model."""
+    """In one process, each run has a new group; neither a model nor shared memory is left of the one before."""
     from steermoe_core.model.joined import Joined
     from steermoe_core.run import execute
+    from steermoe_core.train import ranks
 
     alive: list[int] = []
     certify = execute.certify
@@ -218,6 +219,15 @@ def test_runs_after_each_other(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Non
         return certify(*given)
 
     monkeypatch.setattr(execute, "certify", looked)
+    ports: list[str] = []
+    lone_variables = ranks._lone_variables
+
+    def noted() -> dict[str, str]:
+        variables = lone_variables()
+        ports.append(variables["MASTER_PORT"])
+        return variables
+
+    monkeypatch.setattr(ranks, "_lone_variables", noted)
     experiments = []
     for stage in (2, 3):
         experiments.append(rig.folder / f"stage{stage}.toml")
@@ -226,6 +236,8 @@ def test_runs_after_each_other(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert main(["run", *map(str, experiments), "--runs", str(rig.runs)]) == 0
     assert alive == [0, 0, 0]
+    assert len(ports) == 2  # of the runs with DeepSpeed
+    assert [file for port in ports for file in Path("/dev/shm").glob(f"*_{port}_*")] == []
     assert (rig.path() / "checkpoints" / f"step-{STEPS}" / "optimizer.pt").is_file()  # one without DeepSpeed
 
 
