@@ -34,6 +34,7 @@ LONG = 240_000
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of what gradio uses
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed"),
     pytest.mark.skipif(bool(pocket.missing()), reason="the Debian packages are not installed"),
 ]
@@ -99,9 +100,9 @@ def test_a_file(demo: Demo, width: int) -> None:
     page.wait_for_selector(".transcript article")
 
     assert page.locator(".transcript li span").all_inner_texts() == demo.texts
-    assert re.fullmatch(r"0:00 – 0:0\d\.\d", page.locator(".transcript time").first.inner_text())
+    assert re.fullmatch(r"0:00 – 0:\d\d(\.\d)?", page.locator(".transcript time").first.inner_text())
     assert page.locator(".transcript svg.wave").bounding_box()["height"] > 20
-    assert "No router on its audio encoder" in page.locator(".transcript").inner_text()
+    assert "No router on its audio encoder" in page.locator(".transcript article").inner_text()
     page.fill("#question textarea", "Repeat the words.")
     page.click("#ask")
     page.wait_for_selector(".answer article")
@@ -115,12 +116,13 @@ def test_a_microphone(demo: Demo) -> None:
     page.click("#recording [aria-label='Record audio']")
     page.click("#recording button.record-button")
     page.wait_for_timeout(3000)
-    page.click("#recording button.stop-button")
-    page.wait_for_selector("#recording [aria-label='Play']")
+    with page.expect_response("**/upload*"):
+        page.click("#recording button.stop-button")
+    page.wait_for_timeout(1000)  # the page takes it over
     page.click("#transcribe")
     page.wait_for_selector(".transcript article")
 
-    assert page.locator(".failure").count() == 0
+    assert page.locator(".failure").all_inner_texts() == []
     assert page.locator(".transcript li span").first.inner_text()
 
 
