@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from steermoe_core.system.cache import cache_folder
     from steermoe_core.train.callbacks import Callback
     from steermoe_core.train.journal import Step
+    from steermoe_core.use.card import distributions
     from steermoe_core.use.transcriber import Transcriber, load
     from steermoe_core.use.transcript import Segment, Transcript
 
@@ -100,6 +101,7 @@ __all__ = [
     "UtteranceRouter",
     "cache_folder",
     "choose",
+    "distributions",
     "durations",
     "hookimpl",
     "load",
@@ -147,6 +149,7 @@ _NAMES = {
     "run": ("run",),
     "run.folder.finished": ("FinishedRun",),
     "scripting.experiment": ("Experiment",),
+    "use.card": ("distributions",),
     "use.transcriber": ("Transcriber", "load"),
     "use.transcript": ("Segment", "Transcript"),
     "train.callbacks": ("Callback",),

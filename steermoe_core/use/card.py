@@ -10,7 +10,7 @@ from steermoe_core.config.resolve import model_toml, resolve_model
 from steermoe_core.errors import UsageError
 from steermoe_core.run.folder.adapter import content
 from steermoe_core.run.folder.finished import FinishedRun
-from steermoe_core.run.folder.hub import FILES
+from steermoe_core.run.folder.hub import FILES, adapter_folder
 from steermoe_core.run.folder.records import Lock
 from steermoe_core.run.folder.run_folder import RunFolder
 from steermoe_core.use.metadata import HUB_ID, front_matter, transformers_files
@@ -112,6 +112,18 @@ def shared_files(
     files["experiment.toml"] = model_toml(model, registry).encode()
     run = FinishedRun(path, registry)
     return {**files, PAGE: card(run, model, source, licence, about, languages).encode()}
+
+
+def distributions(source: str, registry: Registry) -> list[str]:
+    """Return the distributions to install before a trained model can be loaded; the model itself is not.
+
+    :param source: as `Transcriber` takes it.
+    :raises UsageError: there is no such model.
+    :raises SetupError: the hub did not give it.
+    """
+    model = resolve_model(adapter_folder(source, registry) / "experiment.toml", registry)
+    own = {registry.plugin_of("weights", source).distribution} if registry.find("weights", source) else set()
+    return sorted(own.union(_distributions(model, registry)))
 
 
 def card(

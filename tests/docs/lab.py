@@ -127,11 +127,11 @@ class Lab:
         """Run a line of a console and return what it printed; the exit code is kept in `code`."""
         if words == "echo $?":
             return str(self.code)
-        program, *arguments = shlex.split(words)
+        program, *arguments = [path for word in shlex.split(words) for path in _expanded(word)]
         if arguments[-1:] == ["&"]:
             return self._background(arguments[:-1])
         if program == "steermoe":
-            return self._steermoe([path for word in arguments for path in _expanded(word)])
+            return self._steermoe(arguments)
         if program == "pytest":
             words = f"{sys.executable} -m {words}"
         done = subprocess.run(

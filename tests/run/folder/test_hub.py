@@ -15,6 +15,7 @@ from huggingface_hub import constants
 
 import steermoe_core
 from steermoe_core.cli.main import main
+from steermoe_core.plugins import load_registry
 from tests.hub import TOKEN, Hub, logged_in
 from tests.rig import sentence, status, texts, trained
 
@@ -80,6 +81,15 @@ def test_the_repository_is_the_adapter_and_a_page(pushed: Hub, finished: Path) -
     assert "steermoe-rig 1.0" in page
     assert b"[data" not in files["experiment.toml"]
     assert files["experiment.toml"].decode() in page
+
+
+@pytest.mark.usefixtures("pushed")
+def test_what_has_to_be_installed_for_it(finished: Path) -> None:
+    """The distributions are those that the page names, from the hub as from a folder."""
+    registry = load_registry()
+
+    assert steermoe_core.distributions(f"hub:{REPO}", registry) == ["steermoe", "steermoe-rig"]
+    assert steermoe_core.distributions(str(finished), registry) == ["steermoe", "steermoe-rig"]
 
 
 def test_transformers_loads_the_repository(pushed: Hub, rig: Rig, finished: Path) -> None:
