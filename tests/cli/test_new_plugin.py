@@ -163,7 +163,7 @@ class TestWhatIsWritten:
         assert " 0 failed" in capsys.readouterr().out
 
     def test_ruff_finds_nothing(self, made: Made) -> None:
-        """Under its own rules and the engine's; a parent class rules arguments, and a launcher its command."""
+        """Under its own rules and the engine's; a parent rules arguments, a launcher its command."""
         for flags in ([], ["--config", str(ROOT / "pyproject.toml"), "--extend-ignore", "ARG,S603"]):
             for folder in made.folders:
                 clean(folder, *flags)

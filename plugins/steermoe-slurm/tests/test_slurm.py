@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +15,7 @@ import psutil
 import pytest
 
 from steermoe_core.cli.main import main
-from tests.rig import metrics, trained
+from tests.rig import metrics, status, trained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +36,7 @@ def owners(rig: Rig) -> dict[Path, int]:
     return {run: int(re.findall(r"pid=(\d+)", name)[0]) for run, name in files.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_sweep_with_a_killed_and_a_preempted_worker(
     rig: Rig, cluster: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -84,3 +88,31 @@ def test_a_sweep_with_a_killed_and_a_preempted_worker(
         assert metrics(whole) == metrics(run)
     logs = [file.read_text() for file in rig.runs.glob(".sweeps/*/slurm-*.log")]
     assert len(logs) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_run_of_two_processes_that_srun_starts(
+    rig: Rig, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal of Slurm reaches every process and its parent: the run saves, and the same command resumes."""
+    monkeypatch.setenv("PYTHONPATH", rig.paths)
+    command = ["srun", "--ntasks=2", "--job-name=two", sys.executable, "-m", "steermoe_core"]
+    command += ["launch", *rig.words()]
+    run = rig.path()
+    process = subprocess.Popen(
+        command, cwd=rig.folder, env={**os.environ, "RIG": "wait@3"}, stderr=subprocess.PIPE, text=True
+    )
+    cluster.until(lambda: (rig.folder / "waiting").exists() or process.poll() is not None)
+    cluster.ask("scancel", "--signal=USR1", "--name=two")
+    time.sleep(1.0)
+    (rig.folder / "go").touch()
+    _, err = process.communicate(timeout=600)
+
+    assert (process.returncode, status(run)["state"], status(run)["step"]) == (130, "interrupted", 3), err
+    assert json.loads((run / "lock.json").read_text())["processes"] == 2
+
+    done = subprocess.run(command, cwd=rig.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "resuming from step 3\n" in done.stderr
+    assert status(run)["state"] == "finished"
