@@ -84,6 +84,7 @@ class Cluster:
 
     def __exit__(self, *_: object) -> None:
         self.ask("scancel", "--user=root")
+        self.until(lambda: not self.jobs(), 90.0)
         for file in ("slurmd.pid", "slurmctld.pid", "munge/pid"):
             if (self.place / file).exists():
                 os.kill(int((self.place / file).read_text()), 15)
