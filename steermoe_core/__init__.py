@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from steermoe_core.run import run
     from steermoe_core.run.folder.finished import FinishedRun
     from steermoe_core.scripting.experiment import Experiment
+    from steermoe_core.study.launcher import Launcher, Workers
     from steermoe_core.system.cache import cache_folder
     from steermoe_core.train.callbacks import Callback
     from steermoe_core.train.journal import Step
@@ -76,6 +77,7 @@ __all__ = [
     "Experiment",
     "Figure",
     "FinishedRun",
+    "Launcher",
     "Metric",
     "Packing",
     "Padded",
@@ -99,6 +101,7 @@ __all__ = [
     "Transcript",
     "UsageError",
     "UtteranceRouter",
+    "Workers",
     "cache_folder",
     "choose",
     "distributions",
@@ -125,6 +128,7 @@ _NAMES = {
     "data.audio.waveform": ("durations", "read_audio", "resample"),
     "data.augmentation": ("Augmentation",),
     "system.cache": ("cache_folder",),
+    "study.launcher": ("Launcher", "Workers"),
     "data.collators": ("AsrCollator", "Collator"),
     "data.config": ("AsrConfig",),
     "data.example": ("Example",),

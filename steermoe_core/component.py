@@ -34,8 +34,11 @@ KINDS = (
     "collator",
     "metric",
     "callback",
+    "launcher",
     "weights",
 )
+#: The kinds that no table of an experiment chooses.
+OUTSIDE = ("launcher", "weights")
 #: What stands in the place of a kind where commands are listed with components.
 COMMAND = "command"
 

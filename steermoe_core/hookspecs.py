@@ -3,22 +3,6 @@
 A factory is called with the component's own settings, then with what its kind is given; the types are public
 names of `steermoe_core`:
 
-kind        factory(config, …)                                          returns
-==========  ==========================================================  ==============================
-encoder     ()                                                          `Encoder`
-adapter     (tower: Tower, build: Callable[[Selection, …], object])     `Adapter`
-router      (width: int, experts: int, layers: int)                     `Router`
-projector   (width: int, decoder: Decoder)                              `Projector`
-decoder     ()                                                          `Decoder`
-dataset     ()                                                          `Sequence[Example]`
-collator    (tokenizer: Any, features: Callable, rate: int, seed: int, room: Room)  `Collator`
-metric      ()                                                          `Metric`
-callback    ()                                                          `Callback`
-weights     ()                                                          `Path` of a local model folder
-==========  ==========================================================  ==============================
-
-A factory of any kind whose settings choose parts (`choose`) is given ``build`` too, last: it builds them.
-=======
 ============  ==========================================================  ==============================
 kind          factory(config, …)                                          returns
 ============  ==========================================================  ==============================
@@ -32,6 +16,7 @@ augmentation  ()                                                          `Augme
 collator      (tokenizer: Any, features: Callable, rate: int, seed: int, room: Room)  `Collator`
 metric        ()                                                          `Metric`
 callback      ()                                                          `Callback`
+launcher      ()                                                          `Launcher`
 weights       ()                                                          `Path` of a local model folder
 ============  ==========================================================  ==============================
 
@@ -116,6 +101,11 @@ def steermoe_metrics() -> Components:
 @hookspec
 def steermoe_callbacks() -> Components:
     """Yield watchers of a training run."""
+
+
+@hookspec
+def steermoe_launchers() -> Components:
+    """Yield places where the runs of a sweep or ladder are run, such as the queue of a cluster."""
 
 
 @hookspec

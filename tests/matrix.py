@@ -79,7 +79,7 @@ class Command:
     """How a command is called, without need of the plugin `odd`, and with it.
 
     :param free: words behind the command; ``{run}`` is a run folder that does not need the plugin,
-        ``runs/other`` another one, ``made`` an empty folder.
+        ``runs/other`` another one, ``made`` an empty folder, ``sweep`` a sweep without runs.
     :param needing: words; ``{odd}`` is a run folder that does, ``{runs}`` where new run folders would go.
         None where the command never needs a plugin.
     :param builds: whether it builds the model.
@@ -105,6 +105,7 @@ REPORTS = {"list-plugins": "--json", "doctor": "--json"}
 CALLS = {
     "run": Command("tiny.toml --json", "odd.toml --runs {runs}", builds=True),
     "sweep": Command("tiny.toml --dry-run --json", "odd.toml --dry-run --runs {runs}", builds=True),
+    "work": Command("sweep"),
     "ladder": Command("tiny.toml --dry-run --json", "odd.toml --dry-run --runs {runs}", builds=True),
     "launch": Command("--nproc 2 tiny.toml", "--nproc 2 odd.toml"),
     "data": Command("tiny.toml --json", "odd.toml", builds=True),
@@ -185,6 +186,8 @@ class Bench:
         odd = tiny.replace('name = "tiny"', 'name = "odd"').replace('use = "tiny"', 'use = "odd"')
         (place / "odd.toml").write_text(odd, encoding="utf-8")
         write_wav(place / "hello.wav", seconds=0.8)
+        (place / "sweep").mkdir()
+        (place / "sweep" / "begun.json").write_text('{"code": {"versions": {}, "files": {}}, "runs": []}')
         with self.site("healthy", healthy):
             done = self.call("run", "tiny.toml odd.toml")
             assert done.code == 0, done.err

@@ -18,6 +18,7 @@ GROUPS = {
         "sweep": "run every combination of a file's axes and print one table",
         "launch": "run an experiment in several processes, on GPUs or machines",
         "ladder": "run the baselines of a steering experiment and compare them",
+        "work": "take free runs of a sweep or ladder, next to other workers",
     },
     "results": {
         "evaluate": "score a trained run again, or rescore its saved predictions",

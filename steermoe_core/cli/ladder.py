@@ -45,7 +45,7 @@ def run(args: Namespace, session: Session) -> int:
         str(args.file),
         jobs,
         args,
-        session.console,
+        session,
         rows=lambda: ladder.rows(jobs),
         to_json=lambda row: {"rung": row.label, **row.to_json()},
         table=_table,

@@ -1,7 +1,11 @@
-"""`steermoe launch --nproc N FILE`: run an experiment in several processes, on several GPUs or machines."""
+"""`steermoe launch --nproc N FILE`: run an experiment in several processes, on several GPUs or machines.
+
+Under `srun`, each process of the step is one of them, and no number is given.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,14 +41,21 @@ def run(args: Namespace, session: Session) -> int:
     from steermoe_core.run.console import Console
     from steermoe_core.run.folder.run_folder import RunFolder
     from steermoe_core.study.compiler_locks import clear_locks
-    from steermoe_core.study.launch import Places, command, environment, launch
+    from steermoe_core.study.launch import Places, become_rank, command, environment, launch
+    from steermoe_core.system.slurm import step_ranks
 
-    places = Places.chosen(args.nproc, args.hostfile, args.include)
+    counted = args.nproc or args.hostfile or args.include
+    ranks = None if counted else step_ranks(os.environ)
+    places = Places.step(ranks) if ranks else Places.chosen(args.nproc, args.hostfile, args.include)
     resolved = resolve(args.file, args.set, session.registry)
     folder, train = RunFolder.of(resolved, args.runs).path, resolved.experiment.train
-    words = command(places, args.master_port, folder, ["run", *_words(args)])
+    words, variables = ["run", *_words(args)], environment(places, train)
+    if ranks:
+        port = {"MASTER_PORT": str(args.master_port)} if args.master_port else {}
+        become_rank(folder, words, {**variables, **ranks, **port})
+    words = command(places, args.master_port, folder, words)
     clear_locks(Console().note)
-    return launch(words, environment(places, train), local=places.hostfile is None)
+    return launch(words, variables, local=places.hostfile is None)
 
 
 def _words(args: Namespace) -> list[str]:

@@ -41,7 +41,7 @@ def run(args: Namespace, session: Session) -> int:
         str(args.file),
         jobs,
         args,
-        session.console,
+        session,
         rows=lambda: sweep_rows(jobs, session.registry),
         to_json=lambda row: {"settings": row.settings, **row.to_json()},
         table=_table,

@@ -35,7 +35,6 @@ CODES: dict[str, tuple[Level, str]] = {
     "sound-formats": ("warning", "a usual format of sound files cannot be read"),
     "run-abandoned": ("warning", "a run says that it is running, and no process is"),
     "run-damaged": ("warning", "a file in a run folder is damaged"),
-    "run-lock": ("warning", "a lock lies in a run folder that no process holds"),
 }
 
 

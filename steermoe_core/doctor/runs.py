@@ -1,4 +1,4 @@
-"""Runs that stopped without an error, and locks that they left."""
+"""Runs that stopped without an error."""
 
 from __future__ import annotations
 
@@ -40,13 +40,6 @@ def _left(run: Path, status: Status | None) -> Iterator[Finding]:
             code="run-abandoned",
             what=f"{run} says that it is running (step {status.step}), and no process is",
             mend=f"`{_again(run)}` resumes from its last checkpoint",
-            where=str(run),
-        )
-    elif (run / ".lock").exists():
-        yield Finding(
-            code="run-lock",
-            what=f"{run}/.lock is held by no process",
-            mend=f"`rm {quote(str(run / '.lock'))}`",
             where=str(run),
         )
 

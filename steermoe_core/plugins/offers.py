@@ -117,7 +117,9 @@ class _Kept:
 
     def _state(self) -> str:
         """Return a digest of all that a healthy plugin's offer depends on."""
-        files = [*_files(self._entry), *_files_below([os.path.dirname(__file__)]), *_contract()]  # noqa: PTH120
+        module = self._entry.value.partition(":")[0].strip()
+        examining = _files_below([os.path.dirname(__file__)])  # noqa: PTH120
+        files = [*code_files(module), *examining, *_contract()]
         sites = [place for place in sys.path if place.endswith(_SITES)]
         return _digest([sys.version, attrs.astuple(self._entry), _stamps(files), _stamps(sites)])
 
@@ -127,9 +129,9 @@ def _path_state() -> str:
     return _digest([_stamps(sys.path), os.environ.get("STEERMOE_PLUGIN_TIMEOUT")])
 
 
-def _files(entry: Entry) -> Iterable[str]:
-    """Return the files of the package, or the module, that an entry point is in."""
-    top = entry.value.partition(":")[0].partition(".")[0].strip()
+def code_files(module: str) -> Iterable[str]:
+    """Return the files of the package, or the module, that a module is in."""
+    top = module.partition(".")[0]
     try:
         spec = find_spec(top)
     except (ImportError, ValueError, AttributeError):

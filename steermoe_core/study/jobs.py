@@ -126,24 +126,44 @@ class Job:
         )
 
 
-def work(jobs: Sequence[Job], tick: Callable[[], None], *, retry_failed: bool = False) -> None:
+def unfinished(jobs: Sequence[Job], *, retry_failed: bool = False) -> list[Job]:
+    """Return the jobs that are to be run or that run now.
+
+    :param retry_failed: resume failed jobs from their last checkpoint.
+    """
+    ends = {"finished"} if retry_failed else {"finished", "failed"}
+    return [job for job in jobs if job.state not in ends]
+
+
+def work(
+    jobs: Sequence[Job],
+    tick: Callable[[], None],
+    check: Callable[[], None],
+    *,
+    retry_failed: bool = False,
+    wait: bool = True,
+) -> None:
     """Run the unfinished jobs, one after the other.
 
     :param tick: called regularly while a job runs.
+    :param check: called before a job starts; what it raises ends the work.
     :param retry_failed: resume failed jobs from their last checkpoint.
+    :param wait: for the jobs that other processes run, which may leave them unfinished.
     :raises KeyboardInterrupt: stopped on request; every job can be resumed.
     """
-    ends = {"finished"} if retry_failed else {"finished", "failed"}
     todo = list(jobs)
-    while todo := [job for job in todo if job.state not in ends]:
+    while todo := unfinished(todo, retry_failed=retry_failed):
         free = [job for job in todo if not job.folder.in_use]
         if free:
+            check()
             todo.remove(free[0])
             if not _run(free[0], tick):
                 todo.append(free[0])
-        else:  # other processes run all that is left
+        elif wait:  # other processes run all that is left
             tick()
             time.sleep(_TICK)
+        else:
+            return
 
 
 def _run(job: Job, tick: Callable[[], None]) -> bool:

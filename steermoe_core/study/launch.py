@@ -13,7 +13,7 @@ import subprocess
 import sys
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 
@@ -60,9 +60,14 @@ class Places:
         if known is not None:
             return cls(slots=_each(known, nproc), hostfile=hostfile)
         if nproc is None:
-            msg = "say how many processes there are: --nproc N, --include or --hostfile"
+            msg = "say how many processes there are (--nproc N, --include or --hostfile), or start it by srun"
             raise UsageError(msg)
         return cls(slots={HERE: list(range(nproc))})
+
+    @classmethod
+    def step(cls, ranks: Mapping[str, str]) -> Places:
+        """Return those of a process that another launcher started, from the variables of its rank."""
+        return cls(slots={HERE: list(range(int(ranks["LOCAL_WORLD_SIZE"])))})
 
     @property
     def most(self) -> int:
@@ -119,6 +124,15 @@ def command(places: Places, port: int | None, folder: Path, words: Sequence[str]
     where = [f"--hostfile={places.hostfile}", f"--include={include}"]
     where += [f"--master_port={port}"] if port else []
     return [*python, "deepspeed.launcher.runner", *where, *ours]
+
+
+def become_rank(folder: Path, words: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    """Turn this process, which another launcher started, into a rank that runs `steermoe WORDS…`.
+
+    :param folder: the run's.
+    """
+    rank = [sys.executable, "-u", "-m", "steermoe_core.study.rank", str(folder), *words]
+    os.execve(sys.executable, rank, env)  # noqa: S606 - our own command
 
 
 def environment(places: Places, train: TrainConfig) -> dict[str, str]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from steermoe_core.testing.datasets import DatasetSuite
     from steermoe_core.testing.decoders import DecoderSuite
     from steermoe_core.testing.encoders import EncoderSuite
+    from steermoe_core.testing.launchers import LauncherSuite
     from steermoe_core.testing.metrics import MetricSuite
     from steermoe_core.testing.projectors import ProjectorSuite
     from steermoe_core.testing.routers import RouterSuite
@@ -38,6 +39,7 @@ __all__ = [
     "DatasetSuite",
     "DecoderSuite",
     "EncoderSuite",
+    "LauncherSuite",
     "MetricSuite",
     "ProjectorSuite",
     "RouterSuite",

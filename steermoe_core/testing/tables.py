@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import tomli
 
-from steermoe_core.component import choose
-from steermoe_core.config.check.faults import InvalidError
-from steermoe_core.config.check.structurer import Structurer
+from steermoe_core.config.check.structurer import selection
 from steermoe_core.config.fields import plain
 from steermoe_core.config.naming import LISTS
-from steermoe_core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,14 +22,7 @@ def structured(registry: Registry, kind: str, table: Mapping[str, Any]) -> Selec
 
     :raises UsageError: an experiment would not accept it; says why.
     """
-    values = {key: _plain(value) for key, value in table.items()}
-    cls = attrs.make_class("Chosen", {kind: choose(kind)}, frozen=True, kw_only=True)
-    try:
-        chosen = Structurer(registry, lambda _: Path.cwd()).settings({kind: values}, cls)
-    except InvalidError as error:
-        raise UsageError("; ".join(fault.message for fault in error.faults)) from None
-    selection: Selection = getattr(chosen, kind)
-    return selection
+    return selection(registry, kind, {key: _plain(value) for key, value in table.items()})
 
 
 def chosen_table(text: str, kind: str) -> dict[str, Any]:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from steermoe_core.cli.commands import command_parser, parsed
+from steermoe_core.cli.launch import run
 from steermoe_core.cli.main import main
+from steermoe_core.cli.shared.session import Session
 from steermoe_core.config.text.unset import Unset
+from tests.system.test_slurm import STEP
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from conftest import Site
 
     from tests.rig import Rig
@@ -82,3 +90,42 @@ def test_neither_help_nor_the_check_imports_torch(site: Site) -> None:
         done = site.run(*words, code=LOADED)
         assert done.returncode == 0, done.stderr
         assert not {"torch", "transformers", "deepspeed"} & set(done.stderr.split())
+
+
+class Replaced(Exception):  # noqa: N818 - what takes the place of a process
+    """The process would be another one now."""
+
+
+@pytest.mark.parametrize("flags", [[], ["--master-port", "29500"]])
+def test_under_srun_the_process_becomes_a_rank(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, flags: list[str]
+) -> None:
+    """Its number, that of all and where they meet are Slurm's; a flag that counts processes comes first."""
+    seen: list[tuple[list[str], dict[str, str]]] = []
+
+    def execve(program: str, words: list[str], env: dict[str, str]) -> None:
+        assert program == sys.executable
+        seen.append((words, env))
+        raise Replaced
+
+    monkeypatch.setattr(os, "execve", execve)
+    monkeypatch.setattr("steermoe_core.study.launch.launch", lambda *_, local: 0 if local else 1)
+    for name, value in STEP.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(Replaced):
+        run(_arguments(["launch", *rig.words(), *flags]), Session(_arguments(["launch", *rig.words()])))
+
+    ((words, env),) = seen
+    assert words[1:6] == ["-u", "-m", "steermoe_core.study.rank", str(rig.path()), "run"]
+    assert words[6] == str(rig.file)
+    ranks = {name: env[name] for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")}
+    port = flags[1] if flags else "25378"
+    assert list(ranks.values()) == ["5", "8", "1", "gpu03", port]
+    assert env["OMP_NUM_THREADS"]
+    assert main(["launch", "--nproc", "2", *rig.words()]) == 0
+    assert len(seen) == 1
+
+
+def _arguments(words: list[str]) -> Namespace:
+    return parsed(command_parser(words[0]), words[1:])

@@ -25,6 +25,9 @@ LEFT_OUT = {
     "pip install --no-deps --require-hashes -r plugins/steermoe-pocket/requirements-files.txt": "the same",
     "python -m steermoe_pocket --apt": "minutes; the same",
     "steermoe sweep experiments/sweep_experts.toml": "eight runs; one of them runs on the page itself",
+    "steermoe sweep experiments/sweep_experts.toml --on slurm --with hours=4 --with gpus=1": (
+        "needs a cluster; tests of the plugin start one"
+    ),
     "steermoe plan experiments/paper/whisper_layer_wise_librispeech_0.5b.toml --gpu h100 --gpu rtx4090 "
     "--ranks 1 --ranks 8 --price 2.5 --lengths librispeech": "four traces at full size",
     "steermoe plan experiments/paper/whisper_layer_wise_librispeech_0.5b.toml --gpu rtx4090 "

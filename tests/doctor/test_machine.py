@@ -96,7 +96,7 @@ def test_a_finding_without_a_command_is_a_mistake() -> None:
     ("found", "code"),
     [
         ([], 0),
-        (["plugin-slow", "run-lock", "package-optional"], 0),
+        (["plugin-slow", "run-abandoned", "package-optional"], 0),
         (["plugin-broken", "plugin-slow"], 3),
         (["package-requirement"], 4),
         (["plugin-broken", "python-version", "threads"], 4),

@@ -1,17 +1,17 @@
-"""What the doctor says of run folders: a run that was killed, a lock that was left."""
+"""What the doctor says of run folders: a run that was killed."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import pytest
 
 from steermoe_core.doctor.runs import runs
+from steermoe_core.run.folder.claim import Owner
 from steermoe_core.run.folder.run_folder import RunFolder
 
 
@@ -29,11 +29,11 @@ def state(run: Path, name: str, **more: object) -> None:
     (run / "status.json").write_text(json.dumps({"state": name, **more}))
 
 
-def dead() -> str:
+def dead() -> int:
     """Return the number of a process that has ended."""
     done = subprocess.Popen([sys.executable, "-c", ""])
     done.wait()
-    return str(done.pid)
+    return done.pid
 
 
 def findings() -> list[tuple[str, str]]:
@@ -45,14 +45,12 @@ def test_no_folder_of_runs(tmp_path: Path) -> None:
     assert list(runs(tmp_path / "runs")) == []
 
 
-@pytest.mark.parametrize("lock", [None, "dead", "reused", "no number", ""])
-def test_a_run_that_was_killed(run: Path, lock: str | None) -> None:
-    """It says that it is running, and nobody works there: the command that goes on is named.
-
-    A process that has its number by chance does not hold its folder: the run itself would take it.
-    """
-    if lock is not None:
-        (run / ".lock").write_text({"dead": dead(), "reused": str(os.getpid())}.get(lock, lock))
+@pytest.mark.parametrize("claim", [False, True])
+def test_a_run_that_was_killed(run: Path, claim: bool) -> None:  # noqa: FBT001
+    """It says that it is running, and nobody works there: the command that goes on is named."""
+    if claim:
+        (run / ".claim").mkdir()
+        (run / ".claim" / attrs.evolve(Owner.this(), pid=dead()).name).touch()
     assert not RunFolder(run).in_use
 
     assert findings() == [
@@ -80,23 +78,16 @@ def test_runs_elsewhere(run: Path) -> None:
 
 
 def test_a_run_that_goes_on(run: Path) -> None:
-    """Its folder is held, whatever number the lock has: nothing is wrong, and nothing is touched."""
-    lock = run / ".lock"
-    lock.write_text(dead())
-    with lock.open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    """Its folder is held: nothing is wrong."""
+    with RunFolder(run).held():
         assert findings() == []
-    assert lock.exists()
 
 
 @pytest.mark.parametrize("name", ["finished", "failed", "interrupted"])
 def test_a_run_that_ended(run: Path, name: str) -> None:
-    """Nothing is wrong with it; a lock that it left may go."""
+    """Nothing is wrong with it."""
     state(run, name)
     assert findings() == []
-
-    (run / ".lock").write_text(dead())
-    assert findings() == [("run-lock", "`rm runs/one-12345678/.lock`")]
 
 
 def test_a_damaged_run(run: Path) -> None:

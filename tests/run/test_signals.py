@@ -43,7 +43,7 @@ PHASES = {
     "writing scores": ("run.scoring.split:write_scores", 1),
     "certificates": ("run.certify.certify:model_proofs", 1),
 }
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 #: Training has its own handler of signals; what is before and after it has the program's.
 HANDLERS = ("loading parts", "inside a step", "scoring")
 #: Each handler with every signal, and each of the other phases with one of them.
@@ -109,7 +109,7 @@ def test_run_is_interrupted_and_goes_on(
 
     found = status(run)
     assert (found["state"], found["error"]) == ("interrupted", None)
-    assert not (run / ".lock").exists()
+    assert not (run / ".claim").exists()
     assert not list(run.rglob("*.partial"))
 
     rig.run(*ALL)

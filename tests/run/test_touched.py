@@ -128,8 +128,10 @@ STATES = {
     "journal is a folder": State(
         "metrics.jsonl", folder, "metrics.jsonl is a folder, where a run writes its steps"
     ),
-    "the lock file is a folder": State(".lock", Path.mkdir, ".lock'); something else has its name: move"),
-    "the lock file is no text": State(".lock", partial(write, content=b"\xff")),
+    "the claim is a file": State(
+        ".claim", partial(write, content=b"3"), ".claim'); something else has its name: move"
+    ),
+    "the claim is empty": State(".claim", Path.mkdir),
     "certificates of another shape": State(
         "certificates.json", partial(write, content=b'{"certificates": {}}'), "certificates is not a list"
     ),

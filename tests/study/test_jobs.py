@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -13,6 +12,7 @@ import pytest
 
 from steermoe_core.config.resolve import resolve
 from steermoe_core.config.sweep import Cell
+from steermoe_core.errors import RunFolderError
 from steermoe_core.plugins import load_registry
 from steermoe_core.run.folder.run_folder import RunFolder
 from steermoe_core.study.jobs import Job, work
@@ -64,7 +64,7 @@ class Bench:
     def work(self, jobs: list[Job], **how: Any) -> str:
         """Do the jobs; return the names of those that had a process, in order."""
         self.calls.write_text("")
-        work(jobs, self.tick, **how)
+        work(jobs, self.tick, lambda: None, **how)
         return self.calls.read_text().replace("\n", "")
 
     def tick(self) -> None:
@@ -141,32 +141,40 @@ def test_an_interrupted_job_is_gone_on_with(bench: Bench) -> None:
 def test_a_job_that_another_process_holds_is_left_to_it(bench: Bench) -> None:
     """It comes last, and is done here only if the other leaves it undone."""
     jobs = bench.jobs("finish", "finish")
-    with (jobs[0].folder.path / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with ExitStack() as other:
+        other.enter_context(jobs[0].folder.held())
         assert states(jobs) == ["running", "waiting"]
 
         def other_ends() -> None:
             if jobs[1].state == "finished":
                 (jobs[0].folder.path / "status.json").write_text('{"state": "finished"}')
-                fcntl.flock(lock, fcntl.LOCK_UN)
+                other.close()
 
         bench.tick = other_ends
         assert bench.work(jobs) == "b"
     assert states(jobs) == ["finished", "finished"]
 
 
-def test_a_look_at_a_lock_keeps_nobody_out(bench: Bench) -> None:
-    """Who begins a run while somebody looks whether it is free waits for a moment."""
-    (job,) = bench.jobs("finish")
-    look = os.open(job.folder.path / ".lock", os.O_RDWR | os.O_CREAT)
-    fcntl.flock(look, fcntl.LOCK_SH)
+def test_without_waiting_what_others_run_is_left_to_them(bench: Bench) -> None:
+    """A worker ends when no job is free."""
+    jobs = bench.jobs("finish", "finish")
+    with jobs[0].folder.held():
+        assert bench.work(jobs, wait=False) == "b"
+        assert states(jobs) == ["running", "finished"]
 
-    from threading import Timer
 
-    Timer(0.03, os.close, [look]).start()
-    with job.folder.held():
-        assert job.folder.in_use
-    assert not job.folder.in_use
+def test_the_check_comes_before_each_job(bench: Bench) -> None:
+    """What it raises ends the work; what has been finished stays."""
+    jobs, left = bench.jobs("finish", "finish"), [None]
+
+    def check() -> None:
+        if not left:
+            raise RunFolderError
+        left.pop()
+
+    with pytest.raises(RunFolderError):
+        work(jobs, bench.tick, check)
+    assert states(jobs) == ["finished", "waiting"]
 
 
 def test_status(bench: Bench) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 import pytest
 
+from steermoe_core.system import signals
 from steermoe_core.system.signals import STOPS, handled, interrupt
 
 
@@ -52,3 +54,20 @@ def test_in_another_thread_nothing_changes() -> None:
     thread.join()
 
     assert found == [signal.getsignal(signal.SIGTERM)]
+
+
+def test_in_a_job_of_slurm_an_echo_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scheduler signals a process, and so does its parent; whichever handler took the first one."""
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    monkeypatch.setattr(signals, "_latest", float("-inf"))
+    taken, outer = [], []
+
+    with handled(lambda number, _: outer.append(number)):
+        with handled(lambda number, _: taken.append(number)):
+            os.kill(os.getpid(), signal.SIGUSR1)
+            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        monkeypatch.setattr(signals, "_latest", time.monotonic() - signals.ECHO)
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    assert (taken, outer) == ([signal.SIGUSR1], [signal.SIGHUP])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -84,6 +84,23 @@ def seconds(text: str) -> float:
         msg = f"{text!r} is not a number above 0"
         raise ArgumentTypeError(msg)
     return value
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """Return a key and its value: a TOML value, anything else is text.
+
+    :raises ArgumentTypeError: the text is not KEY=VALUE.
+    """
+    import tomli
+
+    key, _, value = text.partition("=")
+    if not key or not value:
+        msg = f"{text!r} is not KEY=VALUE"
+        raise ArgumentTypeError(msg)
+    try:
+        return key, tomli.loads(f"value = {value}")["value"]
+    except tomli.TOMLDecodeError:
+        return key, value
 
 
 def check_kinds(*kinds: str) -> None:

@@ -8,7 +8,9 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steermoe_core.component import Selection, Trained
+import attrs
+
+from steermoe_core.component import Selection, Trained, choose
 from steermoe_core.config.check.catalogue import Catalogue
 from steermoe_core.config.check.faults import Fault, InvalidError
 from steermoe_core.config.check.limits import broken_limits
@@ -21,7 +23,7 @@ from steermoe_core.config.text.layers import EXTENDS
 from steermoe_core.config.text.unset import UNSET
 from steermoe_core.config.text.write import inline
 from steermoe_core.config.types import ComponentOf, Settings
-from steermoe_core.errors import SteermoeError
+from steermoe_core.errors import SteermoeError, UsageError
 from steermoe_core.suggest import closest
 
 if TYPE_CHECKING:
@@ -206,3 +208,17 @@ def _home(key: str) -> str | None:
         if path and key in fields_of(cls):
             return table_name(path)
     return None
+
+
+def selection(registry: Registry, kind: str, table: Mapping[str, Any]) -> Selection:
+    """Return the choice of a component that a table with a `use` key makes, outside of an experiment.
+
+    :raises UsageError: an experiment would not accept it; says why.
+    """
+    cls = attrs.make_class("Chosen", {kind: choose(kind)}, frozen=True, kw_only=True)
+    try:
+        found = Structurer(registry, lambda _: Path.cwd()).settings({kind: dict(table)}, cls)
+    except InvalidError as error:
+        raise UsageError("; ".join(fault.message for fault in error.faults)) from None
+    one: Selection = getattr(found, kind)
+    return one

@@ -28,6 +28,8 @@ def example(registry: Registry, kind: str, name: str) -> str:
         return dumps({"adapter": {"use": "steering", "router": table}})
     if kind == "dataset":
         return dumps({"data": {"train": table}})
+    if kind == "launcher":
+        return f"# steermoe sweep FILE --on {name} --with KEY=VALUE\n{dumps({kind: table})}"
     return dumps({LISTS[kind]: [table]} if kind in LISTS else {kind: table})
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from steermoe_core.component import KINDS
+from steermoe_core.component import KINDS, OUTSIDE
 from steermoe_core.config.check.catalogue import settings_class
 from steermoe_core.config.check.structurer import HUB_SOURCE
 from steermoe_core.config.experiment import Experiment
@@ -72,7 +72,7 @@ class SchemaWriter:
             for plugin in registry.plugins
             if plugin.status != "active"
         ]
-        self.parts = {kind: dict(self._parts(kind)) for kind in KINDS if kind != "weights"}
+        self.parts = {kind: dict(self._parts(kind)) for kind in KINDS if kind not in OUTSIDE}
 
     def schema(self, *, base: bool) -> tuple[Node, list[str]]:
         """Return the schema of a file: open with `extends`, else whole."""

@@ -159,12 +159,20 @@ def _sink(process: int, folder: Path) -> int:
 
 def _records(folder: Path) -> NDArray[np.void]:
     """Return all records by place, the newest of each; old files are made one."""
-    files = sorted(folder.glob("*.bin"), key=lambda file: file.stat().st_mtime)
-    parts = [np.fromfile(file, _RECORD) for file in files]
-    old = [file for file in files if file.stat().st_mtime < time.time() - _OLD]
+    read = sorted(filter(None, map(_read, folder.glob("*.bin"))), key=lambda one: one[0])
+    parts = [records for *_, records in read]
+    old = [file for changed, file, _ in read if changed < time.time() - _OLD]
     if len(old) > 1:
         _merge(folder, old, _newest(parts[: len(old)]))
     return _newest(parts)
+
+
+def _read(file: Path) -> tuple[float, Path, NDArray[np.void]] | None:
+    """Return the time, the name and the records of a file; None where another process has merged it."""
+    try:
+        return file.stat().st_mtime, file, np.fromfile(file, _RECORD)
+    except FileNotFoundError:
+        return None
 
 
 def _newest(parts: list[NDArray[np.void]]) -> NDArray[np.void]:

@@ -70,7 +70,7 @@ def describe(
         plugins={
             plugin.distribution: plugin.version for plugin in registry.plugins if plugin.status == "active"
         },
-        packages=_packages(registry),
+        packages=packages(registry),
         git=_git(),
         seed=seed,
         processes=processes,
@@ -112,15 +112,16 @@ def _trained_on(record: Lock) -> Json:
     return {**record.frozen, **data}
 
 
-def _packages(registry: Registry) -> dict[str, str | None]:
+def packages(registry: Registry) -> dict[str, str | None]:
     """Return the versions of `PACKAGES`, and of whatever else the plugins build on."""
     active = {plugin.distribution for plugin in registry.plugins if plugin.status == "active"}
     more = {name for distribution in active for name in needed(distribution)}
     more -= {*map(normal, PACKAGES), *map(normal, active), *needed(ENGINE), ENGINE}
-    return {name: _version(name) for name in (*PACKAGES, *sorted(more))}
+    return {name: version_of(name) for name in (*PACKAGES, *sorted(more))}
 
 
-def _version(name: str) -> str | None:
+def version_of(name: str) -> str | None:
+    """Return the version of an installed distribution; None if it is not installed."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

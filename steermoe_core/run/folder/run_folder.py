@@ -4,25 +4,23 @@
       experiment.toml  lock.json  status.json  metrics.jsonl
       evidence.json  certificates.json
       checkpoints/step-<n>/  adapter/  evaluations/<split>/  report/index.html
-      .lock            while a process writes here: its number
+      .claim/          while a process writes here: its owner
 
 Files are written to another name and renamed, so none is ever seen half written.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
-import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from steermoe_core.errors import RunFolderError, UsageError
+from steermoe_core.run.folder.claim import CLAIM, ClaimedError, claimed, holder
 from steermoe_core.run.folder.records import Evidence, Status
 from steermoe_core.system.files import saving
 from steermoe_core.system.records import plain
@@ -30,7 +28,6 @@ from steermoe_core.system.records import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from typing import TextIO
 
     from steermoe_core.config.experiment import TrainConfig
     from steermoe_core.config.resolve import Resolved
@@ -41,7 +38,7 @@ OTHER_RUNS = "choose another --runs folder"
 
 
 class RunFolder:
-    """The folder of one run; names of its files, its status and its lock."""
+    """The folder of one run; names of its files, its status and who works in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -104,15 +101,8 @@ class RunFolder:
 
     @property
     def in_use(self) -> bool:
-        """Whether a process holds it now: the lock on the file says so, not the number in it."""
-        try:
-            with (self.path / ".lock").open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return False
-        except OSError:  # held, or another user's
-            return True
-        return False
+        """Whether a process holds it now."""
+        return holder(self.path) is not None
 
     def set_status(self, state: str, **values: Any) -> None:
         """Write the state and what changed with it; earlier values stay."""
@@ -131,51 +121,18 @@ class RunFolder:
     def held(self) -> Iterator[None]:
         """Keep every other process out of this folder while the block runs.
 
-        :raises RunFolderError: another process holds it; its number is named.
+        :raises RunFolderError: another process holds it; it is named.
         """
-        path = self.path / ".lock"
         with saving(self.path, OTHER_RUNS):
             self.path.mkdir(parents=True, exist_ok=True)
-        with saving(path):
-            file = self._locked(path)
-        with file:
+        with ExitStack() as stack:
             try:
-                yield
-            finally:
-                with suppress(OSError):  # a disk that became read-only; the lock ends with the file
-                    path.unlink(missing_ok=True)
-
-    def _locked(self, path: Path) -> TextIO:
-        """Return the lock file, held by this process and with its number in it."""
-        file = path.open("a+", encoding="utf-8", errors="replace")
-        try:
-            _lock(file)
-        except OSError as error:
-            file.seek(0)
-            owner = file.read().strip() or "unknown"
-            file.close()
-            msg = f"{self.path} is in use by process {owner}; wait for it or stop it"
-            raise RunFolderError(msg) from error
-        if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            file.close()  # another process held it and deleted it while this one opened it
-            return self._locked(path)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        return file
-
-
-def _lock(file: TextIO) -> None:
-    """Take a lock, also where somebody just looked whether it is free, which holds it for a moment.
-
-    :raises OSError: another process holds it.
-    """
-    for pause in (0.02, 0.05, 0.1):
-        try:
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(pause)
-    return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with saving(self.path / CLAIM):
+                    stack.enter_context(claimed(self.path))
+            except ClaimedError as error:
+                msg = f"{self.path} is in use by {error}; wait for it or stop it"
+                raise RunFolderError(msg) from None
+            yield
 
 
 def now() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +21,6 @@ from tests.sounds import columns, processed_mels, sound, write_parquet
 from tests.tiny import write_wav
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from steermoe_core.data.audio.stored import Audio
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -141,3 +140,19 @@ def test_old_files_are_made_one(own_cache: Path, clips: list[Audio], monkeypatch
     monkeypatch.setattr(time, "time", lambda: 2.0 * newest.stat().st_mtime)
     assert kept(*clips) == [12, 11, 13]
     assert len(list(folder.iterdir())) == 1
+
+
+def test_a_file_that_another_process_has_merged(
+    own_cache: Path, clips: list[Audio], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is gone after the folder was listed: what the other files hold is found."""
+    beginnings._sink.cache_clear()
+    beginnings.keep(clips[0], 10)
+    real = Path.glob
+
+    def listed(folder: Path, pattern: str) -> list[Path]:
+        return [*real(folder, pattern), folder / "gone.bin"]
+
+    monkeypatch.setattr(Path, "glob", listed)
+    assert kept(clips[0], clips[1]) == [10, NONE]
+    assert [file.suffix for file in (own_cache / "beginnings").iterdir()] == [".bin"]

@@ -28,11 +28,12 @@ class TestHeld:
     """One process at a time."""
 
     def test_leaves_nothing(self, tmp_path: Path) -> None:
-        """The lock file is there while the folder is held."""
+        """The claim is there while the folder is held, and names this process."""
         folder = RunFolder(tmp_path / "run")
 
         with folder.held():
-            assert (folder.path / ".lock").read_text() == str(os.getpid())
+            (file,) = (folder.path / ".claim").iterdir()
+            assert f",pid={os.getpid()}," in file.name
 
         assert list(folder.path.iterdir()) == []
 
@@ -47,35 +48,24 @@ class TestHeld:
 
         with pytest.raises(RunFolderError, match=f"in use by process {process.pid}; wait"), folder.held():
             pass
-        assert (folder.path / ".lock").exists()
+        assert folder.in_use
 
         go.set()
         process.join()
         with folder.held():
             pass
 
-    def test_lock_of_a_dead_process_does_not_count(self, tmp_path: Path) -> None:
-        """What a kill left is taken over."""
-        (tmp_path / ".lock").write_text("4711 and some more")
-
-        with RunFolder(tmp_path).held():
-            assert (tmp_path / ".lock").read_text() == str(os.getpid())
-
     def test_survives_a_disk_that_became_read_only(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The file stays; it holds nobody."""
+        """The claim stays; once its process has ended it holds nobody."""
 
         def refuse(path: Path, **_: object) -> None:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
         with monkeypatch.context() as patch, RunFolder(tmp_path).held():
             patch.setattr(Path, "unlink", refuse)
-        assert (tmp_path / ".lock").exists()
-
-        with RunFolder(tmp_path).held():
-            pass
-        assert list(tmp_path.iterdir()) == []
+        assert list((tmp_path / ".claim").iterdir())
 
 
 class TestStatus:
