@@ -5,10 +5,15 @@ from __future__ import annotations
 import html
 import os
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from steermoe_core import DataError
 from steermoe_demo.panel import answered, checked, failure, transcribed
+from steermoe_demo.server import LOOPBACK
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read at import
 with warnings.catch_warnings():  # pydub's, on ffmpeg and audioop: the page uses neither
@@ -17,15 +22,37 @@ with warnings.catch_warnings():  # pydub's, on ffmpeg and audioop: the page uses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from steermoe_core import Transcriber
 
 _PROGRESS = gr.Progress()
+#: Largest file that the page takes.
+_LARGEST = "200mb"
 #: Seconds between two looks for old recordings, and those that a recording is kept.
 _KEPT = (600, 3600)
 _HEAD = """<h1>steermoe</h1>
 <p>Record or choose a file, then transcribe it, or ask the model{several} about it.</p>"""
+
+
+def application(models: Mapping[str, Transcriber], host: str) -> FastAPI:
+    """Return the server's application.
+
+    :param host: that it listens on; one of this machine alone answers to no other name.
+    """
+    app = FastAPI()
+    if host in LOOPBACK:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
+    gr.mount_gradio_app(
+        app,
+        page(models),
+        path="",
+        css_paths=Path(__file__).parent / "style.css",
+        footer_links=[],
+        run_history=False,
+        max_file_size=_LARGEST,
+        ssr_mode=False,
+    )
+    return app
 
 
 def page(models: Mapping[str, Transcriber]) -> gr.Blocks:

@@ -46,7 +46,7 @@ class Layer:
     @property
     def experts(self) -> int:
         """How many experts it has."""
-        return self.spans[0].shares.shape[1]
+        return int(self.spans[0].shares.shape[1])
 
 
 @torch.no_grad()

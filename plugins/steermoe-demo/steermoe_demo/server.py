@@ -11,14 +11,10 @@ from steermoe_core import SetupError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fastapi import FastAPI
-
     from steermoe_core import Transcriber
 
 #: Names under which a browser on this machine reaches a server of this machine alone.
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
-#: Largest file that the page takes.
-_LARGEST = "200mb"
 
 
 def demo(sources: Sequence[str], host: str = "127.0.0.1", port: int = 7860) -> None:
@@ -67,30 +63,7 @@ def serve(models: Mapping[str, Transcriber], place: socket.socket, host: str) ->
     """
     import uvicorn
 
+    from steermoe_demo.page import application
+
     config = uvicorn.Config(application(models, host), log_level="warning", timeout_graceful_shutdown=5)
     uvicorn.Server(config).run(sockets=[place])
-
-
-def application(models: Mapping[str, Transcriber], host: str) -> FastAPI:
-    """Return the server's application.
-
-    :param host: that it listens on; one of this machine alone answers to no other name.
-    """
-    from fastapi import FastAPI
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
-
-    from steermoe_demo.page import gr, page
-
-    app = FastAPI()
-    if host in LOOPBACK:
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
-    return gr.mount_gradio_app(
-        app,
-        page(models),
-        path="",
-        css_paths=Path(__file__).parent / "style.css",
-        footer_links=[],
-        run_history=False,
-        max_file_size=_LARGEST,
-        ssr_mode=False,
-    )

@@ -67,7 +67,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """Yield a page of pocket/asr."""
     import uvicorn
 
-    from steermoe_demo.server import application
+    from steermoe_demo.page import application
     from steermoe_pocket import human
 
     (sound, *_) = sorted(human.librivox(pocket.SHARE), key=lambda clip: soundfile.info(clip.audio).duration)
