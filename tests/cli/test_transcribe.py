@@ -208,7 +208,7 @@ def test_subtitles(rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str])
     assert main(["transcribe", str(finished), one, two, "--vtt", "--output", str(place)]) == 0
     assert main(["transcribe", str(finished), one, two, "--output", str(place)]) == 0
     assert capsys.readouterr().out == ""
-    assert sorted(file.name for file in place.iterdir()) == ["000.txt", "000.vtt", "001.txt", "001.vtt"]
+    assert sorted(file.name for file in place.glob("[!.]*")) == ["000.txt", "000.vtt", "001.txt", "001.vtt"]
     assert (place / "001.txt").read_text() == expected["001.wav"] + "\n"
     assert (place / "001.vtt").read_text().startswith("WEBVTT\n\n00:00:00.000 --> 00:00:0")
 

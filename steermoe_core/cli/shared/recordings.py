@@ -34,15 +34,14 @@ class Named:
 
 
 def named(arguments: Sequence[str]) -> list[Named]:
-    """Return the recordings that arguments name, each once, in their order; those of a folder are sorted.
+    """Return the recordings that arguments name, in their order; those of a folder or pattern are sorted.
 
     :raises UsageError: a folder or a pattern holds none, or stdin is named twice.
     """
     if arguments.count(STDIN) > 1:
         msg = "stdin can be read once: give - once"
         raise UsageError(msg)
-    found = [one for argument in arguments for one in _named(argument)]
-    return list(dict.fromkeys(found))
+    return [one for argument in arguments for one in _named(argument)]
 
 
 def _named(argument: str) -> Iterator[Named]:

@@ -54,12 +54,6 @@ def test_a_pattern() -> None:
     assert list(places(str(Path.cwd() / "t*" / "b.wav"))) == [str(Path.cwd() / "talks/b.wav")]
 
 
-def test_each_once() -> None:
-    """In the order of the first time."""
-    assert next(iter(places("talks/b.wav", "talks/*.wav", "talks/b.wav"))) == "talks/b.wav"
-    assert len(named(["talks/b.wav", "talks/b.wav"])) == 1
-
-
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
