@@ -2,8 +2,8 @@
 
 A projector with a CTC head gives the frames of each token. Its peaks are narrow, so a word begins in the
 quietest 0.1 s of the 0.4 s before its first peak, but not before the end of the last word's peaks, and lasts
-until the next one begins, without the silence between them. Without such a head, the words share the span's sound in
-proportion to their letters.
+until the next one begins, without the silence between them. Without such a head, the words share the span's
+sound in proportion to their letters.
 """
 
 from __future__ import annotations
