@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: Least similarity of a hotword's letters to those in whose place it is written: two times the letters in
-#: common by those of both. Of random pairs of English words, 3 % reach it.
+#: common by those of both. Of random pairs of English words, 4 % reach it.
 SIMILAR = 0.5
 
 
