@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from steermoe_core.train.journal import Step
     from steermoe_core.use.card import distributions
     from steermoe_core.use.transcriber import Transcriber, load
-    from steermoe_core.use.transcript import Segment, Transcript
+    from steermoe_core.use.transcript import Segment, Transcript, Word
 
 __all__ = [
     "Adapter",
@@ -102,6 +102,7 @@ __all__ = [
     "UsageError",
     "UtteranceRouter",
     "Workers",
+    "Word",
     "cache_folder",
     "choose",
     "distributions",
@@ -155,7 +156,7 @@ _NAMES = {
     "scripting.experiment": ("Experiment",),
     "use.card": ("distributions",),
     "use.transcriber": ("Transcriber", "load"),
-    "use.transcript": ("Segment", "Transcript"),
+    "use.transcript": ("Segment", "Transcript", "Word"),
     "train.callbacks": ("Callback",),
     "train.journal": ("Step",),
 }
