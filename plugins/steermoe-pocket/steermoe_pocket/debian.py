@@ -7,7 +7,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from steermoe_core import cache_folder
 from steermoe_core.errors import SetupError
+from steermoe_pocket import cache
+from steermoe_pocket.progress import working
 
 SHARE = Path("/usr/share")
 #: Package → a file that it brings, below `SHARE`. The transcripts lie in a doc folder, which small images of
@@ -38,6 +41,33 @@ def require(share: Path, *packages: str) -> None:
         files = " and ".join(str(share / PACKAGES[package]) for package in lacking)
         msg = f"no {files}; run as root: apt-get install --no-install-recommends {' '.join(lacking)}"
         raise SpeechMissingError(msg)
+
+
+def unpacked(package: str) -> Path:
+    """Return a folder with a package's files, such as `usr/share/…`, downloaded and unpacked now if need be.
+
+    Nothing is installed, so no root is needed. The package's own programs run from there.
+
+    :raises SetupError: the package cannot be downloaded.
+    """
+    return cache.made_once(cache_folder() / "debian" / package, lambda place: _unpack(package, place))
+
+
+def _unpack(package: str, place: Path) -> None:
+    with working(f"downloading the Debian package {package}"):
+        try:
+            _within(place, "apt-get", "download", "-qq", package)
+            (archive,) = place.glob("*.deb")
+            _within(place, "dpkg-deb", "--extract", archive.name, ".")
+        except (OSError, subprocess.CalledProcessError) as error:
+            said = getattr(error, "stderr", None) or str(error)
+            msg = f"the Debian package {package} cannot be downloaded: {said.strip().splitlines()[-1]}"
+            raise SetupError(msg) from None
+    archive.unlink()
+
+
+def _within(place: Path, *command: str) -> None:
+    subprocess.run(command, cwd=place, check=True, capture_output=True, text=True)  # noqa: S603
 
 
 def install() -> str | None:
