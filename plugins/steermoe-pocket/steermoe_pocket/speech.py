@@ -39,7 +39,7 @@ def _clips(config: SpeechConfig) -> list[Clip]:
 
 def _wanted(config: SpeechConfig) -> list[Clip]:
     if config.source == "human":
-        return human.prompts(config.share, config.language)
+        return [clip for name in config.languages for clip in human.prompts(config.share, name)]
     if config.source == "librivox":
         return human.librivox(config.share)
     if config.source == "voices":

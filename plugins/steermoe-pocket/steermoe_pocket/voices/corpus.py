@@ -6,23 +6,25 @@ be trusted to read it: no digits, abbreviations, foreign or rare words.
 
 from __future__ import annotations
 
+import functools
 import random
 import re
 from collections import Counter
-from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import attrs
 
+from steermoe_core import cache_folder
 from steermoe_core.data.split import normalise_text
-from steermoe_pocket import debian
+from steermoe_pocket import cache, debian
 from steermoe_pocket.sentences import vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+_VERSION = 1
 _WORDNET, _FORTUNES = "usr/share/wordnet", "usr/share/games/fortunes"
 _COOKIES = (
     *("cookie", "education", "food", "fortunes", "goedel", "humorists", "law", "literature", "love"),
@@ -46,14 +48,14 @@ class _Sentence:
     words: list[str]
 
 
-def texts(seed: str, *, definitions: bool) -> Iterator[str]:
+def texts(seed: str, kind: str) -> Iterator[str]:
     """Yield sentences without end, as they are written; common words that came seldom so far come first.
 
-    :param definitions: WordNet's definitions, or else its examples and the cookies.
+    :param kind: WordNet's "definitions", or its "examples" with the cookies.
     :raises SetupError: a Debian package cannot be downloaded.
     """
-    chance = random.Random(f"{seed} {definitions}")  # noqa: S311  # no secret
-    sentences, common = _definitions() if definitions else _examples(), _common()
+    chance = random.Random(f"{seed} {kind == 'definitions'}")  # noqa: S311  # no secret
+    sentences, common = _sentences(kind), _common()
     heard: Counter[str] = Counter()
 
     def news(sentence: _Sentence) -> float:
@@ -65,21 +67,26 @@ def texts(seed: str, *, definitions: bool) -> Iterator[str]:
         yield best.text
 
 
-@cache
-def _examples() -> list[_Sentence]:
+@functools.cache
+def _sentences(kind: str) -> list[_Sentence]:
+    """Return the usable sentences, "examples" or "definitions", collected now if the cache has none."""
+    folder = cache.made_once(cache_folder() / "texts" / f"corpus-{_VERSION}", _collect)
+    rows = (line.split("\t") for line in (folder / f"{kind}.tsv").read_text("utf-8").splitlines())
+    return [_Sentence(text, words.split()) for text, words in rows]
+
+
+def _collect(folder: Path) -> None:
     cookies = (debian.unpacked(package) / _FORTUNES for package in ("fortunes-min", "fortunes"))
-    return _usable(chain(_glosses(1), *map(_sayings, cookies)))
+    found = {"examples": chain(_glosses(1), *map(_sayings, cookies)), "definitions": _glosses(0)}
+    for kind, texts in found.items():
+        lines = [f"{sentence.text}\t{' '.join(sentence.words)}\n" for sentence in _usable(texts)]
+        (folder / f"{kind}.tsv").write_text("".join(lines), "utf-8")
 
 
-@cache
-def _definitions() -> list[_Sentence]:
-    return _usable(_glosses(0))
-
-
-@cache
+@functools.cache
 def _common() -> set[str]:
     """Return the words that every voice should read sooner or later."""
-    count = Counter(word for sentence in _examples() for word in sentence.words)
+    count = Counter(word for sentence in _sentences("examples") for word in sentence.words)
     return {word for word, times in count.items() if times >= _COMMON}.union(vocabulary())
 
 

@@ -47,7 +47,7 @@ def texts(seed: str, split: str) -> Iterator[str]:
     """Yield sentences of one part without end, with capitals and signs."""
     chance = random.Random(seed)  # noqa: S311  # no secret
     telephone = (written(sentence, chance) for sentence in sentences(chance.getrandbits(32)))
-    streams = [telephone, corpus.texts(seed, definitions=False), corpus.texts(seed, definitions=True)]
+    streams = [telephone, corpus.texts(seed, "examples"), corpus.texts(seed, "definitions")]
     while True:
         text = next(*chance.choices(streams, _MIX))
         if split in ("all", part(text)):
@@ -56,20 +56,19 @@ def texts(seed: str, split: str) -> Iterator[str]:
 
 def speak(voice: str, seed: str, text: str, index: str) -> NDArray[np.float32]:
     """Return the waveform (samples,) of a sentence; the same for the same arguments."""
-    synthesiser, _, name = voice.partition("-")
     chance = random.Random(f"{seed} {index}")  # noqa: S311  # no secret
-    waveform: NDArray[np.float32] = _module(synthesiser).speak(name, text, chance)
+    waveform: NDArray[np.float32] = _synthesiser(voice).speak(voice.partition("-")[2], text, chance)
     return waveform
 
 
 def _recorded(voice: str, split: str, hours: float, seed: int) -> list[Clip]:
     key = f"{seed} {split} {voice}"
-    engine = f"{_VERSION} {voice} {_module(voice.partition('-')[0]).version()}"
+    engine = f"{_VERSION} {voice} {_synthesiser(voice).version()}"
     place = growing.folder(f"voices-{seed}-{split}-{voice}", texts(key, split), engine)
     found = growing.grow(place, texts(key, split), partial(speak, voice, key), hours, chunk=_CHUNK)
     return [attrs.evolve(clip, id=f"{voice}/{clip.id}", voice=voice) for clip in found]
 
 
-def _module(synthesiser: str) -> ModuleType:
-    """Return the module with `speak` and `version` of a synthesiser."""
-    return import_module(f"{__package__}.{synthesiser}")
+def _synthesiser(voice: str) -> ModuleType:
+    """Return the module with `speak` and `version` of the voice's synthesiser."""
+    return import_module(f"{__package__}.{voice.partition('-')[0]}")
