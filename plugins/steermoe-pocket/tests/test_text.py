@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +43,13 @@ def test_numbers_in_a_text_are_spelled() -> None:
     assert spelled("call 5551234") == "call five five five one two three four"
 
 
+def test_numbers_are_spelled_in_the_language_of_the_text() -> None:
+    """Spanish without accents, as the lab writes it."""
+    assert spelled("Marque 1 o 22.", "es") == "marque uno o veintidos"
+    assert spelled("Appuyez sur 71", "fr") == "appuyez sur soixante et onze"
+    assert part("Marque 1", "es") == part("marque uno", "es")
+
+
 @given(st.text(max_size=40))
 def test_spelling_is_settled_at_once(text: str) -> None:
     """A spelled text spells to itself and holds no plain digit."""
@@ -64,3 +73,13 @@ def test_shares_are_near_their_sizes() -> None:
     parts = [part(f"text number {spell(number)}") for number in range(3000)]
     assert 0.17 < parts.count("test") / len(parts) < 0.23
     assert 0.08 < parts.count("dev") / len(parts) < 0.12
+
+
+@pytest.mark.parametrize("name", ["base/pocket", "whisper_bilingual"])
+def test_the_examples_of_copying_are_no_held_out_texts(name: str) -> None:
+    """What the language model sees in front of every clip is training text, in either language."""
+    file = Path(__file__).parents[3] / "experiments" / f"{name}.toml"
+    template = tomli.loads(file.read_text("utf-8"))["collator"]["template"]
+    texts = re.findall(r"Original: (.+)", template)
+    assert len(texts) >= 12
+    assert {part(text) for text in texts} == {"train"}
