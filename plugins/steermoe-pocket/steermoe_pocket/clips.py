@@ -37,6 +37,8 @@ class Clip:
     :param text: the transcript as it was written.
     :param seconds: duration.
     :param part: the part that it belongs to whatever its text is; None leaves it to the law of `text.part`.
+    :param language: of the text, as an ISO code.
+    :param voice: name of the synthetic voice, where a source has several.
     """
 
     id: str
@@ -44,20 +46,23 @@ class Clip:
     text: str
     seconds: float
     part: str | None = None
+    language: str = "en"
+    voice: str | None = None
 
     def example(self, numbers: str) -> Example:
         """Return the clip for training or scoring.
 
         :param numbers: "written" keeps digits, "spelled" puts them in words.
         """
-        text = spelled(self.text) if numbers == "spelled" else normalise_text(self.text)
+        words = spelled(self.text, self.language)
         return Example(
             id=self.id,
             audio=self.audio,
-            text=text,
+            text=words if numbers == "spelled" else normalise_text(self.text),
             seconds=self.seconds,
-            cluster=spelled(self.text),
-            split=self.part or part(self.text),
+            cluster=words,
+            labels={"language": self.language, **({"voice": self.voice} if self.voice else {})},
+            split=self.part or part(self.text, self.language),
         )
 
 

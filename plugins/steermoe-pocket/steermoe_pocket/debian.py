@@ -7,7 +7,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from steermoe_core import cache_folder
 from steermoe_core.errors import SetupError
+from steermoe_pocket import cache
+from steermoe_pocket.program import call
+from steermoe_pocket.progress import working
 
 SHARE = Path("/usr/share")
 #: Package → a file that it brings, below `SHARE`. The transcripts lie in a doc folder, which small images of
@@ -38,6 +42,31 @@ def require(share: Path, *packages: str) -> None:
         files = " and ".join(str(share / PACKAGES[package]) for package in lacking)
         msg = f"no {files}; run as root: apt-get install --no-install-recommends {' '.join(lacking)}"
         raise SpeechMissingError(msg)
+
+
+def unpacked(package: str) -> Path:
+    """Return a folder with a package's files, such as `usr/share/…`, downloaded and unpacked now if need be.
+
+    Nothing is installed, so no root is needed. The package's own programs run from there.
+
+    :raises SetupError: the package cannot be downloaded.
+    """
+    return cache.made_once(cache_folder() / "debian" / package, lambda place: _unpack(package, place))
+
+
+def _unpack(package: str, place: Path) -> None:
+    failure = f"the Debian package {package} cannot be downloaded"
+    with working(f"downloading the Debian package {package}"):
+        try:
+            call(["apt-get", "download", "-qq", package], failure, folder=place)
+        except SetupError:
+            # an index that is old or empty is renewed, which only root may
+            if os.geteuid() != 0 or not shutil.which("apt-get") or not _apt("update", "-qq"):
+                raise
+            call(["apt-get", "download", "-qq", package], failure, folder=place)
+        (archive,) = place.glob("*.deb")
+        call(["dpkg-deb", "--extract", archive.name, "."], failure, folder=place)
+    archive.unlink()
 
 
 def install() -> str | None:

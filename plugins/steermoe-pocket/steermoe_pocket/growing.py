@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from itertools import islice
 from multiprocessing import get_context
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     #: Speaks a text: (text, seed) → waveform (samples,) at `clips.RATE`; a function that can be pickled.
     Speak = Callable[[str, str], NDArray[np.float32]]
+    #: A number, and texts with their indices.
+    Chunk = tuple[int, list[tuple[int, str]]]
 
 #: Clips a chunk: what an interruption loses, at most.
 CHUNK = 100
@@ -47,38 +50,50 @@ def grow(
     speak: Speak,
     hours: float,
     processes: int | None = None,
+    chunk: int = CHUNK,
 ) -> list[clips.Clip]:
     """Return the first `hours` of the recordings, after making those that are missing.
 
     :param place: the folder.
     :param texts: the stream, from its beginning.
     :param processes: that speak at once; by default two, where there are two cores.
+    :param chunk: clips that are made together; always the same for a folder.
     """
     found = _read(place, hours)
     if not _reach(found, hours):
         with cache.locked(place):
-            _extend(place, texts, speak, hours, processes or min(2, os.cpu_count() or 1))
+            _extend(place, _chunks(texts, chunk), speak, hours, processes or min(2, _cores()))
         found = _read(place, hours)
     return found
 
 
-def _extend(place: Path, texts: Iterator[str], speak: Speak, hours: float, processes: int) -> None:
-    chunks = enumerate(iter(lambda: list(islice(texts, CHUNK)), []))
+def _extend(place: Path, chunks: Iterator[Chunk], speak: Speak, hours: float, processes: int) -> None:
     record = partial(_record, place, speak)
-    workers = ProcessPoolExecutor(processes, get_context("spawn"))
-    with workers as pool, counting(place.name, hours, "hours") as show:
+    with ExitStack() as stack:
+        show = stack.enter_context(counting(place.name, hours, "hours"))
+        each: Callable[..., Iterator[None]] = (
+            map  # in this process: it keeps an open model for the next folder
+        )
+        if processes > 1:
+            each = stack.enter_context(ProcessPoolExecutor(processes, get_context("spawn"))).map
         while not _reach(found := _read(place, hours), hours):
             show(_hours(found))
-            list(pool.map(record, islice(chunks, processes)))
+            list(each(record, islice(chunks, processes)))
 
 
-def _record(place: Path, speak: Speak, numbered: tuple[int, list[str]]) -> None:
-    number, texts = numbered
-    cache.made_once(place / f"{number:05d}", lambda made: clips.write(made, _spoken(speak, number, texts)))
+def _chunks(texts: Iterator[str], size: int) -> Iterator[Chunk]:
+    """Yield the texts with their indices, so many at once, numbered."""
+    indexed = enumerate(texts)
+    return enumerate(iter(lambda: list(islice(indexed, size)), []))
 
 
-def _spoken(speak: Speak, number: int, texts: list[str]) -> Iterator[clips.Recording]:
-    for index, text in enumerate(texts, start=number * CHUNK):
+def _record(place: Path, speak: Speak, chunk: Chunk) -> None:
+    number, texts = chunk
+    cache.made_once(place / f"{number:05d}", lambda made: clips.write(made, _spoken(speak, texts)))
+
+
+def _spoken(speak: Speak, texts: list[tuple[int, str]]) -> Iterator[clips.Recording]:
+    for index, text in texts:
         waveform = speak(text, str(index))
         if len(waveform) >= _SHORTEST * clips.RATE:
             yield f"{index:06d}", text, waveform
@@ -103,3 +118,7 @@ def _hours(found: list[clips.Clip]) -> float:
 
 def _reach(found: list[clips.Clip], hours: float) -> bool:
     return _hours(found) >= hours
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

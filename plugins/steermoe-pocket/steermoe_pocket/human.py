@@ -1,7 +1,8 @@
-"""Human speech: the telephone prompts of Asterisk, and five sentences of LibriVox.
+"""Human speech: the telephone prompts of Asterisk in three languages, and five sentences of LibriVox.
 
-Debian carries both: `asterisk-core-sounds-en-g722` with `asterisk-core-sounds-en` (transcripts; CC-BY-SA-3.0;
-one speaker), and `pocketsphinx-testdata`. The prompts are decoded once, into FLAC files in the cache.
+Debian carries them: `asterisk-core-sounds-en-g722` with `asterisk-core-sounds-en` (transcripts; CC-BY-SA-3.0;
+one speaker a language), the same for `es` and `fr`, and `pocketsphinx-testdata`. The prompts are decoded
+once, into FLAC files in the cache.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
+import attrs
 import av
 import numpy as np
 
@@ -19,6 +21,7 @@ from steermoe_core.data.audio.waveform import duration
 from steermoe_core.data.split import normalise_text
 from steermoe_pocket import cache, clips, debian
 from steermoe_pocket.progress import working
+from steermoe_pocket.text import unaccented
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _VERSION = 1
-_SOUNDS = "asterisk/sounds/en_US_f_Allison"
+#: Language → folder of its recordings.
+_SOUNDS = {"en": "en_US_f_Allison", "es": "es_MX_f_Allison", "fr": "fr_CA_f_June"}
 _LIBRIVOX = "pocketsphinx/test/data/librivox"
 #: "dash [-]": a word and the sign that it stands for.
 _SIGN = re.compile(r" \[.\]$")
@@ -35,16 +39,19 @@ _SIGN = re.compile(r" \[.\]$")
 _UNUSABLE = re.compile(r"[\[<(]")
 
 
-def prompts(share: Path) -> list[clips.Clip]:
+def prompts(share: Path, language: str = "en") -> list[clips.Clip]:
     """Return the telephone prompts, decoded now if the cache has none.
 
-    :param share: where the Debian packages are unpacked (`/usr/share`).
-    :raises SpeechMissingError: when the packages are not installed.
+    :param share: where the Debian packages of the English ones are unpacked (`/usr/share`).
+    :param language: "en", "es" or "fr".
+    :raises SpeechMissingError: when the packages of the English ones are not installed.
+    :raises SetupError: when those of another language cannot be downloaded.
     """
-    debian.require(share, "asterisk-core-sounds-en-g722", "asterisk-core-sounds-en")
-    listed = list(_listed(share))
-    folder = cache_folder() / "speech" / f"human-{_key(listed)}"
-    return clips.read(cache.made_once(folder, lambda made: _decode(made, listed)))
+    listed = list(_listed(*_places(share, language)))
+    name = "human" if language == "en" else f"human-{language}"
+    folder = cache_folder() / "speech" / f"{name}-{_key(listed)}"
+    found = clips.read(cache.made_once(folder, lambda made: _decode(made, listed)))
+    return found if language == "en" else [_foreign(clip, language) for clip in found]
 
 
 def librivox(share: Path) -> list[clips.Clip]:
@@ -73,13 +80,30 @@ def _sentence(folder: Path, match: re.Match[str]) -> clips.Clip:
     return clips.Clip(name, audio, text, duration(audio), part="test")
 
 
-def _listed(share: Path) -> Iterator[tuple[str, str, Path]]:
+def _foreign(clip: clips.Clip, language: str) -> clips.Clip:
+    """Return a clip with its language; few of the Spanish transcripts have accents, and none keeps them."""
+    text = unaccented(clip.text) if language == "es" else clip.text
+    return attrs.evolve(clip, id=f"{language}/{clip.id}", text=text, language=language)
+
+
+def _places(share: Path, language: str) -> tuple[Path, Path]:
+    """Return the table of transcripts and the folder of recordings of a language."""
+    package = f"asterisk-core-sounds-{language}"
+    if language == "en":
+        debian.require(share, f"{package}-g722", package)
+        written = spoken = share
+    else:
+        written, spoken = (debian.unpacked(name) / "usr/share" for name in (package, f"{package}-g722"))
+    table = written / f"doc/{package}/core-sounds-{language}.txt.gz"
+    return table, spoken / "asterisk/sounds" / _SOUNDS[language]
+
+
+def _listed(table: Path, sounds: Path) -> Iterator[tuple[str, str, Path]]:
     """Yield id, transcript and file of every prompt with usable speech."""
-    table = share / debian.PACKAGES["asterisk-core-sounds-en"]
     for line in gzip.decompress(table.read_bytes()).decode("utf-8").splitlines():
         name, separator, transcript = line.strip().partition(": ")
         text = _SIGN.sub("", transcript)
-        path = share / _SOUNDS / f"{name}.g722"
+        path = sounds / f"{name}.g722"
         usable = separator and not line.startswith(";") and not _UNUSABLE.search(text)
         if usable and normalise_text(text) and path.is_file():
             yield name, text, path

@@ -37,7 +37,7 @@ class Carried:
         if found is None:
             msg = f"the package {self.requirement} is not installed; run: {self._command()}"
             raise SetupError(msg)
-        if _sha256(found) != self.sha256:
+        if sha256_of(found) != self.sha256:
             msg = (
                 f"{found} is not the file that {self.requirement} is known to carry; "
                 f"run: {self._command('--force-reinstall')}"
@@ -61,7 +61,8 @@ def key(*carried: Carried, version: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):

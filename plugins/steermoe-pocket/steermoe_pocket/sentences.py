@@ -75,7 +75,7 @@ class _Writer:
     def _word(self) -> str:
         """Deal a common word: every word comes once before any comes again, frequent ones a few times."""
         if not self.deck:
-            words = _vocabulary()
+            words = vocabulary()
             self.deck.extend([*words, *words[:_TOP] * _FREQUENT])
             self.random.shuffle(self.deck)
         return self.deck.pop()
@@ -97,6 +97,6 @@ def _grammar() -> Mapping[str, Sequence[str]]:
 
 
 @cache
-def _vocabulary() -> list[str]:
+def vocabulary() -> list[str]:
     """Return common words, most frequent first."""
     return files(__package__).joinpath("words.txt").read_text("utf-8").split()

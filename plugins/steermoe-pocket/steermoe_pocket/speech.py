@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from steermoe_core.data.example import at_speeds
 from steermoe_pocket import digits, human, synthetic
 from steermoe_pocket.debian import SpeechMissingError
+from steermoe_pocket.voices import source
 
 if TYPE_CHECKING:
     from steermoe_core.data.example import Example
@@ -38,9 +39,11 @@ def _clips(config: SpeechConfig) -> list[Clip]:
 
 def _wanted(config: SpeechConfig) -> list[Clip]:
     if config.source == "human":
-        return human.prompts(config.share)
+        return [clip for name in config.languages for clip in human.prompts(config.share, name)]
     if config.source == "librivox":
         return human.librivox(config.share)
+    if config.source == "voices":
+        return source.recordings(config.voices, config.split, config.hours, config.seed)
     if config.source == "digits":
         return digits.recordings(config.hours, config.seed, config.share)
     return synthetic.recordings(config.hours, config.seed)

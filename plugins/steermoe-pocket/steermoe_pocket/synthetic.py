@@ -40,11 +40,22 @@ def recordings(hours: float, seed: int, processes: int | None = None) -> list[cl
 def speak(seed: int, text: str, index: str) -> NDArray[np.float32]:
     """Return the waveform (samples,) of a sentence; the same for the same arguments."""
     chance = random.Random(f"{seed} {index}")  # noqa: S311  # no secret
-    voice = _voice()
-    spoken = voice(written(text, chance), speed=chance.uniform(*_SPEEDS), seed=chance.getrandbits(32))
-    pitch = 2 ** (chance.uniform(-_PITCH, _PITCH) / 12)
+    heart = voice()
+    spoken = heart(written(text, chance), speed=chance.uniform(*_SPEEDS), seed=chance.getrandbits(32))
+    return varied(spoken, heart.sample_rate, _PITCH, chance)
+
+
+def varied(
+    spoken: NDArray[np.float32], rate: int, semitones: float, chance: random.Random
+) -> NDArray[np.float32]:
+    """Return a voice's waveform (samples,) at `clips.RATE`, at a random pitch and volume, after some silence.
+
+    :param rate: of `spoken`, in hertz.
+    :param semitones: that pitch and formants go up or down, at most.
+    """
+    pitch = 2 ** (chance.uniform(-semitones, semitones) / 12)
     volume = 10 ** chance.uniform(*_VOLUMES)
-    waveform = volume * soxr.resample(spoken, voice.sample_rate * pitch, clips.RATE)
+    waveform = volume * soxr.resample(spoken, rate * pitch, clips.RATE)
     silence = np.zeros(int(clips.RATE * chance.uniform(0, _SILENCE)))
     return np.concatenate([silence, waveform.clip(-1, 1)]).astype(np.float32)
 
@@ -65,7 +76,8 @@ def _letter(word: str, after: str) -> str:
 
 
 @cache
-def _voice() -> Hibari:
+def voice() -> Hibari:
+    """Return the voice `heart`, opened once a process."""
     from hibari import Hibari  # opens the model
 
     return Hibari(threads=1)

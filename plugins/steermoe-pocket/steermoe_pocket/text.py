@@ -8,6 +8,7 @@ are installed.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from steermoe_core.data.split import normalise_text, part_of
 
@@ -51,17 +52,30 @@ def spell(number: int) -> str:
     return " ".join([spell(many), word, *([spell(rest)] if rest else [])])
 
 
-def spelled(text: str) -> str:
+def spelled(text: str, language: str = "en") -> str:
     """Return the text's normal form with its numbers in words, so that "press 1" equals "Press one."."""
-    words = re.sub(r"[0-9]+", lambda match: f" {_read(match.group())} ", normalise_text(text))
+    words = re.sub(r"[0-9]+", lambda match: f" {_read(match.group(), language)} ", normalise_text(text))
     return normalise_text(words)
 
 
-def part(text: str) -> str:
+def unaccented(text: str) -> str:
+    """Return the text without accents, as the lab writes Spanish."""
+    return "".join(sign for sign in unicodedata.normalize("NFD", text) if unicodedata.category(sign) != "Mn")
+
+
+def part(text: str, language: str = "en") -> str:
     """Return "train", "dev" or "test", the part that every clip with this text belongs to."""
-    key = spelled(text)
+    key = spelled(text, language)
     return "train" if key in NUMBER_WORDS else part_of(key, _SHARES)
 
 
-def _read(digits: str) -> str:
-    return spell(int(digits)) if len(digits) <= _LONGEST else " ".join(_SMALL[int(digit)] for digit in digits)
+def _read(digits: str, language: str) -> str:
+    numbers = [int(digits)] if len(digits) <= _LONGEST else list(map(int, digits))
+    return " ".join(spell(number) if language == "en" else _abroad(number, language) for number in numbers)
+
+
+def _abroad(number: int, language: str) -> str:
+    from num2words import num2words  # wanted for few texts
+
+    words: str = num2words(number, lang=language)
+    return unaccented(words) if language == "es" else words

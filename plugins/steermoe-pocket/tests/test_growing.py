@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SPOKEN: list[str] = []
+grow = partial(growing.grow, chunk=10)
 
 
 def texts() -> Iterator[str]:
@@ -29,24 +31,23 @@ def speak(text: str, index: str) -> np.ndarray:
 
 
 @pytest.fixture(autouse=True)
-def _small_chunks(monkeypatch: pytest.MonkeyPatch, in_this_process: None) -> None:
-    monkeypatch.setattr(growing, "CHUNK", 10)
+def _nothing_spoken(in_this_process: None) -> None:
     SPOKEN.clear()
 
 
 def test_less_is_the_beginning_of_more(tmp_path: Path) -> None:
     """Asking for more adds recordings, asking for less adds none."""
-    short = growing.grow(tmp_path / "set", texts(), speak, 12 / 3600)
-    long = growing.grow(tmp_path / "set", texts(), speak, 30 / 3600)
+    short = grow(tmp_path / "set", texts(), speak, 12 / 3600)
+    long = grow(tmp_path / "set", texts(), speak, 30 / 3600)
     spoken = len(SPOKEN)
     assert (len(short), len(long)) == (12, 30)
-    assert long[:12] == short == growing.grow(tmp_path / "set", texts(), speak, 12 / 3600)
+    assert long[:12] == short == grow(tmp_path / "set", texts(), speak, 12 / 3600)
     assert len(SPOKEN) == spoken == len(set(SPOKEN))
 
 
 def test_what_says_nothing_is_left_out(tmp_path: Path) -> None:
     """The numbers of the others stay."""
-    found = growing.grow(tmp_path / "set", texts(), speak, 8 / 3600)
+    found = grow(tmp_path / "set", texts(), speak, 8 / 3600)
     assert [clip.id for clip in found] == [f"000{n:03d}" for n in (0, 1, 2, 3, 4, 5, 7, 8)]
     assert [clip.text for clip in found][-1] == "text 8"
     assert clips.load(found[-1].audio)[0] == pytest.approx(0.008, abs=1e-3)
@@ -61,9 +62,9 @@ def test_an_interrupted_set_goes_on_where_it_ended(tmp_path: Path) -> None:
         return speak(text, index)
 
     with pytest.raises(KeyboardInterrupt):
-        growing.grow(tmp_path / "set", texts(), interrupted, 40 / 3600)
+        grow(tmp_path / "set", texts(), interrupted, 40 / 3600)
     SPOKEN.clear()
-    assert len(growing.grow(tmp_path / "set", texts(), speak, 40 / 3600)) == 40
+    assert len(grow(tmp_path / "set", texts(), speak, 40 / 3600)) == 40
     assert SPOKEN[0] == "text 20"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,6 +77,24 @@ def test_a_missing_debian_package_is_named(share: Path, package: str) -> None:
         debian.SpeechMissingError, match=f"no {share / file}; run as root: apt-get install .* {package}$"
     ):
         human.prompts(share)
+
+
+def test_other_languages_are_downloaded(cache: Path, share: Path, tone: Tone, write_g722: Write) -> None:
+    """Their clips carry their language and an id of their own; Spanish loses its accents."""
+    package = "asterisk-core-sounds-es"
+    table = cache / f"debian/{package}/usr/share/doc/{package}/core-sounds-es.txt.gz"
+    table.parent.mkdir(parents=True)
+    table.write_bytes(gzip.compress("conf-menu: Marque 1 después del menú.\nbeep: [tono]\n".encode()))
+    sounds = cache / f"debian/{package}-g722/usr/share/asterisk/sounds/es_MX_f_Allison"
+    for name in ("conf-menu", "beep"):
+        write_g722(sounds / f"{name}.g722", tone(0.3, 300))
+
+    (clip,) = human.prompts(share, "es")
+
+    example = clip.example("spelled")
+    assert (example.id, example.text) == ("es/conf-menu", "marque uno despues del menu")
+    assert example.labels == {"language": "es"}
+    assert human.prompts(share)[0].example("spelled").labels == {"language": "en"}
 
 
 def test_librivox_sentences_are_for_tests_only(share: Path, tone: Tone) -> None:

@@ -41,6 +41,13 @@ def test_numbers_in_a_text_are_spelled() -> None:
     assert spelled("call 5551234") == "call five five five one two three four"
 
 
+def test_numbers_are_spelled_in_the_language_of_the_text() -> None:
+    """Spanish without accents, as the lab writes it."""
+    assert spelled("Marque 1 o 22.", "es") == "marque uno o veintidos"
+    assert spelled("Appuyez sur 71", "fr") == "appuyez sur soixante et onze"
+    assert part("Marque 1", "es") == part("marque uno", "es")
+
+
 @given(st.text(max_size=40))
 def test_spelling_is_settled_at_once(text: str) -> None:
     """A spelled text spells to itself and holds no plain digit."""
