@@ -18,7 +18,7 @@ JOBS        ?= $(shell nproc)
 
 PLUGINS     := $(sort $(wildcard plugins/*/pyproject.toml))
 FILES       := plugins/steermoe-pocket/requirements-files.txt
-EDITABLE    := -e .[deepspeed,nf4,test,whisper-en] $(patsubst %/pyproject.toml,-e ./%,$(PLUGINS))
+EDITABLE    := -e .[deepspeed,nf4,test,vad,whisper-en] $(patsubst %/pyproject.toml,-e ./%,$(PLUGINS))
 INSTALLED   := $(VENV)/installed.stamp
 PREPARED    := $(VENV)/prepared.stamp
 

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from steermoe_core.train.callbacks import Callback
     from steermoe_core.train.journal import Step
     from steermoe_core.use.transcriber import Transcriber, load
-    from steermoe_core.use.transcript import Segment, Transcript
+    from steermoe_core.use.transcript import Segment, Transcript, Word
 
 __all__ = [
     "Adapter",
@@ -98,6 +98,7 @@ __all__ = [
     "Transcript",
     "UsageError",
     "UtteranceRouter",
+    "Word",
     "cache_folder",
     "choose",
     "durations",
@@ -148,7 +149,7 @@ _NAMES = {
     "run.folder.finished": ("FinishedRun",),
     "scripting.experiment": ("Experiment",),
     "use.transcriber": ("Transcriber", "load"),
-    "use.transcript": ("Segment", "Transcript"),
+    "use.transcript": ("Segment", "Transcript", "Word"),
     "train.callbacks": ("Callback",),
     "train.journal": ("Step",),
 }

@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steermoe_core.cli.shared.flags import add_model, seconds
+from steermoe_core.cli.shared.flags import add_model, commas, seconds
+from steermoe_core.cli.shared.recordings import named
 from steermoe_core.errors import DataError, UsageError
 from steermoe_core.system.printing import complain, safe_json, say
 
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Iterator, Sequence
 
+    from steermoe_core.cli.shared.recordings import Named
     from steermoe_core.cli.shared.session import Session
     from steermoe_core.data.audio.recordings import Recording
+    from steermoe_core.use.transcribed import Transcribed
     from steermoe_core.use.transcript import Transcript
 
 #: Seconds of audio from which progress is shown.
@@ -29,7 +32,8 @@ _LONG = 60.0
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     add_model(parser)
-    parser.add_argument("sounds", nargs="+", metavar="FILE", help="audio files of any length, - for stdin")
+    text = "audio files of any length, folders of them, patterns such as 'talks/**/*.mp3', - for stdin"
+    parser.add_argument("sounds", nargs="+", metavar="FILE", help=text)
     parser.add_argument(
         "--prompt", metavar="TEXT", help="prompt for each recording, instead of the experiment's"
     )
@@ -39,6 +43,22 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         help="longest segment; recordings are cut at pauses (default: only recordings longer than the "
         "encoder's limit are cut, by the settings of the run)",
+    )
+    parser.add_argument(
+        "--vad",
+        action="store_true",
+        help="detect speech: write nothing where there is none, and cut in its pauses (extra vad)",
+    )
+    parser.add_argument(
+        "--hotwords",
+        type=commas,
+        default=[],
+        metavar="WORD,WORD",
+        help="words that may occur, put into the prompt; they replace only words that sound like them",
+    )
+    parser.add_argument("--words", action="store_true", help="find the times of words")
+    parser.add_argument(
+        "--highlight-words", action="store_true", help="underline each word of a subtitle while it is said"
     )
     form = parser.add_mutually_exclusive_group()
     for name, text in (
@@ -51,75 +71,104 @@ def add_arguments(parser: ArgumentParser) -> None:
         )
     parser.add_argument(
         "--output",
+        "--out",
         type=Path,
         metavar="DIR",
-        help="write a file for each recording to this folder instead of stdout",
+        help="write a file for each recording to this folder instead of stdout; recordings that have one by "
+        "the same model and options are skipped",
     )
 
 
 def run(args: Namespace, session: Session) -> int:
     """Print each transcript as soon as it is complete; an unusable file does not stop the others."""
-    _check_places(args)
+    asked = named(args.sounds)
+    _check_forms(args, len(asked))
+    folder = _folder(args, asked, session) if args.output else None
+    todo = asked if folder is None else [one for one in asked if not folder.has(_place(args, one), one.path)]
+    if len(todo) < len(asked):
+        complain(f"{len(asked) - len(todo)} of {len(asked)} recordings are in {args.output} already")
+    if not todo:
+        return 0
     from steermoe_core.data.audio.recordings import recording
 
-    sounds = [recording(name) for name in args.sounds]
-    from steermoe_core.run.folder.run_folder import write_text
+    sounds = [recording(one.name) for one in todo]
     from steermoe_core.use.transcriber import Transcriber
 
     model = Transcriber(args.folder, session.registry, args.device, args.batch_size)
-    bad = 0
+    bad = []
     with _shown(sounds) as (say, progressed):
-        found = model.transcripts(sounds, args.prompt, longest=args.segment, progressed=progressed)
-        for sound, transcript in zip(sounds, found, strict=True):
+        options = {name: getattr(args, name) for name in ("hotwords", "vad", "words")}
+        found = model.transcripts(sounds, args.prompt, longest=args.segment, progressed=progressed, **options)
+        for one, transcript in zip(todo, found, strict=True):
             if isinstance(transcript, DataError):
-                bad += 1
+                bad.append(one.name)
                 complain(f"steermoe: {transcript}")
                 continue
             if all(segment.stop == "silence" for segment in transcript.segments):
-                complain(f"{sound.name}: contains only silence, so there is no text")
-            if args.output:
-                text = _written(transcript, args.form)
-                write_text(_place(args, sound.name), text, "choose another --output folder")
+                holds = "contains no speech" if args.vad else "contains only silence"
+                complain(f"{one.name}: {holds}, so there is no text")
+            if folder:
+                folder.write(_place(args, one), one.path, _written(transcript, args))
             else:
-                say(_printed(sound.name, transcript, args))
-    return int(bad > 0)
+                say(_printed(one.name, transcript, args, alone=len(asked) == 1))
+    if bad and len(asked) > 1:
+        complain(f"{len(bad)} of {len(asked)} recordings have no transcript: {', '.join(bad)}")
+    return int(bool(bad))
 
 
-def _check_places(args: Namespace) -> None:
-    """Reject flags that would write two results to one file, or read stdin twice.
+def _check_forms(args: Namespace, recordings: int) -> None:
+    """Refuse flags that this form of output has no place for, and complete those that need another.
 
     :raises UsageError: with what to change.
     """
-    if args.sounds.count("-") > 1:
-        msg = "stdin can be read once: give - once"
+    if args.highlight_words and args.form not in {"srt", "vtt"}:
+        msg = "--highlight-words needs --srt or --vtt"
         raise UsageError(msg)
-    if args.form in {"srt", "vtt"} and len(args.sounds) > 1 and not args.output:
-        msg = f"subtitles of {len(args.sounds)} files need a folder: --output DIR"
+    if args.words and args.form == "txt":
+        msg = "--words needs a form that has times: --json, --srt or --vtt"
         raise UsageError(msg)
-    if args.output:
-        places = Counter(_place(args, name) for name in args.sounds)
-        if twice := [place for place, count in places.items() if count > 1]:
-            msg = f"--output: two of the files would be written to {twice[0]}; transcribe them in two calls"
-            raise UsageError(msg)
-        try:
-            args.output.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            msg = f"--output: the folder {args.output} cannot be created ({error.strerror})"
-            raise UsageError(msg) from None
+    if args.form in {"srt", "vtt"} and recordings > 1 and not args.output:
+        msg = f"subtitles of {recordings} files need a folder: --output DIR"
+        raise UsageError(msg)
+    args.words = args.words or args.highlight_words
 
 
-def _place(args: Namespace, name: str) -> Path:
-    stem = "stdin" if name == "-" else Path(name).stem
-    return Path(args.output / f"{stem}.{args.form}")
+def _folder(args: Namespace, asked: Sequence[Named], session: Session) -> Transcribed:
+    """Return the folder for results.
+
+    :raises UsageError: two results have the same name, or the folder cannot be created.
+    """
+    from steermoe_core.run.folder.hub import adapter_folder
+    from steermoe_core.use.transcribed import Transcribed
+
+    places = Counter(_place(args, one) for one in asked)
+    if twice := [place for place, count in places.items() if count > 1]:
+        place = args.output / twice[0]
+        msg = f"--output: two of the files would be written to {place}; transcribe them in two calls"
+        raise UsageError(msg)
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"--output: the folder {args.output} cannot be created ({error.strerror})"
+        raise UsageError(msg) from None
+    decisive = ("prompt", "segment", "vad", "hotwords", "words", "highlight_words")
+    options = {name: getattr(args, name) for name in decisive}
+    return Transcribed(args.output, adapter_folder(args.folder, session.registry), options)
 
 
-def _written(transcript: Transcript, form: str) -> str:
-    if form == "json":
+def _place(args: Namespace, one: Named) -> str:
+    return f"{one.place.as_posix()}.{args.form}"
+
+
+def _written(transcript: Transcript, args: Namespace) -> str:
+    if args.form == "json":
         return json.dumps(transcript.as_json(), ensure_ascii=False) + "\n"
-    return {"srt": transcript.srt, "vtt": transcript.vtt}[form]() if form != "txt" else f"{transcript.text}\n"
+    if args.form == "txt":
+        return f"{transcript.text}\n"
+    return {"srt": transcript.srt, "vtt": transcript.vtt}[args.form](highlight=args.highlight_words)
 
 
-def _printed(name: str, transcript: Transcript, args: Namespace) -> str:
+def _printed(name: str, transcript: Transcript, args: Namespace, *, alone: bool) -> str:
     """Return the output for stdout, without the last line break; plain text is one line."""
     if args.form == "json":
         return safe_json(json.dumps({"file": name, **transcript.as_json()}, ensure_ascii=False))
@@ -127,8 +176,8 @@ def _printed(name: str, transcript: Transcript, args: Namespace) -> str:
         from steermoe_core.use.transcript import oneline
 
         text = oneline(transcript.text)
-        return f"{name}: {text}" if len(args.sounds) > 1 else text
-    return _written(transcript, args.form).removesuffix("\n")
+        return text if alone else f"{name}: {text}"
+    return _written(transcript, args).removesuffix("\n")
 
 
 @contextmanager

@@ -67,6 +67,10 @@ class Collator(ABC):
     def hypothesis(self, answer: Sequence[int]) -> str:
         """Return generated ids as text."""
 
+    def common(self) -> list[str]:
+        """Return the prompts for clips that have none of their own, that of evaluation first."""
+        return [""]
+
     def text_lengths(self, example: Example) -> tuple[int, int, int]:
         """Return the largest numbers of tokens before the audio, after it, and of the answer with its end."""
         return *self.prompt_lengths(), len(self.reference(example)) + 1

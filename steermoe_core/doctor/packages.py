@@ -22,6 +22,7 @@ NEEDED_BY = {
     "deepspeed": "`steermoe launch` and [train.deepspeed]",
     "gguf": "decoder weights in a .gguf file",
     "nf4": 'quantise = "nf4" of a decoder',
+    "vad": "`steermoe transcribe --vad`",
     "whisper-en": 'normalise = "whisper-en" or "open-asr" of a metric',
 }
 #: Packages shown among the facts, and imported by `imports`.

@@ -59,6 +59,16 @@ class Projector(nn.Module):
         """Return its own loss summed over tokens, without making audio tokens; None if it has none."""
         return None
 
+    def emissions(self, frames: Padded, answer: Padded) -> Padded | None:
+        """Return log-probabilities (B,T,1+Y) of a blank and of each token of the answers (B,Y).
+
+        They are what a CTC alignment of a text needs, frame by frame; T is `tokens` of the frames. A token
+        that the projector has no class for counts as whichever it finds likeliest.
+
+        :returns: None where the projector has no CTC head.
+        """
+        return None
+
     def losses(self) -> dict[str, torch.Tensor]:
         """Return further terms that the last forward pass with answers adds to the loss, and forget them.
 

@@ -87,6 +87,16 @@ class SoftCtcProjector(Projector):
         classes = chosen.cumsum(0) * chosen  # (V,): the class of each token, from 1 on
         return _ctc(logits, pooled, answer.holding(classes[answer.values]))
 
+    def emissions(self, frames: Padded, answer: Padded) -> Padded:
+        pooled = pool(self.config.pool, frames)
+        rows = self._decoder[0].embeddings[self.vocabulary].to(frames.values.dtype)  # (C,H)
+        found = self._logits(pooled.values, rows).float().log_softmax(-1)  # (B,T,1+C)
+        classes = (self.vocabulary.cumsum(0) * self.vocabulary)[answer.values]  # (B,Y), 0: it has none
+        own = found.gather(2, classes[:, None].expand(-1, found.shape[1], -1))  # (B,T,Y)
+        likeliest = found[..., 1:].amax(-1, keepdim=True)
+        own = torch.where(classes[:, None] == BLANK, likeliest, own)
+        return pooled.holding(torch.cat([found[..., :1], own], -1))
+
     def _candidates(self, answer: Padded) -> tuple[torch.Tensor, torch.Tensor]:
         """Return which tokens (V,) compete in the loss, and what is added to the logits of each (C,).
 

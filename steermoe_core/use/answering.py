@@ -4,18 +4,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
 from steermoe_core.data.batches import length_sorted
 from steermoe_core.evaluate.evaluation import PARTS, Evaluator
 from steermoe_core.model.generate import Questions, answers
+from steermoe_core.use.hotwords import guarded, prompted
 from steermoe_core.use.transcript import Segment
+from steermoe_core.use.words import Aligner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    import torch
 
     from steermoe_core.config.experiment import EvaluateConfig
     from steermoe_core.data.audio.segments import Span
     from steermoe_core.data.collators import Collator
     from steermoe_core.model.joined import Joined
+
+
+@attrs.frozen(kw_only=True)
+class Wanted:
+    """What to write to each span.
+
+    :param prompt: what to ask of it, in place of the collator's own prompt.
+    :param hotwords: words that may occur, put into the prompt.
+    :param words: whether to find the times of words.
+    """
+
+    prompt: str | None = None
+    hotwords: Sequence[str] = ()
+    words: bool = False
 
 
 class Answering:
@@ -29,51 +49,93 @@ class Answering:
         self.collator = collator
         self._rate = model.encoder.sample_rate
         self._evaluator = Evaluator(model, collator, config, metrics=[], seed=0)
+        self._aligner = Aligner(model, collator)
 
     def together(self, seconds: float) -> int:
         """Return how many spans of a number of seconds are generated together."""
         return self._evaluator.config.batch_size or PARTS * self._evaluator.batch_size(seconds)
 
     def transcribed(
-        self, heard: Sequence[Span], prompt: str | None, progressed: Callable[[float], None]
+        self, heard: Sequence[Span], wanted: Wanted, progressed: Callable[[float], None]
     ) -> Iterator[Segment]:
         """Return what is written to each span; a silent one gets no text, the model is not asked.
 
-        :param prompt: what to ask of each, in place of the collator's own prompt.
         :param progressed: told of the seconds that were written down.
         """
         found = {
-            number: self._segment(span, "", "silence") for number, span in enumerate(heard) if span.silent
+            number: self._segment(span, _Written("", "silence"), words=wanted.words)
+            for number, span in enumerate(heard)
+            if span.silent
         }
         progressed(sum(segment.end - segment.start for segment in found.values()))
         sounding = [number for number in range(len(heard)) if number not in found]
-        prompts = None if prompt is None else [prompt] * len(sounding)
-        for place, segment in self._answers([heard[number] for number in sounding], prompts):
+        spans = [heard[number] for number in sounding]
+        for place, written in self._written(spans, wanted):
+            segment = self._segment(spans[place], written, words=wanted.words)
             found[sounding[place]] = segment
             progressed(segment.end - segment.start)
         return iter([found[number] for number in range(len(heard))])
 
+    def _written(self, heard: Sequence[Span], wanted: Wanted) -> Iterator[tuple[int, _Written]]:
+        """Yield the place of each span and what is written to it, hotwords guarded."""
+        prompts = None if wanted.prompt is None else [wanted.prompt] * len(heard)
+        if not wanted.hotwords:
+            yield from self._answers(heard, prompts, framed=wanted.words)
+            return
+        plain = dict(self._answers(heard, prompts, framed=wanted.words))
+        common = self.collator.common()[0] if wanted.prompt is None else wanted.prompt
+        listing = [prompted(common, wanted.hotwords)] * len(heard)
+        for place, other in self._answers(heard, listing):
+            text = guarded(other.text, plain[place].text, wanted.hotwords)
+            yield place, attrs.evolve(plain.pop(place), text=text)
+
     def answered(self, span: Span, questions: Sequence[str]) -> list[Segment]:
         """Return the answers to some questions about one span."""
         found = dict(self._answers([span] * len(questions), questions))
-        return [found[number] for number in range(len(questions))]
+        return [self._segment(span, found[number], words=False) for number in range(len(questions))]
 
-    def _answers(self, heard: Sequence[Span], prompts: Sequence[str] | None) -> Iterator[tuple[int, Segment]]:
-        """Yield the place of each span and what is written to it."""
+    def _answers(
+        self, heard: Sequence[Span], prompts: Sequence[str] | None, *, framed: bool = False
+    ) -> Iterator[tuple[int, _Written]]:
+        """Yield the place of each span and what is written to it.
+
+        :param framed: with the frames that the projector read.
+        """
         seconds = [len(span.waveform) / self._rate for span in heard]
         device = next(self.model.parameters()).device
+        frames: dict[int, torch.Tensor] = {}
 
         def questions() -> Iterator[Questions]:
             for places in length_sorted(seconds, self._evaluator.batch_size)[0]:
                 waves = [heard[place].waveform for place in places]
                 own = None if prompts is None else [prompts[place] for place in places]
                 limits = [self._evaluator.limit(seconds[place]) for place in places]
-                yield Questions(self.collator.prompt_batch(waves, own).to(device), limits, places)
+                batch = self.collator.prompt_batch(waves, own).to(device)
+                audio = None
+                if framed:
+                    read = self.model.frames(batch.features)
+                    frames.update(zip(places, read.rows(), strict=True))
+                    audio = self.model.projector(read)[0]
+                yield Questions(batch, limits, places, audio)
 
         for place, answer in answers(self.model, questions(), self._evaluator.capacity):
             text = self.collator.hypothesis(answer.ids)
-            yield place, self._segment(heard[place], text, answer.stop)
+            yield place, _Written(text, answer.stop, frames.pop(place, None))
 
-    def _segment(self, span: Span, text: str, stop: str) -> Segment:
-        end = span.start + len(span.waveform)
-        return Segment(round(span.start / self._rate, 3), round(end / self._rate, 3), text, stop)
+    def _segment(self, span: Span, written: _Written, *, words: bool) -> Segment:
+        start, end = (round(at / self._rate, 3) for at in (span.start, span.start + len(span.waveform)))
+        if not words:
+            return Segment(start, end, written.text, written.stop)
+        if not written.text or written.frames is None:
+            return Segment(start, end, written.text, written.stop, words=[])
+        found, times = self._aligner.words(span, written.text, written.frames)
+        return Segment(start, end, written.text, written.stop, words=found, times=times)
+
+
+@attrs.frozen(eq=False)
+class _Written:
+    """What the model wrote to a span, why that ended, and the frames (T,D) that it is from, where kept."""
+
+    text: str
+    stop: str
+    frames: torch.Tensor | None = None

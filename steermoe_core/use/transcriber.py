@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import torch
 
 from steermoe_core.config.resolve import resolve_model
 from steermoe_core.data.audio.recordings import is_sound, open_sounds
 from steermoe_core.data.audio.segments import SHORTEST, Span, spans
+from steermoe_core.data.audio.speech import SpeechDetector
 from steermoe_core.data.config import CHAT, PROMPT_SLOT
 from steermoe_core.errors import DataError, UsageError
 from steermoe_core.plugins import load_registry
@@ -27,7 +28,7 @@ from steermoe_core.run.assembly.device import move
 from steermoe_core.run.assembly.parts import placed
 from steermoe_core.run.folder import adapter
 from steermoe_core.run.folder.hub import adapter_folder
-from steermoe_core.use.answering import Answering
+from steermoe_core.use.answering import Answering, Wanted
 from steermoe_core.use.transcript import Segment, Transcript
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Transcriber:
             self.collator = self.builder.collator(self.model)
         config = self.experiment.evaluate.together(batch_size)
         self._model = Answering(self.model, self.collator, config)
+        self._detector: SpeechDetector | None = None
 
     @overload
     def transcribe(  # type: ignore[overload-overlap] # a path is a list of letters too
@@ -115,15 +117,24 @@ class Transcriber:
         *,
         rate: int | None = None,
         longest: float | None = None,
+        words: bool = False,
+        hotwords: Sequence[str] = (),
+        vad: bool = False,
     ) -> list[Segment]:
         """Return the text of a sound span by span, with times.
 
+        :param words: find the times of words, too.
+        :param hotwords: words that may occur, put into the prompt; they replace only what sounds like them.
+        :param vad: detect speech, write nothing where there is none, and cut in its pauses.
         :param longest: seconds that no span exceeds. By default a sound that the encoder takes is left whole
             (of 30 s, where it has no limit), and a longer one is cut as `[evaluate] segment` says.
         :raises DataError: it cannot be read.
-        :raises UsageError: the spans are to be longer than the encoder takes, or shorter than 1 s.
+        :raises UsageError: the spans are to be longer than the encoder takes, or shorter than 1 s; or the
+            template has no place for hotwords.
+        :raises SetupError: speech is to be detected, and silero-vad is not installed.
         """
-        (found,) = self.transcripts([sound], prompt, rate=rate, longest=longest)
+        options: dict[str, Any] = {"words": words, "hotwords": hotwords, "vad": vad}
+        (found,) = self.transcripts([sound], prompt, rate=rate, longest=longest, **options)
         return list(_good(found).segments)
 
     def ask(self, sound: Sound, question: str, *, rate: int | None = None) -> str:
@@ -142,23 +153,33 @@ class Transcriber:
         *,
         rate: int | None = None,
         longest: float | None = None,
+        words: bool = False,
+        hotwords: Sequence[str] = (),
+        vad: bool = False,
         progressed: Callable[[float], None] = lambda _: None,
     ) -> Iterator[Transcript | DataError]:
         """Yield each sound's transcript when it is complete, in their order, or what is wrong with the sound.
 
+        Spans of several sounds are written down together.
+
+        :param longest: as the other options, see `segments`.
         :param progressed: told of the seconds that were written down.
         """
         limits = self._limits(longest)
-        if prompt is not None:
+        if prompt is not None or hotwords:
             self._check_slot()
+        wanted = Wanted(prompt=prompt, hotwords=tuple(hotwords), words=words)
+        detector = self._speech_detector() if vad else None
         heard = (
-            one for sound in open_sounds(sounds, self._rate(rate)) for one in self._heard(sound, *limits)
+            one
+            for sound in open_sounds(sounds, self._rate(rate))
+            for one in self._heard(sound, *limits, detector)
         )
         done: list[Segment] = []
         together = self._model.together(self.model.encoder.max_seconds or LONGEST)
         while window := list(islice(heard, _WINDOW * together)):
             usable = [one for one in window if isinstance(one, Span)]
-            written = self._model.transcribed(usable, prompt, progressed)
+            written = self._model.transcribed(usable, wanted, progressed)
             for one in window:
                 if isinstance(one, DataError):
                     yield one
@@ -180,11 +201,17 @@ class Transcriber:
             except DataError as error:
                 yield error
 
-    def _heard(self, sound: Recording | Waves, longest: float, whole: float) -> Iterator[Span | DataError]:
+    def _speech_detector(self) -> SpeechDetector:
+        self._detector = self._detector or SpeechDetector(self.model.encoder.sample_rate)
+        return self._detector
+
+    def _heard(
+        self, sound: Recording | Waves, longest: float, whole: float, detector: SpeechDetector | None
+    ) -> Iterator[Span | DataError]:
         """Yield the spans of a sound, or an error in place of the rest of it."""
         rate = self.model.encoder.sample_rate
         try:
-            for span in spans(sound.blocks(rate), rate, longest, whole):
+            for span in spans(sound.blocks(rate), rate, longest, whole, detector):
                 self._check_length(sound.name, span)
                 yield span
         except DataError as error:

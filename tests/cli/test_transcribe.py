@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 import sys
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,7 +107,8 @@ def test_adapter_folder_alone(rig: Rig, finished: Path, capsys: pytest.CaptureFi
 def test_files_that_cannot_be_used(rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A sentence each and exit code 1; the others are written down all the same, in their order."""
     good = [str(rig.folder / "dev" / name) for name in ("000.wav", "001.wav")]
-    text, empty, instant = (rig.folder / name for name in ("text.wav", "empty.wav", "instant.wav"))
+    (rig.folder / "bad").mkdir()
+    text, empty, instant = (rig.folder / "bad" / name for name in ("text.wav", "empty.wav", "instant.wav"))
     text.write_text("hello")
     write_wav(empty, 0.0)
     write_wav(instant, 0.001)
@@ -116,7 +117,6 @@ def test_files_that_cannot_be_used(rig: Rig, finished: Path, capsys: pytest.Capt
         empty: "the audio file holds no samples",
         instant: "lasts 1 ms, which is too short to hear anything in it",
         rig.folder / "none.wav": "there is no such audio file",
-        rig.folder: "is a folder",
     }
 
     code = main(["transcribe", str(finished), good[0], *map(str, bad), good[1]])
@@ -125,7 +125,9 @@ def test_files_that_cannot_be_used(rig: Rig, finished: Path, capsys: pytest.Capt
     expected = texts(finished)
     assert code == 1
     assert said.out.splitlines() == [f"{good[0]}: {expected['000.wav']}", f"{good[1]}: {expected['001.wav']}"]
-    for line, (path, reason) in zip(said.err.splitlines(), bad.items(), strict=True):
+    *lines, listed = said.err.splitlines()
+    assert listed == f"4 of 6 recordings have no transcript: {', '.join(map(str, bad))}"
+    for line, (path, reason) in zip(lines, bad.items(), strict=True):
         assert line.startswith(f"steermoe: {path}")
         assert reason in line
 
@@ -206,7 +208,7 @@ def test_subtitles(rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str])
     assert main(["transcribe", str(finished), one, two, "--vtt", "--output", str(place)]) == 0
     assert main(["transcribe", str(finished), one, two, "--output", str(place)]) == 0
     assert capsys.readouterr().out == ""
-    assert sorted(file.name for file in place.iterdir()) == ["000.txt", "000.vtt", "001.txt", "001.vtt"]
+    assert sorted(file.name for file in place.glob("[!.]*")) == ["000.txt", "000.vtt", "001.txt", "001.vtt"]
     assert (place / "001.txt").read_text() == expected["001.wav"] + "\n"
     assert (place / "001.vtt").read_text().startswith("WEBVTT\n\n00:00:00.000 --> 00:00:0")
 
@@ -220,6 +222,169 @@ def test_subtitles(rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str])
     assert "two of the files would be written to" in sentence(capsys)
     assert main(["transcribe", str(finished), one, "--output", one]) == 2
     assert "cannot be created (File exists)" in sentence(capsys)
+
+
+class TestFolders:
+    """Folders and patterns as inputs, a folder for outputs."""
+
+    def test_all_sounds_below(self, rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """A folder is its sound files, outputs lie as they do; a pattern is what it matches."""
+        expected, out = texts(finished), rig.folder / "out"
+        (rig.folder / "dev" / "notes.txt").write_text("no sound")
+        (rig.folder / "dev" / "deep").mkdir()
+        (rig.folder / "dev" / "000.wav").rename(rig.folder / "dev" / "deep" / "000.wav")
+
+        assert main(["transcribe", str(finished), str(rig.folder / "dev"), "--out", str(out)]) == 0
+        made = {path.relative_to(out).as_posix(): path.read_text() for path in out.rglob("*.txt")}
+        assert made == {
+            f"{'deep/' * (name == '000.wav')}{name[:3]}.txt": f"{text}\n" for name, text in expected.items()
+        }
+
+        assert main(["transcribe", str(finished), f"{rig.folder}/dev/**/00[01].wav"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines == [
+            f"{rig.folder}/dev/001.wav: {expected['001.wav']}",
+            f"{rig.folder}/dev/deep/000.wav: {expected['000.wav']}",
+        ]
+
+    def test_a_second_call_resumes(
+        self, rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What an interrupted call finished is skipped; other options, or a changed sound, are done again."""
+        out, sounds = rig.folder / "out", rig.folder / "dev"
+        call = ["transcribe", str(finished), str(sounds), "--out", str(out), "--batch", "1"]
+
+        def interrupted(
+            self: Transcriber, names: list[Recording], *_: object, **__: object
+        ) -> Iterator[object]:
+            yield from islice(transcripts(self, names), 2)
+            raise KeyboardInterrupt
+
+        transcripts = Transcriber.transcripts
+        with monkeypatch.context() as patch:
+            patch.setattr(Transcriber, "transcripts", interrupted)
+            assert main(call) == 130
+        assert sorted(path.name for path in out.glob("*.txt")) == ["000.txt", "001.txt"]
+        (out / "000.txt").write_text("as it was")
+        capsys.readouterr()
+
+        assert main(call) == 0
+        assert capsys.readouterr().err.startswith(f"2 of 4 recordings are in {out} already\n")
+        assert (out / "000.txt").read_text() == "as it was"
+        assert len(list(out.glob("*.txt"))) == 4
+
+        write_wav(sounds / "002.wav", 0.5)
+        (out / "003.txt").unlink()
+        assert main(call) == 0
+        assert capsys.readouterr().err.startswith(f"2 of 4 recordings are in {out} already\n")
+        assert main([*call, "--segment", "2"]) == 0
+        assert "already" not in capsys.readouterr().err
+        assert (out / "000.txt").read_text() != "as it was"
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Transcriber, "__init__", None)  # no model is loaded for nothing
+            assert main([*call, "--segment", "2"]) == 0
+
+
+class TestWords:
+    """`--words`, `--highlight-words`."""
+
+    def test_words_have_times(self, rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """All words of a segment, within it, and how their times were found; the text is the same."""
+        sound = str(rig.folder / "dev" / "001.wav")
+
+        assert main(["transcribe", str(finished), sound, "--words", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+
+        assert found["text"] == texts(finished)["001.wav"]
+        (segment,) = found["segments"]
+        assert [word["word"] for word in segment["words"]] == found["text"].split()
+        assert segment["times"] == "spread"  # its projector is linear
+        edges = [edge for word in segment["words"] for edge in (word["start"], word["end"])]
+        assert edges == sorted(edges)
+        assert edges[0] >= segment["start"]
+        assert edges[-1] <= segment["end"]
+
+    def test_highlighted(self, rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """A subtitle for each word."""
+        sound, text = str(rig.folder / "dev" / "001.wav"), texts(finished)["001.wav"]
+
+        assert main(["transcribe", str(finished), sound, "--vtt", "--highlight-words"]) == 0
+
+        cues = capsys.readouterr().out.removeprefix("WEBVTT\n\n").split("\n\n")
+        assert len(cues) == len(text.split())
+        assert all(cue.count("<u>") == 1 for cue in cues)
+        assert {cue.split("\n")[1].replace("<u>", "").replace("</u>", "") for cue in cues} == {text}
+
+    @pytest.mark.parametrize(
+        ("flags", "reason"),
+        [
+            (["--words"], "--words needs a form that has times: --json, --srt or --vtt"),
+            (["--highlight-words", "--json"], "--highlight-words needs --srt or --vtt"),
+        ],
+    )
+    def test_forms_without_a_place_for_them(
+        self, rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str], flags: list[str], reason: str
+    ) -> None:
+        """Exit code 2."""
+        assert main(["transcribe", str(finished), str(rig.folder / "dev" / "001.wav"), *flags]) == 2
+        assert sentence(capsys) == reason
+
+
+class TestHotwords:
+    """`--hotwords`."""
+
+    def test_add_nothing_that_was_not_said(
+        self, rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The text without them stays, but for what sounds like one; silence has no text."""
+        sound = str(rig.folder / "dev" / "001.wav")
+        soundfile.write(rig.folder / "quiet.wav", np.zeros(16_000), 16_000)
+
+        assert main(["transcribe", str(finished), sound, "--hotwords", "xylophone, qwertz"]) == 0
+        assert capsys.readouterr().out == texts(finished)["001.wav"] + "\n"
+        assert main(["transcribe", str(finished), str(rig.folder / "quiet.wav"), "--hotwords", "one"]) == 0
+        assert capsys.readouterr().out == "\n"
+        assert main(["transcribe", str(finished), sound, "--hotwords", " , "]) == 2
+
+    def test_stand_in_the_prompt(self, rig: Rig, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each sound is asked twice, once with them before its prompt; a template needs a slot."""
+        model, asked = steermoe_core.load(finished), []
+        batch = model.collator.prompt_batch
+
+        def noted(waves: list[np.ndarray], prompts: list[str] | None = None) -> object:
+            asked.append(prompts)
+            return batch(waves, prompts)
+
+        monkeypatch.setattr(model.collator, "prompt_batch", noted)
+        model.segments(rig.folder / "dev" / "001.wav", hotwords=["one", "two"])
+
+        prompt = "please transcribe the audio content into text: "
+        assert asked == [None, [f"Words that may occur: one, two\n{prompt}"]]
+        slotless = steermoe_core.load(rig.run('collator.template="{audio}"'))
+        with pytest.raises(UsageError, match="has no slot"):
+            slotless.segments(rig.folder / "dev" / "001.wav", hotwords=["one"])
+
+
+def test_speech_is_detected(rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--vad`: nothing is written to a tone."""
+    pytest.importorskip("silero_vad")
+    sound = str(write_wav(rig.folder / "tone.wav", 3.0))
+
+    assert main(["transcribe", str(finished), sound, "--json", "--vad"]) == 0
+
+    said = capsys.readouterr()
+    assert json.loads(said.out)["segments"] == [{"start": 0.0, "end": 3.0, "text": "", "stop": "silence"}]
+    assert said.err == f"{sound}: contains no speech, so there is no text\n"
+
+
+def test_speech_cannot_be_detected(
+    rig: Rig, finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without silero-vad: what to install, exit code 4."""
+    monkeypatch.setitem(sys.modules, "silero_vad", None)
+    assert main(["transcribe", str(finished), str(rig.folder / "dev" / "001.wav"), "--vad"]) == 4
+    assert sentence(capsys) == "voice activity detection needs silero-vad: pip install 'steermoe[vad]'"
 
 
 def test_stdin(

@@ -314,6 +314,38 @@ class TestVocabulary:
             torch.testing.assert_close(one, two)
 
 
+class TestEmissions:
+    """What an alignment of a text is computed from."""
+
+    def test_are_those_of_the_loss(self, language_model: CausalLM) -> None:
+        """The CTC loss of them is the projector's own."""
+        projector, frames = projector_of(language_model), frames_of([9, 7, 8], seed=3)
+        answer = ids([[2, 3, 5], [8], [5, 2], []])
+
+        with torch.no_grad():
+            found = projector.emissions(frames, answer)
+            losses = [
+                F.ctc_loss(
+                    row[:, None], torch.arange(1, length + 1)[None], [len(row)], [length], reduction="sum"
+                )
+                for row, length in zip(found.rows(), answer.host_lengths.tolist(), strict=True)
+            ]
+            expected = projector.loss(frames, answer)
+
+        assert torch.stack(losses).sum().item() == pytest.approx(expected.item(), rel=1e-5)
+
+    def test_a_token_without_a_class(self, language_model: CausalLM) -> None:
+        """Counts as the likeliest token of each frame; nothing else changes."""
+        projector, frames = projector_of(language_model), frames_of([9], seed=4)
+
+        with torch.no_grad():
+            known = projector.emissions(frames, ids([[2, 3, 5, 8], [2]])).values
+            found = projector.emissions(frames, ids([[2, 7, 5], [2]])).values
+
+        assert torch.equal(found[:, :, [0, 1, 3]], known[:, :, [0, 1, 3]])
+        assert torch.equal(found[0, :, 2], known[0, :, 1:].amax(-1))
+
+
 @pytest.mark.parametrize("after", [(), (12, 13)])
 def test_a_clip_of_blanks_is_answered_from_the_text_alone(
     decoder_folder: str, after: tuple[int, ...]

@@ -53,6 +53,9 @@ class RecurrentProjector(Projector):
     def loss(self, frames: Padded, answer: Padded) -> torch.Tensor | None:
         return self.head.loss(self.context(frames), answer)
 
+    def emissions(self, frames: Padded, answer: Padded) -> Padded | None:
+        return self.head.emissions(self.context(frames), answer)
+
     def losses(self) -> dict[str, torch.Tensor]:
         return self.head.losses()
 

@@ -118,7 +118,7 @@ class _Server:
             raise ApiError(msg, param="file")
         length = math.inf if math.isnan(seconds) else seconds
         try:
-            future = self._batching.submit(file, length, asked.prompt)
+            future = self._batching.submit(file, length, asked.prompt, words=asked.words)
             return await _unless_left(request, future)
         except FullError:
             msg = "Too many recordings are waiting; try again"

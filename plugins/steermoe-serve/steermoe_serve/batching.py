@@ -22,7 +22,12 @@ class Model(Protocol):
     """What the batches need of a `Transcriber`."""
 
     def transcripts(
-        self, sounds: Iterable[Path], prompt: str | None = None, *, longest: float | None = None
+        self,
+        sounds: Iterable[Path],
+        prompt: str | None = None,
+        *,
+        longest: float | None = None,
+        words: bool = False,
     ) -> Iterator[Transcript | DataError]:
         """Yield the transcript of each sound, or what is wrong with it."""
 
@@ -41,6 +46,7 @@ class _Job:
     file: Path
     seconds: float
     prompt: str | None
+    words: bool
     future: Future[Transcript]
 
 
@@ -58,14 +64,16 @@ class Batching:
         self._waiting: queue.Queue[_Job] = queue.Queue()
         threading.Thread(target=self._work, name="steermoe-serve", daemon=True).start()
 
-    def submit(self, file: Path, seconds: float, prompt: str | None) -> Future[Transcript]:
+    def submit(
+        self, file: Path, seconds: float, prompt: str | None, *, words: bool = False
+    ) -> Future[Transcript]:
         """Return the future transcript of a recording; a cancelled one that still waits is skipped.
 
         :raises FullError: too many recordings are waiting.
         """
         if self._waiting.qsize() >= self._most:
             raise FullError
-        job = _Job(file, seconds, prompt, Future())
+        job = _Job(file, seconds, prompt, words, Future())
         self._waiting.put(job)
         return job.future
 
@@ -75,14 +83,15 @@ class Batching:
             while not self._waiting.empty():
                 jobs.append(self._waiting.get())
             jobs = [job for job in jobs if job.future.set_running_or_notify_cancel()]
-            for prompt in dict.fromkeys(job.prompt for job in jobs):
-                alike = [job for job in jobs if job.prompt == prompt]
-                self._transcribe(sorted(alike, key=lambda job: job.seconds), prompt)
+            for wanted in dict.fromkeys((job.prompt, job.words) for job in jobs):
+                alike = [job for job in jobs if (job.prompt, job.words) == wanted]
+                self._transcribe(sorted(alike, key=lambda job: job.seconds), *wanted)
 
-    def _transcribe(self, jobs: Sequence[_Job], prompt: str | None) -> None:
+    def _transcribe(self, jobs: Sequence[_Job], prompt: str | None, words: bool) -> None:  # noqa: FBT001
         """Settle the future of every job, whatever happens: a client waits for each."""
         try:
-            found = self._model.transcripts([job.file for job in jobs], prompt, longest=self._longest)
+            files = [job.file for job in jobs]
+            found = self._model.transcripts(files, prompt, longest=self._longest, words=words)
             for job, transcript in zip(jobs, found, strict=True):
                 if isinstance(transcript, DataError):
                     job.future.set_exception(transcript)

@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from starlette.types import Message
 
 _GRANULARITIES = "timestamp_granularities[]"
-#: Fields with one possible value in this server, and that value.
+#: Fields with few possible values in this server, and those.
 _FIXED = {
     "temperature": ("0", "0.0"),
     "chunking_strategy": ("auto",),
     "stream": ("false",),
-    _GRANULARITIES: ("segment",),
+    _GRANULARITIES: ("segment", "word"),
 }
 #: Why no other value is possible.
 _REASONS = {
     "temperature": "answers are decoded greedily",
     "chunking_strategy": "long recordings are cut at their pauses",
     "stream": "a transcript is sent when it is complete",
-    _GRANULARITIES: "this model gives times of segments, not of words",
+    _GRANULARITIES: "there are times of segments and of words",
 }
 _KNOWN = ("file", "language", "model", "prompt", "response_format", *_FIXED)
 #: An upload over the limit is read and dropped up to this multiple of it, so that the client gets the answer.
@@ -45,6 +45,7 @@ class Transcription:
 
     :param form: key of `FORMATS`.
     :param language: what the client says the recording is in; empty if it does not.
+    :param words: whether to find the times of words.
     """
 
     file: UploadFile
@@ -52,6 +53,7 @@ class Transcription:
     prompt: str | None
     form: str
     language: str
+    words: bool
 
 
 @asynccontextmanager
@@ -104,8 +106,14 @@ def _checked(form: FormData) -> Transcription:
         msg = "model is missing; GET /v1/models lists it"
         raise ApiError(msg, param="model")
     prompt = _text(form, "prompt") or None
+    words = "word" in form.getlist(_GRANULARITIES)
+    if words and response_format != "verbose_json":
+        msg = f"times of words need response_format 'verbose_json', not {response_format!r}"
+        raise ApiError(msg, param=_GRANULARITIES)
     language = _text(form, "language")
-    return Transcription(file=file, model=model, prompt=prompt, form=response_format, language=language)
+    return Transcription(
+        file=file, model=model, prompt=prompt, form=response_format, language=language, words=words
+    )
 
 
 def _text(form: FormData, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import attrs
 from starlette.responses import JSONResponse, PlainTextResponse
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def _json(transcript: Transcript, language: str | None) -> Response:  # noqa: AR
 
 
 def _verbose(transcript: Transcript, language: str | None) -> Response:
-    """Return the segments too; what this engine does not measure is null."""
+    """Return the segments too, and the words where they were asked for; what is not measured is null."""
     segments = [
         {
             "id": number,
@@ -39,6 +40,8 @@ def _verbose(transcript: Transcript, language: str | None) -> Response:
         }
         for number, segment in enumerate(transcript.segments)
     ]
+    asked = any(segment.words is not None for segment in transcript.segments)
+    words = {"words": [attrs.asdict(word) for word in transcript.words]} if asked else {}
     return JSONResponse(
         {
             "task": "transcribe",
@@ -46,6 +49,7 @@ def _verbose(transcript: Transcript, language: str | None) -> Response:
             "duration": transcript.seconds,
             "text": transcript.text,
             "segments": segments,
+            **words,
             "usage": _usage(transcript),
         }
     )

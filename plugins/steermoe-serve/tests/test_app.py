@@ -114,6 +114,20 @@ def test_formats(rig: Rig, finished: Path, serve: Callable[..., Served]) -> None
     assert segment.avg_logprob is None
 
 
+def test_words(rig: Rig, finished: Path, serve: Callable[..., Served]) -> None:
+    """Of the whole recording, as the model finds them in Python; only where they are asked for."""
+    served, sound = serve(), rig.folder / "dev" / "001.wav"
+    (segment,) = steermoe_core.load(finished).segments(sound, words=True)
+
+    found = served.text(sound, response_format="verbose_json", timestamp_granularities=["word", "segment"])
+
+    assert [(one.start, one.end, one.word) for one in found.words] == [
+        (one.start, one.end, one.word) for one in segment.words or ()
+    ]
+    assert [one.text for one in found.segments] == [segment.text]
+    assert served.text(sound, response_format="verbose_json").words is None
+
+
 def test_models(serve: Callable[..., Served]) -> None:
     """The model is listed, and another name is an error that clients know."""
     served = serve()
@@ -131,7 +145,8 @@ def test_models(serve: Callable[..., Served]) -> None:
         ({"response_format": "xml"}, "choose from json, text, srt, verbose_json, vtt"),
         ({"temperature": 0.5}, "answers are decoded greedily"),
         ({"stream": True}, "a transcript is sent when it is complete"),
-        ({"timestamp_granularities": ["word"]}, "times of segments, not of words"),
+        ({"timestamp_granularities": ["phoneme"]}, "there are times of segments and of words"),
+        ({"timestamp_granularities": ["word"]}, "times of words need response_format 'verbose_json'"),
         ({"language": "de"}, "started without --language"),
         ({"include": ["logprobs"]}, "Unrecognized request argument supplied: include"),
     ],

@@ -39,8 +39,8 @@ def add_model(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="device of the model (default auto)"
     )
-    text = "recordings processed together; texts stay the same"
-    parser.add_argument("--batch-size", type=count, metavar="N", help=text)
+    text = "segments processed together, of all recordings; texts stay the same"
+    parser.add_argument("--batch-size", "--batch", type=count, metavar="N", help=text)
 
 
 def add_lengths(parser: ArgumentParser) -> None:
@@ -84,6 +84,18 @@ def seconds(text: str) -> float:
         msg = f"{text!r} is not a number above 0"
         raise ArgumentTypeError(msg)
     return value
+
+
+def commas(text: str) -> list[str]:
+    """Return texts between commas.
+
+    :raises ArgumentTypeError: there is none.
+    """
+    found = [one.strip() for one in text.split(",") if one.strip()]
+    if not found:
+        msg = f"{text!r} is no list of texts with commas between them"
+        raise ArgumentTypeError(msg)
+    return found
 
 
 def check_kinds(*kinds: str) -> None:

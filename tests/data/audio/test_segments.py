@@ -115,3 +115,65 @@ def test_silence_is_known() -> None:
 
     assert [span.silent for span in spans([faint], RATE, 10.0)] == [False]
     assert [span.silent for span in spans([faint / 2], RATE, 10.0)] == [True]
+
+
+class TestSpeech:
+    """Where speech is detected: loud samples are speech here."""
+
+    @staticmethod
+    def detector(waveform: np.ndarray) -> list[tuple[int, int]]:
+        """Return where a waveform is loud."""
+        edges = np.flatnonzero(
+            np.diff(np.concatenate([[False], np.abs(waveform) > 0.5, [False]]).astype(int))
+        )
+        return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
+
+    def found(
+        self, *parts: tuple[float, bool], longest: float = 10.0, whole: float | None = None
+    ) -> list[tuple[float, float, bool]]:
+        """Return start, end and speech of the spans of a recording; noise is where there is no speech."""
+        noise = np.random.default_rng(0).uniform(-0.4, 0.4, (len(parts), 100 * RATE)).astype(np.float32)
+        wave = np.concatenate(
+            [
+                np.full(round(seconds * RATE), 0.9, np.float32)
+                if loud
+                else noise[number, : round(seconds * RATE)]
+                for number, (seconds, loud) in enumerate(parts)
+            ]
+        )
+        blocks = np.array_split(wave, 7)
+        spans_found = list(spans(iter(blocks), RATE, longest, whole, self.detector))
+        assert np.array_equal(np.concatenate([span.waveform for span in spans_found]), wave)
+        assert [span.last for span in spans_found] == [False] * (len(spans_found) - 1) + [True]
+        assert [span.silent for span in spans_found] == [not span.speech for span in spans_found]
+        return [
+            (span.start / RATE, (span.start + len(span.waveform)) / RATE, span.speech) for span in spans_found
+        ]
+
+    def test_long_pauses_are_spans_of_their_own(self) -> None:
+        """But for what stays with the speech next to them; short ones are not cut out."""
+        found = self.found((3.0, False), (2.0, True), (1.0, False), (1.0, True), (2.5, False), (1.0, True))
+        assert found == [(0, 2.7, False), (2.7, 7.3, True), (7.3, 9.2, False), (9.2, 10.5, True)]
+
+    def test_none_at_all(self) -> None:
+        """Spans up to the longest; the end of one may be where speech begins."""
+        assert self.found((12.0, False)) == [(0, 9.5, False), (9.5, 12.0, False)]
+
+    def test_a_cut_is_in_the_longest_pause(self) -> None:
+        """Of the second half, whatever is quieter."""
+        found = self.found(
+            (3.0, True), (1.5, False), (2.0, True), (0.5, False), (1.0, True), (0.8, False), (4.0, True)
+        )
+        assert [end for _, end, _ in found] == [8.4, 12.8]
+
+    def test_without_a_pause(self) -> None:
+        """At the quietest point, as without a detector."""
+        ((_, end, _), *_) = self.found((14.0, True))
+        assert 5.0 <= end <= 10.0
+
+    def test_a_recording_that_fits(self) -> None:
+        """Is cut at its long pauses alone."""
+        parts = ((4.0, True), (3.0, False), (9.0, True))
+        assert self.found(*parts, longest=5.0, whole=20.0) == [
+            (0, 4.3, True), (4.3, 6.7, False), (6.7, 16.0, True),
+        ]  # fmt: skip
