@@ -8,7 +8,8 @@ import attrs
 
 from steermoe_core.data.batches import length_sorted
 from steermoe_core.evaluate.evaluation import PARTS, Evaluator
-from steermoe_core.model.generate import Questions, answers
+from steermoe_core.model.generate import Questions
+from steermoe_core.model.nbest import answer_all
 from steermoe_core.use.hotwords import guarded, prompted
 from steermoe_core.use.transcript import Segment
 from steermoe_core.use.words import Aligner
@@ -111,14 +112,16 @@ class Answering:
                 own = None if prompts is None else [prompts[place] for place in places]
                 limits = [self._evaluator.limit(seconds[place]) for place in places]
                 batch = self.collator.prompt_batch(waves, own).to(device)
-                audio = None
+                read = self.model.frames(batch.features)
+                audio = self.model.projector(read)[0]
                 if framed:
-                    read = self.model.frames(batch.features)
                     frames.update(zip(places, read.rows(), strict=True))
-                    audio = self.model.projector(read)[0]
-                yield Questions(batch, limits, places, audio)
+                if prompts is None:
+                    yield self._evaluator.question(batch, limits, places, read, audio)
+                else:  # a text that was spoken answers no question
+                    yield Questions(batch, limits, places, audio)
 
-        for place, answer in answers(self.model, questions(), self._evaluator.capacity):
+        for place, answer in answer_all(self.model, questions(), self._evaluator.capacity):
             text = self.collator.hypothesis(answer.ids)
             yield place, _Written(text, answer.stop, frames.pop(place, None))
 
