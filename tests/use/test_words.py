@@ -125,7 +125,7 @@ class TestTokens:
 
         assert times == "ctc"
         assert [one.word for one in found] == ["one", "two", "three"]
-        # A word begins up to 0.16 s before its peak, but not before the end of the last one's.
+        # A word begins before its peak, but not before the end of the last one's.
         frame = self.frame(aligner)
         begins = [2 + 5 * number * frame for number in range(3)]
         assert found[0].start == pytest.approx(begins[0], abs=0.01)
