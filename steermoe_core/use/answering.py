@@ -79,27 +79,29 @@ class Answering:
 
     def _written(self, heard: Sequence[Span], wanted: Wanted) -> Iterator[tuple[int, _Written]]:
         """Yield the place of each span and what is written to it, hotwords guarded."""
+        spoken = wanted.prompt is None
         prompts = None if wanted.prompt is None else [wanted.prompt] * len(heard)
         if not wanted.hotwords:
-            yield from self._answers(heard, prompts, framed=wanted.words)
+            yield from self._answers(heard, prompts, spoken=spoken, framed=wanted.words)
             return
-        plain = dict(self._answers(heard, prompts, framed=wanted.words))
+        plain = dict(self._answers(heard, prompts, spoken=spoken, framed=wanted.words))
         common = self.collator.common()[0] if wanted.prompt is None else wanted.prompt
         listing = [prompted(common, wanted.hotwords)] * len(heard)
-        for place, other in self._answers(heard, listing):
+        for place, other in self._answers(heard, listing, spoken=spoken):
             text = guarded(other.text, plain[place].text, wanted.hotwords)
             yield place, attrs.evolve(plain.pop(place), text=text)
 
     def answered(self, span: Span, questions: Sequence[str]) -> list[Segment]:
         """Return the answers to some questions about one span."""
-        found = dict(self._answers([span] * len(questions), questions))
+        found = dict(self._answers([span] * len(questions), questions, spoken=False))
         return [self._segment(span, found[number], words=False) for number in range(len(questions))]
 
     def _answers(
-        self, heard: Sequence[Span], prompts: Sequence[str] | None, *, framed: bool = False
+        self, heard: Sequence[Span], prompts: Sequence[str] | None, *, spoken: bool, framed: bool = False
     ) -> Iterator[tuple[int, _Written]]:
         """Yield the place of each span and what is written to it.
 
+        :param spoken: whether the text wanted is what is said, which the projector may propose.
         :param framed: with the frames that the projector read.
         """
         seconds = [len(span.waveform) / self._rate for span in heard]
@@ -116,9 +118,9 @@ class Answering:
                 audio = self.model.projector(read)[0]
                 if framed:
                     frames.update(zip(places, read.rows(), strict=True))
-                if prompts is None:
+                if spoken:
                     yield self._evaluator.question(batch, limits, places, read, audio)
-                else:  # a text that was spoken answers no question
+                else:
                     yield Questions(batch, limits, places, audio)
 
         for place, answer in answer_all(self.model, questions(), self._evaluator.capacity):

@@ -1,8 +1,8 @@
 """`python -m steermoe_pocket.adapters RUN`: carry the adapter of a finished run in this package.
 
 What is written is what `steermoe push` would put on the hub: the tensors, their identity, the model's part of
-the experiment without a path, and a page with the run's data and scores. The tensors are rounded to fp16, which
-halves the package.
+the experiment without a path, and a page with the run's data and scores. The tensors are rounded to fp16,
+which halves their size.
 """
 
 # ruff: noqa: T201  # printing is what the command does
