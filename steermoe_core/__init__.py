@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from steermoe_core.model.config import CausalLMConfig, PoolConfig
     from steermoe_core.model.decoder import CausalLM, Decoder
     from steermoe_core.model.encoder import Encoder, Tap, Tower, untouched
+    from steermoe_core.model.nbest import Proposal
     from steermoe_core.model.packing import Packing
     from steermoe_core.model.pooling import pool, pooled_length, pooled_width
     from steermoe_core.model.projectors import Projector
@@ -85,6 +86,7 @@ __all__ = [
     "PoolConfig",
     "Prediction",
     "Projector",
+    "Proposal",
     "Room",
     "Router",
     "Scores",
@@ -148,6 +150,7 @@ _NAMES = {
     "model.encoder": ("Encoder", "Tap", "Tower", "untouched"),
     "model.packing": ("Packing",),
     "model.pooling": ("pool", "pooled_length", "pooled_width"),
+    "model.nbest": ("Proposal",),
     "model.projectors": ("Projector",),
     "model.routers": ("Router", "UtteranceRouter"),
     "model.weights": ("prepared", "pretrained"),

@@ -215,8 +215,15 @@ class TrainConfig:
 
 @attrs.frozen(kw_only=True)
 class EvaluateConfig:
-    """`[evaluate]`: greedy generation, and controls that put the scores into context.
+    """`[evaluate]`: how answers are found, and controls that put the scores into context.
 
+    The decoder generates an answer greedily, or it chooses one: the projector's CTC head proposes the `nbest`
+    most probable texts, and the answer is the one with the largest log p(text | CTC) + `nbest_weight` ·
+    log p(text | decoder). The decoder reads the audio tokens in both cases.
+
+    :param nbest: number of texts that the CTC head proposes; 0 generates. Needs a projector with a CTC head
+        that was trained on the answers, such as `soft-ctc`.
+    :param nbest_weight: weight of the decoder's log probability; 0 takes the CTC head's best text.
     :param batch_tokens: size of the key-value cache in tokens, which limits how many clips are generated
         together: their number times prompt, audio and longest possible answer of the longest of them. 8192
         unless `batch_size` is set. The texts do not depend on it.
@@ -240,6 +247,8 @@ class EvaluateConfig:
     max_new_tokens: int = attrs.field(default=200, validator=[gt(0), le(1_000_000)])
     tokens_per_second: float = attrs.field(default=12.0, validator=[gt(0.0), le(1_000.0)])
     segment: float = attrs.field(default=0.0, validator=[ge(0.0), le(A_DAY)])
+    nbest: int = attrs.field(default=0, validator=[ge(0), le(1_000)])
+    nbest_weight: float = attrs.field(default=0.3, validator=[ge(0.0), le(100.0)])
     controls: list[Literal["no-audio", "shuffled-audio"]] = attrs.field(factory=lambda: ["no-audio"])
     probes: bool = True
 

@@ -23,6 +23,7 @@ from steermoe_core.evaluate.score import judged, marked
 from steermoe_core.evaluate.scores import Decoding, LayerStatistics, ProbeAnswer, Scores
 from steermoe_core.evaluate.shuffle import SHUFFLED, partners
 from steermoe_core.model.generate import Capacity, Questions, answers
+from steermoe_core.model.nbest import Choice, answer_all
 from steermoe_core.system.records import structured
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from steermoe_core.data.collators import Collator
     from steermoe_core.data.example import Example
     from steermoe_core.data.layout import Batch
+    from steermoe_core.data.padded import Padded
     from steermoe_core.evaluate.metrics import Metric
     from steermoe_core.model.generate import Answer
     from steermoe_core.model.joined import Joined
@@ -97,7 +99,11 @@ class Evaluator:
             steering=structured(steering, list[LayerStatistics]),
             stops=dict(Counter(prediction.stop for prediction in found[""])),
             decoding=Decoding(
-                greedy=True, batch_size=self.config.batch_size, batch_tokens=self.config.tokens
+                greedy=not self.config.nbest,
+                batch_size=self.config.batch_size,
+                batch_tokens=self.config.tokens,
+                nbest=self.config.nbest,
+                nbest_weight=self.config.nbest_weight if self.config.nbest else None,
             ),
             seconds=round(time.monotonic() - started, 1),
         )
@@ -111,6 +117,18 @@ class Evaluator:
     def capacity(self) -> Capacity:
         """The room for clips that are generated together."""
         return Capacity(rows=self.config.batch_size, tokens=self.config.tokens)
+
+    def question(
+        self, batch: Batch, limits: Sequence[int], keys: Sequence[Any], frames: Padded, audio: Padded
+    ) -> Questions:
+        """Return what `answer_all` takes: a batch whose answers are generated or chosen, as the settings say.
+
+        :param frames: (B,T,D), from which the projector made the audio tokens.
+        """
+        if not self.config.nbest:
+            return Questions(batch, limits, keys, audio)
+        proposals = self.model.projector.proposals(frames, self.config.nbest)
+        return Choice(batch, limits, keys, audio, proposals=proposals, weight=self.config.nbest_weight)
 
     def batch_size(self, seconds: float) -> int:
         """Return the clips of a batch whose longest clip has a number of seconds."""
@@ -184,16 +202,19 @@ class Evaluator:
 
         def questions() -> Iterator[Questions]:
             for (number, places), batch in zip(batches.items(), self._loaded(examples, batches), strict=True):
-                audio = self.model.audio(batch.features)
+                frames = self.model.frames(batch.features)
+                audio = self.model.projector(frames)[0]
                 self._audio_tokens += int(audio.host_lengths.sum())
                 if number not in missing:
                     self.model.read(batch, audio)
                     continue
                 limits = [self.limit(examples[place].seconds) for place in places]
-                yield Questions(batch, limits, [(number, row) for row in range(len(places))], audio)
+                yield self.question(
+                    batch, limits, [(number, row) for row in range(len(places))], frames, audio
+                )
 
         found: dict[int, dict[int, Answer]] = {number: {} for number in batches}
-        for (number, row), answer in answers(self.model, questions(), self.capacity):
+        for (number, row), answer in answer_all(self.model, questions(), self.capacity):
             found[number][row] = answer
             if len(found[number]) == len(batches[number]):
                 said = found.pop(number)

@@ -160,11 +160,18 @@ class DataRecord:
 
 @attrs.frozen(kw_only=True)
 class Decoding:
-    """How hypotheses were generated: so many clips together, or as many as fit in so many cached tokens."""
+    """How hypotheses were found: so many clips together, or as many as fit in so many cached tokens.
+
+    :param greedy: whether the decoder generated them.
+    :param nbest: number of CTC's texts among which the decoder chose; 0 where it generated.
+    :param nbest_weight: weight of the decoder in the choice.
+    """
 
     greedy: bool
     batch_size: int | None = None
     batch_tokens: int | None = None
+    nbest: int = 0
+    nbest_weight: float | None = None
 
 
 @attrs.frozen(kw_only=True)

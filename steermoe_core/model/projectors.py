@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from steermoe_core.data.padded import Padded
     from steermoe_core.model.config import IdentityConfig, LinearConfig, MlpConfig, PoolConfig
     from steermoe_core.model.decoder import Decoder
+    from steermoe_core.model.nbest import Proposal
 
 
 class Projector(nn.Module):
@@ -28,11 +29,13 @@ class Projector(nn.Module):
     :ivar start_steps: first steps that train on that loss alone, without the language model.
     :ivar loss_weight: factor of that loss when it is added to the language model's; alone it counts in full.
     :ivar loss_name: name of that loss in metrics.jsonl.
+    :ivar ctc: whether it has a CTC head, which `emissions` and `proposals` ask.
     """
 
     start_steps: int = 0
     loss_weight: float = 1.0
     loss_name: str = "own"
+    ctc: bool = False
     #: Batches of (frames, answers) that `begin` needs; 0 if none.
     begin_batches: int = 0
 
@@ -59,15 +62,22 @@ class Projector(nn.Module):
         """Return its own loss summed over tokens, without making audio tokens; None if it has none."""
         return None
 
-    def emissions(self, frames: Padded, answer: Padded) -> Padded | None:
+    def emissions(self, frames: Padded, answer: Padded) -> Padded:
         """Return log-probabilities (B,T,1+Y) of a blank and of each token of the answers (B,Y).
 
         They are what a CTC alignment of a text needs, frame by frame; T is `tokens` of the frames. A token
-        that the projector has no class for counts as whichever it finds likeliest.
-
-        :returns: None where the projector has no CTC head.
+        that the projector has no class for counts as whichever it finds likeliest. Only where `ctc` is set.
         """
-        return None
+        raise NotImplementedError
+
+    def proposals(self, frames: Padded, most: int) -> list[list[Proposal]]:
+        """Return the most probable texts of each row under CTC, best first, each once.
+
+        Only where `ctc` is set.
+
+        :param most: largest number of texts of a row.
+        """
+        raise NotImplementedError
 
     def losses(self) -> dict[str, torch.Tensor]:
         """Return further terms that the last forward pass with answers adds to the loss, and forget them.

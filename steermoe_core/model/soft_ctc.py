@@ -18,6 +18,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from steermoe_core.data.padded import Padded
 from steermoe_core.errors import DataError
+from steermoe_core.model.nbest import Proposal, prefix_beam_search
 from steermoe_core.model.pooling import pool, pooled_length, pooled_width
 from steermoe_core.model.projectors import Projector
 
@@ -37,6 +38,7 @@ class SoftCtcProjector(Projector):
 
     vocabulary: torch.Tensor
     loss_name = "ctc"
+    ctc = True
 
     def __init__(self, config: SoftCtcConfig, width: int, decoder: Decoder) -> None:
         super().__init__()
@@ -88,14 +90,24 @@ class SoftCtcProjector(Projector):
         return _ctc(logits, pooled, answer.holding(classes[answer.values]))
 
     def emissions(self, frames: Padded, answer: Padded) -> Padded:
-        pooled = pool(self.config.pool, frames)
-        rows = self._decoder[0].embeddings[self.vocabulary].to(frames.values.dtype)  # (C,H)
-        found = self._logits(pooled.values, rows).float().log_softmax(-1)  # (B,T,1+C)
+        pooled = self._log_probabilities(frames)
+        found = pooled.values
         classes = (self.vocabulary.cumsum(0) * self.vocabulary)[answer.values]  # (B,Y), 0: it has none
         own = found.gather(2, classes[:, None].expand(-1, found.shape[1], -1))  # (B,T,Y)
         likeliest = found[..., 1:].amax(-1, keepdim=True)
         own = torch.where(classes[:, None] == BLANK, likeliest, own)
         return pooled.holding(torch.cat([found[..., :1], own], -1))
+
+    def proposals(self, frames: Padded, most: int) -> list[list[Proposal]]:
+        known = self.vocabulary.nonzero().squeeze(-1).tolist()
+        found = [prefix_beam_search(row, most) for row in self._log_probabilities(frames).to("cpu").rows()]
+        return [[Proposal([known[label - 1] for label in labels], p) for labels, p in row] for row in found]
+
+    def _log_probabilities(self, frames: Padded) -> Padded:
+        """Return those of the blank and of each class of the vocabulary (B,T,1+C)."""
+        pooled = pool(self.config.pool, frames)
+        rows = self._decoder[0].embeddings[self.vocabulary].to(frames.values.dtype)  # (C,H)
+        return pooled.holding(self._logits(pooled.values, rows).float().log_softmax(-1))
 
     def _candidates(self, answer: Padded) -> tuple[torch.Tensor, torch.Tensor]:
         """Return which tokens (V,) compete in the loss, and what is added to the logits of each (C,).

@@ -43,6 +43,7 @@ CONTROLLED = {
     "the training data": ("data.train", "data.weights", "data.min_seconds", "data.max_seconds"),
     "the prompt": ("collator",),
     "the scoring": ("metrics",),
+    "generated or chosen answers": ("evaluate.nbest", "evaluate.nbest_weight"),
     "the limit of answers": ("evaluate.max_new_tokens", "evaluate.tokens_per_second"),
 }
 #: The same for keys of lock.json.

@@ -8,7 +8,8 @@ import attrs
 
 from steermoe_core.data.batches import length_sorted
 from steermoe_core.evaluate.evaluation import PARTS, Evaluator
-from steermoe_core.model.generate import Questions, answers
+from steermoe_core.model.generate import Questions
+from steermoe_core.model.nbest import answer_all
 from steermoe_core.use.hotwords import guarded, prompted
 from steermoe_core.use.transcript import Segment
 from steermoe_core.use.words import Aligner
@@ -78,27 +79,29 @@ class Answering:
 
     def _written(self, heard: Sequence[Span], wanted: Wanted) -> Iterator[tuple[int, _Written]]:
         """Yield the place of each span and what is written to it, hotwords guarded."""
+        spoken = wanted.prompt is None
         prompts = None if wanted.prompt is None else [wanted.prompt] * len(heard)
         if not wanted.hotwords:
-            yield from self._answers(heard, prompts, framed=wanted.words)
+            yield from self._answers(heard, prompts, spoken=spoken, framed=wanted.words)
             return
-        plain = dict(self._answers(heard, prompts, framed=wanted.words))
+        plain = dict(self._answers(heard, prompts, spoken=spoken, framed=wanted.words))
         common = self.collator.common()[0] if wanted.prompt is None else wanted.prompt
         listing = [prompted(common, wanted.hotwords)] * len(heard)
-        for place, other in self._answers(heard, listing):
+        for place, other in self._answers(heard, listing, spoken=spoken):
             text = guarded(other.text, plain[place].text, wanted.hotwords)
             yield place, attrs.evolve(plain.pop(place), text=text)
 
     def answered(self, span: Span, questions: Sequence[str]) -> list[Segment]:
         """Return the answers to some questions about one span."""
-        found = dict(self._answers([span] * len(questions), questions))
+        found = dict(self._answers([span] * len(questions), questions, spoken=False))
         return [self._segment(span, found[number], words=False) for number in range(len(questions))]
 
     def _answers(
-        self, heard: Sequence[Span], prompts: Sequence[str] | None, *, framed: bool = False
+        self, heard: Sequence[Span], prompts: Sequence[str] | None, *, spoken: bool, framed: bool = False
     ) -> Iterator[tuple[int, _Written]]:
         """Yield the place of each span and what is written to it.
 
+        :param spoken: whether the text wanted is what is said, which the projector may propose.
         :param framed: with the frames that the projector read.
         """
         seconds = [len(span.waveform) / self._rate for span in heard]
@@ -111,14 +114,16 @@ class Answering:
                 own = None if prompts is None else [prompts[place] for place in places]
                 limits = [self._evaluator.limit(seconds[place]) for place in places]
                 batch = self.collator.prompt_batch(waves, own).to(device)
-                audio = None
+                read = self.model.frames(batch.features)
+                audio = self.model.projector(read)[0]
                 if framed:
-                    read = self.model.frames(batch.features)
                     frames.update(zip(places, read.rows(), strict=True))
-                    audio = self.model.projector(read)[0]
-                yield Questions(batch, limits, places, audio)
+                if spoken:
+                    yield self._evaluator.question(batch, limits, places, read, audio)
+                else:
+                    yield Questions(batch, limits, places, audio)
 
-        for place, answer in answers(self.model, questions(), self._evaluator.capacity):
+        for place, answer in answer_all(self.model, questions(), self._evaluator.capacity):
             text = self.collator.hypothesis(answer.ids)
             yield place, _Written(text, answer.stop, frames.pop(place, None))
 

@@ -84,10 +84,9 @@ class Aligner:
         """Return from when to when the CTC head gives each word its tokens; None where it cannot tell."""
         tokens = self.collator.reference(Example(id="", audio=Path(), text=text, seconds=0.0))
         places = self._tokens_of(words, tokens)
-        one = Padded.stack([frames])
-        emissions = self.model.projector.emissions(one, ids([tokens]).to(frames.device)) if places else None
-        if emissions is None or places is None:
+        if not places or not self.model.projector.ctc:
             return None
+        emissions = self.model.projector.emissions(Padded.stack([frames]), ids([tokens]).to(frames.device))
         aligned = forced_alignment(emissions.values[0].cpu().numpy(), tokens)
         if aligned is None:
             return None

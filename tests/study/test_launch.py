@@ -205,7 +205,7 @@ class TestBeforeAnyProcess:
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("default")  # of what DeepSpeed imports
 def test_runs_after_each_other(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In one process, each run has a new group; neither a model nor shared memory is left of the one before."""
+    """In one process, each run has a new group; no model and no shared memory is left of the one before."""
     from steermoe_core.model.joined import Joined
     from steermoe_core.run import execute
     from steermoe_core.train import ranks
@@ -237,7 +237,7 @@ def test_runs_after_each_other(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Non
     assert main(["run", *map(str, experiments), "--runs", str(rig.runs)]) == 0
     assert alive == [0, 0, 0]
     assert len(ports) == 2  # of the runs with DeepSpeed
-    assert [file for port in ports for file in Path("/dev/shm").glob(f"*_{port}_*")] == []
+    assert [file for port in ports for file in Path("/dev/shm").glob(f"*_{port}_*")] == []  # noqa: S108
     assert (rig.path() / "checkpoints" / f"step-{STEPS}" / "optimizer.pt").is_file()  # one without DeepSpeed
 
 

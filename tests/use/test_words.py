@@ -81,6 +81,8 @@ class TestBoundaries:
 class Spelling(Projector):
     """Hears the tokens of the answer one after the other: each in two frames, then a blank in three."""
 
+    ctc = True
+
     def forward(self, frames: Padded, answer: Padded | None = None) -> tuple[Padded, None]:
         """Not used here."""
         raise NotImplementedError

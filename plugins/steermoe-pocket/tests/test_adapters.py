@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import tomli
+import torch
+from safetensors.torch import load_file
 
 from steermoe_core import cache_folder
 from steermoe_core.config.resolve import resolve_model
@@ -25,14 +27,14 @@ USERS = cache_folder()
 
 
 def test_it_is_small_and_whole() -> None:
-    """The adapter's files and its page, no more than 2 MB, what the registry gives under its name."""
+    """The adapter's files and its page, no more than 16 MB, what the registry gives under its name."""
     folder = adapter_folder(NAME, load_registry())
 
     assert folder == adapters.HERE / "asr"
     assert {file.name for file in folder.iterdir()} == {
         "README.md", "adapter.json", "adapter.safetensors", "experiment.toml",
     }  # fmt: skip
-    assert sum(file.stat().st_size for file in folder.iterdir()) <= 2 * 2**20
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 16 * 2**20
     assert AdapterCard.read(folder / "adapter.json").trainable_parameters > 0
 
 
@@ -85,9 +87,11 @@ def test_a_run_is_put_there(
 
     folder = tmp_path / "carried" / "tiny"
     assert adapter_folder(folder, load_registry()) == folder
-    assert (folder / "adapter.safetensors").read_bytes() == (
-        finished / "adapter" / "adapter.safetensors"
-    ).read_bytes()
+    written, trained = (load_file(one / "adapter.safetensors") for one in (folder, finished / "adapter"))
+    assert written.keys() == trained.keys()
+    for name, tensor in trained.items():
+        expected = tensor.half() if tensor.is_floating_point() else tensor
+        assert torch.equal(written[name], expected)
     assert "steermoe transcribe pocket/tiny speech.wav" in (folder / "README.md").read_text()
 
     shutil.rmtree(finished / "adapter")

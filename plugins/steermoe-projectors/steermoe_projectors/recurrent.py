@@ -19,7 +19,7 @@ from steermoe_core import Padded, Projector, pool, pooled_length, pooled_width
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from steermoe_core import Decoder, PoolConfig
+    from steermoe_core import Decoder, PoolConfig, Proposal
     from steermoe_projectors.config import RecurrentConfig
 
 
@@ -40,6 +40,7 @@ class RecurrentProjector(Projector):
         self.start_steps = self.head.start_steps
         self.loss_weight = self.head.loss_weight
         self.loss_name = self.head.loss_name
+        self.ctc = self.head.ctc
         self.begin_batches = self.head.begin_batches
 
     @property
@@ -53,8 +54,11 @@ class RecurrentProjector(Projector):
     def loss(self, frames: Padded, answer: Padded) -> torch.Tensor | None:
         return self.head.loss(self.context(frames), answer)
 
-    def emissions(self, frames: Padded, answer: Padded) -> Padded | None:
+    def emissions(self, frames: Padded, answer: Padded) -> Padded:
         return self.head.emissions(self.context(frames), answer)
+
+    def proposals(self, frames: Padded, most: int) -> list[list[Proposal]]:
+        return self.head.proposals(self.context(frames), most)
 
     def losses(self) -> dict[str, torch.Tensor]:
         return self.head.losses()

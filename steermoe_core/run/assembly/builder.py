@@ -96,11 +96,18 @@ class ModelBuilder:
         The projector comes first, so that it starts alike whatever adapter it is compared with.
 
         :param decoder: the experiment's, if it is built already.
+        :raises UsageError: answers are to be chosen among texts that the projector cannot propose.
         """
         encoder = self.part(self.experiment.encoder)
         decoder = self.part(self.experiment.decoder) if decoder is None else decoder
         torch.manual_seed(self.experiment.experiment.seed)
         projector = self.part(self.experiment.projector, encoder.width, decoder)
+        if (nbest := self.experiment.evaluate.nbest) and not projector.ctc:
+            msg = (
+                f"evaluate.nbest is {nbest}, but the projector {self.experiment.projector.name} has no CTC "
+                "head to propose texts; set it to 0"
+            )
+            raise UsageError(msg)
         towers: dict[str, Tower] = {"encoder": encoder, "decoder": decoder}
         adapters: dict[str, list[Adapter]] = {"encoder": [], "decoder": []}
         for selection in self.experiment.adapter:

@@ -17,7 +17,7 @@ from steermoe_core.data.config import FolderConfig
 from steermoe_core.data.example import Example
 from steermoe_core.data.examples import Examples
 from steermoe_core.data.sources.folder import read_folder
-from steermoe_core.errors import ConfigError
+from steermoe_core.errors import ConfigError, UsageError
 from steermoe_core.plugins import load_registry
 from steermoe_core.run.assembly.builder import Builder, data_record
 from tests.parts import save_whisper
@@ -44,6 +44,14 @@ def test_a_projector_starts_alike_beside_every_adapter(rig: Rig) -> None:
     for model in models[1:]:
         assert torch.equal(model.projector.map.weight, models[0].projector.map.weight)
         assert torch.equal(model.projector.map.bias, models[0].projector.map.bias)
+
+
+def test_only_a_ctc_head_proposes_texts(rig: Rig) -> None:
+    """A run that could not be scored ends before it is trained."""
+    with pytest.raises(UsageError, match=r"nbest is 3, but the projector linear has no CTC head") as refused:
+        build(rig, "evaluate.nbest=3")
+
+    assert str(refused.value).endswith("set it to 0")
 
 
 def test_a_model_is_built_in_eval_mode(rig: Rig) -> None:

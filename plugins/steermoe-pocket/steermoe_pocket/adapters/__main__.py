@@ -1,7 +1,8 @@
 """`python -m steermoe_pocket.adapters RUN`: carry the adapter of a finished run in this package.
 
 What is written is what `steermoe push` would put on the hub: the tensors, their identity, the model's part of
-the experiment without a path, and a page with the run's data and scores.
+the experiment without a path, and a page with the run's data and scores. The tensors are rounded to fp16,
+which halves their size.
 """
 
 # ruff: noqa: T201  # printing is what the command does
@@ -11,6 +12,8 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+
+from safetensors.torch import load, save
 
 from steermoe_core.errors import SteermoeError
 from steermoe_core.plugins import load_registry
@@ -40,9 +43,15 @@ def main(argv: list[str] | None = None) -> int:
     folder = HERE / wanted.name
     folder.mkdir(exist_ok=True)
     for name, content in files.items():
-        (folder / name).write_bytes(content)
-        print(f"{len(content):>12,} bytes  {folder / name}")
+        (folder / name).write_bytes(_rounded(content) if name.endswith(".safetensors") else content)
+        print(f"{(folder / name).stat().st_size:>12,} bytes  {folder / name}")
     return 0
+
+
+def _rounded(content: bytes) -> bytes:
+    """Return a safetensors file with its floating-point tensors in fp16."""
+    tensors = load(content)
+    return save({name: one.half() if one.is_floating_point() else one for name, one in tensors.items()})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,158 @@
+"""N-best rescoring: a CTC head proposes texts, and the decoder, which reads the audio tokens, chooses.
+
+    answer = argmax over proposals y of   log p(y | CTC) + weight · log p(y | decoder)
+
+A small language model that generates freely summarises long clips or repeats itself. Here every answer is a
+text that CTC finds probable, so that it has about as many words as are spoken. See "N-best rescoring" in
+docs/explanation/soft-ctc.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import torch
+
+from steermoe_core.data.layout import ids
+from steermoe_core.data.padded import Padded
+from steermoe_core.model.generate import Answer, Questions, answers
+from steermoe_core.model.recompute import unrecorded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from steermoe_core.data.layout import Batch
+    from steermoe_core.model.generate import Capacity
+    from steermoe_core.model.joined import Joined
+
+#: Labels that a frame may add to a prefix, its most probable ones.
+LABELS = 16
+_NEVER = -math.inf
+
+
+@attrs.frozen
+class Proposal:
+    """Token ids without the end token, and the logarithm of their probability under CTC."""
+
+    tokens: list[int]
+    log_probability: float
+
+
+@attrs.frozen(eq=False)
+class Choice(Questions):
+    """A batch of rows whose answers are chosen among proposals.
+
+    :param proposals: of each row, best first; none gives the empty answer.
+    :param weight: of the decoder's log probability.
+    """
+
+    proposals: Sequence[Sequence[Proposal]] = ()
+    weight: float = 0.0
+
+
+def answer_all(
+    model: Joined, questions: Iterable[Questions], capacity: Capacity
+) -> Iterator[tuple[Any, Answer]]:
+    """Yield the key and the answer of each row: chosen if the batches are `Choice`s, else generated.
+
+    :param questions: all of one kind; taken one by one.
+    """
+    batches = iter(questions)
+    for first in batches:
+        whole = chain([first], batches)
+        if isinstance(first, Choice):
+            for one in whole:
+                yield from choices(model, one)  # type: ignore[arg-type] # all of one kind
+        else:
+            yield from answers(model, whole, capacity)
+
+
+@torch.no_grad()
+def choices(model: Joined, questions: Choice) -> Iterator[tuple[Any, Answer]]:
+    """Yield the key and the chosen answer of each row; rows are read one after the other."""
+    audio = model.audio(questions.batch.features) if questions.audio is None else questions.audio
+    model.read(questions.batch, audio)
+    rows = zip(questions.keys, questions.limits, questions.proposals, audio.rows(), strict=True)
+    for number, (key, limit, proposals, heard) in enumerate(rows):
+        with unrecorded():  # a statistic counts a clip once
+            chosen = _chosen(model, questions.batch.row(number), heard, proposals, questions.weight)
+        yield key, Answer(chosen[:limit], "eos" if len(chosen) <= limit else "limit")
+
+
+def _chosen(
+    model: Joined, row: Batch, audio: torch.Tensor, proposals: Sequence[Proposal], weight: float
+) -> list[int]:
+    if len(proposals) < 2 or not weight:  # noqa: PLR2004 - nothing to choose, or CTC alone chooses
+        return proposals[0].tokens if proposals else []
+    batch = _proposed(row, proposals)
+    losses = model.answer_losses(batch, Padded.stack([audio] * len(proposals)))  # (N,)
+    lengths = batch.answer.host_lengths.tolist()
+    read = torch.stack([part.sum() for part in losses.split(lengths)]).tolist()
+    scores = [
+        proposal.log_probability - weight * loss for proposal, loss in zip(proposals, read, strict=True)
+    ]
+    return proposals[max(range(len(scores)), key=scores.__getitem__)].tokens
+
+
+def _proposed(row: Batch, proposals: Sequence[Proposal]) -> Batch:
+    """Return a batch that holds the row once with each proposal as its answer."""
+    times = len(proposals)
+    end = row.ends[0]
+
+    def repeated(part: Padded) -> Padded:
+        return Padded(part.values.expand(times, *part.values.shape[1:]), part.host_lengths.repeat(times))
+
+    return replace(
+        row,
+        ids=row.ids * times,
+        before=repeated(row.before),
+        after=repeated(row.after),
+        answer=ids([[*proposal.tokens, end] for proposal in proposals]),
+        seconds=row.seconds.repeat(times),
+    )
+
+
+def prefix_beam_search(log_probabilities: torch.Tensor, most: int) -> list[tuple[list[int], float]]:
+    """Return the most probable label sequences under CTC, best first, with their log probabilities.
+
+    Prefix beam search (Hannun et al., arXiv 1408.2873): the paths that end in a blank and those that end in
+    the last label are summed apart for each prefix. The beam is `most`; a frame adds one of its most probable
+    labels, so that sums lack the paths through the others.
+
+    :param log_probabilities: (T,1+C), the blank at index 0; labels are 1…C.
+    """
+    found = {(): (0.0, _NEVER)}
+    values, places = log_probabilities.topk(min(LABELS, log_probabilities.shape[1]))
+    frames = zip(log_probabilities[:, 0].tolist(), values.tolist(), places.tolist(), strict=True)
+    for blank, best, labels in frames:
+        grown: dict[tuple[int, ...], tuple[float, float]] = {}
+
+        def add(prefix: tuple[int, ...], in_blank: float, in_label: float, into: Any = grown) -> None:
+            before = into.get(prefix, (_NEVER, _NEVER))
+            into[prefix] = (_sum(before[0], in_blank), _sum(before[1], in_label))
+
+        for prefix, (in_blank, in_label) in found.items():
+            whole = _sum(in_blank, in_label)
+            add(prefix, whole + blank, _NEVER)
+            for label, value in zip(labels, best, strict=True):
+                if label == 0:
+                    continue
+                if prefix and prefix[-1] == label:
+                    add(prefix, _NEVER, in_label + value)
+                    add((*prefix, label), _NEVER, in_blank + value)
+                else:
+                    add((*prefix, label), _NEVER, whole + value)
+        ranked = sorted(grown.items(), key=lambda entry: -_sum(*entry[1]))
+        found = dict(ranked[:most])
+    ends = {prefix: _sum(*both) for prefix, both in found.items()}
+    return [(list(prefix), value) for prefix, value in ends.items() if value != _NEVER]
+
+
+def _sum(one: float, other: float) -> float:
+    """Return log(e^one + e^other)."""
+    most, least = (one, other) if one >= other else (other, one)
+    return most if least == _NEVER else most + math.log1p(math.exp(least - most))
