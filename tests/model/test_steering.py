@@ -70,7 +70,7 @@ def test_tap_computes_the_formulas(encoder: TinyEncoder) -> None:
 def test_shift_is_one_product_in_the_precision_of_the_frames(
     encoder: TinyEncoder, dtype: torch.dtype
 ) -> None:
-    """Autocast neither rounds the frames to bf16 nor changes their type; gradients are those of the formula."""
+    """Autocast neither rounds the frames nor changes their type; gradients are those of the formula."""
     adapter, values = steering(encoder), torch.randn(2, 3, encoder.width).to(dtype).requires_grad_()
     frames = Padded(values, torch.tensor([3, 2]))
     with torch.autocast("cpu", torch.bfloat16):
