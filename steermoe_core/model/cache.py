@@ -60,7 +60,9 @@ def preceding(cache: Any, layer: int) -> Any:
     if cache is None or isinstance(cache, Passing):
         return None
     own = cache.layers[layer] if layer < len(cache.layers) else None
-    return Preceding(own.keys, own.values) if type(own) is DynamicLayer else cache
+    if type(own) is not DynamicLayer or own.keys is None or own.values is None:
+        return cache
+    return Preceding(own.keys, own.values)
 
 
 class Growing(DynamicLayer):

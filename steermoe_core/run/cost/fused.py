@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import torch
+from functorch.compile import make_boxed_func  # type: ignore[import-untyped]
 from torch import Tensor, nn
-from torch._functorch.aot_autograd import aot_function, make_boxed_func
+from torch._functorch.aot_autograd import aot_function
 from torch._functorch.partitioners import min_cut_rematerialization_partition
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.utils.stateless import _reparametrize_module
