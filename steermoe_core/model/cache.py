@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
+import torch
 from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
-
-if TYPE_CHECKING:
-    import torch
 
 #: Columns that a growing cache allocates ahead.
 AHEAD = 64
@@ -39,6 +37,32 @@ class Passing(DynamicCache):
     def update(self, key_states: Any, value_states: Any, layer_idx: int, *args: Any, **named: Any) -> Any:
         """Return the keys and values of a layer as they are."""
         return key_states, value_states
+
+
+class Preceding(NamedTuple):
+    """The keys and values (B,heads,P,d) of one layer that a prefix has left, for a compiled layer.
+
+    Code that sees a whole cache holds for the layer that it was compiled for, and for no other.
+    """
+
+    keys: torch.Tensor
+    values: torch.Tensor
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **named: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the keys and values that the layer attends to, each (B,heads,P+S,d)."""
+        return torch.cat([self.keys, key_states], 2), torch.cat([self.values, value_states], 2)
+
+
+def preceding(cache: Any, layer: int) -> Any:
+    """Return what a layer needs of a cache in training; the cache itself where it has windows or states."""
+    if cache is None or isinstance(cache, Passing):
+        return None
+    own = cache.layers[layer] if layer < len(cache.layers) else None
+    if type(own) is not DynamicLayer or own.keys is None or own.values is None:
+        return cache
+    return Preceding(own.keys, own.values)
 
 
 class Growing(DynamicLayer):

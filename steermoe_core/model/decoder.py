@@ -235,6 +235,11 @@ class CausalLM(Decoder):
         if self._packing is not None:
             forward = self._packing.attending(forward, self.model.get_decoder().config)
             tap = self._packing.tap(tap)
+        elif self.fuse is not None and torch.is_grad_enabled():
+            from steermoe_core.model.cache import preceding
+
+            forward = self.fused(forward)
+            named["past_key_values"] = preceding(named.get("past_key_values"), number)
 
         def tapped(*args: Any, **named: Any) -> Any:
             output = forward(*args, **named)

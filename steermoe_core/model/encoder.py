@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Called with a layer's number (0 … layers-1) and its output (B,T,D); returns the input of the next layer.
 Tap = Callable[[int, Padded], Padded]
+#: A frozen layer, or what computes the same.
+Layer = Callable[..., Any]
 #: Listed in `Component.gives` by encoders that implement `own_transcripts`.
 OWN_DECODER = "own-decoder"
 
@@ -52,6 +54,12 @@ class Tower(Frozen):
     recompute: bool = False
     #: Whether its layers compute the clips of a batch as one row without padding, in training: see `Packing`.
     packing: bool = False
+    #: Turns a layer into one that computes the same in fewer kernels, in training: see `compiled`.
+    fuse: Callable[[Layer], Layer] | None = None
+
+    def fused(self, layer: Layer) -> Layer:
+        """Return a layer as training computes it; without gradients, such as in an evaluation, as it is."""
+        return layer if self.fuse is None or not torch.is_grad_enabled() else self.fuse(layer)
 
     @property
     def layer_width(self) -> int:
@@ -136,7 +144,7 @@ class Encoder(Tower):
         """
 
         def tapped(values: torch.Tensor) -> torch.Tensor:
-            return tap(number, frames.holding(compute(values))).values
+            return tap(number, frames.holding(self.fused(compute)(values))).values
 
         if self.recompute and torch.is_grad_enabled():
             return frames.holding(recomputed(tapped, frames.values))

@@ -80,9 +80,9 @@ class Bank(Adapter):
         gates = self.router.gates(frames.holding(u.to(self.vectors[row].dtype)), row)  # (B,T,E)
         if self._change is not None:
             gates = self._change(row, gates)  # (B,T,E)
-        shift = scale * (gates @ self.vectors[row])  # (B,T,E) @ (E,D) → (B,T,D)
-        self._record(row, frames, gates, shift)
-        return frames.holding(u + shift.to(u.dtype))  # (B,T,D)
+        vectors = scale * self.vectors[row]  # (E,D)
+        self._record(row, frames, gates, vectors)
+        return frames.holding(_shifted(u, gates, vectors))  # (B,T,D)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         return {"steering": self._tensors(), "router": list(self.router.parameters())}
@@ -130,13 +130,14 @@ class Bank(Adapter):
     def place(self, row: int) -> dict[str, Any]:
         """Return the first fields of a row's record: its ``layer`` and ``scale``."""
 
-    def _record(self, row: int, frames: Padded, gates: torch.Tensor, shift: torch.Tensor) -> None:
+    def _record(self, row: int, frames: Padded, gates: torch.Tensor, vectors: torch.Tensor) -> None:
         if self.balance and torch.is_grad_enabled():
             loss = balance_loss(gates, frames.mask)
             if not again():
                 self._balance_losses.append(loss)
         if self._statistics is not None and not again():
-            self._statistics.add(row, frames, gates.detach(), shift.detach())
+            with torch.no_grad():
+                self._statistics.add(row, frames, gates, gates @ vectors)
 
 
 class Steering(Bank):
@@ -166,3 +167,15 @@ class Steering(Bank):
 
     def place(self, row: int) -> dict[str, Any]:
         return {"layer": list(self.rows)[row], "scale": self.scale(row).item()}
+
+
+def _shifted(u: torch.Tensor, gates: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+    """Return u (B,T,D) + gates (B,T,E) @ vectors (E,D), in the precision of u.
+
+    One product reads u and writes the sum. Autocast would round u and make a tensor of the shift.
+    """
+    with torch.autocast(u.device.type, enabled=False):
+        shifted = torch.addmm(
+            u.flatten(0, 1), gates.flatten(0, 1).to(u.dtype), vectors.to(u.dtype)
+        )  # (B·T,D)
+    return shifted.view_as(u)

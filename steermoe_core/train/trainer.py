@@ -17,6 +17,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from steermoe_core.data.batches import Share, Turns
 from steermoe_core.data.worker_errors import WorkerCollate
+from steermoe_core.model.compiled import check_compiler, compiled
 from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import Callback, Finite, GroupClip, JournalWriter, LastStep
 from steermoe_core.train.checkpoint import (
@@ -83,6 +84,7 @@ class SteeringTrainer(Trainer):
         model.decoder.recompute = "decoder" in config.recompute
         model.encoder.packing = "encoder" in config.packing
         model.decoder.packing = "decoder" in config.packing
+        model.encoder.fuse = model.decoder.fuse = compiled if config.compile else None
         self.finite = Finite()
         self.clip = GroupClip(config.clip_of, self.finite)
         own: list[Any] = [self.clip, JournalWriter(self.clip), LastStep(), *callbacks]
@@ -93,6 +95,8 @@ class SteeringTrainer(Trainer):
         super().__init__(
             model=model, args=arguments(config, seed, folder), data_collator=collator, callbacks=own
         )
+        if config.compile:
+            check_compiler(self.args.device)
         self.pop_callback(PrinterCallback)
         self._unlogged: dict[str, Any] = {}  # losses since the last logged step, and TOTAL
         self._logged_step = 0

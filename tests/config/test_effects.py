@@ -79,7 +79,8 @@ READERS = {
     },
     TrainConfig: {
         "train/trainer.py config": """
-            accumulation schedule warmup precision recompute packing device workers log_every save_every keep
+            accumulation schedule warmup precision recompute packing compile device
+            workers log_every save_every keep
         """,
         "train/epochs.py train": "steps epochs bucket",
         "train/deepspeed.py train": "deepspeed",

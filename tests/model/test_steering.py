@@ -66,6 +66,24 @@ def test_tap_computes_the_formulas(encoder: TinyEncoder) -> None:
         assert steered.lengths is frames.lengths
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_shift_is_one_product_in_the_precision_of_the_frames(
+    encoder: TinyEncoder, dtype: torch.dtype
+) -> None:
+    """Autocast neither rounds the frames nor changes their type; gradients are those of the formula."""
+    adapter, values = steering(encoder), torch.randn(2, 3, encoder.width).to(dtype).requires_grad_()
+    frames = Padded(values, torch.tensor([3, 2]))
+    with torch.autocast("cpu", torch.bfloat16):
+        gates = adapter.router.gates(frames.holding(values.float()), 0)
+        steered = adapter.tap(0, frames).values
+    shift = adapter.scales[0] * (gates.to(dtype) @ adapter.vectors[0].to(dtype))
+
+    close = CLOSE if dtype == torch.float32 else {"rtol": 2e-2, "atol": 2e-2}
+    torch.testing.assert_close(steered, (values + shift).to(dtype), **close)
+    one, other = (torch.autograd.grad(out.float().sum(), adapter.vectors) for out in (steered, shift))
+    torch.testing.assert_close(one[0], other[0], **close)
+
+
 def test_router_slice_is_the_big_router(encoder: TinyEncoder) -> None:
     """A layer's row block gives the gates that all L·E logits give at that block."""
     router = SoftmaxRouter(SoftmaxRouterConfig(temperature=2.0), encoder.width, 4, 3)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from steermoe_core.model import compiled
 from steermoe_core.model.config import SteeringConfig
 from steermoe_core.model.steering import Steering
 from steermoe_core.train.checkpoint import trained_tensors
@@ -174,4 +175,23 @@ class TestResume:
 
         assert differing(straight.model, resumed.model) == []
         assert differing_states(straight.optimizer, resumed.optimizer) == []
+        assert lines(parts) == lines(whole)
+
+    @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+    def test_with_compiled_layers(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What the compiler sees does not depend on where a run resumes; what it makes of it is its own."""
+        config = {"steps": 4, "save_every": 1, "accumulation": 2, "compile": True}
+        call = torch.compile(compiled._call, dynamic=True, backend="eager")
+        monkeypatch.setattr(compiled, "_compiled", lambda: call)
+        whole, parts = bench.elsewhere("whole"), bench.elsewhere("parts")
+        torch._dynamo.reset()
+        straight = whole.trainer(**config)
+        straight.train()
+        with pytest.raises(Killed):
+            parts.trainer(KillInside(3), **config).train()
+        torch._dynamo.reset()
+
+        resumed = resume(parts, **config)
+
+        assert differing(straight.model, resumed.model) == []
         assert lines(parts) == lines(whole)

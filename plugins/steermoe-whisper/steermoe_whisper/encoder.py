@@ -75,7 +75,8 @@ class WhisperEncoder(Encoder):
         # Zeros beyond each clip's end are what a lone clip has there.
         hidden = _convolved(model.conv2, first.zeroed())  # (B,T',D)
         # As in transformers: its encoder scales nothing, whatever `scale_embedding` says.
-        hidden = hidden + model.embed_positions.weight[: hidden.shape[1]]
+        # Contiguous: the layers would keep the convolution's order of dimensions and copy it again and again.
+        hidden = (hidden + model.embed_positions.weight[: hidden.shape[1]]).contiguous()
         return self.from_layer(0, Padded(hidden, (features.host_lengths + 1) // 2), tap)
 
     def from_layer(self, first: int, frames: Padded, tap: Tap = untouched) -> Padded:

@@ -314,3 +314,16 @@ def test_begins_at_a_layer(encoder: WhisperEncoder, packing: bool) -> None:  # n
 
     assert [frames.lengths.tolist() for frames in (*seen, rest)] == [whole.lengths.tolist()] * 5
     torch.testing.assert_close(rest.zeroed().values, whole.zeroed().values, **CLOSE)
+
+
+@pytest.mark.parametrize("input", INPUTS)
+def test_layers_get_contiguous_frames(folder: str, input: str) -> None:  # noqa: A002 - the key's name
+    """They would keep the convolution's order of dimensions, and copy their input in every layer."""
+    encoder, seen = build(folder, input=input), []
+
+    def tap(_: int, frames: Padded) -> Padded:
+        seen.append(frames.values.is_contiguous())
+        return frames
+
+    encoder(encoder.features(waves_of(RATE, 2 * RATE)), tap)
+    assert seen == [True] * encoder.layers

@@ -155,6 +155,9 @@ def _deepspeed(train: TrainConfig, settings: DeepSpeedConfig) -> Iterator[Fault]
     if train.budget and train.budget[1] == "auto" and settings.stage == 3:  # noqa: PLR2004 - ZeRO's number
         message = f'{train.budget[0]} is "auto", which needs the whole model in each process, not stage 3'
         yield Fault("E302", message, ("train", train.budget[0]), hint="use stage 2, or a number")
+    if train.compile and settings.stage == 3:  # noqa: PLR2004 - ZeRO's number
+        message = "compile is true, but stage 3 fetches the weights of a layer while it is computed"
+        yield Fault("E302", message, ("train", "compile"), hint="use stage 2, or compile = false")
     if train.validate.every and settings.stage == 3:  # noqa: PLR2004 - ZeRO's number
         message = "validation during training is not supported at stage 3"
         yield Fault("E302", message, ("train", "validate", "every"), hint="use stage 2, or every = 0")
@@ -186,6 +189,9 @@ def _training(train: TrainConfig) -> Iterator[Fault]:
     if train.steps and train.warmup > train.steps:
         message = f"warmup is {train.warmup} steps, but the run has only {train.steps}"
         yield Fault("E302", message, ("train", "warmup"))
+    if train.compile and train.packing:
+        message = "compile is true, but packing computes every batch by code of its own"
+        yield Fault("E302", message, ("train", "compile"), hint="set packing = [], or compile = false")
     if train.precision == "fp16" and train.device == "cpu":
         message, hint = "precision is fp16, but device is cpu", 'use "bf16" or "fp32"'
         yield Fault("E302", message, ("train", "precision"), "text", hint)

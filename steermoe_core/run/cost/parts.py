@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 #: Parts of a step. "loss" is what the joined model does around the others: rows put together, cross-entropy.
 PARTS = ("encoder", "adapter", "projector", "decoder", "loss", "optimizer")
 _TOWERS = ("encoder", "decoder")
-#: Part of what is computed once in a run.
-ONCE = "once"
+#: Part of what is computed once in a run, or counted otherwise.
+UNCOUNTED = "once"
 
 
 class Parts:
@@ -67,7 +67,7 @@ class Parts:
         own += [(model.adapter, "after", "adapter"), (model.projector, "forward", "projector")]
         own += [(model.projector, "loss", "projector"), (model, "hidden", "decoder")]
         own += [(model.decoder, "embed", "decoder"), (model.decoder, "logits", "decoder")]
-        own += [(model.decoder, "prefix", ONCE)]
+        own += [(model.decoder, "prefix", UNCOUNTED)]
         if model.decoder.tap is not untouched:
             own.append((model.decoder, "tap", "adapter"))
         before = [(module, name, vars(module).get(name)) for module, name, _ in own]

@@ -23,7 +23,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.flop_counter import flop_registry
 
 from steermoe_core.data.padded import Padded
-from steermoe_core.run.cost.parts import ONCE, Parts
+from steermoe_core.run.cost.parts import UNCOUNTED, Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -126,7 +126,7 @@ class Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
             self._recording = True
 
     def _records(self, part: str) -> bool:
-        return self._recording and part != ONCE
+        return self._recording and part != UNCOUNTED
 
     def has(self, tensor: Tensor) -> bool:
         """Return whether a tensor is on the device."""
@@ -198,7 +198,7 @@ class Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
             read = written + sum(_bytes(one) for one in inputs[1:])
         else:
             read = sum(map(_bytes, inputs[1:] if name in _OVERWRITES else inputs))
-        flops = _flops(func, args, kwargs, inputs, outputs)
+        flops = flops_of(func, args, kwargs, inputs, outputs)
         dtype = inputs[0].dtype if inputs else outputs[0].dtype
         part, backward = self.parts.now
         self.operations.append(Operation(name, part, backward, dtype, flops, read + written))
@@ -289,9 +289,11 @@ def _bytes(tensor: Tensor) -> int:
     return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
 
 
-def _flops(func: Any, args: Any, kwargs: Any, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> int:
+def flops_of(func: Any, args: Any, kwargs: Any, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> int:
     """Return the floating point operations of a matrix product, a convolution or attention."""
-    packet = func.overloadpacket
+    packet = getattr(func, "overloadpacket", None)
+    if packet is None:
+        return 0
     if "scaled_dot_product" in packet.__name__:
         backward = "backward" in packet.__name__
         query, key = inputs[1:3] if backward else inputs[:2]

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from steermoe_core.run.cost.fused import counted
 from steermoe_core.run.cost.recording import Host, Operation, Shapes
 from steermoe_core.train.callbacks import Finite, GroupClip
 from steermoe_core.train.groups import optimizer_groups
@@ -67,13 +68,18 @@ def trace(
         part in train.recompute for part in ("encoder", "decoder")
     )
     model.encoder.packing, model.decoder.packing = (part in train.packing for part in ("encoder", "decoder"))
+    before = model.encoder.fuse, model.decoder.fuse
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(train.precision, torch.bfloat16)
     shapes = Shapes()
     step = _Step(model, train, shapes, language_model=language_model, optimizer=optimizer)
     numbers, placed = shapes.numbers(step), shapes.placed(batch)
     autocast = torch.autocast("cpu", half, enabled=train.precision != "fp32")
-    with shapes.parts.marked(model), shapes, Host(shapes), autocast:
-        found: Trace = functional_call(step, numbers, (placed,))
+    model.encoder.fuse = model.decoder.fuse = counted(shapes) if train.compile else None
+    try:
+        with shapes.parts.marked(model), shapes, Host(shapes), autocast:
+            found: Trace = functional_call(step, numbers, (placed,))
+    finally:
+        model.encoder.fuse, model.decoder.fuse = before
     return found
 
 

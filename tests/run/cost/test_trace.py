@@ -158,7 +158,7 @@ def test_a_model_keeps_its_values_and_its_methods(rig: Rig) -> None:
 
     trace(model, train, batch)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recording, "_flops", lambda *_: 1 / 0)
+        patch.setattr(recording, "flops_of", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             trace(model, train, batch)
 
