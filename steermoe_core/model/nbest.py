@@ -91,7 +91,7 @@ def _chosen(
     batch = _proposed(row, proposals)
     losses = model.answer_losses(batch, Padded.stack([audio] * len(proposals)))  # (N,)
     lengths = batch.answer.host_lengths.tolist()
-    read = torch.stack([part.sum() for part in losses.split(lengths)]).tolist()
+    read = torch.stack([part.sum() for part in torch.split(losses, lengths)]).tolist()
     scores = [
         proposal.log_probability - weight * loss for proposal, loss in zip(proposals, read, strict=True)
     ]
@@ -125,7 +125,7 @@ def prefix_beam_search(log_probabilities: torch.Tensor, most: int) -> list[tuple
 
     :param log_probabilities: (T,1+C), the blank at index 0; labels are 1…C.
     """
-    found = {(): (0.0, _NEVER)}
+    found: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, _NEVER)}
     values, places = log_probabilities.topk(min(LABELS, log_probabilities.shape[1]))
     frames = zip(log_probabilities[:, 0].tolist(), values.tolist(), places.tolist(), strict=True)
     for blank, best, labels in frames:
