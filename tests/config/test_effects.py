@@ -97,7 +97,9 @@ READERS = {
         "run/training config": "metric keep_best",
     },
     EvaluateConfig: {
-        "evaluate/evaluation.py config": "batch_size max_new_tokens tokens_per_second controls probes",
+        "evaluate/evaluation.py config": (
+            "batch_size max_new_tokens tokens_per_second controls probes nbest nbest_weight"
+        ),
         "config/experiment.py self": "batch_tokens",
         "use evaluate": "segment",
     },
