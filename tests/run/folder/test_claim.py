@@ -131,7 +131,7 @@ def test_a_process_that_has_ended_but_whose_parent_sleeps_is_dead(tmp_path: Path
     assert process.wait() == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("name", [ELSEWHERE.name, "somebody"])
+@pytest.mark.parametrize("name", [ELSEWHERE.name, "somebody"], ids=["readable", "unreadable"])
 def test_of_a_living_owner_elsewhere_is_respected(tmp_path: Path, name: str) -> None:
     """It gave a sign of life not long ago."""
     file = left(tmp_path, ELSEWHERE, age=claim.SILENCE - 30.0)
