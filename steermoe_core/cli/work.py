@@ -1,6 +1,6 @@
 """`steermoe work FOLDER`: take free runs of a sweep or ladder that has begun, until none is free.
 
-A launcher (`steermoe sweep --on NAME`) starts this command elsewhere, any number of times. Each worker takes
+A launcher of `steermoe sweep` starts this command elsewhere, any number of times. Each worker takes
 the next run that no other process works on. It does not wait for the runs of others: a run that one of them
 leaves unfinished is resumed by the next worker.
 """

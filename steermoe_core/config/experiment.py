@@ -226,9 +226,6 @@ class EvaluateConfig:
     most probable texts, and the answer is the one with the largest log p(text | CTC) + `nbest_weight` ·
     log p(text | decoder). The decoder reads the audio tokens in both cases.
 
-    :param nbest: number of texts that the CTC head proposes; 0 generates. Needs a projector with a CTC head
-        that was trained on the answers, such as `soft-ctc`.
-    :param nbest_weight: weight of the decoder's log probability; 0 takes the CTC head's best text.
     :param batch_tokens: size of the key-value cache in tokens, which limits how many clips are generated
         together: their number times prompt, audio and longest possible answer of the longest of them. 8192
         unless `batch_size` is set. The texts do not depend on it.
@@ -238,6 +235,9 @@ class EvaluateConfig:
     :param segment: longest segment, in seconds, when `steermoe transcribe` splits a recording that is longer
         than the encoder takes: the clip length of the training for a model that was trained on shorter clips
         only; 0: what the encoder takes.
+    :param nbest: number of texts that the CTC head proposes; 0 generates. Needs a projector with a CTC head
+        that was trained on the answers, such as `soft-ctc`.
+    :param nbest_weight: weight of the decoder's log probability; 0 takes the CTC head's best text.
     :param controls: inputs to score in addition to the real ones; `no-audio` gives the decoder no audio
         tokens, `shuffled-audio` those of another clip of similar length.
     :param probes: also generate answers to a few seconds of silence, noise and a tone, which contain no

@@ -12,7 +12,7 @@ differ in width, V and W are one tensor a layer or width.
 from __future__ import annotations
 
 from abc import abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -174,7 +174,9 @@ def _shifted(u: torch.Tensor, gates: torch.Tensor, vectors: torch.Tensor) -> tor
 
     One product reads u and writes the sum. Autocast would round u and make a tensor of the shift.
     """
-    with torch.autocast(u.device.type, enabled=False):
+    kind = u.device.type
+    plain = torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+    with plain:
         shifted = torch.addmm(
             u.flatten(0, 1), gates.flatten(0, 1).to(u.dtype), vectors.to(u.dtype)
         )  # (B·T,D)

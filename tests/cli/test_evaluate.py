@@ -50,7 +50,8 @@ def test_again_gives_the_same_texts_at_any_batch_size(finished: Path) -> None:
         assert main(["evaluate", str(finished), "--again", "--batch-size", str(size)]) == 0
         assert {split: texts(finished, split) for split in ("dev", "other")} == expected
         scores = json.loads((finished / "evaluations" / "dev" / "scores.json").read_text())
-        assert scores["decoding"] == {"greedy": True, "batch_size": size, "batch_tokens": None}
+        together = {"batch_size": size, "batch_tokens": None}
+        assert scores["decoding"] == {"greedy": True, **together, "nbest": 0, "nbest_weight": None}
 
     after = files(finished)
     assert after.keys() == before.keys()

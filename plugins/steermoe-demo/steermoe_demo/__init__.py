@@ -16,6 +16,6 @@ def steermoe_commands() -> Iterator[Command]:
     yield Command(
         name="demo",
         api=1,
-        summary="open a page to try trained models: microphone, file, questions, routing",
+        summary="try trained models on a page: microphone, file, questions",
         code="steermoe_demo.command",
     )

@@ -31,6 +31,7 @@ REGISTRY = load_registry()
 BEYOND = {
     "after-init": "a rule between two keys",
     "base-missing": "whether a file is there",
+    "compiled": "rules between keys",
     "contradictions": "rules between keys",
     "cycle": "what another file extends",
     "list-for-table": "what another file has",
