@@ -7,6 +7,7 @@ recorded, for its shapes and its memory.
 
 from __future__ import annotations
 
+import warnings
 from contextlib import contextmanager
 from functools import partial
 from types import FunctionType, MethodType
@@ -159,7 +160,9 @@ class _ScheduledError(Exception):
 
 def _scheduled(found: list[Operation], backward: bool, graph: Any, inputs: Any) -> Any:  # noqa: FBT001
     """Add the kernels of a graph, which Inductor calls a compiler for; return the graph as it is."""
-    from torch._inductor import compile_fx, config
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of what torch itself imports
+        from torch._inductor import compile_fx, config
 
     def stop(nodes: list[Any]) -> list[Any]:
         found.extend(one for node in nodes for one in _operations(node, backward=backward))
