@@ -22,7 +22,7 @@ from steermoe_core.evaluate.probes import PROBES, Probe, probes
 from steermoe_core.evaluate.score import judged, marked
 from steermoe_core.evaluate.scores import Decoding, LayerStatistics, ProbeAnswer, Scores
 from steermoe_core.evaluate.shuffle import SHUFFLED, partners
-from steermoe_core.model.generate import Capacity, Questions, answers
+from steermoe_core.model.generate import Capacity, Questions
 from steermoe_core.model.nbest import Choice, answer_all
 from steermoe_core.system.records import structured
 
@@ -250,7 +250,7 @@ class Evaluator:
                 texts = waiting.pop(number)
                 yield number, [self._silent[text].cut(most) for text, most in zip(texts, limits, strict=True)]
 
-        for text, answer in answers(self.model, questions(), self.capacity):
+        for text, answer in answer_all(self.model, questions(), self.capacity):
             if text is not None:
                 self._silent[text] = answer
                 yield from complete()

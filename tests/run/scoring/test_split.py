@@ -74,7 +74,7 @@ def _timeless(path: Path) -> bytes:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that grows by the size of each batch that the model answers."""
     sizes: list[int] = []
-    answers = evaluation.answers
+    answers = evaluation.answer_all
 
     def counting(model: Any, questions: Iterable[Questions], *others: Any) -> Any:
         def counted() -> Iterator[Questions]:
@@ -84,7 +84,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
         return answers(model, counted(), *others)
 
-    monkeypatch.setattr(evaluation, "answers", counting)
+    monkeypatch.setattr(evaluation, "answer_all", counting)
     return sizes
 
 
