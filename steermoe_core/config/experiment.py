@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import attrs
-from attrs.validators import deep_iterable, ge, gt, le, matches_re, optional
+from attrs.validators import and_, deep_iterable, ge, gt, le, matches_re, optional
 
 from steermoe_core.component import Selection, Trained, choose
 from steermoe_core.config.limits import NumberOrTable, NumberOrWord
@@ -58,7 +58,7 @@ class DataConfig:
 
     train: list[Selection] = choose("dataset")
     validate: Selection | None = choose("dataset", default="")
-    weights: list[float] = attrs.field(factory=list, validator=deep_iterable(gt(0.0)))
+    weights: list[float] = attrs.field(factory=list, validator=deep_iterable(and_(gt(0.0), le(1e9))))
     eval: dict[str, Selection] = choose("dataset")
     min_seconds: float = attrs.field(default=0.1, validator=[gt(0.0), le(A_DAY)])
     max_seconds: float = attrs.field(default=30.0, validator=[gt(0.0), le(A_DAY)])
