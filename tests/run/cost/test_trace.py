@@ -153,6 +153,7 @@ def test_a_model_keeps_its_values_and_its_methods(rig: Rig) -> None:
     values = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     for tower in (model.encoder, model.decoder):
         tower.recompute = tower.packing = False
+        tower.fuse = None
     own = {module: set(vars(module)) for module in model.modules()}
     batch = noise_batch(model, SECONDS, (3, 2), 2)
 
@@ -164,6 +165,7 @@ def test_a_model_keeps_its_values_and_its_methods(rig: Rig) -> None:
 
     assert all(torch.equal(tensor, values[name]) for name, tensor in model.state_dict().items())
     assert {module: set(vars(module)) for module in model.modules()} == own
+    assert model.encoder.fuse is model.decoder.fuse is None
 
 
 def test_kept_frames_need_no_encoder(rig: Rig) -> None:

@@ -14,6 +14,7 @@ from steermoe_core.run.folder import lock
 WITHOUT_EFFECT = {
     *("attrs", "cattrs", "packaging", "pluggy", "tomli"),
     "huggingface-hub",
+    "silero-vad",  # cuts recordings of `transcribe`, which no run records
     *("jinja2", "rich"),
 }
 
