@@ -60,6 +60,7 @@ def test_its_app_starts(hub: Hub, rig: Rig, tmp_path: Path) -> None:
     environment = {
         "PYTHONPATH": rig.paths,
         "HF_ENDPOINT": hub.address,
+        "HF_HUB_OFFLINE": "0",
         "HF_TOKEN": TOKEN,
         "HF_HUB_CACHE": str(tmp_path / "cache"),
         "GRADIO_SERVER_NAME": "127.0.0.1",

@@ -26,7 +26,7 @@ TABLES = {
 }
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Yield a folder that has the stores of the trackers; no account of this machine is used."""
     folder = tmp_path_factory.mktemp("stores")
