@@ -21,7 +21,7 @@ SPEED_UP = 4.0
 #: Losses of the engine and of the loop by hand differ by no more than this share: the same mathematics.
 SAME = 1e-4
 #: Steps that are compared: AdamW divides by a gradient's own size, so rounding grows from step to step.
-COMPARED = 3
+COMPARED = 2
 
 VARIANTS = {
     "steering + linear": [],
