@@ -21,7 +21,10 @@ LEFT_OUT = {
     "make run": "minutes; the command behind it runs small on the page itself",
     "make test": "runs these tests",
     "source .venv/bin/activate": "acts on the reader's shell",
-    "pip install -e .[whisper-en] -e plugins/steermoe-whisper -e plugins/steermoe-pocket": "in `make setup`",
+    (
+        "pip install -e .[whisper-en] -e plugins/steermoe-whisper -e plugins/steermoe-projectors "
+        "-e plugins/steermoe-pocket"
+    ): "in `make setup`",
     "pip install --no-deps --require-hashes -r plugins/steermoe-pocket/requirements-files.txt": "the same",
     "python -m steermoe_pocket --apt": "minutes; the same",
     "steermoe sweep experiments/sweep_experts.toml": "eight runs; one of them runs on the page itself",
