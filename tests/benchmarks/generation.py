@@ -57,7 +57,7 @@ def throughput(*, quick: bool) -> Iterator[Figure]:
 def _beside_transformers(examples: Sequence[Example], *, quick: bool) -> Iterator[Figure]:
     """Yield what transformers' `generate` costs for the same texts, as a multiple of the engine's cost.
 
-    A trained model, whose answers end by themselves. Both work on the same number of clips together;
+    A trained model, whose answers end by themselves, without rescoring. Both work on the same number of clips together;
     `generate` takes batches in the order of the split, or sorted by length.
     """
     model = load("pocket/asr", device="cpu")
@@ -116,7 +116,7 @@ def _counted(model: Transcriber) -> Iterator[Work]:
 
 
 def _texts(lab: Lab | Transcriber, examples: Sequence[Example], size: int) -> list[str]:
-    config = attrs.evolve(lab.experiment.evaluate.together(size), controls=[], probes=False)
+    config = attrs.evolve(lab.experiment.evaluate.together(size), controls=[], probes=False, nbest=0)
     evaluator = Evaluator(model=lab.model, collator=lab.collator, config=config, metrics=[], seed=0)
     return [prediction.hypothesis for prediction in evaluator.evaluate(examples)[0][""]]
 
