@@ -16,12 +16,14 @@ from steermoe_core.model.known import LANGUAGE_MODELS
 from steermoe_core.model.packing import Packing, packable
 from steermoe_core.model.quantised import quantise
 from steermoe_core.model.recompute import recomputed
+from steermoe_core.model.tree import additive
 from steermoe_core.model.weights import prepared, pretrained
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from steermoe_core.model.config import CausalLMConfig
+    from steermoe_core.model.tree import Tree
 
 #: Keys and values of a prefix, one pair of (1,heads,P,d) a layer.
 Prefix = list[tuple[torch.Tensor, torch.Tensor]]
@@ -84,6 +86,20 @@ class Decoder(Tower):
         which needs a decoder whose component gives ``packing``.
 
         :param prefix: what all rows follow.
+        """
+        raise NotImplementedError
+
+    @property
+    def branching(self) -> bool:
+        """Whether `branched` computes answers as a tree."""
+        return False
+
+    def branched(self, inputs: Padded, tree: Tree, prefix: Prefix) -> torch.Tensor:
+        """Return the last hidden states (1,S,H) of one row (1,S,H), which ends with the tokens of a tree.
+
+        The positions of a tree's nodes are those in their own answers. Called where `branching` is true.
+
+        :param prefix: what the row follows.
         """
         raise NotImplementedError
 
@@ -173,6 +189,23 @@ class CausalLM(Decoder):
             self._packing = None
         self._check_apart(packing.attended == self.layers)
         return packing.clips(row.holding(hidden)).values
+
+    @property
+    def branching(self) -> bool:
+        full = set(getattr(self.model.get_decoder().config, "layer_types", None) or ()) <= {"full_attention"}
+        masked = self.model.config._attn_implementation in ("sdpa", "eager")  # noqa: SLF001 - its only spelling
+        return type(self).hidden is CausalLM.hidden and packable(self.model) and full and masked
+
+    def branched(self, inputs: Padded, tree: Tree, prefix: Prefix) -> torch.Tensor:
+        before, size = prefix[0][0].shape[2] if prefix else 0, inputs.values.shape[1]
+        stem = size - len(tree.tokens)
+        positions = torch.tensor([*range(stem), *(stem + depth for depth in tree.depths())])
+        return self._states(
+            inputs,
+            self.new_cache(prefix, 1) if prefix else None,
+            attention_mask=additive(tree.seen(stem), before, inputs.values),
+            position_ids=before + positions[None].to(inputs.values.device),
+        )
 
     def prefix(self, ids: list[int]) -> Prefix:
         device = self.embeddings.device

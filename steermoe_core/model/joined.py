@@ -20,9 +20,10 @@ from steermoe_core.data.padded import Frames, Padded, Waveforms
 from steermoe_core.model.adapter import Adapters, NoAdapter
 from steermoe_core.model.encoder import untouched
 from steermoe_core.model.recompute import recomputed
+from steermoe_core.model.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from steermoe_core.data.layout import Batch
     from steermoe_core.model.adapter import Adapter
@@ -171,6 +172,25 @@ class Joined(nn.Module):
 
     def _losses(self, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return F.cross_entropy(self.decoder.logits(hidden).float(), labels, reduction="none")
+
+    @property
+    def branching(self) -> bool:
+        """Whether `branch_losses` may be called: nothing but the decoder decides what a position sees."""
+        return self.decoder_adapter is None and self.decoder.branching
+
+    def branch_losses(self, row: Batch, audio: Padded, answers: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Return the summed cross-entropy of each of several answers, with their end, to one row (N,).
+
+        The same numbers as of `answer_losses` with a row for each answer.
+
+        :param answers: token ids without the end token.
+        """
+        tree = Tree.of(answers)
+        inputs, prefix = self.inputs(row, audio, answered=False)
+        nodes = self.decoder.embed(torch.tensor(tree.tokens, dtype=torch.long, device=inputs.values.device))
+        whole = Padded.stack([torch.cat([inputs.values[0], nodes])])
+        hidden = self.decoder.branched(whole, tree, prefix)[0, -1 - len(nodes) :]  # (1+nodes,H)
+        return tree.losses(self.decoder.logits(hidden), row.ends[0])
 
     def answer_logits(self, batch: Batch, audio: Padded) -> torch.Tensor:
         """Return the logits that predict every answer token and EOS of the batch, row after row (N,V).

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 #: Labels that a frame may add to a prefix, its most probable ones.
 LABELS = 16
 _NEVER = -math.inf
+#: Label sequences, with the log probabilities of the paths that end in a blank and in the last label.
+_Beam = dict[tuple[int, ...], tuple[float, float]]
 
 
 @attrs.frozen
@@ -88,19 +90,27 @@ def _chosen(
 ) -> list[int]:
     if len(proposals) < 2 or not weight:  # noqa: PLR2004 - nothing to choose, or CTC alone chooses
         return proposals[0].tokens if proposals else []
-    batch = _proposed(row, proposals)
-    losses = model.answer_losses(batch, Padded.stack([audio] * len(proposals)))  # (N,)
-    lengths = batch.answer.host_lengths.tolist()
-    read = torch.stack([part.sum() for part in torch.split(losses, lengths)]).tolist()
+    read = _read(model, row, audio, [proposal.tokens for proposal in proposals])
     scores = [
         proposal.log_probability - weight * loss for proposal, loss in zip(proposals, read, strict=True)
     ]
     return proposals[max(range(len(scores)), key=scores.__getitem__)].tokens
 
 
-def _proposed(row: Batch, proposals: Sequence[Proposal]) -> Batch:
-    """Return a batch that holds the row once with each proposal as its answer."""
-    times = len(proposals)
+def _read(model: Joined, row: Batch, audio: torch.Tensor, answers: list[list[int]]) -> list[float]:
+    """Return the decoder's loss of each answer to a row."""
+    if model.branching:
+        found: list[float] = model.branch_losses(row, Padded.stack([audio]), answers).tolist()
+        return found
+    batch = _proposed(row, answers)
+    losses = model.answer_losses(batch, Padded.stack([audio] * len(answers)))  # (N,)
+    lengths = batch.answer.host_lengths.tolist()
+    return torch.stack([part.sum() for part in torch.split(losses, lengths)]).tolist()  # type: ignore[no-any-return]
+
+
+def _proposed(row: Batch, answers: list[list[int]]) -> Batch:
+    """Return a batch that holds the row once with each answer."""
+    times = len(answers)
     end = row.ends[0]
 
     def repeated(part: Padded) -> Padded:
@@ -111,7 +121,7 @@ def _proposed(row: Batch, proposals: Sequence[Proposal]) -> Batch:
         ids=row.ids * times,
         before=repeated(row.before),
         after=repeated(row.after),
-        answer=ids([[*proposal.tokens, end] for proposal in proposals]),
+        answer=ids([[*tokens, end] for tokens in answers]),
         seconds=row.seconds.repeat(times),
     )
 
@@ -125,31 +135,40 @@ def prefix_beam_search(log_probabilities: torch.Tensor, most: int) -> list[tuple
 
     :param log_probabilities: (T,1+C), the blank at index 0; labels are 1…C.
     """
-    found: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, _NEVER)}
+    found: _Beam = {(): (0.0, _NEVER)}
     values, places = log_probabilities.topk(min(LABELS, log_probabilities.shape[1]))
     frames = zip(log_probabilities[:, 0].tolist(), values.tolist(), places.tolist(), strict=True)
     for blank, best, labels in frames:
-        grown: dict[tuple[int, ...], tuple[float, float]] = {}
-
-        def add(prefix: tuple[int, ...], in_blank: float, in_label: float, into: Any = grown) -> None:
-            before = into.get(prefix, (_NEVER, _NEVER))
-            into[prefix] = (_sum(before[0], in_blank), _sum(before[1], in_label))
-
-        for prefix, (in_blank, in_label) in found.items():
-            whole = _sum(in_blank, in_label)
-            add(prefix, whole + blank, _NEVER)
-            for label, value in zip(labels, best, strict=True):
-                if label == 0:
-                    continue
-                if prefix and prefix[-1] == label:
-                    add(prefix, _NEVER, in_label + value)
-                    add((*prefix, label), _NEVER, in_blank + value)
-                else:
-                    add((*prefix, label), _NEVER, whole + value)
-        ranked = sorted(grown.items(), key=lambda entry: -_sum(*entry[1]))
-        found = dict(ranked[:most])
+        added = [(label, value) for label, value in zip(labels, best, strict=True) if label]
+        grown = _kept(found, blank, dict(added))
+        totals = {prefix: _sum(*both) for prefix, both in grown.items()}
+        # A longer prefix is reached from one other only: below the last of a full beam, it stays outside.
+        least = min(totals.values()) if len(totals) >= most else _NEVER
+        for prefix, both in found.items():
+            whole = _sum(*both)
+            for label, value in added:  # most probable first
+                if whole + value <= least:
+                    break
+                longer = (*prefix, label)
+                if longer not in found:
+                    totals[longer] = (both[0] if prefix[-1:] == (label,) else whole) + value
+                    grown[longer] = (_NEVER, totals[longer])
+        ranked = sorted(totals, key=totals.__getitem__, reverse=True)
+        found = {prefix: grown[prefix] for prefix in ranked[:most]}
     ends = {prefix: _sum(*both) for prefix, both in found.items()}
     return [(list(prefix), value) for prefix, value in ends.items() if value != _NEVER]
+
+
+def _kept(found: _Beam, blank: float, labels: dict[int, float]) -> _Beam:
+    """Return the prefixes of a beam after a frame, with all paths between them, but no new ones."""
+    kept = {}
+    for prefix, (in_blank, in_label) in found.items():
+        value = labels.get(prefix[-1], _NEVER) if prefix else _NEVER
+        paths = in_label + value  # the last label goes on
+        if value != _NEVER and (shorter := found.get(prefix[:-1])) is not None:
+            paths = _sum(paths, (shorter[0] if prefix[-2:-1] == prefix[-1:] else _sum(*shorter)) + value)
+        kept[prefix] = (_sum(in_blank, in_label) + blank, paths)
+    return kept
 
 
 def _sum(one: float, other: float) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import attrs
 import torch
 
 from steermoe_core.evaluate.evaluation import Evaluator
 from steermoe_core.model.generate import Answer
+from steermoe_core.model.joined import Joined
 from steermoe_core.use.transcriber import load
 from tests.benchmarks.figure import Figure, timed
 from tests.benchmarks.lab import Lab
@@ -25,6 +27,8 @@ THROUGHPUT = 1.5
 #: For the same texts, transformers' `generate` in the split's order computes at least so many times as many
 #: tokens.
 ROW_STEPS = 2.0
+#: A row for each proposal costs at least so many times as much as a tree.
+TREE = 1.7
 #: Clips that both generators work on together.
 TOGETHER = 8
 
@@ -52,13 +56,30 @@ def throughput(*, quick: bool) -> Iterator[Figure]:
         detail=f"{audio / batched:.1f} and {audio / single:.1f} s of audio a second, same texts",
     )
     yield from _beside_transformers(examples, quick=quick)
+    yield _rescoring(examples)
+
+
+def _rescoring(examples: Sequence[Example]) -> Figure:
+    """Return what proposals cost that are read in a row each, as a multiple of the cost as a tree."""
+    model = load("pocket/asr", device="cpu")
+    texts, tree = timed(_texts, model, examples, TOGETHER, 12)
+    with patch.object(Joined, "branching", new=False):
+        found, rows = timed(_texts, model, examples, TOGETHER, 12)
+    assert found == texts
+    return Figure(
+        name="rescoring, a row for each proposal / one tree, CPU seconds",
+        value=rows / tree,
+        bound=TREE,
+        at_least=True,
+        detail=f"{rows:.4g} and {tree:.4g}, encoder and CTC included, same texts",
+    )
 
 
 def _beside_transformers(examples: Sequence[Example], *, quick: bool) -> Iterator[Figure]:
     """Yield what transformers' `generate` costs for the same texts, as a multiple of the engine's cost.
 
-    A trained model, whose answers end by themselves, without rescoring. Both work on the same number of clips together;
-    `generate` takes batches in the order of the split, or sorted by length.
+    A trained model, whose answers end by themselves, without rescoring. Both work on the same number of
+    clips together; `generate` takes batches in the order of the split, or sorted by length.
     """
     model = load("pocket/asr", device="cpu")
     with _counted(model) as engine:
@@ -115,8 +136,9 @@ def _counted(model: Transcriber) -> Iterator[Work]:
         hook.remove()
 
 
-def _texts(lab: Lab | Transcriber, examples: Sequence[Example], size: int) -> list[str]:
-    config = attrs.evolve(lab.experiment.evaluate.together(size), controls=[], probes=False, nbest=0)
+def _texts(lab: Lab | Transcriber, examples: Sequence[Example], size: int, nbest: int = 0) -> list[str]:
+    together = lab.experiment.evaluate.together(size)
+    config = attrs.evolve(together, controls=[], probes=False, nbest=nbest)
     evaluator = Evaluator(model=lab.model, collator=lab.collator, config=config, metrics=[], seed=0)
     return [prediction.hypothesis for prediction in evaluator.evaluate(examples)[0][""]]
 
