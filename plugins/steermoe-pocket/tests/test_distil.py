@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from tokenizers import Regex, Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Split
 
 from steermoe_conformer.config import ConformerConfig
 from steermoe_conformer.encoder import ConformerEncoder
@@ -18,8 +21,8 @@ from steermoe_pocket.conformer import conformer_tiny
 from steermoe_pocket.distil import __main__ as command
 from steermoe_pocket.distil import probe, training
 from steermoe_pocket.distil.settings import Settings, parse
-from steermoe_pocket.distil.stream import Lesson, Lessons, batches, noisy, varied
-from steermoe_pocket.distil.student import CHARACTERS, Student, read
+from steermoe_pocket.distil.stream import BINS, Lesson, Lessons, batches, masked, noisy, varied
+from steermoe_pocket.distil.student import CHARACTERS, Student, Tokens, read
 from steermoe_pocket.distil.training import Training, learning_rate
 from tests.tiny import sine, write_wav
 
@@ -36,6 +39,9 @@ class PlainTeacher:
 
     width = TARGET
 
+    def __init__(self, *, bf16: bool = False) -> None:
+        pass
+
     def __call__(self, waves: list[np.ndarray]) -> Padded:
         windows = [torch.from_numpy(wave[: len(wave) // 640 * 640].reshape(-1, 640)) for wave in waves]
         powers = torch.arange(1, 1 + TARGET)
@@ -45,7 +51,8 @@ class PlainTeacher:
 
 @pytest.fixture(autouse=True)
 def _school(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replace Whisper and the speech."""
+    """Replace Whisper, the speech and the language model's tokenizer."""
+    tokenizer = by_character({" ": 0, "a": 1, "b": 2})
 
     def clips(source: str, split: str, _settings: Settings) -> list[Example]:
         found = []
@@ -57,7 +64,15 @@ def _school(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(training, "clips", clips)
     monkeypatch.setattr(training, "Teacher", PlainTeacher)
+    monkeypatch.setattr(training, "tokenizer", lambda: tokenizer)
     monkeypatch.setattr(probe, "_STEPS", 5)
+
+
+def by_character(ids: dict[str, int]) -> Tokenizer:
+    """Return a tokenizer whose tokens are characters."""
+    tokenizer = Tokenizer(WordLevel(ids, unk_token=" "))  # noqa: S106  # no password
+    tokenizer.pre_tokenizer = Split(Regex("."), "isolated")
+    return tokenizer
 
 
 def distil(tmp_path: Path, *flags: str) -> int:
@@ -135,7 +150,7 @@ def test_nothing_to_export_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_student_learns(tmp_path: Path) -> None:
     """Sixty steps explain most of what the teacher gives for clips that were not heard."""
-    distil(tmp_path, "--steps", "60", "--save-every", "60", "--rate", "0.003")
+    distil(tmp_path, "--steps=60", "--save-every=60", "--rate=0.003", "--dropout=0", "--mask=0")
 
     assert journal(tmp_path)[-1]["human"]["explained"] > 0.5
 
@@ -174,9 +189,34 @@ def test_variations_change_the_sound_and_noise_only_what_the_student_hears() -> 
     assert all(len(each) == len(wave) for each in heard)
 
 
+def test_masks_cover_time_and_bins_up_to_twice_their_share() -> None:
+    """Inside the clip; what is masked is its mean."""
+    features = Padded(torch.arange(2 * 60 * BINS).view(2, 60, BINS).float(), torch.tensor([60, 40]))
+
+    found = masked(features, 0.2, np.random.default_rng(0))
+
+    for row, plain, length in zip(found.values, features.values, (60, 40), strict=True):
+        covered = row != plain
+        spans = covered[:length].all(1).sum()
+        bands = covered[:length].all(0).sum()
+        assert 0 < spans <= 0.4 * length
+        assert 0 < bands <= 0.4 * BINS
+        assert torch.equal(row[:length][covered[:length]].unique(), plain[:length].mean()[None])
+        assert not covered[length:][:, ~covered[:length].all(0)].any()
+    assert torch.equal(masked(features, 0.0, np.random.default_rng(0)).values, features.values)
+
+
+def test_tokens_are_classes_of_the_training_texts() -> None:
+    """Numbered from 1 on; the blank is 0."""
+    tokens = Tokens(by_character({" ": 5, "a": 3, "b": 9, "c": 7}), ["ab", "b"])
+
+    assert tokens.count == 4
+    assert tokens("ba") == [2, 3, 1]
+
+
 def test_a_student_that_gives_the_targets_has_no_error() -> None:
     """Errors are taken where student and teacher both have frames."""
-    student = Student(Settings(width=8, layers=1, heads=2, kernel=3), target=8)
+    student = Student(Settings(width=8, layers=1, heads=2, kernel=3), target=8, tokens=2)
     torch.nn.init.eye_(student.frames.weight)
     torch.nn.init.zeros_(student.frames.bias)
     rows = Padded.stack([torch.randn(5, 8), torch.randn(3, 8)])

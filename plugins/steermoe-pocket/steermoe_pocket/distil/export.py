@@ -13,7 +13,7 @@ from steermoe_conformer.checkpoint import Checkpoint, write
 from steermoe_conformer.cmvn import Cmvn
 from steermoe_pocket.distil.measure import measure
 from steermoe_pocket.distil.probe import frozen, probe
-from steermoe_pocket.distil.training import SOURCES
+from steermoe_pocket.distil.training import TRAINED
 from steermoe_pocket.progress import working
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def export(training: Training, folder: Path) -> None:
 def card(training: Training) -> dict[str, Any]:
     """Return what was done and what came of it; every figure is of the dev parts."""
     settings, student = training.settings, training.student
-    clips = {source: training.clips_of(source) for source in SOURCES}
+    clips = {source: training.clips_of(source) for source in TRAINED}
     return {
         "teacher": "pocket/whisper-tiny.en, encoder on true lengths; frames in pairs, columns of variance 1",
         "parameters": sum(tensor.numel() for tensor in student.network.parameters()),

@@ -12,7 +12,7 @@ from steermoe_core.data.padded import Padded
 from steermoe_pocket.distil.measure import error_rates, plain
 from steermoe_pocket.distil.settings import Settings
 from steermoe_pocket.distil.stream import batches
-from steermoe_pocket.distil.student import CHARACTERS, Scale, read, spelling_loss
+from steermoe_pocket.distil.student import CHARACTERS, Scale, ctc, read, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,8 +57,8 @@ def probe(train: Frozen, held_out: dict[str, Frozen], seed: int) -> dict[str, di
     for batch in order:
         frames = scale(Padded.stack([train.rows[number] for number in batch]))
         optimizer.zero_grad()
-        texts = [train.texts[number] for number in batch]
-        torch.autograd.backward(spelling_loss(head(frames.values), frames, texts))
+        answers = [spelled(train.texts[number]) for number in batch]
+        torch.autograd.backward(ctc(head(frames.values), frames, answers))
         optimizer.step()
         law.step()
     return {name: _rates(scale, head, part) for name, part in held_out.items()}

@@ -21,22 +21,27 @@ def _flag(default: _Number, text: str) -> _Number:
 class Settings:
     """What decides the weights: the same settings give the same training."""
 
-    steps: int = _flag(2400, "optimizer steps")
+    steps: int = _flag(5000, "optimizer steps")
     batch: int = _flag(16, "clips a step")
     seed: int = _flag(17, "of the weights, the order and the variations of the clips")
     hours: float = _flag(3.0, "of synthetic speech")
+    voices: float = _flag(2.4, "hours of flite's and hibari's voices")
+    kokoro: float = _flag(0.42, "hours of Kokoro's voices")
     human: int = _flag(4, "times that each human clip comes for each synthetic one")
     longest: float = _flag(16.0, "seconds of the longest clip")
-    width: int = _flag(184, "D of the student")
+    width: int = _flag(256, "D of the student")
     layers: int = _flag(4, "blocks of the student")
     heads: int = _flag(4, "of attention")
     kernel: int = _flag(15, "frames of the depthwise convolution")
-    dropout: float = _flag(0.0, "while training")
+    dropout: float = _flag(0.1, "while training")
+    mask: float = _flag(0.1, "share of the features' time, and of their bins, that is masked while training")
     rate: float = _flag(1.5e-3, "highest learning rate")
     warmup: int = _flag(200, "steps up to the highest learning rate")
     decay: float = _flag(0.01, "weight decay")
     clip: float = _flag(1.0, "largest norm of the gradient")
     spelling: float = _flag(0.5, "weight of the CTC loss on characters")
+    tokens: float = _flag(0.5, "weight of the CTC loss on the language model's tokens")
+    bf16: int = _flag(1, "1 computes in bf16 where that loses little, 0 in fp32")
 
     def command(self) -> str:
         """Return the command line that says so."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 import numpy as np
@@ -50,11 +50,15 @@ class Lesson:
 
 
 class Teacher:
-    """The frozen Whisper tiny.en, on true lengths."""
+    """The frozen Whisper tiny.en, on true lengths.
 
-    def __init__(self) -> None:
+    :param bf16: computes in bf16.
+    """
+
+    def __init__(self, *, bf16: bool = False) -> None:
         folder = whisper.whisper_tiny_en(WeightsConfig())
-        self.encoder = WhisperEncoder(WhisperConfig(weights=str(folder), input="true-length"))
+        dtype: Literal["bfloat16", "float32"] = "bfloat16" if bf16 else "float32"
+        self.encoder = WhisperEncoder(WhisperConfig(weights=str(folder), input="true-length", dtype=dtype))
         self.width = 2 * self.encoder.width
 
     @torch.no_grad()
@@ -62,7 +66,7 @@ class Teacher:
         """Return pairs of frames (B,T,2D), 25 a second."""
         frames = self.encoder(self.encoder.features(waves)).zeroed()
         lengths = frames.lengths // 2
-        values = frames.values[:, : 2 * int(lengths.max())]
+        values = frames.values[:, : 2 * int(lengths.max())].float()
         return Padded(values.unflatten(1, (-1, 2)).flatten(2), lengths)
 
 
@@ -74,11 +78,12 @@ class Lessons(Dataset[Lesson]):
         self._batches = batches(settings, [clip.seconds for clip in clips])
 
     def __getitem__(self, step: int) -> Lesson:
-        """Return the lesson of a step: the student hears variations, the teacher the same without noise."""
+        """Return the lesson of a step: the student hears variations, the teacher the same undisturbed."""
         chance = np.random.default_rng([self.settings.seed, step])
         clips = [self.clips[number] for number in self._batches[step]]
         waves = [varied(load(clip.audio, RATE), chance) for clip in clips]
-        return self._lesson(clips, waves, [noisy(wave, chance) for wave in waves])
+        lesson = self._lesson(clips, waves, [noisy(wave, chance) for wave in waves])
+        return attrs.evolve(lesson, features=masked(lesson.features, self.settings.mask, chance))
 
     def plain(self, clips: Sequence[Example]) -> Lesson:
         """Return a lesson of clips as they are."""
@@ -103,14 +108,18 @@ def batches(settings: Settings, seconds: Sequence[float]) -> list[list[int]]:
 
 
 def clips(source: str, split: str, settings: Settings) -> list[Example]:
-    """Return one part of a source, `human` or `synthetic`.
+    """Return one part of a source: `human`, `synthetic`, the quick `voices`, or `kokoro`.
 
     :raises SpeechMissingError: human speech is not installed; nothing stands in for it here.
     """
+    hours = {"voices": settings.voices, "kokoro": settings.kokoro}.get(source, settings.hours)
+    if not hours:
+        return []
     config = SpeechConfig(
-        source=source,  # type: ignore[arg-type]
+        source="voices" if source == "kokoro" else source,  # type: ignore[arg-type]
         split=split,  # type: ignore[arg-type]
-        hours=settings.hours,
+        voices=["kokoro"] if source == "kokoro" else ["flite", "hibari"],
+        hours=hours,
         numbers="spelled",
         fallback="none",
     )
@@ -122,6 +131,21 @@ def varied(wave: Wave, chance: np.random.Generator) -> Wave:
     faster = resample(wave, round(RATE * chance.uniform(*_SPEEDS)), RATE)
     tilted = faster + chance.uniform(*_TILTS) * np.append(0, faster[:-1])
     return (tilted * 10 ** chance.uniform(*_VOLUMES)).astype(np.float32)
+
+
+def masked(features: Padded, share: float, chance: np.random.Generator) -> Padded:
+    """Return features with spans of time and bands of bins set to the clip's mean (SpecAugment).
+
+    Two of each; together they cover up to twice `share`, on average `share`, of a clip.
+    """
+    values, lengths = features.values.clone(), features.lengths.tolist()
+    for row, length in zip(values, lengths, strict=True):
+        mean = row[:length].mean()
+        for size, part in ((length, row), (BINS, row.T)) * 2:
+            span = int(chance.uniform(0, share) * size)
+            start = int(chance.integers(0, size - span + 1))
+            part[start : start + span] = mean
+    return Padded(values, features.lengths)
 
 
 def noisy(wave: Wave, chance: np.random.Generator) -> Wave:

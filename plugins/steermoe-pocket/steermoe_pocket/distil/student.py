@@ -1,10 +1,11 @@
-"""The student: a conformer with two heads that are thrown away, and what it is taught."""
+"""The student: a conformer with three heads that are thrown away, and what it is taught."""
 
 from __future__ import annotations
 
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+import attrs
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
@@ -15,6 +16,8 @@ from steermoe_pocket.distil.stream import BINS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from tokenizers import Tokenizer
 
     from steermoe_pocket.distil.settings import Settings
     from steermoe_pocket.distil.stream import Lesson
@@ -45,10 +48,28 @@ class Scale(nn.Module):
         return Padded((rows.values - self.mean) / self.deviation, rows.lengths)
 
 
-class Student(nn.Module):
-    """The conformer between its scale, the head for the teacher's frames and the head for characters."""
+class Tokens:
+    """The tokens of the language model that the training texts consist of; class 0 is the blank."""
 
-    def __init__(self, settings: Settings, target: int) -> None:
+    def __init__(self, tokenizer: Tokenizer, texts: Iterable[str]) -> None:
+        self._tokenizer = tokenizer
+        used = sorted({token for text in texts for token in self._ids(text)})
+        self._classes = {token: number for number, token in enumerate(used, start=1)}
+        self.count = 1 + len(used)
+
+    def __call__(self, text: str) -> list[int]:
+        """Return the classes of a training text."""
+        return [self._classes[token] for token in self._ids(text)]
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(f" {text}", add_special_tokens=False).ids
+        return ids
+
+
+class Student(nn.Module):
+    """The conformer between its scale and the heads for the teacher's frames, characters and tokens."""
+
+    def __init__(self, settings: Settings, target: int, tokens: int) -> None:
         super().__init__()
         self.shape = Shape(
             bins=BINS,
@@ -61,17 +82,22 @@ class Student(nn.Module):
         self.features, self.targets = Scale(BINS), Scale(target)
         self.frames = nn.Linear(settings.width, target)
         self.characters = nn.Linear(settings.width, 1 + len(CHARACTERS))
+        self.tokens = nn.Linear(settings.width, tokens)
 
     def forward(self, features: Padded) -> Padded:
         """Turn log-mels (B,T,80) into frames (B,T/4,D)."""
         found: Padded = self.network(self.features(features))
         return found
 
-    def losses(self, lesson: Lesson) -> tuple[Tensor, Tensor]:
-        """Return the squared error of the teacher's frames, of variance 1, and the CTC loss a frame."""
+    def losses(self, lesson: Lesson, tokens: Tokens) -> Losses:
+        """Return the squared error of the teacher's frames, of variance 1, and the CTC losses a frame."""
         frames = self(lesson.features)
         error, _ = self.errors(frames, lesson.targets)
-        return error.mean(), spelling_loss(self.characters(frames.values), frames, lesson.texts)
+        return Losses(
+            error.mean(),
+            ctc(self.characters(frames.values), frames, [spelled(text) for text in lesson.texts]),
+            ctc(self.tokens(frames.values), frames, [tokens(text) for text in lesson.texts]),
+        )
 
     def errors(self, frames: Padded, targets: Padded) -> tuple[Tensor, Tensor]:
         """Return squared errors (N,2D) of the frames that both have, and the scaled targets themselves."""
@@ -81,12 +107,38 @@ class Student(nn.Module):
         return (self.frames(frames.values[:, :length][mask]) - wanted).square(), wanted
 
 
-def spelling_loss(logits: Tensor, frames: Padded, texts: Sequence[str]) -> Tensor:
-    """Return the CTC loss a frame of logits (B,T,classes); a text too long for its frames counts as 0."""
-    spelled = [[1 + CHARACTERS.index(c) for c in text if c in CHARACTERS] for text in texts]
-    lengths = torch.tensor([len(text) for text in spelled])
-    classes = torch.tensor([number for text in spelled for number in text])
-    logs = logits.log_softmax(-1).transpose(0, 1)
+@attrs.frozen(eq=False)
+class Losses:
+    """What a lesson teaches.
+
+    :param error: of the teacher's frames.
+    :param spelling: CTC on characters.
+    :param tokens: CTC on tokens.
+    """
+
+    error: Tensor
+    spelling: Tensor
+    tokens: Tensor
+
+    def total(self, settings: Settings) -> Tensor:
+        """Return their weighted sum."""
+        return self.error + settings.spelling * self.spelling + settings.tokens * self.tokens
+
+    def journal(self) -> dict[str, float]:
+        """Return them as numbers."""
+        return {name: value.item() for name, value in attrs.asdict(self).items()}
+
+
+def spelled(text: str) -> list[int]:
+    """Return the classes of a text's characters."""
+    return [1 + CHARACTERS.index(c) for c in text if c in CHARACTERS]
+
+
+def ctc(logits: Tensor, frames: Padded, answers: Sequence[Sequence[int]]) -> Tensor:
+    """Return the CTC loss a frame of logits (B,T,classes); an answer too long for its frames counts as 0."""
+    lengths = torch.tensor([len(answer) for answer in answers])
+    classes = torch.tensor([number for answer in answers for number in answer])
+    logs = logits.float().log_softmax(-1).transpose(0, 1)
     total = F.ctc_loss(logs, classes, frames.lengths, lengths, reduction="sum", zero_infinity=True)
     return total / frames.lengths.sum()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -13,14 +13,18 @@ import torch
 from torch.utils.data import DataLoader
 
 from steermoe_core.errors import SetupError
+from steermoe_pocket.config import WeightsConfig
 from steermoe_pocket.distil.measure import measure
 from steermoe_pocket.distil.stream import Lessons, Teacher, clips
-from steermoe_pocket.distil.student import Student
+from steermoe_pocket.distil.student import Student, Tokens
 from steermoe_pocket.progress import counting
+from steermoe_pocket.smollm2 import smollm2_135m_instruct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tokenizers import Tokenizer
 
     from steermoe_core.data.example import Example
     from steermoe_pocket.distil.settings import Command, Settings
@@ -30,8 +34,10 @@ _STATE = "state.pt"
 _JOURNAL = "journal.jsonl"
 #: Lessons that a worker prepares ahead.
 _AHEAD = 4
-#: What is trained on and, in another part, held out; the test parts are never heard here.
+#: What is held out in part; the test parts are never heard here.
 SOURCES = ("synthetic", "human")
+#: What is trained on.
+TRAINED = (*SOURCES, "voices", "kokoro")
 #: Batches that the scales of features and targets are measured on.
 _MEASURED = 25
 
@@ -44,11 +50,13 @@ class Training:
 
     def __init__(self, command: Command) -> None:
         self.command, self.settings = command, command.settings
-        torch.set_num_threads(1)  # the other core asks the teacher
+        torch.set_num_threads(1)  # --workers ask the teacher on other cores
         torch.manual_seed(self.settings.seed)
-        trained = self.clips_of("synthetic") + self.settings.human * self.clips_of("human")
-        self.lessons = Lessons(self.settings, trained, Teacher())
-        self.student = Student(self.settings, self.lessons.teacher.width)
+        sources = {source: self.clips_of(source) for source in TRAINED}
+        trained = [*chain.from_iterable(sources.values()), *(self.settings.human - 1) * sources["human"]]
+        self.lessons = Lessons(self.settings, trained, Teacher(bf16=bool(self.settings.bf16)))
+        self.tokens = Tokens(tokenizer(), (clip.text for clip in trained))
+        self.student = Student(self.settings, self.lessons.teacher.width, self.tokens.count)
         self.held_out = {source: clips(source, "dev", self.settings) for source in SOURCES}
         self.optimizer = torch.optim.AdamW(
             self.student.parameters(), self.settings.rate, weight_decay=self.settings.decay, betas=(0.9, 0.98)
@@ -85,8 +93,14 @@ class Training:
         rest = range(self.step, self.settings.steps)
         workers = self.command.workers
         ahead = _AHEAD if workers else None
+        own = torch.Generator()  # so that preparing lessons draws nothing from the student's chance
         loader = DataLoader(
-            self.lessons, batch_size=None, sampler=rest, num_workers=workers, prefetch_factor=ahead
+            self.lessons,
+            batch_size=None,
+            sampler=rest,
+            num_workers=workers,
+            prefetch_factor=ahead,
+            generator=own,
         )
         return iter(loader)
 
@@ -95,14 +109,15 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.settings, self.step)
         self.student.train()
-        error, spelling = self.student.losses(lesson)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bool(self.settings.bf16)):
+            losses = self.student.losses(lesson, self.tokens)
         self.optimizer.zero_grad()
-        torch.autograd.backward(error + self.settings.spelling * spelling)
+        torch.autograd.backward(losses.total(self.settings))
         torch.nn.utils.clip_grad_norm_(self.student.parameters(), self.settings.clip)
         self.optimizer.step()
         self.step += 1
         self.heard += int(lesson.features.lengths.sum()) / 100
-        self.last = {"error": error.item(), "spelling": spelling.item()}
+        self.last = losses.journal()
         self.seconds += time.perf_counter() - start
 
     def _save(self) -> None:
@@ -113,8 +128,9 @@ class Training:
             file.write(json.dumps(line) + "\n")
         parts = {"student": self.student.state_dict(), "optimizer": self.optimizer.state_dict()}
         counts = {"step": self.step, "seconds": self.seconds, "heard": self.heard}
+        chance = torch.get_rng_state()
         temporary = self.command.folder / f".{_STATE}"
-        torch.save({**parts, **counts, "settings": attrs.asdict(self.settings)}, temporary)
+        torch.save({**parts, **counts, "chance": chance, "settings": attrs.asdict(self.settings)}, temporary)
         temporary.replace(self.command.folder / _STATE)
 
     def _resume(self) -> None:
@@ -123,6 +139,14 @@ class Training:
             self.student.load_state_dict(found["student"])
             self.optimizer.load_state_dict(found["optimizer"])
             self.step, self.seconds, self.heard = found["step"], found["seconds"], found["heard"]
+            torch.set_rng_state(found["chance"])
+
+
+def tokenizer() -> Tokenizer:
+    """Return the tokenizer of `pocket/smollm2-135m-instruct`."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(smollm2_135m_instruct(WeightsConfig()) / "tokenizer.json"))
 
 
 def learning_rate(settings: Settings, step: int) -> float:
