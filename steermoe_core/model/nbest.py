@@ -105,7 +105,7 @@ def _read(model: Joined, row: Batch, audio: torch.Tensor, answers: list[list[int
     batch = _proposed(row, answers)
     losses = model.answer_losses(batch, Padded.stack([audio] * len(answers)))  # (N,)
     lengths = batch.answer.host_lengths.tolist()
-    return torch.stack([part.sum() for part in torch.split(losses, lengths)]).tolist()  # type: ignore[no-any-return]
+    return torch.stack([part.sum() for part in torch.split(losses, lengths)]).tolist()
 
 
 def _proposed(row: Batch, answers: list[list[int]]) -> Batch:
