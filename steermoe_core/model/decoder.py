@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from torch import nn
 
 from steermoe_core.data.padded import Padded
 from steermoe_core.errors import SetupError
+from steermoe_core.model.attention import Record, recording
 from steermoe_core.model.encoder import Tap, Tower, untouched
 from steermoe_core.model.known import LANGUAGE_MODELS
 from steermoe_core.model.packing import Packing, packable
@@ -19,7 +21,7 @@ from steermoe_core.model.recompute import recomputed
 from steermoe_core.model.weights import prepared, pretrained
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from steermoe_core.model.config import CausalLMConfig
 
@@ -86,6 +88,18 @@ class Decoder(Tower):
         :param prefix: what all rows follow.
         """
         raise NotImplementedError
+
+    @contextmanager
+    def attending(self, last: int, keys: range) -> Iterator[list[torch.Tensor] | None]:
+        """Give a list that fills with what a row attends to while `hidden` computes it inside the block.
+
+        Each layer adds the weights (heads,last,keys) of the last positions of the only row. There is no list
+        where they cannot be read.
+
+        :param keys: positions counted from the end of the row, all negative.
+        """
+        del last, keys
+        yield None
 
     @abstractmethod
     def new_cache(self, prefix: Prefix, batch: int) -> Any:
@@ -173,6 +187,15 @@ class CausalLM(Decoder):
             self._packing = None
         self._check_apart(packing.attended == self.layers)
         return packing.clips(row.holding(hidden)).values
+
+    @contextmanager
+    def attending(self, last: int, keys: range) -> Iterator[list[torch.Tensor] | None]:
+        record = Record(last, keys)
+        if not packable(self.model):  # its positions see each other in another way, too
+            yield None
+            return
+        with recording(self.model.get_decoder().config, record):
+            yield record.layers
 
     def prefix(self, ids: list[int]) -> Prefix:
         device = self.embeddings.device
