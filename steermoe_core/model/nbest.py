@@ -88,14 +88,23 @@ def _chosen(
 ) -> list[int]:
     if len(proposals) < 2 or not weight:  # noqa: PLR2004 - nothing to choose, or CTC alone chooses
         return proposals[0].tokens if proposals else []
+    scores = sums(model, row, audio, proposals, weight)
+    return proposals[max(range(len(scores)), key=scores.__getitem__)].tokens
+
+
+def sums(
+    model: Joined, row: Batch, audio: torch.Tensor, proposals: Sequence[Proposal], weight: float
+) -> list[float]:
+    """Return the log probabilities of proposals, CTC's and the decoder's with its weight.
+
+    :param row: a batch of one row.
+    :param audio: (A,H), its audio tokens.
+    """
     batch = _proposed(row, proposals)
     losses = model.answer_losses(batch, Padded.stack([audio] * len(proposals)))  # (N,)
     lengths = batch.answer.host_lengths.tolist()
     read = torch.stack([part.sum() for part in torch.split(losses, lengths)]).tolist()
-    scores = [
-        proposal.log_probability - weight * loss for proposal, loss in zip(proposals, read, strict=True)
-    ]
-    return proposals[max(range(len(scores)), key=scores.__getitem__)].tokens
+    return [proposal.log_probability - weight * loss for proposal, loss in zip(proposals, read, strict=True)]
 
 
 def _proposed(row: Batch, proposals: Sequence[Proposal]) -> Batch:
