@@ -88,7 +88,8 @@ class Answering:
         plain = dict(self._answers(heard, prompts, spoken=spoken, framed=wanted.words))
         common = self.collator.common()[0] if wanted.prompt is None else wanted.prompt
         listing = [prompted(common, wanted.hotwords)] * len(heard)
-        for place, other in self._answers(heard, listing, spoken=spoken):
+        # It is generated: a text that CTC proposes without knowing them holds none that it did not hear.
+        for place, other in self._answers(heard, listing, spoken=False):
             text = guarded(other.text, plain[place].text, wanted.hotwords)
             yield place, attrs.evolve(plain.pop(place), text=text)
 
