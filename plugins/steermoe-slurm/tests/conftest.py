@@ -124,7 +124,7 @@ class Cluster:
 
         self.until(started, f"{', '.join(jobs)} to start again")
 
-    def until(self, condition: Any, what: str, seconds: float = 240.0) -> None:
+    def until(self, condition: Any, what: str, seconds: float = 400.0) -> None:
         """Wait for something to become true; tell what Slurm and the workers know where it does not."""
         end = time.monotonic() + seconds
         while not condition():
