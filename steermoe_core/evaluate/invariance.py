@@ -155,8 +155,9 @@ def _loss(logits: torch.Tensor, batches: Sequence[Batch]) -> float:
 def _tie(evaluator: Evaluator, example: Example, one: Answer, other: Answer) -> bool:
     """Return whether two answers to a clip are apart by no more than rounding, as it is answered alone."""
     asked = _question(evaluator, [example], [0])
-    compared = _chosen_tie if isinstance(asked, Choice) else _generated_tie
-    return compared(evaluator.model, asked, one, other)
+    if isinstance(asked, Choice):
+        return _chosen_tie(evaluator.model, asked, one, other)
+    return _generated_tie(evaluator.model, asked, one, other)
 
 
 def _chosen_tie(model: Joined, asked: Choice, one: Answer, other: Answer) -> bool:

@@ -114,7 +114,11 @@ class Cluster:
         return dict(line.split() for line in listed)
 
     def run_again(self, *jobs: str) -> None:
-        """Let requeued jobs start now: Slurm lets them wait for two minutes, and at first insists on it."""
+        """Let requeued jobs start now, which Slurm lets wait for two minutes.
+
+        In the first seconds, it would start a job with the credential of its last start, and fail it.
+        """
+        time.sleep(3.0)
 
         def started() -> bool:
             pending = [job for job in jobs if self.jobs().get(job) == "PENDING"]
