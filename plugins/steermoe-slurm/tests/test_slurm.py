@@ -229,7 +229,7 @@ def test_the_time_limit(sweep: Waiting, cluster: Any) -> None:
     sweep.finish()
 
     logs = "".join(file.read_text() for file in sweep.rig.runs.glob(".sweeps/*/slurm-*.log"))
-    assert logs.count("stopped after step 3") == 2
+    assert logs.count("steermoe: interrupted") == 2
     sweep.check(stopped)
 
 
