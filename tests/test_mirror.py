@@ -124,7 +124,6 @@ TESTED_BY = {
     "train/config.py": "train/test_callbacks.py",
     "train/first_gradients.py": "train/test_gradients.py",
     "train/zero.py": "train/test_deepspeed.py",
-    "use/answering.py": "cli/test_ask.py",
     "use/card.py": "run/folder/test_hub.py",
     "use/metadata.py": "run/folder/test_hub.py",
     "use/pretrained.py": "run/folder/test_hub.py",

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import attrs
 import torch
 
 from steermoe_core.data.layout import ids
-from steermoe_core.model.generate import Capacity, Questions, answers, generate
+from steermoe_core.model.generate import Capacity
+from steermoe_core.model.nbest import Choice, answer_all, sums
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from steermoe_core.data.collators import Collator
     from steermoe_core.data.example import Example
     from steermoe_core.data.layout import Batch
-    from steermoe_core.model.generate import Answer
+    from steermoe_core.evaluate.evaluation import Evaluator
+    from steermoe_core.model.generate import Answer, Questions
     from steermoe_core.model.joined import Joined
 
 #: Largest difference due to the order of sums: in fp64 always, in fp32 on a CPU nearly always.
@@ -41,7 +42,7 @@ class Invariance:
     :param largest: the largest absolute value of all logits.
     :param texts: clips whose answers have other tokens.
     :param ties: those of them whose logits of the first two different tokens, alone, differ by less than
-        rounding: either answer is right.
+        rounding, or the sums by which they were chosen: either answer is right.
     """
 
     clips: list[str]
@@ -98,45 +99,47 @@ def in_fp64(model: Joined) -> Iterator[None]:
 
 
 @torch.no_grad()
-def invariance(
-    model: Joined, collator: Collator, examples: Sequence[Example], limit: Callable[[float], int]
-) -> Invariance:
-    """Compare clips alone with the same clips in one batch; the last is generated when another one has ended.
+def invariance(evaluator: Evaluator, examples: Sequence[Example]) -> Invariance:
+    """Compare clips alone with the same clips together, the last answered when another one has ended.
 
+    :param evaluator: answers are generated or chosen as it does.
     :param examples: at least two, with answers that fit.
-    :param limit: longest answer, in tokens, to a clip of a number of seconds.
     """
+    model, collator = evaluator.model, evaluator.collator
     device = next(model.parameters()).device
-    limits = [limit(example.seconds) for example in examples]
     alone = [collator.collate([example]).to(device) for example in examples]
     single = [_logits(model, one) for one in alone]  # (Y_b,V) each
     together = _logits(model, collator.collate(examples).to(device))  # (N,V)
     pairs = list(zip(single, torch.split(together, [len(logits) for logits in single]), strict=True))
-    questions = [collator.collate([example], answered=False).to(device) for example in examples]
-    single_answers = [generate(model, one, [most])[0] for one, most in zip(questions, limits, strict=True)]
-    batches = [collator.collate(part, answered=False).to(device) for part in (examples[:-1], examples[-1:])]
-    rows = zip(examples, questions, single_answers, _together(model, batches, limits), strict=True)
-    changed = [(example.id, one, a, b) for example, one, a, b in rows if a != b]
+    single_answers = [_answers(evaluator, [[example]])[0] for example in examples]
+    rows = zip(examples, single_answers, _answers(evaluator, [examples[:-1], examples[-1:]]), strict=True)
+    changed = [(example, a, b) for example, a, b in rows if a != b]
     return Invariance(
         clips=[example.id for example in examples],
         seconds=(min(e.seconds for e in examples), max(e.seconds for e in examples)),
         loss=abs(_loss(torch.cat(single), alone) - _loss(together, alone)),
         logits=torch.stack([(a - b).abs().max() / a.abs().max() for a, b in pairs]).max().item(),
         largest=torch.cat(single).abs().max().item(),
-        texts=[name for name, *_ in changed],
-        ties=[name for name, one, a, b in changed if _tie(model, one, a, b)],
+        texts=[example.id for example, *_ in changed],
+        ties=[example.id for example, a, b in changed if _tie(evaluator, example, a, b)],
     )
 
 
-def _together(model: Joined, batches: Sequence[Batch], limits: Sequence[int]) -> list[Answer]:
-    """Return the answers to all rows of two batches; the second joins when a row of the first has ended."""
-    places = iter(range(len(limits)))
-    rows = [list(islice(places, len(batch))) for batch in batches]
-    asked = [
-        Questions(batch, [limits[row] for row in own], own) for batch, own in zip(batches, rows, strict=True)
-    ]
-    found = dict(answers(model, asked, Capacity(rows=max(2, len(rows[0])))))
-    return [found[row] for row in range(len(limits))]
+def _answers(evaluator: Evaluator, batches: Sequence[Sequence[Example]]) -> list[Answer]:
+    """Return the answers to all clips; a generated batch joins when a row of the one before has ended."""
+    places, count = iter(range(sum(map(len, batches)))), max(2, len(batches[0]))
+    questions = (_question(evaluator, batch, [next(places) for _ in batch]) for batch in batches)
+    found = dict(answer_all(evaluator.model, questions, Capacity(rows=count)))
+    return [found[row] for row in range(len(found))]
+
+
+def _question(evaluator: Evaluator, examples: Sequence[Example], keys: Sequence[int]) -> Questions:
+    """Return what is asked about clips, with their own audio tokens."""
+    model = evaluator.model
+    batch = evaluator.collator.collate(examples, answered=False).to(next(model.parameters()).device)
+    frames = model.frames(batch.features)
+    limits = [evaluator.limit(example.seconds) for example in examples]
+    return evaluator.question(batch, limits, keys, frames, model.projector(frames)[0])
 
 
 def _logits(model: Joined, batch: Batch) -> torch.Tensor:
@@ -149,8 +152,26 @@ def _loss(logits: torch.Tensor, batches: Sequence[Batch]) -> float:
     return torch.nn.functional.cross_entropy(logits, targets.to(logits.device)).item()
 
 
-def _tie(model: Joined, batch: Batch, one: Answer, other: Answer) -> bool:
-    """Return whether two answers to a batch of one clip first differ by no more than rounding."""
+def _tie(evaluator: Evaluator, example: Example, one: Answer, other: Answer) -> bool:
+    """Return whether two answers to a clip are apart by no more than rounding, as it is answered alone."""
+    asked = _question(evaluator, [example], [0])
+    if isinstance(asked, Choice):
+        return _chosen_tie(evaluator.model, asked, one, other)
+    return _generated_tie(evaluator.model, asked, one, other)
+
+
+def _chosen_tie(model: Joined, asked: Choice, one: Answer, other: Answer) -> bool:
+    """Compare what was chosen by; a text that was not proposed is no tie."""
+    (proposals,), (limit,), (audio,) = asked.proposals, asked.limits, model.audio(asked.batch.features).rows()
+    scores = sums(model, asked.batch, audio, proposals, asked.weight)
+    by_text = {tuple(p.tokens[:limit]): score for p, score in zip(proposals, scores, strict=True)}
+    first, second = (by_text.get(tuple(answer.ids), math.inf) for answer in (one, other))
+    return abs(first - second) <= rounding(model) * max(map(abs, scores), default=0.0)
+
+
+def _generated_tie(model: Joined, asked: Questions, one: Answer, other: Answer) -> bool:
+    """Compare the logits of the first tokens that differ."""
+    batch = asked.batch
     ends = sorted({*batch.ends, model.decoder.eos})
     pairs = zip(one.ids, other.ids, strict=False)
     common = next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(one.ids), len(other.ids)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from torch import nn
 
 from steermoe_core.data.padded import Padded
 from steermoe_core.errors import SetupError
+from steermoe_core.model.attention import Record, recording
 from steermoe_core.model.encoder import Tap, Tower, untouched
 from steermoe_core.model.known import LANGUAGE_MODELS
 from steermoe_core.model.packing import Packing, packable
@@ -20,7 +22,7 @@ from steermoe_core.model.tree import additive
 from steermoe_core.model.weights import prepared, pretrained
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from steermoe_core.model.config import CausalLMConfig
     from steermoe_core.model.tree import Tree
@@ -89,6 +91,7 @@ class Decoder(Tower):
         """
         raise NotImplementedError
 
+<<<<<<< HEAD
     @property
     def branching(self) -> bool:
         """Whether `branched` computes answers as a tree."""
@@ -102,6 +105,19 @@ class Decoder(Tower):
         :param prefix: what the row follows.
         """
         raise NotImplementedError
+=======
+    @contextmanager
+    def attending(self, last: int, keys: range) -> Iterator[list[torch.Tensor] | None]:
+        """Give a list that fills with what a row attends to while `hidden` computes it inside the block.
+
+        Each layer adds the weights (heads,last,keys) of the last positions of the only row. There is no list
+        where they cannot be read.
+
+        :param keys: positions counted from the end of the row, all negative.
+        """
+        del last, keys
+        yield None
+>>>>>>> words
 
     @abstractmethod
     def new_cache(self, prefix: Prefix, batch: int) -> Any:
@@ -190,6 +206,7 @@ class CausalLM(Decoder):
         self._check_apart(packing.attended == self.layers)
         return packing.clips(row.holding(hidden)).values
 
+<<<<<<< HEAD
     @property
     def branching(self) -> bool:
         full = set(getattr(self.model.get_decoder().config, "layer_types", None) or ()) <= {"full_attention"}
@@ -206,6 +223,16 @@ class CausalLM(Decoder):
             attention_mask=additive(tree.seen(stem), before, inputs.values),
             position_ids=before + positions[None].to(inputs.values.device),
         )
+=======
+    @contextmanager
+    def attending(self, last: int, keys: range) -> Iterator[list[torch.Tensor] | None]:
+        record = Record(last, keys)
+        if not packable(self.model):  # its positions see each other in another way, too
+            yield None
+            return
+        with recording(self.model.get_decoder().config, record):
+            yield record.layers
+>>>>>>> words
 
     def prefix(self, ids: list[int]) -> Prefix:
         device = self.embeddings.device

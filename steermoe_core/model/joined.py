@@ -19,8 +19,12 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 from steermoe_core.data.padded import Frames, Padded, Waveforms
 from steermoe_core.model.adapter import Adapters, NoAdapter
 from steermoe_core.model.encoder import untouched
+<<<<<<< HEAD
 from steermoe_core.model.recompute import recomputed
 from steermoe_core.model.tree import Tree
+=======
+from steermoe_core.model.recompute import recomputed, unrecorded
+>>>>>>> words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -198,6 +202,22 @@ class Joined(nn.Module):
         The head is applied at these positions only: the same numbers, for a fraction of the work.
         """
         return self.decoder.logits(self._predicting(batch, audio))
+
+    @torch.no_grad()
+    def answer_attention(self, batch: Batch, audio: Padded) -> torch.Tensor | None:
+        """Return what each answer token of a batch of one row attends to in the audio (heads,Y,A).
+
+        The weights are those of the position that predicts the token, of the heads of all layers; None where
+        the decoder's cannot be read, or there is no audio. EOS is left out.
+        """
+        count, tokens = len(batch.answer.rows()[0]), len(audio.rows()[0])
+        inputs, prefix = self.inputs(batch, audio, answered=True)
+        behind = len(batch.after.rows()[0]) + count - 1
+        keys = range(-behind - tokens, -behind)
+        with unrecorded(), self.decoder.attending(count, keys) as layers:
+            if layers is not None:
+                self.hidden(inputs, prefix, self.decoder.new_cache(prefix, 1))  # a cache: it is not packed
+        return torch.cat(layers)[:, :-1] if layers and tokens else None
 
     def _predicting(self, batch: Batch, audio: Padded) -> torch.Tensor:
         """Return the hidden states (N,H) that predict every answer token and EOS, row after row."""

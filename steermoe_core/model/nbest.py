@@ -90,11 +90,20 @@ def _chosen(
 ) -> list[int]:
     if len(proposals) < 2 or not weight:  # noqa: PLR2004 - nothing to choose, or CTC alone chooses
         return proposals[0].tokens if proposals else []
-    read = _read(model, row, audio, [proposal.tokens for proposal in proposals])
-    scores = [
-        proposal.log_probability - weight * loss for proposal, loss in zip(proposals, read, strict=True)
-    ]
+    scores = sums(model, row, audio, proposals, weight)
     return proposals[max(range(len(scores)), key=scores.__getitem__)].tokens
+
+
+def sums(
+    model: Joined, row: Batch, audio: torch.Tensor, proposals: Sequence[Proposal], weight: float
+) -> list[float]:
+    """Return the log probabilities of proposals, CTC's and the decoder's with its weight.
+
+    :param row: a batch of one row.
+    :param audio: (A,H), its audio tokens.
+    """
+    read = _read(model, row, audio, [proposal.tokens for proposal in proposals])
+    return [proposal.log_probability - weight * loss for proposal, loss in zip(proposals, read, strict=True)]
 
 
 def _read(model: Joined, row: Batch, audio: torch.Tensor, answers: list[list[int]]) -> list[float]:

@@ -161,7 +161,7 @@ def attend(
         torch.split(query, packing.lengths, dim=2), packing.behind(key), packing.behind(value), strict=True
     )
     for q, k, v in clips:
-        mask = _seen(q, k, sliding_window) if causal else None
+        mask = visible(q, k, sliding_window) if causal else None
         one, _ = attention(module, q, k, v, mask, dropout=dropout, scaling=scaling, is_causal=causal)
         found.append(one)  # (1,S_b,heads,d)
     return torch.cat(found, dim=1), None
@@ -209,7 +209,7 @@ def _by_kernel(
     return found
 
 
-def _seen(query: Tensor, key: Tensor, window: int | None) -> Tensor | None:
+def visible(query: Tensor, key: Tensor, window: int | None) -> Tensor | None:
     """Return which keys each query sees (S,P+S); None where plain causality says it."""
     queries, keys = query.shape[2], key.shape[2]
     if queries == keys and (not window or keys <= window):

@@ -70,6 +70,19 @@ class Projector(nn.Module):
         """
         raise NotImplementedError
 
+    def spans(self, frames: Padded, audio: Padded) -> list[list[tuple[float, float]]]:
+        """Return from where to where in a row each of its audio tokens hears, in units of `tokens`.
+
+        Tokens share their row evenly by default; a projector that drops or merges tokens says which they are.
+
+        :param audio: (B,A,H) that it made of the frames (B,T,D).
+        """
+        counts = zip(frames.host_lengths.tolist(), audio.host_lengths.tolist(), strict=True)
+        return [
+            [(self.tokens(length) * n / count, self.tokens(length) * (n + 1) / count) for n in range(count)]
+            for length, count in counts
+        ]
+
     def proposals(self, frames: Padded, most: int) -> list[list[Proposal]]:
         """Return the most probable texts of each row under CTC, best first, each once.
 

@@ -98,6 +98,15 @@ class SoftCtcProjector(Projector):
         own = torch.where(classes[:, None] == BLANK, likeliest, own)
         return pooled.holding(torch.cat([found[..., :1], own], -1))
 
+    def spans(self, frames: Padded, audio: Padded) -> list[list[tuple[float, float]]]:
+        del audio  # of the same runs
+        best, starts = _runs(self._log_probabilities(frames))
+        number = (starts.cumsum(1) - 1).masked_fill(best == BLANK, -1).tolist()  # (B,T)
+        return [
+            [(row.index(n), len(row) - row[::-1].index(n)) for n in range(max(row, default=-1) + 1)]
+            for row in number
+        ]
+
     def proposals(self, frames: Padded, most: int) -> list[list[Proposal]]:
         known = self.vocabulary.nonzero().squeeze(-1).tolist()
         found = [prefix_beam_search(row, most) for row in self._log_probabilities(frames).to("cpu").rows()]
@@ -107,7 +116,8 @@ class SoftCtcProjector(Projector):
         """Return those of the blank and of each class of the vocabulary (B,T,1+C)."""
         pooled = pool(self.config.pool, frames)
         rows = self._decoder[0].embeddings[self.vocabulary].to(frames.values.dtype)  # (C,H)
-        return pooled.holding(self._logits(pooled.values, rows).float().log_softmax(-1))
+        logits = self._logits(pooled.values, rows)
+        return pooled.holding(logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1))
 
     def _candidates(self, answer: Padded) -> tuple[torch.Tensor, torch.Tensor]:
         """Return which tokens (V,) compete in the loss, and what is added to the logits of each (C,).
@@ -154,9 +164,8 @@ class SoftCtcProjector(Projector):
         return self.log_scale.exp() * cosines + F.pad(self.blank_bias, (0, len(rows)))
 
     def _compress(self, logits: torch.Tensor, frames: Padded, rows: torch.Tensor) -> Padded:
-        best = logits.argmax(-1).masked_fill(~frames.mask, BLANK)  # (B,T)
+        best, starts = _runs(frames.holding(logits))
         spoken = best != BLANK
-        starts = spoken & (best != F.pad(best, (1, 0), value=BLANK)[:, :-1])
         lengths = starts.sum(1)
         run = (starts.cumsum(1) - 1)[spoken]  # which token of its clip each spoken frame belongs to
         clip = spoken.nonzero()[:, 0]
@@ -170,6 +179,12 @@ class SoftCtcProjector(Projector):
         )
         means = sums / counts.clamp_min(1)[:, None]
         return Padded(means.view(len(lengths), tokens, rows.shape[1]), lengths)
+
+
+def _runs(logits: Padded) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the best class (B,T) of each frame, the blank for padding, and where a run begins (B,T)."""
+    best = logits.values.argmax(-1).masked_fill(~logits.mask, BLANK)
+    return best, (best != BLANK) & (best != F.pad(best, (1, 0), value=BLANK)[:, :-1])
 
 
 def _ctc(logits: torch.Tensor, frames: Padded, answer: Padded) -> torch.Tensor:

@@ -201,8 +201,8 @@ def end_with_parent() -> None:
 
 
 def _record_failure(job: Job, code: int, stderr: IO[bytes]) -> None:
-    """Write into a job's folder why it failed, unless it did so itself."""
-    if job.folder.state in ("failed", "interrupted"):
+    """Write into a job's folder why it failed, unless it did so itself, or another process was quicker."""
+    if job.folder.state in ("failed", "interrupted", "finished"):
         return
     stderr.seek(0)
     lines = [line for line in stderr.read().decode(errors="replace").splitlines() if line.strip()]

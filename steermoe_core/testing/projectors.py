@@ -90,6 +90,22 @@ class ProjectorSuite(ModuleSuite):
                 "tokens() must be what can be reached",
             )
 
+    @needs("tokens_law")
+    def test_spans(self) -> None:
+        """`spans` says in order where each audio token is heard, in units of `tokens`."""
+        projector, frames = self.seeded(), self._frames(9, 20)
+        audio = self._audio(projector, frames)
+        rows = zip(projector.spans(frames, audio), audio.rows(), (9, 20), strict=True)
+        for spans, tokens, length in rows:
+            said = projector.tokens(length)
+            self.expect(
+                len(spans) == len(tokens)
+                and list(spans) == sorted(spans)
+                and all(0 <= start < end <= said for start, end in spans),
+                f"spans() of {length} frames, {len(tokens)} audio tokens, are {spans}: expected one for each "
+                f"token, in their order, from 0 to tokens({length}) = {said}",
+            )
+
     @needs("determinism")
     def test_padding_invariance(self) -> None:
         """The audio tokens of a clip are the same with padding of any value as without."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import attrs
 
 from steermoe_core.data.batches import length_sorted
+from steermoe_core.data.padded import Padded
 from steermoe_core.evaluate.evaluation import PARTS, Evaluator
 from steermoe_core.model.generate import Questions
 from steermoe_core.model.nbest import answer_all
@@ -17,11 +19,10 @@ from steermoe_core.use.words import Aligner
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import torch
-
     from steermoe_core.config.experiment import EvaluateConfig
     from steermoe_core.data.audio.segments import Span
     from steermoe_core.data.collators import Collator
+    from steermoe_core.data.layout import Batch
     from steermoe_core.model.joined import Joined
 
 
@@ -87,7 +88,8 @@ class Answering:
         plain = dict(self._answers(heard, prompts, spoken=spoken, framed=wanted.words))
         common = self.collator.common()[0] if wanted.prompt is None else wanted.prompt
         listing = [prompted(common, wanted.hotwords)] * len(heard)
-        for place, other in self._answers(heard, listing, spoken=spoken):
+        # It is generated: a text that CTC proposes without knowing them holds none that it did not hear.
+        for place, other in self._answers(heard, listing, spoken=False):
             text = guarded(other.text, plain[place].text, wanted.hotwords)
             yield place, attrs.evolve(plain.pop(place), text=text)
 
@@ -102,11 +104,11 @@ class Answering:
         """Yield the place of each span and what is written to it.
 
         :param spoken: whether the text wanted is what is said, which the projector may propose.
-        :param framed: with the frames that the projector read.
+        :param framed: with what the model read.
         """
         seconds = [len(span.waveform) / self._rate for span in heard]
         device = next(self.model.parameters()).device
-        frames: dict[int, torch.Tensor] = {}
+        rows: dict[int, Batch] = {}
 
         def questions() -> Iterator[Questions]:
             for places in length_sorted(seconds, self._evaluator.batch_size)[0]:
@@ -117,7 +119,7 @@ class Answering:
                 read = self.model.frames(batch.features)
                 audio = self.model.projector(read)[0]
                 if framed:
-                    frames.update(zip(places, read.rows(), strict=True))
+                    rows.update(zip(places, _rows(batch, read), strict=True))
                 if spoken:
                     yield self._evaluator.question(batch, limits, places, read, audio)
                 else:
@@ -125,22 +127,28 @@ class Answering:
 
         for place, answer in answer_all(self.model, questions(), self._evaluator.capacity):
             text = self.collator.hypothesis(answer.ids)
-            yield place, _Written(text, answer.stop, frames.pop(place, None))
+            yield place, _Written(text, answer.stop, rows.pop(place, None))
 
     def _segment(self, span: Span, written: _Written, *, words: bool) -> Segment:
         start, end = (round(at / self._rate, 3) for at in (span.start, span.start + len(span.waveform)))
         if not words:
             return Segment(start, end, written.text, written.stop)
-        if not written.text or written.frames is None:
+        if not written.text or written.row is None:
             return Segment(start, end, written.text, written.stop, words=[])
-        found, times = self._aligner.words(span, written.text, written.frames)
+        found, times = self._aligner.words(span, written.text, written.row)
         return Segment(start, end, written.text, written.stop, words=found, times=times)
+
+
+def _rows(batch: Batch, read: Padded) -> Iterator[Batch]:
+    """Yield each row alone, as if there were no others, with the frames (T,D) that the projector reads."""
+    for number, frames in enumerate(read.rows()):
+        yield replace(batch.row(number), features=Padded.stack([frames]))
 
 
 @attrs.frozen(eq=False)
 class _Written:
-    """What the model wrote to a span, why that ended, and the frames (T,D) that it is from, where kept."""
+    """What the model wrote to a span, why that ended, and what it read, where kept: see `Aligner.words`."""
 
     text: str
     stop: str
-    frames: torch.Tensor | None = None
+    row: Batch | None = None

@@ -41,9 +41,9 @@ class Segment:
     :param stop: why that ended: `eos`, the model was done; `limit`, it was cut at the limit of tokens;
         `silence`, there is no sound (or with voice activity detection, no speech) in it and the model was not
         asked.
-    :param words: with their times; None where they were not asked for.
-    :param times: how those were found: `ctc`, by alignment with the projector's CTC head; `spread`, in
-        proportion to letters.
+    :param words: with their times; None where they were not asked for, empty where no times were found.
+    :param times: how those were found: `ctc`, by alignment with the projector's CTC head; `attention`, by
+        what the language model attends to.
     """
 
     start: float
@@ -51,7 +51,7 @@ class Segment:
     text: str
     stop: str
     words: Sequence[Word] | None = None
-    times: Literal["ctc", "spread"] | None = None
+    times: Literal["ctc", "attention"] | None = None
 
 
 @attrs.frozen
@@ -105,7 +105,7 @@ class Transcript:
         """Yield start, end and the parts of the text: whole, or before, mark, word, mark, after."""
         for segment in self.segments:
             text, words = oneline(segment.text), segment.words or ()
-            if highlight:
+            if highlight and words:
                 yield from _highlighted(text, words)
             elif text:
                 yield (words[0] if words else segment).start, (words[-1] if words else segment).end, (text,)

@@ -1,16 +1,17 @@
 """The times of the words of a transcript.
 
-A projector with a CTC head gives the frames of each token. Its peaks are narrow, so a word begins in the
-quietest 0.1 s of the 0.4 s before its first peak, but not before the end of the last word's peaks, and lasts
-until the next one begins, without the silence between them. Without such a head, the words share the span's
-sound in proportion to their letters.
+A projector with a CTC head gives the frames of each token; elsewhere, they are those of the audio token that
+the text token attends to. Both are narrow, so a word begins in the quietest 0.1 s of the 0.4 s before its
+first frame, but not before the last frame of the word before, and lasts until the next one begins, without
+the silence between them.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,8 +20,7 @@ import torch
 
 from steermoe_core.data.example import Example
 from steermoe_core.data.layout import ids
-from steermoe_core.data.padded import Padded
-from steermoe_core.model.alignment import forced_alignment
+from steermoe_core.model.alignment import attended, forced_alignment
 from steermoe_core.use.transcript import Word
 
 if TYPE_CHECKING:
@@ -30,10 +30,14 @@ if TYPE_CHECKING:
 
     from steermoe_core.data.audio.segments import Span
     from steermoe_core.data.collators import Collator
+    from steermoe_core.data.layout import Batch
+    from steermoe_core.data.padded import Padded
     from steermoe_core.model.joined import Joined
 
-    #: Start and end in seconds.
+    #: Start and end.
     Times = tuple[float, float]
+    #: What finds the times of words.
+    Method = Literal["ctc", "attention"]
 
 #: Hops a second of the loudness that boundaries are found with, and how many it is the mean of.
 HOPS, SMOOTHED = 100, 3
@@ -42,6 +46,8 @@ HOPS, SMOOTHED = 100, 3
 BEFORE, PAUSE = 40, 9
 #: Longest time, in hops, that a word lasts after its last peak.
 AFTER = 100
+#: A row of this many times the frames has many units, if more frames have more.
+_LONG = 1000
 #: Loudness that counts as silence, as a share of that of the loudest twentieth of a span.
 QUIET = 0.05
 _WIDE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -52,7 +58,7 @@ _WORD = re.compile(rf"[{_WIDE}][^\w\s]*|[^\s{_WIDE}]+")
 class Aligner:
     """Finds the times of words.
 
-    :param model: whose projector may have a CTC head.
+    :param model: asked about one span at a time, so that times do not depend on what is transcribed with it.
     """
 
     def __init__(self, model: Joined, collator: Collator) -> None:
@@ -62,36 +68,49 @@ class Aligner:
         self._rate = model.encoder.sample_rate
 
     @torch.no_grad()
-    def words(
-        self, span: Span, text: str, frames: torch.Tensor
-    ) -> tuple[list[Word], Literal["ctc", "spread"]]:
+    def words(self, span: Span, text: str, row: Batch) -> tuple[list[Word], Method | None]:
         """Return the words of a text with their times in the recording, and how those were found.
 
-        :param frames: (T,D) of the span, what the projector reads.
+        There are none where neither method finds times.
+
+        :param row: the span with its prompt; its features are the frames (1,T,D) that the projector reads.
         """
+        tokens = self.collator.reference(Example(id="", audio=Path(), text=text, seconds=0.0))
         found = _WORD.findall(text)
-        level = _level(span.waveform, self._rate)
-        peaks = self._peaks(text, found, frames)
-        times = _spread(found, level) if peaks is None else _bounded(peaks, level)
+        places = self._tokens_of(found, tokens)
+        frames, method = self._frames(row, tokens) if places else (None, None)
+        if not places or frames is None:
+            return [], None
+        seconds = self._seconds(int(row.features.host_lengths))
+        heard = [(frames[own[0]][0] * seconds, frames[own[-1]][1] * seconds) for own in places]
         start = span.start / self._rate
+        times = _bounded(heard, _level(span.waveform, self._rate))
         words = [
             Word(round(start + begin, 3), round(start + end, 3), word)
             for word, (begin, end) in zip(found, times, strict=True)
         ]
-        return words, "spread" if peaks is None else "ctc"
+        return words, method
 
-    def _peaks(self, text: str, words: Sequence[str], frames: torch.Tensor) -> list[Times] | None:
-        """Return from when to when the CTC head gives each word its tokens; None where it cannot tell."""
-        tokens = self.collator.reference(Example(id="", audio=Path(), text=text, seconds=0.0))
-        places = self._tokens_of(words, tokens)
-        if not places or not self.model.projector.ctc:
+    def _frames(self, row: Batch, tokens: list[int]) -> tuple[Sequence[Times] | None, Method | None]:
+        """Return from where to where each token is heard, in units of `Projector.tokens`."""
+        aligned = self._by_ctc(row.features, tokens) if self.model.projector.ctc else None
+        return (aligned, "ctc") if aligned else (self._by_attention(row, tokens), "attention")
+
+    def _by_ctc(self, frames: Padded, tokens: list[int]) -> Sequence[Times] | None:
+        """Return the frames that CTC aligns each token with; None where there are too few."""
+        emissions = self.model.projector.emissions(frames, ids([tokens]).to(frames.values.device))
+        return forced_alignment(emissions.values[0].cpu().numpy(), tokens)
+
+    def _by_attention(self, row: Batch, tokens: list[int]) -> Sequence[Times] | None:
+        """Return where the audio token is that each token attends to; None where that cannot be read."""
+        audio = self.model.projector(row.features)[0]
+        answered = replace(row, answer=ids([[*tokens, self.model.decoder.eos]]))
+        weights = self.model.answer_attention(answered, audio)
+        if weights is None:
             return None
-        emissions = self.model.projector.emissions(Padded.stack([frames]), ids([tokens]).to(frames.device))
-        aligned = forced_alignment(emissions.values[0].cpu().numpy(), tokens)
-        if aligned is None:
-            return None
-        seconds = self._seconds
-        return [(aligned[own[0]][0] * seconds, aligned[own[-1]][1] * seconds) for own in places]
+        (spans,) = self.model.projector.spans(row.features, audio)
+        places = attended(weights.cpu().numpy())
+        return [part for place, same in groupby(places) for part in _divided(spans[place], len(list(same)))]
 
     def _tokens_of(self, words: Sequence[str], tokens: Sequence[int]) -> list[range] | None:
         """Return which tokens spell each word; None if they spell another number of words."""
@@ -110,13 +129,28 @@ class Aligner:
         options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
         return str(self._tokenizer.decode(list(tokens), **options))
 
+    def _seconds(self, frames: int) -> float:
+        """Return the seconds of a unit of `Projector.tokens` in a row of some frames.
+
+        By the law for long rows, whose last unit is whole; a projector may also make the same number of each.
+        """
+        law = self.model.projector.tokens
+        length = frames if law(frames) == law(_LONG * frames) else _LONG * frames
+        return self._frame * length / law(length)
+
     @cached_property
-    def _seconds(self) -> float:
-        """Seconds of a frame of the CTC head, by the laws of encoder and projector."""
-        encoder, projector = self.model.encoder, self.model.projector
+    def _frame(self) -> float:
+        """Seconds of a frame of the encoder, by its law."""
+        encoder = self.model.encoder
         third = 10.0 if encoder.max_seconds is None else encoder.max_seconds / 3
-        one, two = (projector.tokens(encoder.frames(round(times * third * self._rate))) for times in (1, 2))
+        one, two = (encoder.frames(round(times * third * self._rate)) for times in (1, 2))
         return third / (two - one)
+
+
+def _divided(whole: Times, parts: int) -> list[Times]:
+    """Return equal parts of a span, for tokens that share it."""
+    edges = np.linspace(*whole, parts + 1).tolist()
+    return list(pairwise(edges))
 
 
 def _level(waveform: NDArray[np.float32], rate: int) -> NDArray[np.float64]:
@@ -144,20 +178,14 @@ def _bounded(peaks: Sequence[Times], level: NDArray[np.float64]) -> list[Times]:
         lowest = max(begin - BEFORE, min(free, begin))
         starts.append(lowest + int(np.argmin(pauses[lowest : begin + 1])))
         free = end
-    sounding, found = _sounding(level), []
+    sounding, free = _sounding(level), 0
+    found: list[Times] = []
     for (begin, end), start, following in zip(hops, starts, [*starts[1:], len(level)], strict=True):
         until = max(min(following, end + AFTER), start + 1)
         loud = np.flatnonzero(sounding[start:until]) + start
         first = min(int(loud[0]), begin) if len(loud) else start
         final = max(int(loud[-1]) + 1, min(end, until)) if len(loud) else until
-        found.append((first / HOPS, final / HOPS))
+        first = max(first, free)  # more words than hops have no time of their own
+        free = max(final, first)
+        found.append((first / HOPS, free / HOPS))
     return found
-
-
-def _spread(words: Sequence[str], level: NDArray[np.float64]) -> list[Times]:
-    """Return times in proportion to letters, from where the sound begins to where it ends."""
-    loud = np.flatnonzero(_sounding(level))
-    begin, end = loud[0] / HOPS, (loud[-1] + 1) / HOPS
-    shares = np.cumsum([0, *(len(word) + 1 for word in words)])
-    edges = begin + (end - begin) * shares / shares[-1]
-    return [(float(one), float(two)) for one, two in pairwise(edges)]

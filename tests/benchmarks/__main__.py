@@ -23,6 +23,7 @@ from tests.benchmarks import (
     syncs,
     tables,
     training,
+    words,
 )
 from tests.benchmarks.figure import table
 
@@ -45,6 +46,7 @@ BENCHMARKS: dict[str, Callable[..., Iterator[Figure]]] = {
     "syncs": syncs.waits,
     "batches": batches.shares,
     "tables": tables.curve,
+    "words": words.starts,
 }
 
 

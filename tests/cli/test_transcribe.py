@@ -299,7 +299,7 @@ class TestWords:
         assert found["text"] == texts(finished)["001.wav"]
         (segment,) = found["segments"]
         assert [word["word"] for word in segment["words"]] == found["text"].split()
-        assert segment["times"] == "spread"  # its projector is linear
+        assert segment["times"] == "attention"  # its projector is linear
         edges = [edge for word in segment["words"] for edge in (word["start"], word["end"])]
         assert edges == sorted(edges)
         assert edges[0] >= segment["start"]

@@ -10,12 +10,16 @@ import attrs
 import pytest
 import torch
 
+from steermoe_core.config.experiment import EvaluateConfig
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, FolderConfig
 from steermoe_core.data.sources.folder import read_folder
+from steermoe_core.evaluate.evaluation import Evaluator
 from steermoe_core.evaluate.invariance import EXACT, Invariance, in_fp64, invariance, mixed, rounding
-from steermoe_core.model.config import SteeringConfig
+from steermoe_core.model.config import SoftCtcConfig, SteeringConfig
 from steermoe_core.model.generate import Answer, generate
+from steermoe_core.model.nbest import Proposal
+from steermoe_core.model.soft_ctc import SoftCtcProjector
 from steermoe_core.model.steering import Steering
 from steermoe_core.run.folder.adapter import identity
 from tests.misbehaving import Crowd, LeakyQFormer
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from steermoe_core.data.example import Example
-    from steermoe_core.data.layout import Batch
+    from steermoe_core.data.padded import Padded
     from steermoe_core.model.joined import Joined
 
 
@@ -46,10 +50,11 @@ def test_clips_of_different_lengths_are_chosen(examples: list[Example]) -> None:
     assert [len(mixed(examples[:count])) for count in (0, 1, 2, 3)] == [0, 1, 2, 3]
 
 
-def measured(model: Joined, examples: list[Example]) -> Invariance:
+def measured(model: Joined, examples: list[Example], **settings: Any) -> Invariance:
     """Return what changes for four clips."""
     collator = AsrCollator(AsrConfig(), model.decoder.tokenizer, model.encoder.features)
-    return invariance(model, collator, mixed(examples), lambda _: 6)
+    config = EvaluateConfig(max_new_tokens=6, **settings)
+    return invariance(Evaluator(model, collator, config, metrics=[], seed=0), mixed(examples))
 
 
 def test_the_order_of_sums_is_all_that_a_batch_may_change(
@@ -186,11 +191,12 @@ class TestTies:
         if twins:
             table[token] = table[own.ids[0]]
 
-        def together(model: Joined, batches: list[Batch], limits: list[int]) -> list[Answer]:
-            return [*[attrs.evolve(own)] * (len(limits) - 1), Answer(other or [], "eos")]
+        def answers(_: Evaluator, batches: list[list[Example]]) -> list[Answer]:
+            if len(batches) == 1:
+                return [own]
+            return [*[attrs.evolve(own)] * (sum(map(len, batches)) - 1), Answer(other or [], "eos")]
 
-        monkeypatch.setattr("steermoe_core.evaluate.invariance.generate", lambda *_: [own])
-        monkeypatch.setattr("steermoe_core.evaluate.invariance._together", together)
+        monkeypatch.setattr("steermoe_core.evaluate.invariance._answers", answers)
         return measured(model, examples)
 
     @pytest.mark.parametrize(
@@ -210,3 +216,61 @@ class TestTies:
         assert found.texts == found.clips[-1:]
         assert found.ties == (found.texts if twins else [])
         assert found.exact == found.within(1.0) == twins
+
+
+class Biased(SoftCtcProjector):
+    """Swaps its two best proposals in a batch, whatever their probabilities, or makes them as probable."""
+
+    twins = False
+
+    def proposals(self, frames: Padded, most: int) -> list[list[Proposal]]:
+        best = max(one.log_probability for row in super().proposals(frames, most) for one in row)
+        rows = [
+            [Proposal([2, 3], best), Proposal([5], best - (0.0 if self.twins else 0.1))]
+            for _ in frames.rows()
+        ]
+        return rows if len(frames) == 1 else [row[::-1] for row in rows]
+
+
+class TestChosen:
+    """Answers that are chosen among proposals are compared as they are chosen."""
+
+    @staticmethod
+    def model(decoder_folder: str, kind: type[SoftCtcProjector] = SoftCtcProjector, **parts: Any) -> Joined:
+        """Return a model with a CTC head."""
+        encoder = parts.pop("encoder", TinyEncoder(TinyConfig()))
+        torch.manual_seed(0)
+        projector = kind(SoftCtcConfig(), encoder.width, decoder(decoder_folder))
+        projector.begin(iter([[2, 3, 5], [8], [5, 2]]), iter([]))
+        return joined(decoder_folder, projector=projector, encoder=encoder).eval()
+
+    @pytest.mark.parametrize("weight", [0.0, 0.3])
+    def test_they_do_not_depend_on_the_batch(
+        self, decoder_folder: str, examples: list[Example], weight: float
+    ) -> None:
+        """As greedy ones."""
+        found = measured(self.model(decoder_folder), examples, nbest=4, nbest_weight=weight)
+        assert found.texts == found.ties == []
+        assert found.exact
+
+    def test_proposals_that_depend_on_the_batch_show(
+        self, decoder_folder: str, examples: list[Example]
+    ) -> None:
+        """Where loss, logits and greedy texts do not."""
+        model = self.model(decoder_folder, Biased)
+
+        assert measured(model, examples).exact
+        found = measured(model, examples, nbest=2, nbest_weight=0.0)
+        assert found.loss <= EXACT
+        assert found.texts[:3] == found.clips[:3]
+        assert not found.exact
+
+    def test_equal_sums_are_a_tie(self, decoder_folder: str, examples: list[Example]) -> None:
+        """Either text is right."""
+        model = self.model(decoder_folder, Biased)
+        model.projector.twins = True  # type: ignore[assignment]
+
+        found = measured(model, examples, nbest=2, nbest_weight=0.0)
+
+        assert found.texts == found.ties != []
+        assert found.exact

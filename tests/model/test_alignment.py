@@ -1,4 +1,4 @@
-"""The alignment that CTC finds likeliest, against all there are."""
+"""The alignment that CTC finds likeliest, against all there are, and the one that attention shows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steermoe_core.model.alignment import forced_alignment
+from steermoe_core.model.alignment import HEADS, LITTLE, attended, forced_alignment
 
 
 def best_of_all(emissions: np.ndarray, tokens: list[int]) -> float:
@@ -56,3 +56,34 @@ def test_tokens_that_cannot_be() -> None:
     emissions = np.zeros((4, 2), np.float32)
     emissions[:, 1] = -np.inf
     assert forced_alignment(emissions, [4]) is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(0, 9))
+def test_attention_is_followed_without_a_step_back(tokens: int, audio: int, seed: int) -> None:
+    """Of one head, the path that collects most of all that never step back."""
+    weights = np.random.default_rng(seed).random((1, tokens, audio)).astype(np.float32)
+    shares = weights / (weights.sum(2, keepdims=True) + LITTLE)
+    shares -= shares.mean(1, keepdims=True)
+
+    def collected(path: list[int]) -> float:
+        return float(shares[0, np.arange(tokens), path].sum())
+
+    found = attended(weights)
+
+    assert found == sorted(found)
+    paths = (list(path) for path in product(range(audio), repeat=tokens) if list(path) == sorted(path))
+    assert collected(found) == pytest.approx(max(map(collected, paths)), abs=1e-3)
+
+
+def test_the_heads_that_follow_the_sound_decide() -> None:
+    """Not those that look at one place, or at random; nor those that hardly look at the audio."""
+    chance = np.random.default_rng(0)
+    weights = chance.random((40, 5, 20)).astype(np.float32) / 20
+    weights[:20] = np.eye(20, dtype=np.float32)[3]
+    weights[20:24] *= 1e-6
+    weights[20:24, range(5), [19, 12, 8, 4, 1]] = 1e-5
+    path = [2, 6, 9, 14, 17]
+    weights[-HEADS:, range(5), path] += 0.3
+
+    assert attended(weights) == path

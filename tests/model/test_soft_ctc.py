@@ -403,3 +403,21 @@ def test_mixes_embeddings_as_the_model_reads_them(
 
     assert len(plain.values[0])
     torch.testing.assert_close(scaled.values, 24.0 * plain.values, **CLOSE)
+
+
+def test_where_each_token_is_heard(language_model: CausalLM) -> None:
+    """The frames of each run, as many runs as tokens; the same for a row alone."""
+    projector = projector_of(language_model, seed=1)
+    frames = frames_of([9, 30], seed=5)
+    audio = projector(frames)[0]
+
+    found = projector.spans(frames, audio)
+
+    assert [len(row) for row in found] == audio.host_lengths.tolist()
+    assert len(found[1]) > 1
+    for row, length in zip(found, frames.host_lengths.tolist(), strict=True):
+        edges = [edge for span in row for edge in span]
+        assert edges == sorted(edges)
+        assert all(0 <= start < end <= projector.tokens(length) for start, end in row)
+    alone = Padded.stack([frames.rows()[0]])
+    assert projector.spans(alone, projector(alone)[0]) == found[:1]

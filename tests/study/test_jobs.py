@@ -28,6 +28,7 @@ folder=$(dirname "$4")
 basename "$folder" >> "$CALLS"
 case $(cat "$folder/do") in
     finish) echo '{"state": "finished"}' > "$folder/status.json" ;;
+    late) echo '{"state": "finished"}' > "$folder/status.json"; echo "steermoe: it is in use" >&2; exit 1 ;;
     fail) echo '{"state": "failed", "error": "clip 7"}' > "$folder/status.json"; exit 1 ;;
     die) kill -9 $$ ;;
     refuse) echo "warning: x" >&2; echo "steermoe: no such plugin" >&2; exit 3 ;;
@@ -153,6 +154,13 @@ def test_a_job_that_another_process_holds_is_left_to_it(bench: Bench) -> None:
         bench.tick = other_ends
         assert bench.work(jobs) == "b"
     assert states(jobs) == ["finished", "finished"]
+
+
+def test_a_job_that_another_process_finished_meanwhile_is_finished(bench: Bench) -> None:
+    """Of two workers that start it at once, the later one may end when the other has already finished it."""
+    (job,) = bench.jobs("late")
+    assert bench.work([job]) == "a"
+    assert job.state == "finished"
 
 
 def test_without_waiting_what_others_run_is_left_to_them(bench: Bench) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,12 +13,15 @@ import torch
 from steermoe_core.data.audio.segments import Span
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig
+from steermoe_core.data.example import Example
+from steermoe_core.data.padded import Padded
+from steermoe_core.model.joined import Joined
 from steermoe_core.model.projectors import Projector
-from steermoe_core.use.words import Aligner, _bounded, _level, _spread
-from tests.parts import joined
+from steermoe_core.use.words import Aligner, _bounded, _level
+from tests.parts import QFormer, joined
 
 if TYPE_CHECKING:
-    from steermoe_core.data.padded import Padded
+    from steermoe_core.data.layout import Batch
 
 RATE = 16_000
 
@@ -72,11 +77,6 @@ class TestBoundaries:
         assert found.min() >= 0
         assert found.max() <= 4.0
 
-    def test_spread(self) -> None:
-        """Without peaks the sound is shared in proportion to letters."""
-        found = _spread(["to", "wonder"], _level(bursts((1.0, 3.0)), RATE))
-        assert np.array(found) == pytest.approx(np.array([(1.0, 1.6), (1.6, 3.0)]), abs=0.03)
-
 
 class Spelling(Projector):
     """Hears the tokens of the answer one after the other: each in two frames, then a blank in three."""
@@ -114,11 +114,16 @@ class TestTokens:
         """Return the seconds of a frame."""
         return 10 / aligner.model.encoder.frames(10 * RATE)
 
-    def words(self, aligner: Aligner, text: str, frames: int = 100) -> tuple[list[Any], str]:
+    def words(self, aligner: Aligner, text: str, frames: int = 100) -> tuple[list[Any], str | None]:
         """Return the words of a text that begins at 2 s, in sound without pauses."""
         seconds = frames * self.frame(aligner)
-        span = Span(2 * RATE, bursts((0.0, seconds), seconds=seconds), last=True)
-        return aligner.words(span, text, torch.zeros(frames, aligner.model.encoder.width))
+        sound = bursts((0.0, seconds), seconds=seconds)
+        chance = torch.Generator().manual_seed(0)
+        row = replace(
+            aligner.collator.prompt_batch([sound]),
+            features=Padded.stack([torch.randn(frames, aligner.model.encoder.width, generator=chance)]),
+        )
+        return aligner.words(Span(2 * RATE, sound, last=True), text, row)
 
     def test_each_word_has_its_own(self, decoder_folder: str) -> None:
         """In the recording's time."""
@@ -136,11 +141,51 @@ class TestTokens:
             assert one.end == following.start
 
     def test_too_many_for_the_frames(self, decoder_folder: str) -> None:
-        """They are spread."""
-        found, times = self.words(self.aligner(decoder_folder, Spelling()), "one two three", frames=2)
-        assert times == "spread"
-        assert len(found) == 3
+        """Without an alignment by CTC, attention is asked; the stand-in makes no audio tokens for it."""
+        aligner = self.aligner(decoder_folder, Spelling())
+        with pytest.raises(NotImplementedError):
+            self.words(aligner, "one two three", frames=2)
 
-    def test_a_projector_that_hears_none(self, decoder_folder: str) -> None:
-        """They are spread."""
-        assert self.words(self.aligner(decoder_folder), "one two")[1] == "spread"
+    @pytest.mark.parametrize("projector", ["linear", "q-former"])
+    def test_a_projector_without_a_head(self, decoder_folder: str, projector: str) -> None:
+        """All words have times within the sound, also where the number of audio tokens is fixed."""
+        aligner = self.aligner(decoder_folder)
+        if projector == "q-former":
+            aligner.model.projector = QFormer(None, aligner.model.encoder.width, aligner.model.decoder)
+
+        found, times = self.words(aligner, "one two three")
+
+        assert times == "attention"
+        assert [one.word for one in found] == ["one", "two", "three"]
+        edges = [edge for one in found for edge in (one.start, one.end)]
+        assert edges == sorted(edges)
+        assert edges[0] >= 2.0
+        assert edges[-1] <= 2.0 + 100 * self.frame(aligner) + 0.01
+
+    def test_words_are_where_the_decoder_looks(
+        self, decoder_folder: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A token that looks at audio token 6 is heard there."""
+        aligner = self.aligner(decoder_folder)
+        places = iter([2, 6, 10])
+
+        def looks(_: object, batch: Batch, audio: Padded) -> torch.Tensor:
+            weights = torch.zeros(1, len(batch.answer.rows()[0]) - 1, len(audio.rows()[0]))
+            for row, place in zip(weights[0], places, strict=False):
+                row[place] = 1.0
+            return weights
+
+        monkeypatch.setattr(Joined, "answer_attention", looks)
+        tokens = aligner.collator.reference(Example(id="", audio=Path(), text="one two three", seconds=0.0))
+        assert len(tokens) == 3
+        found, _ = self.words(aligner, "one two three")
+
+        unit = 100 * self.frame(aligner) / aligner.model.projector.tokens(100)
+        for word, place in zip(found, (2, 6, 10), strict=True):
+            assert word.start <= 2 + place * unit + 0.01
+            assert word.end >= 2 + place * unit
+
+    def test_a_decoder_that_shows_nothing(self, decoder_folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """There are no times, and no words."""
+        monkeypatch.setattr(Joined, "answer_attention", lambda *_: None)
+        assert self.words(self.aligner(decoder_folder), "one two") == ([], None)

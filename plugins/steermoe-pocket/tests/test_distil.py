@@ -248,12 +248,12 @@ def test_reading_drops_blanks_and_repetitions() -> None:
 
 
 def test_shipped_weights_are_a_conformer() -> None:
-    """The package carries them, at most 8 MiB, with the card of the run that made them."""
+    """The package carries them, at most 16 MiB, with the card of the run that made them."""
     folder = conformer_tiny(WeightsConfig())
     card = json.loads((folder / "card.json").read_text("utf-8"))
     encoder = ConformerEncoder(ConformerConfig(weights=str(folder)))
 
-    assert (folder / "model.safetensors").stat().st_size <= 8 * 2**20
+    assert (folder / "model.safetensors").stat().st_size <= 16 * 2**20
     assert card["parameters"] == sum(parameter.numel() for parameter in encoder.parameters())
     assert encoder.layers == card["settings"]["layers"]
     assert encoder(encoder.features([sine(1.0)])).values.isfinite().all()

@@ -53,6 +53,16 @@ class CifProjector(Projector):
         means = shares @ pooled.values / shares.sum(-1, keepdim=True).clamp_min(1e-6)  # (B,J,D)
         return Padded(self.map(means), lengths), None
 
+    def spans(self, frames: Padded, audio: Padded) -> list[list[tuple[float, float]]]:
+        shares = _shares(self._weights(pool(self.config.pool, frames).zeroed()), audio.values.shape[1])
+        counts = audio.host_lengths.tolist()
+        heard = [
+            [row.nonzero().squeeze(-1).tolist() for row in one] for one in shares
+        ]  # frames of each token
+        return [
+            [(own[0], own[-1] + 1) for own in rows[:count]] for rows, count in zip(heard, counts, strict=True)
+        ]
+
     def losses(self) -> dict[str, torch.Tensor]:
         losses, self._losses = self._losses, {}
         return losses

@@ -60,6 +60,9 @@ class RecurrentProjector(Projector):
     def proposals(self, frames: Padded, most: int) -> list[list[Proposal]]:
         return self.head.proposals(self.context(frames), most)
 
+    def spans(self, frames: Padded, audio: Padded) -> list[list[tuple[float, float]]]:
+        return self.head.spans(self.context(frames), audio)
+
     def losses(self) -> dict[str, torch.Tensor]:
         return self.head.losses()
 

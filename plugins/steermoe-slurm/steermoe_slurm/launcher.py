@@ -28,7 +28,8 @@ RESTARTS = 3
 _BODY = """
 {command} &
 worker=$!
-trap 'kill -USR1 $worker 2>/dev/null' USR1 TERM
+trap 'told=yes; kill -USR1 $worker 2>/dev/null' USR1
+trap 'kill -USR1 $worker 2>/dev/null' TERM
 while :; do
     wait $worker
     code=$?
@@ -37,9 +38,12 @@ done
 
 # 130: stopped by a signal, with a checkpoint. 137: killed, as for lack of memory.
 if [ $code = 130 ] || {{ [ $code = 137 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {restarts} ]; }}; then
-    # SLURM_JOB_ID of one job of an array is the number of the whole array. A cancelled job stays cancelled.
+    # SLURM_JOB_ID of one job of an array is the number of the whole array. A job that Slurm ends, by SIGTERM,
+    # is COMPLETING: a cancelled one stays cancelled, and Slurm itself requeues a preempted one.
     job="${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
-    scontrol show job "$job" | grep -q JobState=CANCELLED || scontrol requeue "$job"
+    if [ -n "$told" ] || scontrol show job "$job" | grep -q JobState=RUNNING; then
+        scontrol requeue "$job"
+    fi
 fi
 exit $code
 """

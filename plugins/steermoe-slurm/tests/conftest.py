@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +18,6 @@ from tests.conftest import decoder_folder, rig, rig_plugin, site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from typing_extensions import Self
 
@@ -46,8 +47,11 @@ SelectTypeParameters=CR_CPU
 JobAcctGatherType=jobacct_gather/none
 SlurmdParameters=config_overrides
 KillWait=60
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 NodeName={host} NodeAddr=127.0.0.1 CPUs=4 State=UNKNOWN
-PartitionName=test Nodes={host} Default=YES MaxTime=INFINITE State=UP
+PartitionName=test Nodes={host} Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=urgent Nodes={host} MaxTime=INFINITE State=UP PriorityTier=9
 """
 
 
@@ -78,13 +82,18 @@ class Cluster:
             ["slurmctld", "-f", str(self.config)],
             ["slurmd", "-f", str(self.config)],
         ):
-            subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-        self.until(lambda: "idle" in self.ask("sinfo", "-h", "-o", "%T"), 60.0)
+            started = subprocess.run(command, check=False, stderr=subprocess.DEVNULL, timeout=60)
+            if started.returncode:
+                self.__exit__()
+                pytest.skip(f"{command[0]} does not start here:\n{self.logs()}")
+        self.until(lambda: "idle" in self.ask("sinfo", "-h", "-p", "test", "-o", "%T"), "an idle node", 60.0)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.ask("scancel", "--user=root")
-        self.until(lambda: not self.jobs(), 90.0)
+        end = time.monotonic() + 90.0
+        while self.jobs() and time.monotonic() < end:
+            time.sleep(0.2)
         for file in ("slurmd.pid", "slurmctld.pid", "munge/pid"):
             if (self.place / file).exists():
                 os.kill(int((self.place / file).read_text()), 15)
@@ -92,26 +101,62 @@ class Cluster:
 
     def ask(self, *words: str) -> str:
         """Return what a program of Slurm prints; empty if it fails."""
-        return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+        try:
+            return subprocess.run(
+                words, capture_output=True, text=True, check=False, timeout=60
+            ).stdout.strip()
+        except subprocess.TimeoutExpired:
+            return ""
 
     def jobs(self) -> dict[str, str]:
         """Return the state of each job of the queue by number; array tasks have numbers of their own."""
         listed = self.ask("squeue", "-h", "-r", "-o", "%i %T").splitlines()
         return dict(line.split() for line in listed)
 
-    def until(self, condition: Any, seconds: float = 600.0) -> None:
-        """Wait for something to become true; print what Slurm knows where it does not."""
+    def run_again(self, *jobs: str) -> None:
+        """Let requeued jobs start now, which Slurm lets wait for two minutes.
+
+        In the first seconds, it would start a job with the credential of its last start, and fail it.
+        """
+        time.sleep(3.0)
+
+        def started() -> bool:
+            pending = [job for job in jobs if self.jobs().get(job) == "PENDING"]
+            for job in pending:
+                self.ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+            return not pending
+
+        self.until(started, f"{', '.join(jobs)} to start again")
+
+    def until(self, condition: Any, what: str, seconds: float = 400.0) -> None:
+        """Wait for something to become true; tell what Slurm and the workers know where it does not."""
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:
-                logs = "\n".join(file.read_text()[-3000:] for file in self.place.glob("*.log"))
-                pytest.fail(f"waited in vain\n{self.ask('squeue')}\n{logs}")
+                pytest.fail(f"waited {seconds:g} s for {what}\n{self.told()}")
             time.sleep(0.2)
 
+    def told(self) -> str:
+        """Return the nodes, the jobs with the ends of their output, and the ends of the logs."""
+        jobs = self.ask("scontrol", "show", "job", "-d")
+        outputs = dict.fromkeys(re.findall(r"StdOut=(\S+)", jobs))
+        files = [Path(output) for output in outputs if Path(output).is_file()]
+        parts = [f"{file}:\n{file.read_text()[-1500:]}" for file in files]
+        return "\n\n".join(
+            [self.ask("sinfo", "-N", "-l"), self.ask("squeue", "-r"), jobs, *parts, self.logs()]
+        )
 
-@pytest.fixture(scope="session")
+    def logs(self) -> str:
+        """Return the ends of the logs of Slurm itself."""
+        return "\n".join(f"{file.name}:\n{file.read_text()[-2000:]}" for file in self.place.glob("*.log"))
+
+
+@pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Start a Slurm; tests that need it are skipped where it is not installed."""
+    """Start a Slurm; tests that need it are skipped where it is not installed.
+
+    They are all in one file, which one process runs, whatever the number of processes.
+    """
     if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
         pytest.skip(f"{', '.join(missing)} not installed (Debian: apt install slurm-wlm munge)")
     if os.geteuid() != 0:

@@ -106,18 +106,19 @@ def _text_only(texts: Sequence[str], before: list[torch.Tensor], after: list[tor
 def _batch_invariance(
     builder: Builder, model: Joined, splits: Mapping[str, Sequence[Example]]
 ) -> Certificate:
+    collator, config = builder.collator(model), builder.experiment.evaluate
+    text = f"the text chosen of CTC's {config.nbest}" if config.nbest else "greedy text"
     certificate = partial(
         Certificate,
         name="batch-invariance",
-        claim="Loss, logits and greedy text of a clip do not depend on the clips it is batched with.",
+        claim=f"Loss, logits and {text} of a clip do not depend on the clips it is batched with.",
     )
-    collator = builder.collator(model)
-    evaluator = Evaluator(model, collator, builder.experiment.evaluate, metrics=[], seed=0)
+    evaluator = Evaluator(model, collator, config, metrics=[], seed=0)
     found = next(_mixtures(model, collator, splits), None)
     if found is None:
         return certificate(passed=None, why="no split has two clips whose references fit")
     split, clips = found
-    measure = partial(invariance, model, collator, clips, evaluator.limit)
+    measure = partial(invariance, evaluator, clips)
     measured = measure()
     exact = None if measured.exact else _in_fp64(model, measure)
     bound = EXACT if measured.exact or exact else rounding(model)
@@ -128,6 +129,7 @@ def _batch_invariance(
         measured={
             "split": split,
             "bound": bound,
+            "nbest": config.nbest,
             **attrs.asdict(measured),
             "fp64": attrs.asdict(exact) if exact else None,
         },

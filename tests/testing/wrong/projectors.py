@@ -46,6 +46,15 @@ class SaysPooling(Right):
         return Padded(self.mapped(pooled), pooled.lengths), None
 
 
+class Backwards(Right):
+    """Says that the first audio token is heard last."""
+
+    caught_by = "spans"
+
+    def spans(self, frames, audio):
+        return [spans[::-1] for spans in super().spans(frames, audio)]
+
+
 class Narrow(Right):
     """Maps to another width than the language model's."""
 
