@@ -57,8 +57,8 @@ def throughput(*, quick: bool) -> Iterator[Figure]:
 def _beside_transformers(examples: Sequence[Example], *, quick: bool) -> Iterator[Figure]:
     """Yield what transformers' `generate` costs for the same texts, as a multiple of the engine's cost.
 
-    A trained model, whose answers end by themselves, without rescoring. Both work on the same number of clips together;
-    `generate` takes batches in the order of the split, or sorted by length.
+    A trained model, whose answers end by themselves, without rescoring. Both work on the same number of clips
+    together; `generate` takes batches in the order of the split, or sorted by length.
     """
     model = load("pocket/asr", device="cpu")
     with _counted(model) as engine:
