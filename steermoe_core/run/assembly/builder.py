@@ -28,6 +28,7 @@ from steermoe_core.evaluate.scores import DataRecord
 from steermoe_core.model.adapter import combined
 from steermoe_core.model.encoder import Encoder
 from steermoe_core.model.joined import Joined
+from steermoe_core.model.weights import weights_too
 from steermoe_core.run.assembly.costs import audio_tokens, costs
 from steermoe_core.run.assembly.from_adapter import started
 from steermoe_core.run.folder.run_folder import write_json
@@ -87,8 +88,10 @@ class ModelBuilder:
         """Return the folder of weights that are here or that a plugin provides; any other name unchanged."""
         path = expanded(name)
         report_folder(path)
-        provided = None if Path(path).exists() else self.registry.weights_folder(name)
-        return str(provided or path)
+        if Path(path).exists():
+            return path
+        with weights_too():  # a plan needs the folder, too
+            return str(self.registry.weights_folder(name) or path)
 
     def model(self, decoder: Decoder | None = None) -> Joined:
         """Build the whole model in eval mode; initial weights of what is trained depend on the seed alone.
