@@ -30,7 +30,8 @@ _INTRODUCTION = f"""\
 This page is generated: `python -m docs.generate.curves > docs/reference/curves.md`. Every point is computed
 by `steermoe bench {FILE} --roofline {GPU} --lengths librispeech --steps 1`
 with the setting of its row; none is measured on a GPU. Each point, except those of ranks, is one batch of
-median length. [Performance](performance.md) explains the figures.
+median length. [Performance](performance.md) explains the figures, and has the
+[cost against rows](performance.md#cost-against-rows).
 """
 
 

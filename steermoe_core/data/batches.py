@@ -64,8 +64,10 @@ class Epochs:
             msg = "there is no example to make batches of"
             raise ValueError(msg)
         self._lengths = np.asarray(lengths, dtype=np.float64)
-        self._costs = np.asarray(costs, dtype=np.float64) if len(costs) else np.ones(len(lengths))
-        self._mixture = Mixture(sources if len(weights) else [0] * len(lengths), weights, seed)
+        self._costs = (
+            np.asarray(costs, dtype=np.float64) if len(costs) else np.broadcast_to(1.0, len(lengths))
+        )
+        self._mixture = Mixture(sources if len(weights) else np.broadcast_to(0, len(lengths)), weights, seed)
         self._limit = limit
         self._seed = seed
         self._parts = parts

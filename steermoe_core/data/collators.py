@@ -190,7 +190,7 @@ class AsrCollator(Collator):
                 left_out.setdefault(verdict, []).append(example.id)
                 kept[number] = False
         fits = found.take(kept)
-        seconds = sum(fits.seconds.tolist())
+        seconds = sum(fits.durations())
         report = Report(total=len(found), seconds=seconds, left_out=left_out, cut=cut_ones)
         return not_empty(fits, report), report
 

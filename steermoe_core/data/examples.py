@@ -117,6 +117,11 @@ class _Part:
     speed: float = 1.0
     source: int | None = None
 
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """The duration of each row at this speed."""
+        return self.store.seconds if self.speed == 1.0 else self.store.seconds / self.speed
+
     def example(self, row: int, seconds: float) -> Example:
         example = self.store.example(row)
         if self.speed != 1.0:
@@ -158,8 +163,8 @@ class Examples(Sequence[Example]):
         self._starts = [0, *np.cumsum([len(part.store) for part in parts]).tolist()]
         self.numbers = np.arange(self._starts[-1]) if numbers is None else numbers
         if seconds is None:
-            whole = [np.zeros(0), *(part.store.seconds / part.speed for part in parts)]
-            seconds = np.concatenate(whole)[self.numbers]
+            seconds = _joined([part.seconds for part in parts])
+            seconds = seconds if numbers is None else seconds[numbers]
         self.seconds = seconds
 
     @classmethod
@@ -175,6 +180,8 @@ class Examples(Sequence[Example]):
     @classmethod
     def joined(cls, several: Sequence[Examples]) -> Examples:
         """Return the examples of several sequences, one after the other."""
+        if len(several) == 1:
+            return several[0]
         parts: list[_Part] = []
         numbers: list[Indices] = [np.arange(0)]
         rows = 0
@@ -182,8 +189,7 @@ class Examples(Sequence[Example]):
             numbers.append(one.numbers + rows)
             parts += one.parts
             rows += sum(len(part.store) for part in one.parts)
-        seconds = [np.zeros(0), *(one.seconds for one in several)]
-        return cls(parts, np.concatenate(numbers), np.concatenate(seconds))
+        return cls(parts, np.concatenate(numbers), _joined([one.seconds for one in several]))
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -218,6 +224,8 @@ class Examples(Sequence[Example]):
 
         :param chosen: true for each of them (n,), or their numbers.
         """
+        if chosen.dtype == bool and chosen.all():
+            return self
         return Examples(self.parts, self.numbers[chosen], self.seconds[chosen])
 
     def lasting(self, seconds: NDArray[np.float64]) -> Examples:
@@ -240,6 +248,11 @@ class Examples(Sequence[Example]):
     def _faster(self, speed: float) -> Examples:
         parts = [attrs.evolve(part, speed=speed) for part in self.parts]
         return Examples(parts, self.numbers, self.seconds / speed)
+
+    def durations(self) -> Iterator[float]:
+        """Yield the duration of each example."""
+        for start in range(0, len(self), CHUNK):
+            yield from self.seconds[start : start + CHUNK].tolist()
 
     @property
     def sources(self) -> Indices:
@@ -305,6 +318,11 @@ class Examples(Sequence[Example]):
         digest.update(np.ascontiguousarray(self.numbers).data)
         digest.update(np.ascontiguousarray(self.seconds).data)
         return digest.hexdigest()
+
+
+def _joined(several: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return arrays one after the other; a single one is not copied."""
+    return several[0] if len(several) == 1 else np.concatenate([np.zeros(0), *several])
 
 
 def _alike(one: Example, other: Example) -> bool:

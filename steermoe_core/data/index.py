@@ -18,6 +18,7 @@ import shutil
 import stat
 import tempfile
 import warnings
+from array import array
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
@@ -45,10 +46,10 @@ if TYPE_CHECKING:
     from steermoe_core.data.examples import Derivation, Indices
 
 #: Changes with the columns and with what is computed for them.
-VERSION = 1
+VERSION = 2
 #: Sources with fewer rows are read whenever they are needed: that is as fast.
 LEAST = 1_000
-_TABLE, _FACTS = "examples.arrow", "index.json"
+_TABLE, _SECONDS, _FACTS = "examples.arrow", "seconds.npy", "index.json"
 #: The columns. `kind` and those after it say where the audio is: see `_place` and `_audio`.
 _SCHEMA = pa.schema(
     {
@@ -93,9 +94,10 @@ class Index:
         self._paths = [str(path) for path, _ in self._tables]
         self.warnings: list[str] = facts["warnings"]
         self._table = pa.ipc.open_file(pa.memory_map(str(folder / _TABLE))).read_all()
-        self.seconds: NDArray[np.float64] = self._numbers("seconds")
+        self.seconds: NDArray[np.float64] = np.asarray(np.load(folder / _SECONDS, mmap_mode="r"))
         digest = hashlib.sha256(folder.name.encode())
-        digest.update(self._numbers("size").data)
+        for sizes in self._chunks("size"):
+            digest.update(sizes.data)
         digest.update(self.seconds.data)
         self.identity = digest.hexdigest()
         self._derived: dict[str, NDArray[Any]] = {}
@@ -154,16 +156,18 @@ class Index:
 
     def unchanged(self) -> bool:
         """Return whether the sound files have their sizes and times, and no clip became readable."""
-        known = np.stack([self._numbers("size"), self._numbers("time")], axis=1)
-        for start in range(0, len(self), CHUNK):
-            rows = np.arange(start, min(start + CHUNK, len(self)))
-            if not np.array_equal(known[rows], _stats(self.values("file", rows))):
+        start = 0
+        for known in zip(self._chunks("size"), self._chunks("time"), strict=True):
+            rows = np.arange(start, start + len(known[0]))
+            if not np.array_equal(np.stack(known, axis=1), _stats(self.values("file", rows))):
                 return False
+            start += len(rows)
         bad = np.flatnonzero(~(self.seconds > 0.0))
         return bool(np.isnan(durations(self.values("audio", bad))).all()) if len(bad) else True
 
-    def _numbers(self, name: str) -> NDArray[Any]:
-        return np.concatenate([np.from_dlpack(chunk) for chunk in self._table.column(name).chunks])
+    def _chunks(self, name: str) -> Iterator[NDArray[Any]]:
+        """Yield a column of numbers as it is on disk, which is `CHUNK` rows at a time."""
+        yield from map(np.from_dlpack, self._table.column(name).chunks)
 
     def _file(self, name: str | None, table: int | None) -> str:
         """Return the file that holds a row's audio."""
@@ -307,11 +311,12 @@ def _write(folder: Path, examples: Iterator[Example], caught: Sequence[warnings.
             pa.OSFile(str(partial / _TABLE), "wb") as sink,
             pa.ipc.new_file(sink, _SCHEMA) as writer,
         ):
-            rows = 0
+            seconds = array("d")
             while batch := list(islice(examples, CHUNK)):
                 writer.write_batch(_columns(batch, tables))
-                rows += len(batch)
-                rows_read(rows)
+                seconds.extend(one.seconds for one in batch)
+                rows_read(len(seconds))
+        np.save(partial / _SECONDS, np.frombuffer(seconds, np.float64))
         facts = {"tables": list(tables), "warnings": [str(one.message) for one in caught]}
         (partial / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
         partial.chmod(0o755)

@@ -32,8 +32,8 @@ class Mixture:
 
     def __init__(self, sources: Sequence[int] | Indices, weights: Sequence[float], seed: int) -> None:
         numbers = np.asarray(sources, dtype=np.int64)
-        self._all = np.arange(len(numbers))
-        self._members = [self._all[numbers == source] for source in range(len(weights))]
+        self._total = len(numbers)
+        self._members = [np.flatnonzero(numbers == source) for source in range(len(weights))]
         for source, members in enumerate(self._members, start=1):
             if not len(members):
                 msg = f"no clip is left of source {source} of data.train, which data.weights gives a share"
@@ -43,9 +43,9 @@ class Mixture:
 
     def epoch(self, number: int) -> Indices:
         """Return the numbers of epoch 0, 1, … in ascending order of their examples, then of their turns."""
-        total = len(self._all)
+        total = self._total
         if not self._quotas:
-            return self._all + number * total
+            return np.arange(number * total, (number + 1) * total)
         drawn = [
             self._stream(source, quota * number, quota * (number + 1))
             for source, quota in enumerate(self._quotas)
@@ -58,7 +58,7 @@ class Mixture:
         size = len(self._members[source])
         first, last = start // size, -(-end // size)
         passes = [
-            shuffled(self._members[source], self._seed, turn, source, 1) + turn * len(self._all)
+            shuffled(self._members[source], self._seed, turn, source, 1) + turn * self._total
             for turn in range(first, last)
         ]
         return np.concatenate(passes)[start - first * size : end - first * size]

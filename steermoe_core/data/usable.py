@@ -88,7 +88,7 @@ def filtered(examples: Sequence[Example], min_seconds: float, max_seconds: float
         UNREADABLE: [_complaint(example) for example in found.take(~readable)],
     }
     kept = found.take(readable & ~short & ~long)
-    return kept, Report(total=len(found), seconds=sum(kept.seconds.tolist()), left_out=left_out)
+    return kept, Report(total=len(found), seconds=sum(kept.durations()), left_out=left_out)
 
 
 def decoded(examples: Sequence[Example], progressed: Callable[[int], None] = lambda _: None) -> Examples:
@@ -112,9 +112,8 @@ def refuse_tests(examples: Sequence[Example], table: Table) -> None:
     :raises DataError: some belong to a test split; the error names the first of them.
     """
     found = Examples.of(examples)
-    splits = list(found.values("split"))
-    if wrong := {split for split in set(splits) if is_test(split)}:
-        tests = list(found.take(np.array([split in wrong for split in splits])).values("id"))
+    if wrong := {split for split in set(found.values("split")) if is_test(split)}:
+        tests = list(found.take(np.array([one in wrong for one in found.values("split")])).values("id"))
         msg = f"data.{table} has {len(tests)} clips of a test split ({some(tests)}): {RULES[table]}"
         raise DataError(msg)
 

@@ -88,7 +88,7 @@ class Evaluator:
             rows = self._shuffled(kept, others) if control == SHUFFLED else self._predict(kept, control)
             found[control] = rows
         found = {name: marked(self.metrics, rows) for name, rows in found.items()}
-        seconds = sum(kept.seconds.tolist())
+        seconds = sum(kept.durations())
         scores = Scores.of(
             judged(self.metrics, found, seed=self.seed, instructions=self.instructions),
             examples=len(kept),

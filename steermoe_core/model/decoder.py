@@ -91,7 +91,6 @@ class Decoder(Tower):
         """
         raise NotImplementedError
 
-<<<<<<< HEAD
     @property
     def branching(self) -> bool:
         """Whether `branched` computes answers as a tree."""
@@ -105,7 +104,7 @@ class Decoder(Tower):
         :param prefix: what the row follows.
         """
         raise NotImplementedError
-=======
+
     @contextmanager
     def attending(self, last: int, keys: range) -> Iterator[list[torch.Tensor] | None]:
         """Give a list that fills with what a row attends to while `hidden` computes it inside the block.
@@ -117,7 +116,6 @@ class Decoder(Tower):
         """
         del last, keys
         yield None
->>>>>>> words
 
     @abstractmethod
     def new_cache(self, prefix: Prefix, batch: int) -> Any:
@@ -206,7 +204,6 @@ class CausalLM(Decoder):
         self._check_apart(packing.attended == self.layers)
         return packing.clips(row.holding(hidden)).values
 
-<<<<<<< HEAD
     @property
     def branching(self) -> bool:
         full = set(getattr(self.model.get_decoder().config, "layer_types", None) or ()) <= {"full_attention"}
@@ -223,7 +220,7 @@ class CausalLM(Decoder):
             attention_mask=additive(tree.seen(stem), before, inputs.values),
             position_ids=before + positions[None].to(inputs.values.device),
         )
-=======
+
     @contextmanager
     def attending(self, last: int, keys: range) -> Iterator[list[torch.Tensor] | None]:
         record = Record(last, keys)
@@ -232,7 +229,6 @@ class CausalLM(Decoder):
             return
         with recording(self.model.get_decoder().config, record):
             yield record.layers
->>>>>>> words
 
     def prefix(self, ids: list[int]) -> Prefix:
         device = self.embeddings.device

@@ -19,12 +19,8 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 from steermoe_core.data.padded import Frames, Padded, Waveforms
 from steermoe_core.model.adapter import Adapters, NoAdapter
 from steermoe_core.model.encoder import untouched
-<<<<<<< HEAD
-from steermoe_core.model.recompute import recomputed
-from steermoe_core.model.tree import Tree
-=======
 from steermoe_core.model.recompute import recomputed, unrecorded
->>>>>>> words
+from steermoe_core.model.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -50,6 +50,17 @@ def shapes_only() -> Iterator[None]:
         _SHAPES_ONLY.reset(token)
 
 
+@contextmanager
+def weights_too() -> Iterator[None]:
+    """Build models with their weights inside this block, also within `shapes_only`."""
+    token = _SHAPES_ONLY.set(False)
+    try:
+        with torch.device("cpu"):
+            yield
+    finally:
+        _SHAPES_ONLY.reset(token)
+
+
 def pretrained(auto_class: Any, weights: str, *, known: Facts | None = None, **options: Any) -> Any:
     """Return a Hugging Face model with its weights; inside `shapes_only`, the same model without them.
 

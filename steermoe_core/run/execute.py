@@ -22,6 +22,7 @@ from steermoe_core.run.training.validation import Validator
 from steermoe_core.train import ranks
 from steermoe_core.train.deepspeed import splits_weights
 from steermoe_core.train.journal import Journal
+from steermoe_core.train.zero import split_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -151,6 +152,8 @@ class Run:
         validator = None if trained else Validator.of(self.builder, self.console)
         with self.console.task("loading models"):
             model = self.builder.model()
+            if not trained and splits_weights(self.experiment.train):
+                split_decoder(model, self.experiment.train)
             frozen = adapter.identity(model)
         if not trained:
             Training(

@@ -69,7 +69,8 @@ def dimensions(tensor: torch.Tensor) -> int:
 @contextmanager
 def whole(tensor: torch.Tensor) -> Iterator[None]:
     """Gather a tensor of a model for the block if ZeRO-3 has split it: a collective."""
-    if not hasattr(tensor, "ds_id") or tensor.requires_grad:  # trained ones stay gathered
+    status = getattr(tensor, "ds_status", None)
+    if status is None or status.name == "AVAILABLE":  # not split; gathered, and to stay so
         yield
         return
     from deepspeed import zero

@@ -21,7 +21,7 @@ from steermoe_core.errors import SetupError
 from steermoe_core.train import ranks
 from steermoe_core.train.callbacks import GroupClip
 from steermoe_core.train.checkpoint import SCHEDULER, TRAINED, load_trained
-from steermoe_core.train.deepspeed import splits_weights
+from steermoe_core.train.deepspeed import ds_config, splits_weights
 from steermoe_core.train.groups import trainable_groups
 from steermoe_core.train.trainer import SteeringTrainer
 
@@ -57,19 +57,14 @@ class ZeroTrainer(SteeringTrainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if splits_weights(self.config):
-            _check_splittable(self.joined)
         self.pop_callback(GroupClip)  # `backward` clips: after it, DeepSpeed has taken the step
-        # The parent leaves the move to DeepSpeed, but `prepare` computes before that.
-        if splits_weights(self.config):  # only what `prepare` uses; the rest moves when it is split
-            self.joined.encoder.to(self.args.device)
-            self.joined.adapter.to(self.args.device)
-        else:
-            self.joined.to(self.args.device)
-        # At stage 3 every process has to make the same calls: a prefix cache and the parts of the loss depend
-        # on the batch.
         if splits_weights(self.config):
+            split_decoder(self.joined, self.config)  # unless the run has
+            # Every process has to make the same calls: a prefix cache and the parts of the loss depend on the
+            # batch.
             self.joined.prefixed, self.joined.most_logits = False, 0
+        # The parent leaves the move to DeepSpeed, but `prepare` computes before that.
+        self.joined.to(self.args.device)
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train as the parent does, then reset the global state of transformers and DeepSpeed."""
@@ -113,14 +108,12 @@ class ZeroTrainer(SteeringTrainer):
         """Wrap model and optimizer; a resume loads the weights before they are split."""
         if resume_from_checkpoint is not None:
             load_trained(self.joined, Path(resume_from_checkpoint) / TRAINED)
-        self.joined.projector.to(self.args.device)
-        if self.joined.decoder_adapter is not None:
-            self.joined.decoder_adapter.to(self.args.device)
         ranks.broadcast(p for p in self.joined.parameters() if p.requires_grad)
+        if splits_weights(self.config):
+            split(self.joined, self.config)
+            release(self.joined.decoder.embeddings)
         # DeepSpeed prints its build report on stdout, which is for results.
         with redirect_stdout(StringIO()), _no_broadcast():
-            if splits_weights(self.config):
-                self._split()
             # Without the checkpoint: the parent would look for one in DeepSpeed's format.
             prepared = super()._prepare_for_training(  # type: ignore[no-untyped-call]
                 max_steps, train_dataloader, None
@@ -129,13 +122,6 @@ class ZeroTrainer(SteeringTrainer):
         self._load_optimizer_and_scheduler(resume_from_checkpoint)
         gather_trained(self.joined)
         return prepared
-
-    def _split(self) -> None:
-        """Split the weights over the processes, one tensor after the other: no device ever holds them all."""
-        from deepspeed import zero
-
-        zero.Init(module=self.joined, config_dict_or_path=self.args.deepspeed)
-        self.joined.to(self.args.device)  # the buffers; of a weight, only this process's share is left
 
     def save_optimizer(self, folder: Path) -> None:
         """Write this process's share of the optimizer's state; rank 0 adds the schedule."""
@@ -162,6 +148,43 @@ class ZeroTrainer(SteeringTrainer):
 def trainer_class(config: TrainConfig) -> type[SteeringTrainer]:
     """Return the trainer of a `[train]` table: `ZeroTrainer` if it has a table `deepspeed`."""
     return SteeringTrainer if config.deepspeed is None else ZeroTrainer
+
+
+def split_decoder(model: Joined, config: TrainConfig) -> None:
+    """Split the decoder over the processes, except the embeddings that other parts are prepared from.
+
+    :raises SetupError: DeepSpeed cannot split this model.
+    """
+    _check_splittable(model)
+    split(model.decoder, config)
+    table = model.decoder.embeddings
+    if hasattr(table, "ds_id"):
+        table.all_gather()
+
+
+def split(module: torch.nn.Module, config: TrainConfig) -> None:
+    """Split the weights of a module that are not split yet: a collective.
+
+    Weights are mapped from their file if it has their type. One tensor after the other is copied to the
+    device, and all but this process's share is dropped: neither device nor host ever holds the module.
+    """
+    from deepspeed import zero
+    from deepspeed.accelerator import get_accelerator
+
+    device, settings = get_accelerator().current_device_name(), ds_config(config)
+    for part in module.modules():
+        own = [p for p in part.parameters(recurse=False) if not hasattr(p, "ds_id")]
+        for parameter in own:  # a copy: DeepSpeed writes to it, and pages of a map would become memory
+            parameter.data = parameter.data.to(device, copy=True)
+        if own:
+            with redirect_stdout(StringIO()):  # stdout is for results
+                zero.Init(module=torch.nn.ParameterList(own), config_dict_or_path=settings)
+
+
+def release(table: torch.Tensor) -> None:
+    """Leave this process's share of embeddings that `split_decoder` has kept."""
+    if hasattr(table, "ds_id"):
+        table.partition()
 
 
 def gather_trained(model: Joined) -> None:

@@ -3,8 +3,8 @@
 A manifest with spans of a few clips is written for each size. A fresh process then does with it what `run`
 does before the first step, twice: first without an index in the cache, then with one. Then the certificate
 of overlap is made, as after a training that has read every clip. Measured are CPU seconds, so that other work
-on the machine does not count, and the memory that a process does not share (its private pages), above what
-the imports take.
+on the machine does not count, and two kinds of memory above what the imports take: megabytes of the process
+alone, and megabytes of the index that are mapped, which all ranks and workers of a machine share.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: Sizes of a table without arguments, and of the quick one.
 ROWS, QUICK = (10_000, 100_000, 1_000_000), (4_000,)
-_SUMS = ("seconds", "megabytes")
+_SUMS = ("seconds", "megabytes", "mapped")
 _RATE, _CLIPS = 16_000, 16
 
 
@@ -69,7 +69,7 @@ def start(path: Path) -> dict[str, float]:
     from tests.tiny import tokenizer
 
     collator = AsrCollator(AsrConfig(), tokenizer(), lambda _: Padded.stack([]))
-    before, laps, begun = private(), {}, time.process_time()
+    before, laps, begun = memory(), {}, time.process_time()
 
     def lap(name: str) -> None:
         laps[name] = time.process_time() - begun - sum(laps.values())
@@ -87,7 +87,7 @@ def start(path: Path) -> dict[str, float]:
     first = next(batches.batches(0))
     [examples[number] for number in first]
     lap("batches")
-    return {**laps, "seconds": sum(laps.values()), "megabytes": (private() - before) / 1e6}
+    return {**laps, "seconds": sum(laps.values()), **above(before)}
 
 
 def certify(path: Path) -> dict[str, float]:
@@ -116,18 +116,27 @@ def certify(path: Path) -> dict[str, float]:
         attrs.evolve(one, id=f"test {one.id}", audio=attrs.evolve(one.audio, start=one.audio.start + 5e-6))
         for one in examples[:: max(1, len(examples) // 1000)]
     ]
-    before, laps = private(), {}
+    before, laps = memory(), {}
     for name in ("seconds", "again"):
         begun = time.process_time()
         overlap(examples, {"test": scored}, Console(quiet=True))
         laps[name] = time.process_time() - begun
-    return {**laps, "megabytes": (private() - before) / 1e6}
+    return {**laps, **above(before)}
 
 
-def private() -> int:
-    """Return the bytes that only this process has in memory."""
-    lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()
-    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Private"))
+def memory() -> dict[str, float]:
+    """Return the megabytes that this process has written to, and those that it has mapped from files.
+
+    Pages of files that no other process maps count as private in Linux.
+    """
+    lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
+    pages = {line.split(":")[0]: 1024 * int(line.split()[1]) / 1e6 for line in lines}
+    return {"megabytes": pages["Private_Dirty"], "mapped": pages["Private_Clean"] + pages["Shared_Clean"]}
+
+
+def above(before: dict[str, float]) -> dict[str, float]:
+    """Return the memory that has come since."""
+    return {kind: now - before[kind] for kind, now in memory().items()}
 
 
 def measured(work: str, path: Path, cache: Path) -> dict[str, float]:
@@ -182,7 +191,8 @@ def main() -> None:
             parts = ", ".join(f"{part} {seconds:.2f}" for part, seconds in one.items() if part not in _SUMS)
             bar = "█" * max(1, round(8 * np.log10(1 + 100 * one["seconds"])))
             line = (
-                f"{rows:>11,} {name:>11} {one['seconds']:8.2f} s {one['megabytes']:7.0f} MB  {bar} ({parts})"
+                f"{rows:>11,} {name:>11} {one['seconds']:8.2f} s {one['megabytes']:6.0f} MB "
+                f"{one['mapped']:6.0f} MB mapped  {bar} ({parts})"
             )
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()

@@ -27,7 +27,7 @@ from steermoe_core.model.joined import Joined
 from steermoe_core.model.projectors import LinearProjector, MlpProjector
 from steermoe_core.model.soft_ctc import SoftCtcProjector
 from steermoe_core.model.steering import Steering
-from steermoe_core.model.weights import at_hand, fingerprint, load, pretrained, shapes_only
+from steermoe_core.model.weights import at_hand, fingerprint, load, pretrained, shapes_only, weights_too
 from tests.parts import TinyConfig, TinyEncoder, batch, build_router, joined
 
 if TYPE_CHECKING:
@@ -191,6 +191,15 @@ class TestShapesOnly:
             raise ZeroDivisionError
 
         assert pretrained(AutoModelForCausalLM, decoder_folder).device.type == "cpu"
+
+    def test_weights_may_be_needed_inside(self, decoder_folder: str) -> None:
+        """Such as those that a plugin converts when it is asked for them."""
+        with shapes_only():
+            with weights_too():
+                model = pretrained(AutoModelForCausalLM, decoder_folder)
+            assert pretrained(AutoModelForCausalLM, decoder_folder).device.type == "meta"
+
+        assert all(bool(torch.isfinite(tensor).all()) for tensor in model.parameters())
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:

@@ -33,6 +33,28 @@ def ears(config):
     return Path(__file__).with_name("ears")
 """
 
+#: Weights that are written when they are asked for, as those of a plugin that converts a file.
+CONVERTER = """
+from pathlib import Path
+from steermoe_core import Component, hookimpl
+
+@hookimpl
+def steermoe_weights():
+    yield Component(
+        name="small/words", api=1, summary="a language model",
+        config="fake_rig:Nothing", factory="fake_converter:words",
+    )
+
+def words(config):
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    given, folder = "DECODER", Path(__file__).with_name("words")
+    AutoModelForCausalLM.from_pretrained(given).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(given).save_pretrained(folder)
+    assert torch.ones(3).sum().item() == 3
+    return folder
+"""
+
 
 @pytest.fixture
 def brought(rig: Rig, finished: Path) -> Path:
@@ -89,3 +111,11 @@ def test_weights_that_are_no_adapter(rig: Rig, brought: Path, capsys: pytest.Cap
 
     assert main(["transcribe", NAME, str(rig.folder / "dev" / "001.wav")]) == 2
     assert sentence(capsys).startswith("small/ears holds no trained adapter")
+
+
+def test_a_plan_prepares_weights(rig: Rig, decoder_folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It reads no weights, but needs the folder; what a plugin computes for it is computed."""
+    rig.site.add("converter", CONVERTER.replace("DECODER", decoder_folder))
+
+    assert main(["plan", str(rig.file), "--set", 'decoder.weights="small/words"']) == 0
+    assert "audio tokens" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from steermoe_core.config.experiment import DeepSpeedConfig, TrainConfig
 from steermoe_core.errors import SetupError
 from steermoe_core.model.config import SoftCtcConfig
 from steermoe_core.model.soft_ctc import SoftCtcProjector
+from steermoe_core.run.folder.adapter import identity
 from steermoe_core.train import deepspeed, ranks
 from steermoe_core.train.checkpoint import TRAINED
 from steermoe_core.train.deepspeed import ds_config
@@ -124,8 +126,9 @@ class TestOneProcess:
             assert not any(one() is not None for one in alive)
 
     def test_moves_no_whole_model_at_stage_3(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Weights of the decoder go to the device one by one, each to be split at once."""
+        """Weights of the decoder go to the device one by one, each to be split at once; embeddings stay."""
         model = joined(bench.decoder_folder)
+        table = model.decoder.embeddings.numel()
         decoder = {id(p): p.numel() for p in model.decoder.parameters()}
         moved: list[int] = []
         move = torch.nn.Module.to
@@ -139,22 +142,20 @@ class TestOneProcess:
             bench.trainer(model=model, steps=1, deepspeed=DeepSpeedConfig(stage=3)).train()
 
         assert moved
-        assert max(moved) == 0
+        assert max(moved) == table
         assert all(hasattr(p, "ds_id") for p in model.parameters())
 
 
-@pytest.fixture(scope="module")
-def together(decoder_folder: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the place where two processes trained in every way."""
-    place = tmp_path_factory.mktemp("together")
-    write_folder(place / "corpus")
+def two_processes(module: str, *words: str) -> None:
+    """Run a module of the tests in two processes of one group."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    shared["MALLOC_MMAP_THRESHOLD_"] = str(2**20)  # large tensors are returned to Linux when they are freed
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.train.stages", str(place), decoder_folder],
+            [sys.executable, "-m", module, *words],
             env={**os.environ, **shared, "RANK": rank, "LOCAL_RANK": rank, "PYTHONPATH": str(ROOT)},
             stderr=subprocess.PIPE,
             text=True,
@@ -163,6 +164,14 @@ def together(decoder_folder: str, tmp_path_factory: pytest.TempPathFactory) -> P
     ]
     said = [process.communicate(timeout=240)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
+
+
+@pytest.fixture(scope="module")
+def together(decoder_folder: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the place where two processes trained in every way."""
+    place = tmp_path_factory.mktemp("together")
+    write_folder(place / "corpus")
+    two_processes("tests.train.stages", str(place), decoder_folder)
     return place
 
 
@@ -174,6 +183,34 @@ def alone(bench: Bench, way: str) -> Bench:
         model=model, **{**stages.SETTINGS, **stages.WAYS[way], "deepspeed": None, "accumulation": 2}
     ).train()
     return bench
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is measured on Linux")
+def test_no_process_holds_the_whole_decoder(decoder_folder: str, tmp_path: Path) -> None:
+    """Each of two holds its half and what one file has; the frozen part is the one on disk."""
+    large = save_large(decoder_folder, tmp_path / "large")
+    whole = sum(file.stat().st_size for file in large.glob("*.safetensors")) / 1e6
+
+    two_processes("tests.train.loading", str(tmp_path), decoder_folder, str(large))
+
+    frozen = identity(joined(str(large), dtype="bfloat16"))["decoder"]
+    for rank in (0, 1):
+        found = json.loads((tmp_path / f"rank-{rank}.json").read_text(encoding="utf-8"))
+        assert found["identity"] == frozen
+        assert 0.4 * whole < found["megabytes"] < 0.7 * whole
+
+
+def save_large(like: str, folder: Path) -> Path:
+    """Write a random decoder of 150 MB in bf16 with the tokenizer of another, in files of 10 MB."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    config = AutoConfig.from_pretrained(like)
+    config.update({"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 6})
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    model.save_pretrained(folder, max_shard_size="10MB")
+    AutoTokenizer.from_pretrained(like).save_pretrained(folder)
+    return folder
 
 
 @pytest.mark.timeout(600)  # two processes on a loaded machine

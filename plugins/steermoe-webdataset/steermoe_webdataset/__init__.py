@@ -1,4 +1,4 @@
-"""Tar shards as training data; imports no heavy package."""
+"""Tar and parquet shards as training data; imports no heavy package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def steermoe_datasets() -> Iterator[Component]:
-    """Yield the readers of tar shards."""
+    """Yield the readers of shards."""
     yield Component(
         name="webdataset",
         api=1,
@@ -26,6 +26,14 @@ def steermoe_datasets() -> Iterator[Component]:
         api=1,
         summary="tar shards behind a URL: s3, https and whatever else fsspec reads",
         config="steermoe_webdataset.config:WebdatasetUrlConfig",
+        factory="steermoe_webdataset.dataset:Samples",
+        needs={},
+    )
+    yield Component(
+        name="parquet-url",
+        api=1,
+        summary="parquet shards behind a URL: hf, s3, https and whatever else fsspec reads",
+        config="steermoe_webdataset.config:ParquetUrlConfig",
         factory="steermoe_webdataset.dataset:Samples",
         needs={},
     )

@@ -1,4 +1,4 @@
-"""The datasets `webdataset` and `webdataset-url`: the clips of tar shards, shard after shard."""
+"""The datasets `webdataset`, `webdataset-url` and `parquet-url`: the clips of shards, shard after shard."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, overload
 
 from steermoe_core import DataError, Example
-from steermoe_webdataset.index import Member, index
+from steermoe_webdataset import parquet, tar
+from steermoe_webdataset.config import ParquetUrlConfig
 from steermoe_webdataset.remote import found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from steermoe_core import EncodedAudio
     from steermoe_webdataset.config import WebdatasetConfig, WebdatasetUrlConfig
 
 #: Columns of the transcript where the experiment names none.
@@ -34,8 +36,9 @@ class Samples(Sequence[Example]):
     :raises SetupError: a package for the URL is missing, or the cache cannot be written.
     """
 
-    def __init__(self, config: WebdatasetConfig | WebdatasetUrlConfig) -> None:
+    def __init__(self, config: WebdatasetConfig | WebdatasetUrlConfig | ParquetUrlConfig) -> None:
         self._config = config
+        read, self._clip = _reader(config)
         self._shards = found(config.pattern)
         self._names = [PurePosixPath(shard).stem for shard in self._shards]
         name, times = Counter(self._names).most_common(1)[0]
@@ -43,7 +46,7 @@ class Samples(Sequence[Example]):
             msg = f"{config.pattern}: {times} shards are called {name!r}; rename them, as ids begin with it"
             raise DataError(msg)
         with ThreadPoolExecutor(_THREADS) as pool:
-            self._tables = list(pool.map(partial(index, measured=not config.seconds_column), self._shards))
+            self._tables = list(pool.map(read, self._shards))
         self._starts = [0, *accumulate(map(len, self._tables))]
 
     def __len__(self) -> int:
@@ -70,8 +73,7 @@ class Samples(Sequence[Example]):
         return self._example(shard, row)
 
     def _example(self, shard: int, row: dict[str, Any]) -> Example:
-        config = self._config
-        clip = Member(self._shards[shard], row["sound"], row["start"], row["size"])
+        config, clip = self._config, self._clip(self._shards[shard], row)
         columns = json.loads(row["columns"])
         text = next((name for name in TEXTS if name in columns), TEXTS[0])
         seconds = _value(columns, config.seconds_column, clip) if config.seconds_column else row["seconds"]
@@ -90,7 +92,26 @@ class Samples(Sequence[Example]):
         )
 
 
-def _value(columns: dict[str, Any], name: str, clip: Member) -> Any:
+def _reader(
+    config: WebdatasetConfig | WebdatasetUrlConfig | ParquetUrlConfig,
+) -> tuple[Callable[[str], Any], Callable[[str, dict[str, Any]], EncodedAudio]]:
+    """Return what gives the index of a shard, and the clip of one of its rows."""
+    measured = not config.seconds_column
+    if not isinstance(config, ParquetUrlConfig):
+        return partial(tar.index, measured=measured), tar.member
+    texts = [config.text_column] if config.text_column else []
+    named = [
+        *texts,
+        config.prompt_column,
+        config.cluster_column,
+        config.seconds_column,
+        *config.label_columns,
+    ]
+    columns = {"columns": list(filter(None, named)), "optional": [] if texts else TEXTS}
+    return partial(parquet.index, audio=config.audio_column, measured=measured, **columns), parquet.cell
+
+
+def _value(columns: dict[str, Any], name: str, clip: EncodedAudio) -> Any:
     """Return the value of a column.
 
     :raises DataError: the clip has none.
@@ -101,7 +122,7 @@ def _value(columns: dict[str, Any], name: str, clip: Member) -> Any:
     return columns[name]
 
 
-def _text(columns: dict[str, Any], name: str, clip: Member) -> str:
+def _text(columns: dict[str, Any], name: str, clip: EncodedAudio) -> str:
     """Return the value of a column that must be text.
 
     :raises DataError: it is not.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import tarfile
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import fsspec
 from fsspec.core import url_to_fs
 
-from steermoe_core import DataError, SetupError
+from steermoe_core import DataError, SetupError, SteermoeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,13 +44,16 @@ def identity(url: str) -> str:
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Any]:
+def opened(url: str, ahead: int | None = None) -> Iterator[Any]:
     """Open a file to be read from its beginning to its end, with seeks forward.
 
+    :param ahead: bytes that are fetched beyond those that are read; None leaves the protocol's.
     :raises DataError: it cannot be read.
     """
-    with _reading(url), fsspec.open(url, "rb") as file:
-        yield file
+    with _reading(url):
+        system, path = url_to_fs(url)
+        with system.open(path, "rb", block_size=ahead) as file:
+            yield file
 
 
 def content(url: str, start: int, size: int) -> bytes:
@@ -68,18 +72,26 @@ def content(url: str, start: int, size: int) -> bytes:
 
 @contextmanager
 def _reading(url: str) -> Iterator[None]:
-    """Turn what fsspec raises into sentences."""
+    """Turn what fsspec and its transports raise into sentences."""
     try:
         yield
-    except FileNotFoundError:
+    except (SteermoeError, tarfile.TarError):  # about the content
+        raise
+    except FileNotFoundError as error:  # of http for every failure, which is then its cause
+        if error.__cause__ and getattr(error.__cause__, "status", None) != HTTPStatus.NOT_FOUND:
+            raise _unreadable(url, error.__cause__) from error
         msg = f"{url}: there is no such file"
         raise DataError(msg) from None
     except (ImportError, ValueError) as error:  # a package is missing; fsspec does not know the protocol
         msg = f"{url}: {error}"
         raise SetupError(msg) from None
-    except OSError as error:
-        msg = f"{url}: cannot be read ({error})"
-        raise DataError(msg) from None
+    except Exception as error:  # every protocol has its own
+        raise _unreadable(url, error) from error
+
+
+def _unreadable(url: str, error: BaseException) -> DataError:
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return DataError(f"{url}: cannot be read ({reason})")
 
 
 def _unfolded(pattern: str) -> Iterator[str]:

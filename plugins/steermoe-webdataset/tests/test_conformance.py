@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+from pyarrow import parquet
+
 from steermoe_core.testing import DatasetSuite
-from tests.tars import write_tar
+from tests.tars import sound, write_tar
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,3 +35,15 @@ class TestTest(DatasetSuite):
         """Return the settings of one shard."""
         write_tar(folder / "a.tar", one="two")
         return {"url": f"file://{folder}/*.tar", "split": "test"}
+
+
+class TestParquet(DatasetSuite):
+    """Rows of a parquet shard behind a URL."""
+
+    component = "parquet-url"
+
+    def settings(self, folder: Path) -> dict[str, str]:
+        """Return the settings of one shard."""
+        table = pa.table({"audio": [{"bytes": sound(), "path": None}], "text": ["two"]})
+        parquet.write_table(table, folder / "a.parquet")
+        return {"url": f"file://{folder}/*.parquet", "split": "train"}

@@ -6,15 +6,16 @@ import subprocess
 import sys
 
 import steermoe_webdataset
-from steermoe_webdataset.config import WebdatasetConfig, WebdatasetUrlConfig
+from steermoe_webdataset.config import ParquetUrlConfig, WebdatasetConfig, WebdatasetUrlConfig
 
 
-def test_offers_two_datasets() -> None:
+def test_offers_three_datasets() -> None:
     """The records name the settings and the code."""
-    local, remote = steermoe_webdataset.steermoe_datasets()
+    local, remote, rows = steermoe_webdataset.steermoe_datasets()
 
     assert (local.name, local.config_class()) == ("webdataset", WebdatasetConfig)
     assert (remote.name, remote.config_class()) == ("webdataset-url", WebdatasetUrlConfig)
+    assert (rows.name, rows.config_class()) == ("parquet-url", ParquetUrlConfig)
 
 
 def test_record_and_settings_need_no_torch() -> None:

@@ -287,7 +287,8 @@ class _Ids:
 
 def _repeated(hashes: array[int]) -> set[int]:
     """Return the hashes that occur more than once."""
-    ordered = np.sort(np.frombuffer(hashes, np.int64)) if hashes else np.zeros(0, np.int64)
+    ordered = np.frombuffer(hashes, np.int64) if hashes else np.zeros(0, np.int64)
+    ordered.sort()  # in place: there may be millions
     return set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
 
 

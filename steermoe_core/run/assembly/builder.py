@@ -28,6 +28,7 @@ from steermoe_core.evaluate.scores import DataRecord
 from steermoe_core.model.adapter import combined
 from steermoe_core.model.encoder import Encoder
 from steermoe_core.model.joined import Joined
+from steermoe_core.model.weights import weights_too
 from steermoe_core.run.assembly.costs import audio_tokens, costs
 from steermoe_core.run.assembly.from_adapter import started
 from steermoe_core.run.folder.run_folder import write_json
@@ -87,8 +88,10 @@ class ModelBuilder:
         """Return the folder of weights that are here or that a plugin provides; any other name unchanged."""
         path = expanded(name)
         report_folder(path)
-        provided = None if Path(path).exists() else self.registry.weights_folder(name)
-        return str(provided or path)
+        if Path(path).exists():
+            return path
+        with weights_too():  # a plan needs the folder, too
+            return str(self.registry.weights_folder(name) or path)
 
     def model(self, decoder: Decoder | None = None) -> Joined:
         """Build the whole model in eval mode; initial weights of what is trained depend on the seed alone.
@@ -174,10 +177,10 @@ class Builder(ModelBuilder):
             kept, report = collator.fitting(found)
             return Examples.of(kept), report
         stretched, report = collator.fitting(found.lasting(found.seconds * self.stretch))
-        own = dict(zip(found.names(), found.seconds.tolist(), strict=True))
+        own = dict(zip(found.names(), found.durations(), strict=True))
         kept = Examples.of(stretched)
         kept = kept.lasting(np.array([own[name] for name in kept.names()]))
-        return kept, attrs.evolve(report, seconds=sum(kept.seconds.tolist()))
+        return kept, attrs.evolve(report, seconds=sum(kept.durations()))
 
     @cached_property
     def augmentations(self) -> dict[str, Augmentation]:
@@ -296,7 +299,7 @@ def data_record(examples: Sequence[Example]) -> DataRecord:
     if known is not None:
         with suppress(OSError, ValueError):
             return structured(json.loads(file.read_text(encoding="utf-8")), DataRecord)
-    hours = sum(found.seconds.tolist()) / 3600
+    hours = sum(found.durations()) / 3600
     record = DataRecord(examples=len(found), hours=round(hours, 4), sha256=_digest(found))
     if known is not None:
         with suppress(OSError):
@@ -308,9 +311,7 @@ def data_record(examples: Sequence[Example]) -> DataRecord:
 def _digest(examples: Examples) -> str:
     columns = map(examples.values, ("id", "text", "size", "prompt", "references"))
     digest = hashlib.sha256()
-    for name, text, bytes_, prompt, references, seconds in zip(
-        *columns, examples.seconds.tolist(), strict=True
-    ):
+    for name, text, bytes_, prompt, references, seconds in zip(*columns, examples.durations(), strict=True):
         known = [name, text, f"{seconds:.3f}", str(bytes_)]
         asked = [] if prompt is None else [prompt]
         digest.update(("\0".join([*known, *asked, *references]) + "\n").encode())

@@ -245,5 +245,5 @@ def _split(name: str, read: Callable[[], tuple[Sequence[Example], str]]) -> Spli
         examples, note = read()
     except SteermoeError as error:
         return Split(split=name, clips=None, seconds=None, note=str(error))
-    seconds = sum(Examples.of(examples).seconds.tolist())
+    seconds = sum(Examples.of(examples).durations())
     return Split(split=name, clips=len(examples), seconds=seconds, note=note)

@@ -1,12 +1,7 @@
-"""The index of a shard: where each clip's sound is, its length and its texts.
-
-It is made once, in one pass over the tar file, and cached as an Arrow file, which all processes of a run map
-into memory.
-"""
+"""The index of a tar shard, from one pass over it: where each clip's sound is, its length and its texts."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import tarfile
@@ -15,21 +10,18 @@ from typing import Any
 
 import attrs
 import pyarrow as pa
-from filelock import FileLock
 
-from steermoe_core import DataError, EncodedAudio, SetupError, cache_folder
+from steermoe_core import DataError, EncodedAudio
+from steermoe_webdataset.kept import INDEX, kept
 from steermoe_webdataset.remote import content, identity, opened
 
 #: Extensions of sound files.
 SOUNDS = frozenset({"wav", "flac", "ogg", "opus", "mp3", "m4a"})
 #: Extensions of texts.
 _TEXT, _OBJECT = "txt", "json"
-#: Changes when indexes are written otherwise.
-_VERSION = 1
-_SCHEMA = pa.schema([
-    ("clip", pa.string()), ("sound", pa.string()), ("start", pa.int64()), ("size", pa.int64()),
-    ("seconds", pa.float64()), ("columns", pa.string()),
-])  # fmt: skip
+
+#: Bytes that are fetched with the header and the text of a clip, where sounds are skipped.
+_AHEAD = 2**15
 
 
 @attrs.frozen
@@ -95,30 +87,13 @@ def index(shard: str, *, measured: bool) -> pa.Table:
     :raises DataError: the shard cannot be read, or a clip has no sound or several.
     :raises SetupError: the cache cannot be written.
     """
-    known = json.dumps([_VERSION, shard, identity(shard), measured])
-    file = cache_folder() / "webdataset" / f"{hashlib.sha256(known.encode()).hexdigest()[:32]}.arrow"
-    if not file.exists():
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{file}.lock"):  # one process of several makes it
-                if not file.exists():
-                    _write(file, _table(shard, _clips(shard, measured=measured)))
-        except OSError as error:
-            advice = "make room on its disk, or set STEERMOE_CACHE to another folder"
-            msg = f"{file} was not saved ({error}); {advice}"
-            raise SetupError(msg) from None
-    with pa.memory_map(str(file)) as mapped:
-        return pa.ipc.open_file(mapped).read_all()
+    key = [shard, identity(shard), measured]
+    return kept(key, lambda: _table(shard, _clips(shard, measured=measured)))
 
 
-def _write(file: Path, table: pa.Table) -> None:
-    partial = file.with_suffix(".partial")
-    try:
-        with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+def member(shard: str, row: dict[str, Any]) -> Member:
+    """Return the clip of a row of the index."""
+    return Member(shard, row["sound"], row["start"], row["size"])
 
 
 def _table(shard: str, clips: dict[str, _Clip]) -> pa.Table:
@@ -133,14 +108,17 @@ def _table(shard: str, clips: dict[str, _Clip]) -> pa.Table:
         {**attrs.asdict(clip, recurse=False), "clip": name, "columns": json.dumps(clip.columns)}
         for name, clip in clips.items()
     ]
-    return pa.Table.from_pylist(rows, _SCHEMA)
+    return pa.Table.from_pylist(rows, INDEX)
 
 
 def _clips(shard: str, *, measured: bool) -> dict[str, _Clip]:
     """Return the clips of a tar file by name."""
     clips: dict[str, _Clip] = {}
     try:
-        with opened(shard) as file, tarfile.open(fileobj=file, mode="r:") as archive:
+        with (
+            opened(shard, None if measured else _AHEAD) as file,
+            tarfile.open(fileobj=file, mode="r:") as archive,
+        ):
             for member in archive:
                 name, _, extension = PurePosixPath(member.name).name.partition(".")
                 if not member.isfile() or not name:  # a folder, or a hidden file

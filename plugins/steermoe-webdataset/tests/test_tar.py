@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from steermoe_core import DataError, SetupError
-from steermoe_webdataset import index as module
-from steermoe_webdataset.index import Member, index
+from steermoe_webdataset import tar as module
+from steermoe_webdataset.tar import Member, index
 from tests.tars import sound, tar, write_tar
 
 if TYPE_CHECKING:
