@@ -157,7 +157,7 @@ def split_decoder(model: Joined, config: TrainConfig) -> None:
     """
     _check_splittable(model)
     split(model.decoder, config)
-    table = model.decoder.embeddings
+    table: Any = model.decoder.embeddings
     if hasattr(table, "ds_id"):
         table.all_gather()
 
@@ -181,8 +181,8 @@ def split(module: torch.nn.Module, config: TrainConfig) -> None:
                 zero.Init(module=torch.nn.ParameterList(own), config_dict_or_path=settings)
 
 
-def release(table: torch.Tensor) -> None:
-    """Leave this process's share of embeddings that `split_decoder` has kept."""
+def release(table: Any) -> None:
+    """Leave this process's share of embeddings (V,H) that `split_decoder` has kept."""
     if hasattr(table, "ds_id"):
         table.partition()
 

@@ -107,8 +107,14 @@ def _reader(
         config.seconds_column,
         *config.label_columns,
     ]
-    columns = {"columns": list(filter(None, named)), "optional": [] if texts else TEXTS}
-    return partial(parquet.index, audio=config.audio_column, measured=measured, **columns), parquet.cell
+    index = partial(
+        parquet.index,
+        audio=config.audio_column,
+        columns=list(filter(None, named)),
+        optional=[] if texts else TEXTS,
+        measured=measured,
+    )
+    return index, parquet.cell
 
 
 def _value(columns: dict[str, Any], name: str, clip: EncodedAudio) -> Any:
