@@ -138,8 +138,8 @@ def test_what_only_looks_like_a_key_is_none():
 
 
 def test_a_long_file_is_scanned_in_a_moment():
-    """3000 lines take well under a second."""
+    """3000 lines take well under a second of one core."""
     text = "".join(f"[table-{n}]\nkey = [1, 2]\nother = 'x'\n" for n in range(1000))
-    start = time.perf_counter()
+    start = time.process_time()
     locate(text)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
