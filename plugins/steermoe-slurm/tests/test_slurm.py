@@ -234,7 +234,7 @@ def test_the_time_limit(sweep: Waiting, cluster: Any) -> None:
 
 
 def test_a_ladder(waiting: Waiting, cluster: Any) -> None:
-    """Its rungs are run as the cells of a sweep are, and compared."""
+    """Its rungs are run as the cells of a sweep are, and compared with each other and the control."""
     file = waiting.rig.file  # its rung of LoRA needs linear maps in the encoder
     file.write_text(file.read_text().replace('use = "tiny"', 'use = "dense"'))
     waiting.release()
@@ -246,7 +246,8 @@ def test_a_ladder(waiting: Waiting, cluster: Any) -> None:
     assert main(["ladder", *waiting.rig.words(), "--table", "--json"]) == 0
     found = json.loads(waiting.capsys.readouterr().out)
     assert {run["state"] for run in found["runs"]} == {"finished"}
-    assert len({row["rung"] for row in found["rows"]}) == len(runs)
+    assert len(found["runs"]) == len(runs)
+    assert {run["settings"]["rung"] for run in found["runs"]} < {row["rung"] for row in found["rows"]}
 
 
 def test_ranks_of_processes_that_srun_started(cluster: Any) -> None:
