@@ -127,7 +127,6 @@ TESTED_BY = {
     "use/card.py": "run/folder/test_hub.py",
     "use/metadata.py": "run/folder/test_hub.py",
     "use/pretrained.py": "run/folder/test_hub.py",
-    "use/transcriber.py": "cli/test_transcribe.py",
 }
 
 

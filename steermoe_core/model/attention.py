@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import torch
 
-from steermoe_core.model.packing import visible
+from steermoe_core.model.packing import attention_by, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,15 +55,11 @@ def recording(config: Any, record: Record) -> Iterator[None]:
 
     :param config: of the model. It makes no masks then: `ATTENTION` has no function for them.
     """
-    from transformers import AttentionInterface
-
-    AttentionInterface.register(ATTENTION, attend)
-    token, usual = _RECORD.set(record), config._attn_implementation  # noqa: SLF001 - its only spelling
-    config._attn_implementation = ATTENTION  # noqa: SLF001
+    token = _RECORD.set(record)
     try:
-        yield
+        with attention_by(ATTENTION, attend, config):
+            yield
     finally:
-        config._attn_implementation = usual  # noqa: SLF001
         _RECORD.reset(token)
 
 

@@ -162,8 +162,11 @@ class Joined(nn.Module):
 
     def answer_losses(self, batch: Batch, audio: Padded) -> torch.Tensor:
         """Return the cross-entropy of every answer token and EOS of the batch, row after row (N,)."""
-        hidden = self._predicting(batch, audio)  # (N,H)
-        labels = _sent(torch.cat(batch.answer.rows()), hidden)  # (N,)
+        return self._cross_entropy(self._predicting(batch, audio), torch.cat(batch.answer.rows()))
+
+    def _cross_entropy(self, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the cross-entropy (N,) of labels (N,) by the hidden states (N,H) that predict them."""
+        labels = _sent(labels, hidden)
         most = max(self.most_logits // len(self.decoder.embeddings), 1) if self.most_logits else len(labels)
         if len(labels) <= most:
             return self._losses(hidden, labels)
@@ -190,7 +193,8 @@ class Joined(nn.Module):
         nodes = self.decoder.embed(torch.tensor(tree.tokens, dtype=torch.long, device=inputs.values.device))
         whole = Padded.stack([torch.cat([inputs.values[0], nodes])])
         hidden = self.decoder.branched(whole, tree, prefix)[0, -1 - len(nodes) :]  # (1+nodes,H)
-        return tree.losses(self.decoder.logits(hidden), row.ends[0])
+        places, labels = tree.predictions(row.ends[0])
+        return tree.sums(self._cross_entropy(hidden[places], torch.tensor(labels)))
 
     def answer_logits(self, batch: Batch, audio: Padded) -> torch.Tensor:
         """Return the logits that predict every answer token and EOS of the batch, row after row (N,V).

@@ -99,15 +99,11 @@ class Packing:
 
         :param config: of the model. It makes no masks then: `ATTENTION` has no function for them.
         """
-        from transformers import AttentionInterface
-
-        AttentionInterface.register(ATTENTION, attend)
-        token, usual = _PACKING.set(self), config._attn_implementation  # noqa: SLF001 - its only spelling
-        config._attn_implementation = ATTENTION  # noqa: SLF001
+        token = _PACKING.set(self)
         try:
-            yield
+            with attention_by(ATTENTION, attend, config):
+                yield
         finally:
-            config._attn_implementation = usual  # noqa: SLF001
             _PACKING.reset(token)
 
     def attending(self, layer: Callable[..., Any], config: Any) -> Callable[..., Any]:
@@ -118,6 +114,24 @@ class Packing:
                 return layer(*args, **named)
 
         return attending
+
+
+@contextmanager
+def attention_by(name: str, attend: Callable[..., Any], config: Any) -> Iterator[None]:
+    """Let a transformers model compute its attention by a function of our own inside the block.
+
+    :param name: of the function among those of transformers.
+    :param config: of the model.
+    """
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(name, attend)
+    usual = config._attn_implementation  # noqa: SLF001 - its only spelling
+    config._attn_implementation = name  # noqa: SLF001
+    try:
+        yield
+    finally:
+        config._attn_implementation = usual  # noqa: SLF001
 
 
 def packable(model: Any) -> bool:

@@ -68,18 +68,18 @@ class Tree:
             seen[before + node, before + node] = True
         return seen
 
-    def losses(self, logits: torch.Tensor, end: int) -> torch.Tensor:
-        """Return the cross-entropy of each answer and its end token, summed (N,).
+    def predictions(self, end: int) -> tuple[list[int], list[int]]:
+        """Return what is to be predicted, and where: each node once, then the end token of each answer.
 
-        :param logits: (1+nodes,V), what follows the root and each node.
+        :returns: positions, 0 for the root and 1 + n for node n, and the token that follows there.
         """
-        logs = logits.float().log_softmax(-1)
-        found = []
-        for path in self.paths:
-            places = [0, *(1 + node for node in path)]
-            labels = [*(self.tokens[node] for node in path), end]
-            found.append(-logs[places, labels].sum())
-        return torch.stack(found)
+        ends = [path[-1] if path else ROOT for path in self.paths]
+        return [1 + node for node in (*self.parents, *ends)], [*self.tokens, *(end for _ in ends)]
+
+    def sums(self, losses: torch.Tensor) -> torch.Tensor:
+        """Return the loss of each answer with its end token (N,), from those of the predictions."""
+        ends = losses[len(self.tokens) :]
+        return torch.stack([losses[path].sum() + end for path, end in zip(self.paths, ends, strict=True)])
 
 
 def additive(seen: torch.Tensor, before: int, like: torch.Tensor) -> torch.Tensor:

@@ -39,23 +39,21 @@ _WEIGHT_FILES = {".safetensors", ".bin", ".gguf", ".tar"}
 _SHAPES_ONLY: ContextVar[bool] = ContextVar("shapes_only", default=False)
 
 
-@contextmanager
-def shapes_only() -> Iterator[None]:
+def shapes_only() -> AbstractContextManager[None]:
     """Build models on the meta device inside this block: exact shapes and counts, no weights, no memory."""
-    token = _SHAPES_ONLY.set(True)
-    try:
-        with torch.device("meta"):
-            yield
-    finally:
-        _SHAPES_ONLY.reset(token)
+    return _building("meta", shapes_only=True)
+
+
+def weights_too() -> AbstractContextManager[None]:
+    """Build models with their weights inside this block, also within `shapes_only`."""
+    return _building("cpu", shapes_only=False)
 
 
 @contextmanager
-def weights_too() -> Iterator[None]:
-    """Build models with their weights inside this block, also within `shapes_only`."""
-    token = _SHAPES_ONLY.set(False)
+def _building(device: str, *, shapes_only: bool) -> Iterator[None]:
+    token = _SHAPES_ONLY.set(shapes_only)
     try:
-        with torch.device("cpu"):
+        with torch.device(device):
             yield
     finally:
         _SHAPES_ONLY.reset(token)
