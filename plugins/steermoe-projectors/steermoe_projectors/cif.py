@@ -55,13 +55,9 @@ class CifProjector(Projector):
 
     def spans(self, frames: Padded, audio: Padded) -> list[list[tuple[float, float]]]:
         shares = _shares(self._weights(pool(self.config.pool, frames).zeroed()), audio.values.shape[1])
-        counts = audio.host_lengths.tolist()
-        heard = [
-            [row.nonzero().squeeze(-1).tolist() for row in one] for one in shares
-        ]  # frames of each token
-        return [
-            [(own[0], own[-1] + 1) for own in rows[:count]] for rows, count in zip(heard, counts, strict=True)
-        ]
+        clips = zip(shares, audio.host_lengths.tolist(), strict=True)
+        heard = [[token.nonzero().squeeze(-1).tolist() for token in clip[:count]] for clip, count in clips]
+        return [[(frames[0], frames[-1] + 1) for frames in clip] for clip in heard]
 
     def losses(self) -> dict[str, torch.Tensor]:
         losses, self._losses = self._losses, {}
