@@ -11,8 +11,8 @@ PYTHON      ?= python3
 VENV        := .venv
 BIN         := $(VENV)/bin
 EXPERIMENTS ?= experiments/whisper_layer_wise.toml experiments/whisper_linear.toml
-# hours of synthetic speech to prepare, as in experiments/base/pocket.toml
-HOURS       ?= 3
+# hours of each kind of synthetic speech to prepare, as in experiments/base/recogniser.toml
+HOURS       ?= 1.5
 # number of parallel test processes
 JOBS        ?= $(shell nproc)
 

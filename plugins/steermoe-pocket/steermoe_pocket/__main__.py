@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from steermoe_core import SteermoeError, cache_folder
@@ -45,7 +46,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         "--hours",
         type=float,
         default=defaults.hours,
-        help="of synthetic speech (%(default)s)",
+        help="of speech by one synthetic voice, and of speech by several (%(default)s)",
     )
     parser.add_argument("--seed", type=int, default=defaults.seed, help="of the sentences (%(default)s)")
     parser.add_argument("--processes", type=int, help="that synthesise (2)")
@@ -69,6 +70,8 @@ def _prepare_models() -> None:
 
 def _prepare_speech(wanted: argparse.Namespace) -> None:
     from steermoe_pocket import clips, human, synthetic
+    from steermoe_pocket.speech import stand_in
+    from steermoe_pocket.voices import source
 
     def described(found: list[clips.Clip]) -> str:
         return f"{len(found)} clips, {sum(clip.seconds for clip in found) / 3600:.2f} hours"
@@ -81,6 +84,13 @@ def _prepare_speech(wanted: argparse.Namespace) -> None:
         "synthetic speech",
         lambda: described(synthetic.recordings(wanted.hours, wanted.seed, wanted.processes)),
     )
+    voices = SpeechConfig(source="voices", hours=wanted.hours, seed=wanted.seed)
+    try:
+        made = partial(source.recordings, voices.voices, voices.split, voices.hours, voices.seed)
+        _timed("several voices", lambda: described(made(wanted.processes)))
+    except debian.SpeechMissingError as error:
+        print(f"  several voices   missing ({error}); synthetic speech stands in")
+        _timed("stand-in", lambda: described(stand_in(voices, wanted.processes)))
 
 
 def _prepare_scenes() -> None:

@@ -42,8 +42,8 @@ class SpeechConfig:
     :param languages: of `human`: English (`en`), Spanish (`es`, 29 minutes, the same speaker, transcripts
         without accents), French (`fr`, 23 minutes, another speaker), or several of them.
     :param split: part of the source; equal texts are in equal parts, in every source.
-    :param fallback: what is taken where the Debian packages of `human`, `digits` or `librivox` are missing:
-        `synthetic` speech, with a warning, or `none`, which stops the run.
+    :param fallback: what is taken where the Debian packages of `human`, `digits`, `librivox` or `voices` are
+        missing: `synthetic` speech, with a warning, or `none`, which stops the run.
     :param voices: of the source `voices`: single ones such as `kokoro-bm_lewis`, or all of a synthesiser:
         `flite`, `hibari`, `piper` (all quick) or `kokoro` (natural, about four times faster than it speaks).
     :param hours: amount of synthetic or composed speech, all parts together; 1 is the beginning of 2. Of

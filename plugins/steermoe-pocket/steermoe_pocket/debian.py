@@ -49,21 +49,25 @@ def unpacked(package: str) -> Path:
 
     Nothing is installed, so no root is needed. The package's own programs run from there.
 
-    :raises SetupError: the package cannot be downloaded.
+    :raises SpeechMissingError: the package cannot be downloaded.
     """
     return cache.made_once(cache_folder() / "debian" / package, lambda place: _unpack(package, place))
 
 
 def _unpack(package: str, place: Path) -> None:
     failure = f"the Debian package {package} cannot be downloaded"
+    download = ["apt-get", "download", "-qq", package]
     with working(f"downloading the Debian package {package}"):
         try:
-            call(["apt-get", "download", "-qq", package], failure, folder=place)
-        except SetupError:
-            # an index that is old or empty is renewed, which only root may
-            if os.geteuid() != 0 or not shutil.which("apt-get") or not _apt("update", "-qq"):
-                raise
-            call(["apt-get", "download", "-qq", package], failure, folder=place)
+            try:
+                call(download, failure, folder=place)
+            except SetupError:
+                # an index that is old or empty is renewed, which only root may
+                if os.geteuid() != 0 or not shutil.which("apt-get") or not _apt("update", "-qq"):
+                    raise
+                call(download, failure, folder=place)
+        except SetupError as error:
+            raise SpeechMissingError(str(error)) from error
         (archive,) = place.glob("*.deb")
         call(["dpkg-deb", "--extract", archive.name, "."], failure, folder=place)
     archive.unlink()

@@ -34,7 +34,12 @@ def _clips(config: SpeechConfig) -> list[Clip]:
         if config.fallback == "none":
             raise
         _LOG.warning('pocket-speech: synthetic speech stands in for "%s" (%s)', config.source, error)
-        return synthetic.recordings(config.hours, config.seed)
+        return stand_in(config)
+
+
+def stand_in(config: SpeechConfig, processes: int | None = None) -> list[Clip]:
+    """Return synthetic speech; for several voices, other sentences than those of the source `synthetic`."""
+    return synthetic.recordings(config.hours, config.seed + (config.source == "voices"), processes)
 
 
 def _wanted(config: SpeechConfig) -> list[Clip]:

@@ -11,6 +11,7 @@ from steermoe_pocket import __main__ as command
 from steermoe_pocket import debian, human, smollm2, synthetic, whisper
 from steermoe_pocket.clips import Clip
 from steermoe_pocket.scenes import folder
+from steermoe_pocket.voices import source
 
 CLIPS = [Clip("a", Path("a.flac"), "hello", 1800.0)] * 3
 
@@ -28,6 +29,9 @@ def _prepared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(debian, "missing", list)
     monkeypatch.setattr(folder, "folder", lambda seed: Path(f"/cache/scenes-{seed}"))
     monkeypatch.setattr(synthetic, "recordings", lambda hours, seed, processes: CLIPS[: int(2 * hours)])
+    monkeypatch.setattr(
+        source, "recordings", lambda voices, split, hours, seed, processes: CLIPS[: int(hours) * len(voices)]
+    )
 
 
 def test_it_says_what_there_is(capsys: pytest.CaptureFixture[str], cache: Path) -> None:
@@ -36,11 +40,12 @@ def test_it_says_what_there_is(capsys: pytest.CaptureFixture[str], cache: Path) 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"the pocket lab in {cache}"
     names = ["Whisper tiny.en", "Whisper base", "SmolLM2 135M", "human speech", "synthetic speech"]
-    names.append("sound scenes")
+    names += ["several voices", "sound scenes"]
     assert [line[2:18].strip() for line in lines[1:]] == names
     assert "3 clips, 1.50 hours" in lines[4]
     assert "2 clips, 1.00 hours" in lines[5]
-    assert "850 clips in scenes-0" in lines[6]
+    assert "2 clips, 1.00 hours" in lines[6]
+    assert "850 clips in scenes-0" in lines[7]
 
 
 def test_missing_recordings_are_no_failure(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from steermoe_core.errors import SetupError
-from steermoe_pocket import synthetic
+from steermoe_pocket import debian, synthetic
 from steermoe_pocket.clips import RATE
 from steermoe_pocket.config import SpeechConfig
 from steermoe_pocket.speech import examples
@@ -98,6 +98,25 @@ def test_synthetic_speech_stands_in_for_what_is_not_installed(
     (message,) = caplog.messages
     assert f'synthetic speech stands in for "{source}"' in message
     assert "apt-get install" in message
+
+
+def test_other_synthetic_speech_stands_in_for_several_voices(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where Debian's packages cannot be downloaded. It is not the speech of the source `synthetic`."""
+
+    def call(_command: object, failure: str, **_options: object) -> None:
+        msg = f"{failure}: there is no apt-get"
+        raise SetupError(msg)
+
+    monkeypatch.setattr(debian, "call", call)
+    monkeypatch.setattr(debian.os, "geteuid", lambda: 1000)
+    found = examples(SpeechConfig(source="voices", hours=30 / HOUR))
+    assert found == examples(SpeechConfig(source="synthetic", hours=30 / HOUR, seed=18))
+    (message,) = caplog.messages
+    assert 'synthetic speech stands in for "voices"' in message
+    with pytest.raises(SetupError, match="there is no apt-get"):
+        examples(SpeechConfig(source="voices", fallback="none"))
 
 
 @pytest.mark.parametrize("source", ["human", "digits", "librivox"])

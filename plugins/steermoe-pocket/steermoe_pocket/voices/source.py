@@ -32,15 +32,18 @@ _MIX = (0.25, 0.6, 0.15)
 _CHUNK = 20
 
 
-def recordings(names: Sequence[str], split: str, hours: float, seed: int) -> list[Clip]:
+def recordings(
+    names: Sequence[str], split: str, hours: float, seed: int, processes: int | None = None
+) -> list[Clip]:
     """Return that much speech of one part, divided equally among the voices, made now if the cache has less.
 
     :param names: of voices, such as "kokoro-af_heart", or of all of a synthesiser, such as "kokoro".
     :param split: "train", "dev", "test" or "all": whose texts are read.
+    :param processes: that speak at once; by default two, where there are two cores.
     :raises SetupError: a package that carries a synthesiser or the texts is not available.
     """
     voices = [voice for voice in VOICES if voice in names or voice.partition("-")[0] in names]
-    return [clip for voice in voices for clip in _recorded(voice, split, hours / len(voices), seed)]
+    return [clip for voice in voices for clip in _recorded(voice, split, hours / len(voices), seed, processes)]
 
 
 def texts(seed: str, split: str) -> Iterator[str]:
@@ -61,11 +64,12 @@ def speak(voice: str, seed: str, text: str, index: str) -> NDArray[np.float32]:
     return waveform
 
 
-def _recorded(voice: str, split: str, hours: float, seed: int) -> list[Clip]:
+def _recorded(voice: str, split: str, hours: float, seed: int, processes: int | None) -> list[Clip]:
     key = f"{seed} {split} {voice}"
     engine = f"{_VERSION} {voice} {_synthesiser(voice).version()}"
     place = growing.folder(f"voices-{seed}-{split}-{voice}", texts(key, split), engine)
-    found = growing.grow(place, texts(key, split), partial(speak, voice, key), hours, chunk=_CHUNK)
+    spoken = partial(speak, voice, key)
+    found = growing.grow(place, texts(key, split), spoken, hours, processes, chunk=_CHUNK)
     return [attrs.evolve(clip, id=f"{voice}/{clip.id}", voice=voice) for clip in found]
 
 
