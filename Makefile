@@ -1,8 +1,9 @@
-# make setup   install everything into .venv and prepare the pocket lab's models and speech
-# make run     layer-wise steering and its projection-only ablation (others: make run EXPERIMENTS=experiments/….toml)
-# make test    lint, types, contracts, tests
-# make check   lint, types, contracts
-# make clean   remove .venv, build output and tool caches; keep runs/ and the user's cache
+# make setup         install everything into .venv and prepare the pocket lab's models and speech
+# make run           layer-wise steering and its projection-only ablation (others: make run EXPERIMENTS=experiments/….toml)
+# make test          lint, types, contracts, tests
+# make test-cluster  the tests that wait for a real Slurm, ten minutes
+# make check         lint, types, contracts
+# make clean         remove .venv, build output and tool caches; keep runs/ and the user's cache
 #
 # Needs Python >= 3.10 (PYTHON=…), make and pip. Pip's own settings (index, proxy, certificates) are respected.
 
@@ -22,7 +23,7 @@ EDITABLE    := -e .[deepspeed,nf4,test,vad,whisper-en] $(patsubst %/pyproject.to
 INSTALLED   := $(VENV)/installed.stamp
 PREPARED    := $(VENV)/prepared.stamp
 
-.PHONY: setup run test check clean
+.PHONY: setup run test test-cluster check clean
 
 setup: $(PREPARED)
 
@@ -33,6 +34,9 @@ run: setup
 # files start first (tests/conftest.py).
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+
+test-cluster: $(PREPARED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster plugins/steermoe-slurm
 
 check: $(PREPARED)
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """A place where commands run in seconds: the shipped experiments, made small, on random weights.
 
 A plugin stands in for steermoe-pocket and offers parts of the same names. So the commands run as they are
-written: only `experiments/base/pocket.toml` is made small while a heavy command runs.
+written: only files in `experiments/base` are made small while a heavy command runs.
 """
 
 from __future__ import annotations
@@ -52,6 +52,9 @@ HEAVY = frozenset(
         "leaderboard",
     }
 )
+
+#: Files that shipped experiments extend.
+BASES = ("pocket", "recogniser")
 
 STAND_IN = """
 from pathlib import Path
@@ -189,16 +192,18 @@ class Lab:
     @contextmanager
     def heavy(self) -> Iterator[None]:
         """Make the experiments small and let the stand-in take the pocket lab's place."""
-        base = self.place / "experiments" / "base" / "pocket.toml"
-        whole = base.read_text(encoding="utf-8")
-        base.with_name("whole.toml").write_text(whole, encoding="utf-8")
-        base.write_text(_small(tomli.loads(whole)), encoding="utf-8")
+        bases = [self.place / "experiments" / "base" / f"{name}.toml" for name in BASES]
+        whole = {base: base.read_text(encoding="utf-8") for base in bases}
+        for base, text in whole.items():
+            base.with_name(f"whole_{base.name}").write_text(text, encoding="utf-8")
+            base.write_text(_small(base.name, tomli.loads(text)), encoding="utf-8")
         with self.monkeypatch.context() as patch:
             patch.syspath_prepend(str(self.parts / "site"))
             patch.setenv("STEERMOE_BLOCK", "pocket")
             patch.setenv("PYTHONPATH", os.pathsep.join([str(self.parts / "site"), str(ROOT)]))
             yield
-        base.write_text(whole, encoding="utf-8")
+        for base, text in whole.items():
+            base.write_text(text, encoding="utf-8")
 
     def _steermoe(self, arguments: list[str]) -> str:
         printed = io.StringIO()
@@ -230,7 +235,7 @@ def make_parts(folder: Path) -> None:
     site.add("stand-in", STAND_IN.format(here=str(folder)), module="stand_in")
 
 
-def _small(experiment: dict) -> str:
+def _small(name: str, experiment: dict) -> str:
     """Return a file that extends the real one, with as many steps as it takes to see it work."""
     small = {
         "train": {"steps": 3, "warmup": 0, "batch_size": 4, "threads": 1, "log_every": 1, "device": "cpu"},
@@ -238,7 +243,9 @@ def _small(experiment: dict) -> str:
     }
     if experiment["projector"].get("start_steps"):
         small["projector"] = {"start_steps": 2}
-    return f'extends = "whole.toml"\n{dumps(small)}'
+    if "head" in experiment["projector"]:
+        small["projector"] = {"width": 8, "head": {"start_steps": 2}}
+    return f'extends = "whole_{name}"\n{dumps(small)}'
 
 
 def _save_decoder(folder: Path) -> None:

@@ -195,6 +195,7 @@ def test_a_killed_and_a_signalled_worker(sweep: Waiting, cluster: Any) -> None:
     assert len(list(sweep.rig.runs.glob(".sweeps/*/slurm-*.log"))) == 2
 
 
+@pytest.mark.cluster
 def test_preemption(sweep: Waiting, cluster: Any) -> None:
     """A job of a partition that goes first takes the node: both workers save and return to the queue."""
     sweep.start("--with", "partition=test")
@@ -214,6 +215,7 @@ def test_preemption(sweep: Waiting, cluster: Any) -> None:
     sweep.check(stopped)
 
 
+@pytest.mark.cluster
 def test_the_time_limit(sweep: Waiting, cluster: Any) -> None:
     """Two minutes before it, both workers save and return to the queue."""
     sweep.start("--with", "hours=0.08")
@@ -233,6 +235,7 @@ def test_the_time_limit(sweep: Waiting, cluster: Any) -> None:
     sweep.check(stopped)
 
 
+@pytest.mark.cluster
 def test_a_ladder(waiting: Waiting, cluster: Any) -> None:
     """Its rungs are run as the cells of a sweep are, and compared with each other and the control."""
     file = waiting.rig.file  # its rung of LoRA needs linear maps in the encoder

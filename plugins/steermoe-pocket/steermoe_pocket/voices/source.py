@@ -43,7 +43,9 @@ def recordings(
     :raises SetupError: a package that carries a synthesiser or the texts is not available.
     """
     voices = [voice for voice in VOICES if voice in names or voice.partition("-")[0] in names]
-    return [clip for voice in voices for clip in _recorded(voice, split, hours / len(voices), seed, processes)]
+    return [
+        clip for voice in voices for clip in _recorded(voice, split, hours / len(voices), seed, processes)
+    ]
 
 
 def texts(seed: str, split: str) -> Iterator[str]:
