@@ -28,7 +28,7 @@ VARIANTS = {
 }
 #: The losses are those of a run that computes the frames.
 SAME = 1e-4
-#: What a step with kept frames may cost of one without; one repeat beside other work is measured less exactly.
+#: What a step with kept frames may cost of one without; one repeat beside other work is less exact.
 COST, QUICK_COST = 1.0, 1.2
 PAPER = Path(__file__).parents[2] / "experiments" / "paper" / "whisper_linear_librispeech.toml"
 #: LibriSpeech, and what its frames may take, in gigabytes.

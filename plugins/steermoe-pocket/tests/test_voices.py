@@ -111,11 +111,11 @@ def test_every_common_word_is_read() -> None:
 
 
 def test_texts_need_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first that is missing is named, whatever the fallback is."""
+    """The first that is missing is named."""
     _forget()
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SetupError, match=r"^the Debian package libflite1 cannot be downloaded: there is no"):
-        examples(SpeechConfig(source="voices", voices=["flite"], hours=1 / HOUR))
+        examples(SpeechConfig(source="voices", voices=["flite"], hours=1 / HOUR, fallback="none"))
 
 
 @pytest.mark.usefixtures("share")
