@@ -27,7 +27,8 @@ SIZES = ("_0.5b", "_3b", "_16e")
 RUN = [path for path in FILES if not path.stem.endswith(SIZES)]
 PAGE = ROOT / "docs" / "how-to" / "full-size.md"
 #: All that a short run on a machine without a GPU changes.
-SHORT = ("--set", "train.steps=4", "--set", "train.warmup=0", "--set", "train.log_every=2")
+CHANGED = ("train.steps=4", "train.warmup=0", "train.log_every=2", "evaluate.max_new_tokens=4")
+SHORT = [word for setting in CHANGED for word in ("--set", setting)]
 #: Clips of each split that is scored: those with a score, and those that are longer than the encoder takes.
 SCORED = {
     "librispeech": {"test-clean": (2, 1), "test-other": (2, 0)},

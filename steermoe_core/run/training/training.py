@@ -119,8 +119,8 @@ class Training:
         start, steps = self.model.projector.start_steps, steps_of(self.config)
         if self.model.decoder_adapter is not None and 0 < steps <= start:
             msg = (
-                f"no step would train the adapter on the decoder: projector.start_steps is {start}, so all "
-                f"{steps} steps leave the language model out; set it below {steps}"
+                f"no step would train the adapter on the decoder: start_steps of the projector is {start}, so "
+                f"all {steps} steps leave the language model out; set it below {steps}"
             )
             raise UsageError(msg)
 
