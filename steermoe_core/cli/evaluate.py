@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, get_args
 
 from steermoe_core.cli.shared.flags import count
 from steermoe_core.cli.shared.scores import pathologies_line, plain, score, with_interval
-from steermoe_core.cli.shared.table import Table, figures, tags, words
+from steermoe_core.cli.shared.table import Column, Table, figures, tags, words
 from steermoe_core.system.printing import say_json
 
 if TYPE_CHECKING:
@@ -147,8 +147,9 @@ def _table(found: Sequence[Rescored]) -> Table:
             counts = ["–"] * 4 if metric.edits is None else map(str, attrs.astuple(metric.edits))
             others = (plain(one.scores.controls.get(control, {}).get(name)) for control in controls)
             rows.append([one.experiment, one.split, name, with_interval(metric), *counts, *others])
-    columns = [*words("experiment"), *tags("split", "metric")]
-    columns += figures("score", "wrong", "missing", "more", "units", *controls)
+    columns = [Column("experiment"), *tags("split"), Column("metric", least=10)]
+    columns += figures("score", "wrong", "missing", "more", "units")
+    columns += figures(*(control.replace("-", "-\n") for control in controls))
     return Table(title="scores, with 95 % intervals", columns=columns, rows=rows)
 
 
