@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from steermoe_core.data.audio.stored import EncodedAudio, StoredAudio
     from steermoe_core.data.audio.waveform import durations, read_audio, resample
     from steermoe_core.data.augmentation import Augmentation
-    from steermoe_core.data.collators import AsrCollator, Collator
+    from steermoe_core.data.collator import Collator
+    from steermoe_core.data.collators import AsrCollator
     from steermoe_core.data.config import AsrConfig
     from steermoe_core.data.example import Example
     from steermoe_core.data.layout import Batch
@@ -132,7 +133,8 @@ _NAMES = {
     "data.augmentation": ("Augmentation",),
     "system.cache": ("cache_folder",),
     "study.launcher": ("Launcher", "Workers"),
-    "data.collators": ("AsrCollator", "Collator"),
+    "data.collator": ("Collator",),
+    "data.collators": ("AsrCollator",),
     "data.config": ("AsrConfig",),
     "data.example": ("Example",),
     "data.layout": ("Batch",),

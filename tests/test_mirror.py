@@ -51,6 +51,7 @@ TESTED_BY = {
     "config/text/source.py": "config/text/test_syntax.py",
     "data/audio/containers.py": "data/audio/test_recordings.py",
     "data/audio/features.py": "run/training/test_frames.py",
+    "data/collator.py": "data/test_collators.py",
     "data/example.py": "data/test_bad_input.py",
     "data/sources/audio_columns.py": "data/sources/test_tables.py",
     "data/sources/rows.py": "data/sources/test_tables.py",

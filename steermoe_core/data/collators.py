@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
 from functools import cached_property
 from itertools import takewhile
 from operator import add
@@ -15,6 +14,7 @@ import torch
 from steermoe_core.data.audio.features import kept_frames, log_mels, mel_batch
 from steermoe_core.data.audio.waveform import load
 from steermoe_core.data.chat import chat_end, chat_layout
+from steermoe_core.data.collator import Collator
 from steermoe_core.data.config import CHAT
 from steermoe_core.data.examples import Examples
 from steermoe_core.data.layout import Batch, Layout, ids
@@ -38,46 +38,6 @@ if TYPE_CHECKING:
 
 #: Verdicts on an example: it fits as it is, or with a shorter prompt.
 _WHOLE, _CUT = "", "cut"
-
-
-class Collator(ABC):
-    """Makes batches for training, and batches without answers for generation."""
-
-    @abstractmethod
-    def collate(self, examples: Sequence[Example], *, answered: bool = True) -> Batch:
-        """Return a batch of examples; without answers if the model is to give them."""
-
-    @abstractmethod
-    def prompt_batch(self, waveforms: Sequence[Waveform], prompts: Sequence[str] | None = None) -> Batch:
-        """Return a batch of bare waveforms (float32, mono, at the collator's rate) that waits for answers."""
-
-    @abstractmethod
-    def prompt_lengths(self) -> tuple[int, int]:
-        """Return the tokens of the common prompt's text before and after the audio."""
-
-    @abstractmethod
-    def fitting(self, examples: Sequence[Example]) -> tuple[Sequence[Example], Report]:
-        """Return the examples that can be learned whole, answer and end, and an account of the others."""
-
-    @abstractmethod
-    def reference(self, example: Example) -> list[int]:
-        """Return the ids of the example's text as an answer, without the end token."""
-
-    @abstractmethod
-    def hypothesis(self, answer: Sequence[int]) -> str:
-        """Return generated ids as text."""
-
-    def common(self) -> list[str]:
-        """Return the prompts for clips that have none of their own, that of evaluation first."""
-        return [""]
-
-    def text_lengths(self, example: Example) -> tuple[int, int, int]:
-        """Return the largest numbers of tokens before the audio, after it, and of the answer with its end."""
-        return *self.prompt_lengths(), len(self.reference(example)) + 1
-
-    def __call__(self, examples: Sequence[Example]) -> Batch:
-        """Return a batch with answers: what a data loader calls."""
-        return self.collate(examples)
 
 
 class AsrCollator(Collator):

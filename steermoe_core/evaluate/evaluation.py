@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from steermoe_core.config.experiment import EvaluateConfig
-    from steermoe_core.data.collators import Collator
+    from steermoe_core.data.collator import Collator
     from steermoe_core.data.example import Example
     from steermoe_core.data.layout import Batch
     from steermoe_core.data.padded import Padded

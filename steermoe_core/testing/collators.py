@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from steermoe_core.data.audio.waveform import load
-from steermoe_core.data.collators import Collator
+from steermoe_core.data.collator import Collator
 from steermoe_core.data.example import Example
 from steermoe_core.data.token_limit import Room
 from steermoe_core.errors import DataError

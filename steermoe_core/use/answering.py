@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.config.experiment import EvaluateConfig
     from steermoe_core.data.audio.segments import Span
-    from steermoe_core.data.collators import Collator
+    from steermoe_core.data.collator import Collator
     from steermoe_core.data.layout import Batch
     from steermoe_core.model.joined import Joined
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from steermoe_core.data.audio.segments import Span
-    from steermoe_core.data.collators import Collator
+    from steermoe_core.data.collator import Collator
     from steermoe_core.data.layout import Batch
     from steermoe_core.data.padded import Padded
     from steermoe_core.model.joined import Joined

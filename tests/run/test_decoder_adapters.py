@@ -98,7 +98,8 @@ def test_a_run_that_would_not_train_it_is_refused(rig: Rig, capsys: pytest.Captu
     soft = 'projector={use="soft-ctc", pool={kernel=2}, start_steps=%d}'
 
     rig.run(*sets("lora"), soft % STEPS, expect=2)
-    assert f"start_steps of the projector is {STEPS}, so all {STEPS} steps leave the language model out" in sentence(
-        capsys
+    assert (
+        f"start_steps of the projector is {STEPS}, so all {STEPS} steps leave the language model out"
+        in sentence(capsys)
     )
     rig.run(*sets("lora"), soft % (STEPS - 1))

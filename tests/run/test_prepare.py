@@ -8,7 +8,8 @@ from unittest import mock
 import pytest
 
 from steermoe_core.config.experiment import TrainConfig
-from steermoe_core.data.collators import AsrCollator, Collator
+from steermoe_core.data.collator import Collator
+from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, FolderConfig
 from steermoe_core.data.sources.folder import read_folder
 from steermoe_core.model.adapter import NoAdapter

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from steermoe_core.config.experiment import Experiment, ModelConfig, TrainConfig
     from steermoe_core.data.augmentation import Augmentation
     from steermoe_core.data.batches import Epochs
-    from steermoe_core.data.collators import Collator
+    from steermoe_core.data.collator import Collator
     from steermoe_core.data.example import Example
     from steermoe_core.data.layout import Batch
     from steermoe_core.evaluate.metrics import Metric

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from steermoe_core.config.experiment import TrainConfig
-    from steermoe_core.data.collators import Collator
+    from steermoe_core.data.collator import Collator
     from steermoe_core.data.example import Example
     from steermoe_core.model.encoder import Encoder
     from steermoe_core.model.joined import Joined

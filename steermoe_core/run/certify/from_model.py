@@ -20,7 +20,7 @@ from steermoe_core.run.folder.records import AdapterCard, Certificate, Lock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from steermoe_core.data.collators import Collator
+    from steermoe_core.data.collator import Collator
     from steermoe_core.data.example import Example
     from steermoe_core.evaluate.invariance import Invariance
     from steermoe_core.model.decoder import Decoder

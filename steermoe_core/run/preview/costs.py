@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.config.experiment import TrainConfig
     from steermoe_core.config.resolve import Resolved
-    from steermoe_core.data.collators import Collator
+    from steermoe_core.data.collator import Collator
     from steermoe_core.data.example import Example
     from steermoe_core.model.joined import Joined
     from steermoe_core.plugins import Registry

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from steermoe_core.component import Selection
     from steermoe_core.config.resolve import Resolved
-    from steermoe_core.data.collators import Collator
+    from steermoe_core.data.collator import Collator
     from steermoe_core.data.example import Example
     from steermoe_core.plugins import Registry
     from steermoe_core.run.console import Console

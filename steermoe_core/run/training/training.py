@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from steermoe_core.config.experiment import TrainConfig
-    from steermoe_core.data.collators import Collator
+    from steermoe_core.data.collator import Collator
     from steermoe_core.data.example import Example
     from steermoe_core.model.adapter import Adapter
     from steermoe_core.model.joined import Joined
@@ -119,8 +119,8 @@ class Training:
         start, steps = self.model.projector.start_steps, steps_of(self.config)
         if self.model.decoder_adapter is not None and 0 < steps <= start:
             msg = (
-                f"no step would train the adapter on the decoder: start_steps of the projector is {start}, so "
-                f"all {steps} steps leave the language model out; set it below {steps}"
+                "no step would train the adapter on the decoder: start_steps of the projector is "
+                f"{start}, so all {steps} steps leave the language model out; set it below {steps}"
             )
             raise UsageError(msg)
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from steermoe_core.config.experiment import TrainConfig
-from steermoe_core.data.collators import AsrCollator, Collator
+from steermoe_core.data.collator import Collator
+from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig
 from steermoe_core.data.example import Example
 from steermoe_core.data.padded import Padded

@@ -35,7 +35,7 @@ from tests.tiny import write_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from steermoe_core.data.collators import Collator
+    from steermoe_core.data.collator import Collator
     from steermoe_core.data.example import Example
     from steermoe_core.model.adapter import Adapter
     from tests.rig import Rig
