@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import attrs
 
-from steermoe_core.evaluate.metrics import rate, total
+from steermoe_core.evaluate.durations import by_duration
+from steermoe_core.evaluate.metrics import total
 from steermoe_core.report.charts import Bar
 from steermoe_core.report.filters import count, figure
 from steermoe_core.report.runs import answers_to, split_names
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from steermoe_core.report.runs import Answer, Run
     from steermoe_core.system.records import Json
 
-#: Maximum number of groups of equally many clips, and minimum number of clips of a group.
-_GROUPS, _FEWEST = 5, 4
 #: Clips with this many errors or more are counted together.
 _MANY = 5
 
@@ -68,17 +66,18 @@ def _kinds(run: Run, answers: Sequence[Answer]) -> Json:
 
 
 def _by_duration(run: Run, answers: Sequence[Answer]) -> Iterator[Bar]:
-    """Yield the score of clips of similar duration; the sizes of two groups differ by one at most."""
-    ordered = sorted(answers, key=lambda answer: answer.prediction.seconds)
-    groups = max(1, min(_GROUPS, len(ordered) // _FEWEST))
-    edges = [round(number * len(ordered) / groups) for number in range(groups + 1)]
-    for start, end in pairwise(edges):
-        group = ordered[start:end]
-        edits, higher = [answer.edits for answer in group], _higher(run)
-        low, high = group[0].prediction.seconds, group[-1].prediction.seconds
-        value = rate(edits, higher_is_better=higher) if total(edits).reference else None
-        facts = {"from": low, "to": high, "clips": len(group), "value": value}
-        yield Bar(f"{figure(low, 1)} – {figure(high, 1)} s", value, figure(value), facts)
+    """Yield the score of clips of similar duration."""
+    pairs = [(answer.prediction, answer.edits) for answer in answers]
+    for group in by_duration(pairs, higher_is_better=_higher(run)):
+        label = f"{figure(group.shortest, 1)} – {figure(group.longest, 1)} s"
+        facts = {
+            "from": group.shortest,
+            "to": group.longest,
+            "clips": group.clips,
+            "value": group.value,
+            "interval": group.interval,
+        }
+        yield Bar(label, group.value, figure(group.value), facts)
 
 
 def _higher(run: Run) -> bool:

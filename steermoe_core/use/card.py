@@ -8,6 +8,8 @@ from steermoe_core.config.check.structurer import HUB, HUB_SOURCE
 from steermoe_core.config.fields import selections
 from steermoe_core.config.resolve import model_toml, resolve_model
 from steermoe_core.errors import UsageError
+from steermoe_core.evaluate.durations import by_duration
+from steermoe_core.evaluate.scores import Edits
 from steermoe_core.run.folder.adapter import content
 from steermoe_core.run.folder.finished import FinishedRun
 from steermoe_core.run.folder.hub import FILES, adapter_folder
@@ -21,11 +23,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from steermoe_core.config.experiment import ModelConfig
+    from steermoe_core.evaluate.durations import DurationGroup
     from steermoe_core.evaluate.scores import Score, Scores
     from steermoe_core.plugins import Registry
     from steermoe_core.run.folder.records import FrozenPart
 
 PAGE = "README.md"
+#: Clips that a split has at least where its score is shown by duration.
+_SPLIT = 20
 _PAGE = """\
 ---
 {front}---
@@ -155,7 +160,7 @@ def card(
         distributions=" ".join(_distributions(model, registry)),
         source=source,
         data="\n".join(["\n## Data\n", *data, ""]) if data else "",
-        scores=_scores(run.scores, run.own_decoder),
+        scores=_scores(run.scores, run.own_decoder) + "".join(_by_duration(run)),
         frozen="\n".join(_frozen_row(name, part) for name, part in trained.frozen.items()),
         versions=", ".join(f"{name} {version}" for name, version in sorted(plugins.items())),
         experiment=model_toml(model, registry),
@@ -202,6 +207,20 @@ def _scores(splits: dict[str, Scores], own: dict[str, Scores]) -> str:
     return "\n" + "\n".join([*head, *rows]) + "\n" + "".join(f"\n{line}\n" for line in left)
 
 
+def _by_duration(run: FinishedRun) -> Iterator[str]:
+    """Yield a table for each split: its first score by edits, by duration of the clip."""
+    for split, scores in run.scores.items():
+        name = next((name for name, score in scores.metrics.items() if score.edits is not None), None)
+        rows = [(row, Edits(*row.edits[name])) for row in run.predictions(split) if name in row.edits]
+        if name is None or len(rows) < _SPLIT:
+            continue
+        yield f"\n{split}, {name} by duration of the clip:\n\n"
+        yield "| seconds | clips | value | 95 % interval |\n| --- | ---: | ---: | --- |\n"
+        for group in by_duration(rows, higher_is_better=scores.metrics[name].higher_is_better):
+            span = f"{group.shortest:.1f}–{group.longest:.1f}"
+            yield f"| {span} | {group.clips} | {_figure(group)} | {_interval(group)} |\n"
+
+
 def _others(scores: Scores, own: Scores | None, name: str) -> str:
     """Return the same score of each control, and of the encoder's own decoder where that was scored."""
     others = {control: found.get(name) for control, found in scores.controls.items()}
@@ -210,11 +229,11 @@ def _others(scores: Scores, own: Scores | None, name: str) -> str:
     return ", ".join(f"{other} {_figure(score)}" for other, score in others.items()) or "–"
 
 
-def _figure(score: Score | None) -> str:
+def _figure(score: Score | DurationGroup | None) -> str:
     return "–" if score is None or score.value is None else f"{score.value:.3f}"
 
 
-def _interval(score: Score) -> str:
+def _interval(score: Score | DurationGroup) -> str:
     interval = score.interval
     return "–" if interval is None else f"{interval.low:.3f}–{interval.high:.3f}"
 

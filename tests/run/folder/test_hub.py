@@ -16,6 +16,7 @@ from huggingface_hub import constants
 import steermoe_core
 from steermoe_core.cli.main import main
 from steermoe_core.plugins import load_registry
+from steermoe_core.use import card
 from tests.hub import TOKEN, Hub, logged_in
 from tests.rig import sentence, status, texts, trained
 
@@ -316,3 +317,15 @@ def test_the_page_says_where_it_comes_from(hub: Hub, finished: Path) -> None:
         "* score `other`, 3 clips, 0.00 hours: `folder`",
     ]
     assert str(finished.parents[1]) not in page
+
+
+def test_the_page_has_scores_by_duration(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each split that has enough clips for it."""
+    monkeypatch.setattr(card, "_SPLIT", 4)
+
+    page = card.shared_files(finished, REPO, load_registry())["README.md"].decode()
+
+    head, *rows = page.partition("by duration of the clip:\n\n")[2].partition("\n\n")[0].splitlines()
+    assert head == "| seconds | clips | value | 95 % interval |"
+    assert sum(int(row.split("|")[2]) for row in rows[1:]) == 4
+    assert page.count("by duration of the clip") == 1
