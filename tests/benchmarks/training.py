@@ -31,6 +31,11 @@ VARIANTS = {
 }
 CLIPS = {
     "clips of 1 to 2.5 s": ["data.min_seconds=1.0", "data.max_seconds=2.5"],
+    "clips of 5 to 12 s, as 30 s": [
+        "data.min_seconds=5.0",
+        "data.max_seconds=12.0",
+        "encoder.input=30s",
+    ],
     "clips of 5 to 12 s": ["data.min_seconds=5.0", "data.max_seconds=12.0"],
 }
 
