@@ -29,14 +29,15 @@ def test_shipped_experiments_resolve_to_themselves(path, tmp_path):
 
 
 def test_the_sweep_is_about_experts_and_nothing_else():
-    """One of its cells is the experiment that it extends."""
+    """Its cells are one experiment with other numbers of experts and other seeds."""
     pytest.importorskip("steermoe_pocket")
-    whole = resolve(ROOT / "experiments" / "whisper_layer_wise.toml", [], REGISTRY)
-    cells = resolve_sweep(ROOT / "experiments" / "sweep_experts.toml", [], REGISTRY)
+    file = ROOT / "experiments" / "sweep_experts.toml"
+    cells = resolve_sweep(file, [], REGISTRY)
+    same = ["adapter.experts=8", "experiment.seed=17"]
     assert len(cells) == 8
-    assert [cell.settings for cell in cells if cell.resolved.digest == whole.digest] == [
-        {"adapter.experts": 8, "experiment.seed": 17}
-    ]
+    assert len({cell.resolved.digest for cell in cells}) == 8
+    assert len({cell.resolved.digest for cell in resolve_sweep(file, same, REGISTRY)}) == 1
+    assert {tuple(cell.settings) for cell in cells} == {("adapter.experts", "experiment.seed")}
 
 
 COMPONENTS = [(kind, part) for plugin in REGISTRY.plugins for kind, part in plugin.components]
