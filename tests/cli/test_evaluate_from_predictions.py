@@ -122,8 +122,10 @@ def test_the_table(
     assert main(["evaluate", "--from-predictions", str(finished), "--split", "dev"]) == 0
 
     said = capsys.readouterr().out
-    head, wer = (line.split() for line in said.splitlines()[1:4:2])
-    assert head == ["experiment", "split", "metric", "score", "wrong", "missing", "more", "units", "no-audio"]
+    above, head, wer = (said.splitlines()[number].split() for number in (1, 2, 4))
+    assert [*head[:-1], above[0] + head[-1]] == [
+        "experiment", "split", "metric", "score", "wrong", "missing", "more", "units", "no-audio",
+    ]  # fmt: skip
     counts = [str(count) for count in scores(finished)["metrics"]["wer"]["edits"].values()]
     assert (wer[:3], wer[4:8]) == (["tiny", "dev", "wer"], counts)
     assert f"{finished}, dev: unchanged\n" in said
@@ -131,6 +133,21 @@ def test_the_table(
         "4 too-long among 4 answers (`steermoe evaluate RUN --from-predictions --pathologies` shows them)\n"
         in said
     )
+
+
+def test_the_table_fits_into_80_columns(
+    finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No figure is cut; the experiment's name is on a line or two."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    assert main(["evaluate", "--from-predictions", str(finished), "--split", "dev"]) == 0
+
+    table = capsys.readouterr().out.partition("dev: unchanged")[0]
+    counts = scores(finished)["metrics"]["wer"]["edits"].values()
+    assert all(str(count) in table.split() for count in counts)
+    assert "…" not in table.splitlines()[2]
+    assert table.splitlines()[4].split()[0] == "tiny"
 
 
 def test_pathologies_are_shown(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
