@@ -21,16 +21,19 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 #: Files that take a minute or more, the longest first.
 LONG = (
+    "tests/benchmarks/test_benchmarks.py",
+    "tests/docs/test_pages.py",
     "tests/run/test_full_size.py",
     "tests/study/test_launch.py",
-    "tests/run/test_touched.py",
-    "tests/run/test_interrupted.py",
     "tests/test_matrix.py",
-    "tests/run/test_signals.py",
-    "tests/docs/test_pages.py",
-    "tests/benchmarks/test_benchmarks.py",
+    "tests/run/test_interrupted.py",
+    "tests/run/test_decoder_adapters.py",
+    "tests/run/test_touched.py",
     "plugins/steermoe-pocket/tests/test_real.py",
     "tests/run/test_paper.py",
+    "plugins/steermoe-slurm/tests/test_slurm.py",
+    "tests/cli/test_new_plugin.py",
+    "tests/run/test_signals.py",
 )
 
 HEALTHY = """
