@@ -56,21 +56,25 @@ def unpacked(package: str) -> Path:
 
 def _unpack(package: str, place: Path) -> None:
     failure = f"the Debian package {package} cannot be downloaded"
-    download = ["apt-get", "download", "-qq", package]
     with working(f"downloading the Debian package {package}"):
         try:
-            try:
-                call(download, failure, folder=place)
-            except SetupError:
-                # an index that is old or empty is renewed, which only root may
-                if os.geteuid() != 0 or not shutil.which("apt-get") or not _apt("update", "-qq"):
-                    raise
-                call(download, failure, folder=place)
+            _download(package, place, failure)
         except SetupError as error:
             raise SpeechMissingError(str(error)) from error
         (archive,) = place.glob("*.deb")
         call(["dpkg-deb", "--extract", archive.name, "."], failure, folder=place)
     archive.unlink()
+
+
+def _download(package: str, place: Path, failure: str) -> None:
+    command = ["apt-get", "download", "-qq", package]
+    try:
+        call(command, failure, folder=place)
+    except SetupError:
+        # an index that is old or empty is renewed, which only root may
+        if os.geteuid() != 0 or not shutil.which("apt-get") or not _apt("update", "-qq"):
+            raise
+        call(command, failure, folder=place)
 
 
 def install() -> str | None:

@@ -60,6 +60,25 @@ def test_missing_recordings_are_no_failure(
     assert "missing (asterisk-core-sounds-en); synthetic speech stands in" in shown
 
 
+def test_synthetic_speech_stands_in_for_voices(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other sentences than the synthetic speech has, so another seed; the set-up goes on."""
+
+    def absent(*_: object) -> list[Clip]:
+        msg = "the Debian package libflite1 cannot be downloaded"
+        raise debian.SpeechMissingError(msg)
+
+    seeds = []
+    monkeypatch.setattr(source, "recordings", absent)
+    monkeypatch.setattr(synthetic, "recordings", lambda _hours, seed, _processes: seeds.append(seed) or CLIPS)
+    assert command.main(["--seed", "3"]) == 0
+    shown = capsys.readouterr().out
+    assert "missing (the Debian package libflite1 cannot be downloaded); synthetic speech stands in" in shown
+    assert "sound scenes" in shown
+    assert seeds == [3, 4]
+
+
 def test_a_missing_package_is_an_exit_code(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
