@@ -63,7 +63,6 @@ TESTED_BY = {
     "model/inheritance.py": "model/test_projectors.py",
     "model/cache.py": "model/test_recompute.py",
     "model/config.py": "config/test_effects.py",
-    "model/gates.py": "model/test_steering.py",
     "plugins/__init__.py": "plugins/test_registry.py",
     "plugins/builtin.py": "testing/test_builtin.py",
     "plugins/discovery.py": "plugins/test_registry.py",

@@ -12,6 +12,7 @@ from steermoe_core.config.experiment import TrainConfig
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, FolderConfig
 from steermoe_core.data.sources.folder import read_folder
+from steermoe_core.train.callbacks import Callback
 from steermoe_core.train.journal import Journal
 from steermoe_core.train.zero import trainer_class
 from tests.parts import joined
@@ -22,10 +23,17 @@ if TYPE_CHECKING:
 
     from steermoe_core.data.example import Example
     from steermoe_core.model.joined import Joined
-    from steermoe_core.train.callbacks import Callback
     from steermoe_core.train.trainer import SteeringTrainer
 
 SEED = 5
+
+
+class Order(Callback):
+    """Remembers the clips of every forward pass."""
+
+    def __init__(self, model: Joined) -> None:
+        self.clips: list[tuple[str, ...]] = []
+        model.register_forward_pre_hook(lambda _, given: self.clips.append(given[0].ids))
 
 
 @attrs.frozen
