@@ -2,6 +2,9 @@
 
     answer = argmax over proposals y of   log p(y | CTC) + weight · log p(y | decoder)
 
+The empty text is no candidate: the decoder prefers short texts, and a short word would be lost to it. CTC
+alone decides that nothing was said.
+
 A small language model that generates freely summarises long clips or repeats itself. Here every answer is a
 text that CTC finds probable, so that it has about as many words as are spoken. See "N-best rescoring" in
 docs/explanation/soft-ctc.md.
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Labels that a frame may add to a prefix, its most probable ones.
 LABELS = 16
+#: Nothing was said if CTC gives the empty text e³ = 20 times the probability of any other.
+SILENT = 3.0
 _NEVER = -math.inf
 #: Label sequences, with the log probabilities of the paths that end in a blank and in the last label.
 _Beam = dict[tuple[int, ...], tuple[float, float]]
@@ -48,7 +53,7 @@ class Proposal:
 class Choice(Questions):
     """A batch of rows whose answers are chosen among proposals.
 
-    :param proposals: of each row, best first; none gives the empty answer.
+    :param proposals: of each row, best first; none, or an empty text far ahead, gives the empty answer.
     :param weight: of the decoder's log probability.
     """
 
@@ -88,10 +93,18 @@ def choices(model: Joined, questions: Choice) -> Iterator[tuple[Any, Answer]]:
 def _chosen(
     model: Joined, row: Batch, audio: torch.Tensor, proposals: Sequence[Proposal], weight: float
 ) -> list[int]:
-    if len(proposals) < 2 or not weight:  # noqa: PLR2004 - nothing to choose, or CTC alone chooses
-        return proposals[0].tokens if proposals else []
-    scores = sums(model, row, audio, proposals, weight)
-    return proposals[max(range(len(scores)), key=scores.__getitem__)].tokens
+    spoken = _spoken(proposals)
+    if len(spoken) < 2 or not weight:  # noqa: PLR2004 - nothing to choose, or CTC alone chooses
+        return spoken[0].tokens if spoken else []
+    scores = sums(model, row, audio, spoken, weight)
+    return spoken[max(range(len(scores)), key=scores.__getitem__)].tokens
+
+
+def _spoken(proposals: Sequence[Proposal]) -> list[Proposal]:
+    """Return the proposals with words, best first; none where CTC is sure that nothing was said."""
+    spoken = [proposal for proposal in proposals if proposal.tokens]
+    empty = max((proposal.log_probability for proposal in proposals if not proposal.tokens), default=_NEVER)
+    return spoken if spoken and empty - spoken[0].log_probability < SILENT else []
 
 
 def sums(

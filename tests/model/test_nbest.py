@@ -109,6 +109,22 @@ def test_the_best_sum_is_chosen(model: Joined, weight: float) -> None:
     assert [found[key].ids for key in "abc"] == [best, [5], []]
 
 
+@pytest.mark.parametrize(
+    ("empty", "expected"), [(-4.0, [8]), (-1.0, [8]), (-0.1, [8]), (0.0, [])], ids=str
+)
+@pytest.mark.parametrize("weight", [0.0, 0.3])
+def test_nothing_was_said_only_if_ctc_is_sure(
+    model: Joined, weight: float, empty: float, expected: list[int]
+) -> None:
+    """The decoder, which prefers short texts, is not asked about the empty one."""
+    proposals = sorted([Proposal([], empty), Proposal([8], -3.0)], key=lambda one: -one.log_probability)
+    choice = Choice(rows(model, 1), [9], ["a"], proposals=[proposals], weight=weight)
+
+    found = dict(answer_all(model, [choice], Capacity()))
+
+    assert found["a"].ids == expected
+
+
 def test_a_choice_may_not_exceed_the_limit(model: Joined) -> None:
     """An answer as long as the limit is whole; a longer one is cut, and says so."""
     choice = asked(model, 0.0)
