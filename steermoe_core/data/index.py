@@ -141,14 +141,14 @@ class Source:
     :param settings: everything that its examples depend on, apart from its files.
     :param tables: its files: where one has another size or time, the examples are read again.
     :param read: yields its examples; it is called once.
-    :param columns: yields the same as rows of the index, which is faster; where it raises `IrregularError`,
-        even at the end, they are read one by one.
+    :param columns: returns an iterator of the same as rows of the index, which is faster; where it returns
+        None, or the iterator raises `IrregularError`, even at the end, the examples are read one by one.
     """
 
     settings: str
     tables: Sequence[Path]
     read: Callable[[], Iterator[Example]]
-    columns: Callable[[], Iterator[pa.RecordBatch]] | None = None
+    columns: Callable[[], Iterator[pa.RecordBatch] | None] | None = None
 
     def examples(self) -> Examples:
         """Return the examples, of a large source from an index, which is made where there is none.
@@ -173,9 +173,9 @@ class Source:
 
     def _made_of_columns(self, folder: Path) -> Index | None:
         """Return an index that is made of whole columns; None where the rows have to be read one by one."""
-        if self.columns is not None:
-            with _recorded() as caught, suppress(IrregularError):
-                return _made(folder, self.columns(), caught)
+        with _recorded() as caught, suppress(IrregularError):
+            if self.columns and (rows := self.columns()) is not None:
+                return _made(folder, rows, caught)
         return None
 
     def _folder(self) -> Path:

@@ -51,7 +51,8 @@ SCHEMA = pa.schema(
 )
 #: Those that are attributes of an example as they are.
 _PLAIN = ("id", "text", "seconds", "prompt", "cluster", "split")
-#: What `kind` counts.
+#: What `kind` counts, and the first two.
+FILE, SPAN = range(2)
 _KINDS: list[type] = [type(Path()), Segment, Encoded, Samples, Mel]
 _AUDIO = ("kind", "file", "column", "row", "rate", "start", "length")
 
@@ -120,7 +121,7 @@ def _audio(
     """Return the audio that `_AUDIO` describes."""
     path = Path(file)
     if column is None:
-        return Segment(path, start, length) if _KINDS[kind] is Segment else path
+        return Segment(path, start, length) if kind == SPAN else path
     if _KINDS[kind] is Encoded:
         return Encoded(path, row, column)
     if _KINDS[kind] is Samples:
@@ -134,7 +135,7 @@ def _address(
     """Return what `beginnings.address` does, without an object for each clip."""
     if column is not None:
         return cell_address(file, row, column)
-    return segment_address(file, start, length) if _KINDS[kind] is Segment else file
+    return segment_address(file, start, length) if kind == SPAN else file
 
 
 def stats(files: pa.DictionaryArray) -> NDArray[np.int64]:
@@ -146,7 +147,7 @@ def stats(files: pa.DictionaryArray) -> NDArray[np.int64]:
 def _stat(file: str) -> tuple[int, int]:
     try:
         found = os.stat(file)  # noqa: PTH116 - quicker, for a million files
-    except OSError:
+    except (OSError, ValueError):  # the latter of a name with a null character
         return -1, -1
     return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else (-1, -1)
 
