@@ -7,10 +7,12 @@ million of them costs a few numbers each. Where the columns come from is a `Stor
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
@@ -104,10 +106,23 @@ class Listed:
 def derived(store: Store, columns: Sequence[str], derive: Derivation, dtype: str) -> NDArray[Any]:
     """Compute a number for each row of a store, chunk by chunk."""
     found = np.empty(len(store), np.dtype(dtype))
-    for start in range(0, len(store), CHUNK):
-        rows = np.arange(start, min(start + CHUNK, len(store)))
-        found[start : start + CHUNK] = list(derive(*(store.values(column, rows) for column in columns)))
+    with _uncollected():
+        for start in range(0, len(store), CHUNK):
+            rows = np.arange(start, min(start + CHUNK, len(store)))
+            found[start : start + CHUNK] = list(derive(*(store.values(column, rows) for column in columns)))
     return found
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Pause Python's garbage collector: it takes half of the time where many objects come and go."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 @attrs.frozen(eq=False)

@@ -22,10 +22,7 @@ def identity(tokenizer: Any) -> str:
 
 
 def tokenised(tokenizer: Any, texts: Sequence[str]) -> Iterator[list[int]]:
-    """Yield the tokens of each text, without special ones; an empty text has none.
-
-    Each list is made when it is asked for: Python's garbage collector goes through all that are kept.
-    """
+    """Yield the tokens of each text, without special ones; an empty text has none."""
     said = [text for text in texts if text]
     with _parallel():
         rows = iter(_batch(tokenizer, said) if said else [])
