@@ -126,7 +126,7 @@ class Index:
 
 
 def _same_files(batch: pa.RecordBatch) -> bool:
-    known = np.stack([batch.column(name).to_numpy() for name in ("size", "time")], axis=1)
+    known = np.stack([np.from_dlpack(batch.column(name)) for name in ("size", "time")], axis=1)
     return np.array_equal(known, stats(batch.column("file")))
 
 
@@ -250,8 +250,8 @@ def _write(folder: Path, rows: Iterator[pa.RecordBatch], caught: Sequence[warnin
             for batch in rows:
                 writer.write_batch(batch)
                 for name in ("size", "seconds"):
-                    digest.update(batch.column(name).to_numpy().data)
-                seconds.frombytes(batch.column("seconds").to_numpy().tobytes())
+                    digest.update(np.from_dlpack(batch.column(name)).data)
+                seconds.frombytes(np.from_dlpack(batch.column("seconds")).tobytes())
                 rows_read(len(seconds))
         np.save(partial / _SECONDS, np.frombuffer(seconds, np.float64))
         facts = {"identity": digest.hexdigest(), "warnings": [str(one.message) for one in caught]}

@@ -60,12 +60,7 @@ def rows_in_blocks(config: JsonlConfig) -> Iterator[pa.RecordBatch] | None:
     """
     try:
         return _rows(config.path, _Manifest.of(config))
-    except (
-        IrregularError,
-        DataError,
-        OSError,
-        ValueError,
-    ):  # the last are of lines that are not JSON in UTF-8
+    except (IrregularError, DataError, OSError, ValueError):  # the last is of JSON and UTF-8
         return None
 
 
@@ -243,7 +238,7 @@ def _seconds(values: pa.Array) -> pa.Array:
 
     :raises IrregularError: one is below 0, or -0, which JSON's readers do not agree on.
     """
-    if np.signbit(values.drop_null().to_numpy()).any():
+    if np.signbit(np.from_dlpack(values.drop_null())).any():
         raise IrregularError
     return values
 
@@ -258,7 +253,7 @@ def _hashes(texts: pa.Array) -> NDArray[np.int64]:
 
 def _clips(files: pa.DictionaryArray, starts: pa.Array, lengths: pa.Array) -> NDArray[np.int64]:
     """Return a hash of each clip; that of a file has no start, which is another number than any start."""
-    file = _hashes(files.dictionary)[files.indices.to_numpy()]
-    span = [one.fill_null(-1.0).to_numpy() for one in (starts, lengths)]
+    file = _hashes(files.dictionary)[np.from_dlpack(files.indices)]
+    span = [np.from_dlpack(one.fill_null(-1.0)) for one in (starts, lengths)]
     mixed = sum(part.view(np.uint64) * by for part, by in zip((file, *span), _MIX, strict=True))
     return np.asarray(mixed).view(np.int64)
