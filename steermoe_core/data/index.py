@@ -29,8 +29,8 @@ import numpy as np
 import pyarrow as pa
 
 from steermoe_core.data.audio.waveform import durations
-from steermoe_core.data.examples import CHUNK, Examples, derived
-from steermoe_core.data.index_rows import MADE, SCHEMA, batches, example, stats
+from steermoe_core.data.examples import Examples, derived
+from steermoe_core.data.index_rows import MADE, SCHEMA, batches, example, listed, stats
 from steermoe_core.system.cache import cache_folder
 from steermoe_core.system.files import saving
 from steermoe_core.system.rows import rows_read
@@ -49,6 +49,8 @@ VERSION = 3
 LEAST = 1_000
 #: Batches of rows whose files are examined at the same time: on a network, most of that is waiting.
 _THREADS = 8
+#: How many rows a column has for each that is wanted, for these to be taken one by one.
+_SPARSE = 8
 _TABLE, _SECONDS, _FACTS = "examples.arrow", "seconds.npy", "index.json"
 #: What no source sets.
 _CONSTANT = {"speed": 1.0, "turn": 0, "source": 0}
@@ -116,12 +118,10 @@ class Index:
         if not len(rows):
             return []
         first, last = int(rows.min()), int(rows.max())
-        if last - first >= 4 * CHUNK:
+        if last - first >= _SPARSE * len(rows):
             return [self._table.column(name)[row].as_py() for row in rows.tolist()]
         near = self._table.column(name).slice(first, last - first + 1)
-        values = near.to_pylist()
-        if len(rows) == len(values) and bool((np.diff(rows) == 1).all()):
-            return list(values)
+        values = list(chain.from_iterable(map(listed, near.chunks)))
         return [values[row] for row in (rows - first).tolist()]
 
 

@@ -138,6 +138,14 @@ def _address(
     return segment_address(file, start, length) if kind == SPAN else file
 
 
+def listed(values: pa.Array) -> list[Any]:
+    """Return the values of a column, of which equal texts of a batch are one object."""
+    if not isinstance(values, pa.DictionaryArray):
+        return list(values.to_pylist())
+    texts = values.dictionary.to_pylist()
+    return [None if number is None else texts[number] for number in values.indices.to_pylist()]
+
+
 def stats(files: pa.DictionaryArray) -> NDArray[np.int64]:
     """Return size and time of change of each file (n,2), -1 where there is none; each is examined once."""
     found = np.array([_stat(one) for one in files.dictionary.to_pylist()], np.int64).reshape(-1, 2)

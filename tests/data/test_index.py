@@ -42,7 +42,7 @@ NAMES = [f"text {number}" for number in range(7)]
 def tables(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let every source have an index, in chunks of three rows; return their folder."""
     monkeypatch.setattr(index, "LEAST", 1)
-    for module in ("index", "index_rows", "examples", "sources.rows"):
+    for module in ("index_rows", "examples", "sources.rows"):
         monkeypatch.setattr(f"steermoe_core.data.{module}.CHUNK", 3)
     return own_cache / "tables"
 
