@@ -149,7 +149,8 @@ def listed(values: pa.Array) -> list[Any]:
 def stats(files: pa.DictionaryArray) -> NDArray[np.int64]:
     """Return size and time of change of each file (n,2), -1 where there is none; each is examined once."""
     found = np.array([_stat(one) for one in files.dictionary.to_pylist()], np.int64).reshape(-1, 2)
-    return found[np.from_dlpack(files.indices)]
+    each: NDArray[np.int64] = found[np.from_dlpack(files.indices)]
+    return each
 
 
 def _stat(file: str) -> tuple[int, int]:
