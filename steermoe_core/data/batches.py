@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Indices = NDArray[np.int64]
+    from steermoe_core.data.mixing import Indices
 
 
 class Epochs:
@@ -107,7 +107,8 @@ class Epochs:
         start, end = (-(-size * epoch // parts) * parts for epoch in (number, number + 1))
         first, last = start // size, max(-(-end // size), start // size + 1)
         orders = [shuffled(self._mixture.epoch(epoch), self._seed, epoch, 0) for epoch in range(first, last)]
-        return np.concatenate(orders)[start - first * size : end - first * size]
+        order = orders[0] if len(orders) == 1 else np.concatenate(orders)
+        return order[start - first * size : end - first * size]
 
     def _cuts(self, window: Indices) -> list[int]:
         """Return the places at which a sorted window is cut into groups, its ends included."""

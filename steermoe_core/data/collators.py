@@ -300,9 +300,9 @@ class AsrCollator(Collator):
     def _answer_counts(self, texts: Sequence[str]) -> Iterator[int]:
         """Yield the tokens of each answer with its end; -1 where the text holds the end token."""
         said = [self.config.answer_prefix + self._cased(text) if text else "" for text in texts]
+        ends = {self.end, self.tokenizer.eos_token_id}
         for tokens in tokenised(self.tokenizer, said):
-            held = self.end in tokens or self.tokenizer.eos_token_id in tokens
-            yield -1 if held else len(tokens) + 1
+            yield len(tokens) + 1 if ends.isdisjoint(tokens) else -1
 
     def _prompt_counts(self, prompts: Sequence[str | None]) -> Iterator[int]:
         """Yield the tokens around the audio with the longest prompt that a clip may get; -1: it gets none."""

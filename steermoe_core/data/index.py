@@ -15,10 +15,10 @@ import hashlib
 import json
 import os
 import shutil
-import stat
 import tempfile
 import warnings
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
@@ -28,53 +28,30 @@ import attrs
 import numpy as np
 import pyarrow as pa
 
-from steermoe_core.data.audio.beginnings import cell_address, segment_address
-from steermoe_core.data.audio.stored import Encoded, Mel, Samples, Segment
-from steermoe_core.data.audio.waveform import durations, file_of
-from steermoe_core.data.example import Example
-from steermoe_core.data.examples import CHUNK, Examples, derived
+from steermoe_core.data.audio.waveform import durations
+from steermoe_core.data.examples import Examples, derived
+from steermoe_core.data.index_rows import MADE, SCHEMA, batches, example, listed, stats
 from steermoe_core.system.cache import cache_folder
 from steermoe_core.system.files import saving
 from steermoe_core.system.rows import rows_read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from steermoe_core.data.audio.stored import Audio
+    from steermoe_core.data.example import Example
     from steermoe_core.data.examples import Derivation, Indices
 
 #: Changes with the columns and with what is computed for them.
-VERSION = 2
+VERSION = 3
 #: Sources with fewer rows are read whenever they are needed: that is as fast.
 LEAST = 1_000
+#: Batches of rows whose files are examined at the same time: on a network, most of that is waiting.
+_THREADS = 8
+#: How many rows a column has for each that is wanted, for these to be taken one by one.
+_SPARSE = 8
 _TABLE, _SECONDS, _FACTS = "examples.arrow", "seconds.npy", "index.json"
-#: The columns. `kind` and those after it say where the audio is: see `_place` and `_audio`.
-_SCHEMA = pa.schema(
-    {
-        "id": pa.large_string(),
-        "text": pa.large_string(),
-        "seconds": pa.float64(),
-        "prompt": pa.large_string(),
-        "cluster": pa.large_string(),
-        "references": pa.large_string(),  # JSON, as labels
-        "labels": pa.large_string(),
-        "split": pa.large_string(),
-        "size": pa.int64(),
-        "time": pa.int64(),
-        "kind": pa.int8(),
-        "name": pa.large_string(),
-        "table": pa.int32(),
-        "row": pa.int64(),
-        "rate": pa.int32(),
-        "start": pa.float64(),
-        "length": pa.float64(),
-    }
-)
-#: What `kind` counts.
-_KINDS: list[type] = [type(Path()), Segment, Encoded, Samples, Mel]
-_AUDIO = ("kind", "name", "table", "row", "rate", "start", "length")
 #: What no source sets.
 _CONSTANT = {"speed": 1.0, "turn": 0, "source": 0}
 
@@ -84,22 +61,16 @@ class Index:
 
     :param folder: with the table and the facts.
     :ivar seconds: of each row.
-    :ivar identity: a hash of the source's settings and tables, and of the seconds.
+    :ivar identity: a hash of the source's settings and tables, and of what the rows were made of.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        self._tables = [(Path(path), column) for path, column in facts["tables"]]
-        self._paths = [str(path) for path, _ in self._tables]
         self.warnings: list[str] = facts["warnings"]
-        self._table = pa.ipc.open_file(pa.memory_map(str(folder / _TABLE))).read_all()
+        self.identity: str = facts["identity"]
+        self._table = pa.ipc.open_stream(pa.memory_map(str(folder / _TABLE))).read_all()
         self.seconds: NDArray[np.float64] = np.asarray(np.load(folder / _SECONDS, mmap_mode="r"))
-        digest = hashlib.sha256(folder.name.encode())
-        for sizes in self._chunks("size"):
-            digest.update(sizes.data)
-        digest.update(self.seconds.data)
-        self.identity = digest.hexdigest()
         self._derived: dict[str, NDArray[Any]] = {}
 
     def __reduce__(self) -> tuple[type[Index], tuple[Path]]:
@@ -111,33 +82,14 @@ class Index:
         return int(self._table.num_rows)
 
     def example(self, row: int) -> Example:
-        values = {name: self._table.column(name)[row].as_py() for name in _SCHEMA.names}
-        return Example(
-            id=values["id"],
-            audio=self._audio(*(values[name] for name in _AUDIO)),
-            text=values["text"],
-            seconds=values["seconds"],
-            prompt=values["prompt"],
-            cluster=values["cluster"],
-            references=_references(values["references"]),
-            labels=_labels(values["labels"]),
-            split=values["split"],
-        )
+        return example({name: self._table.column(name)[row].as_py() for name in SCHEMA.names})
 
     def values(self, column: str, rows: Indices) -> list[Any]:
         if column in _CONSTANT:
             return [_CONSTANT[column]] * len(rows)
-        made: dict[str, tuple[Callable[..., Any], Sequence[str]]] = {
-            "audio": (self._audio, _AUDIO),
-            "address": (self._address, _AUDIO),
-            "file": (self._file, ["name", "table"]),
-            "kind": (_KINDS.__getitem__, ["kind"]),
-            "references": (_references, ["references"]),
-            "labels": (_labels, ["labels"]),
-        }
-        if column not in made:
+        if column not in MADE:
             return self._column(column, rows)
-        make, of = made[column]
+        make, of = MADE[column]
         return list(map(make, *(self._column(name, rows) for name in of)))
 
     def derived(self, name: str, columns: Sequence[str], derive: Derivation, dtype: str) -> NDArray[Any]:
@@ -156,67 +108,30 @@ class Index:
 
     def unchanged(self) -> bool:
         """Return whether the sound files have their sizes and times, and no clip became readable."""
-        start = 0
-        for known in zip(self._chunks("size"), self._chunks("time"), strict=True):
-            rows = np.arange(start, start + len(known[0]))
-            if not np.array_equal(np.stack(known, axis=1), _stats(self.values("file", rows))):
+        with ThreadPoolExecutor(_THREADS) as pool:
+            if not all(pool.map(_same_files, self._table.to_batches())):
                 return False
-            start += len(rows)
         bad = np.flatnonzero(~(self.seconds > 0.0))
         return bool(np.isnan(durations(self.values("audio", bad))).all()) if len(bad) else True
-
-    def _chunks(self, name: str) -> Iterator[NDArray[Any]]:
-        """Yield a column of numbers as it is on disk, which is `CHUNK` rows at a time."""
-        yield from map(np.from_dlpack, self._table.column(name).chunks)
-
-    def _file(self, name: str | None, table: int | None) -> str:
-        """Return the file that holds a row's audio."""
-        return self._paths[table or 0] if name is None else name
 
     def _column(self, name: str, rows: Indices) -> list[Any]:
         if not len(rows):
             return []
         first, last = int(rows.min()), int(rows.max())
-        if last - first >= 4 * CHUNK:
+        if last - first >= _SPARSE * len(rows):
             return [self._table.column(name)[row].as_py() for row in rows.tolist()]
         near = self._table.column(name).slice(first, last - first + 1)
-        if len(rows) == len(near) and bool((np.diff(rows) == 1).all()):
-            return list(near.to_pylist())
-        return list(near.take(pa.array(rows - first)).to_pylist())
+        values = list(chain.from_iterable(map(listed, near.chunks)))
+        return [values[row] for row in (rows - first).tolist()]
 
-    def _audio(
-        self,
-        kind: int,
-        name: str | None,
-        table: int | None,
-        row: int,
-        rate: int,
-        start: float,
-        length: float | None,
-    ) -> Audio:
-        if name is not None:
-            return Segment(Path(name), start, length) if _KINDS[kind] is Segment else Path(name)
-        path, column = self._tables[table or 0]
-        if _KINDS[kind] is Encoded:
-            return Encoded(path, row, column)
-        if _KINDS[kind] is Samples:
-            return Samples(path, row, column, rate)
-        return Mel(path, row, column, np.nan if length is None else length)
 
-    def _address(
-        self,
-        kind: int,
-        name: str | None,
-        table: int | None,
-        row: int,
-        _rate: int,
-        start: float,
-        length: float | None,
-    ) -> str:
-        """Return what `beginnings.address` does, without an object for each clip."""
-        if name is None:
-            return cell_address(self._paths[table or 0], row, self._tables[table or 0][1])
-        return segment_address(name, start, length) if _KINDS[kind] is Segment else name
+def _same_files(batch: pa.RecordBatch) -> bool:
+    known = np.stack([np.from_dlpack(batch.column(name)) for name in ("size", "time")], axis=1)
+    return np.array_equal(known, stats(batch.column("file")))
+
+
+class IrregularError(Exception):
+    """The rows of a source cannot be read as whole columns, or one of them is wrong."""
 
 
 @attrs.frozen(kw_only=True)
@@ -226,11 +141,14 @@ class Source:
     :param settings: everything that its examples depend on, apart from its files.
     :param tables: its files: where one has another size or time, the examples are read again.
     :param read: yields its examples; it is called once.
+    :param columns: returns an iterator of the same as rows of the index, which is faster; where it returns
+        None, or the iterator raises `IrregularError`, even at the end, the examples are read one by one.
     """
 
     settings: str
     tables: Sequence[Path]
     read: Callable[[], Iterator[Example]]
+    columns: Callable[[], Iterator[pa.RecordBatch] | None] | None = None
 
     def examples(self) -> Examples:
         """Return the examples, of a large source from an index, which is made where there is none.
@@ -239,22 +157,26 @@ class Source:
         :raises CheckpointError: the cache is full or not writable.
         """
         folder = self._folder()
-        if (index := _opened(folder)) is not None:
+        index = _opened(folder) or self._made_of_columns(folder)
+        if index is not None:
             return _reported(index)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with _recorded() as caught:
             stream = self.read()
             first = list(islice(stream, LEAST))
             if len(first) == LEAST:
-                with saving(folder, "set STEERMOE_CACHE to another folder"), _alone(folder):
-                    if (index := _opened(folder)) is None:  # another process may have made it
-                        _write(folder, chain(first, stream), caught)
-                        index = Index(folder)
+                index = _made(folder, batches(chain(first, stream)), caught)
         if index is not None:
             return _reported(index)
         for one in caught:
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
         return Examples.of(first)
+
+    def _made_of_columns(self, folder: Path) -> Index | None:
+        """Return an index that is made of whole columns; None where the rows have to be read one by one."""
+        with _recorded() as caught, suppress(IrregularError):
+            if self.columns and (rows := self.columns()) is not None:
+                return _made(folder, rows, caught)
+        return None
 
     def _folder(self) -> Path:
         source = hashlib.sha256(self.settings.encode()).hexdigest()[:16]
@@ -302,22 +224,37 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _write(folder: Path, examples: Iterator[Example], caught: Sequence[warnings.WarningMessage]) -> None:
+@contextmanager
+def _recorded() -> Iterator[list[warnings.WarningMessage]]:
+    """Keep all warnings for later."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield caught
+
+
+def _made(folder: Path, rows: Iterator[pa.RecordBatch], caught: Sequence[warnings.WarningMessage]) -> Index:
+    """Return the index of a folder, which is made of rows unless another process has made it."""
+    with saving(folder, "set STEERMOE_CACHE to another folder"), _alone(folder):
+        if (index := _opened(folder)) is None:
+            _write(folder, rows, caught)
+            index = Index(folder)
+    return index
+
+
+def _write(folder: Path, rows: Iterator[pa.RecordBatch], caught: Sequence[warnings.WarningMessage]) -> None:
     """Write an index to a temporary name, then take the place of older ones of the same source."""
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    digest, seconds = hashlib.sha256(folder.name.encode()), array("d")
     try:
-        tables: dict[tuple[str, str], int] = {}
-        with (
-            pa.OSFile(str(partial / _TABLE), "wb") as sink,
-            pa.ipc.new_file(sink, _SCHEMA) as writer,
-        ):
-            seconds = array("d")
-            while batch := list(islice(examples, CHUNK)):
-                writer.write_batch(_columns(batch, tables))
-                seconds.extend(one.seconds for one in batch)
+        with pa.OSFile(str(partial / _TABLE), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as writer:
+            for batch in rows:
+                writer.write_batch(batch)
+                for name in ("size", "seconds"):
+                    digest.update(np.from_dlpack(batch.column(name)).data)
+                seconds.frombytes(np.from_dlpack(batch.column("seconds")).tobytes())
                 rows_read(len(seconds))
         np.save(partial / _SECONDS, np.frombuffer(seconds, np.float64))
-        facts = {"tables": list(tables), "warnings": [str(one.message) for one in caught]}
+        facts = {"identity": digest.hexdigest(), "warnings": [str(one.message) for one in caught]}
         (partial / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
         partial.chmod(0o755)
         for old in folder.parent.glob(f"{_of_source(folder)}-*"):
@@ -325,65 +262,6 @@ def _write(folder: Path, examples: Iterator[Example], caught: Sequence[warnings.
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _columns(batch: Sequence[Example], tables: dict[tuple[str, str], int]) -> pa.RecordBatch:
-    """Return the rows of some examples.
-
-    :param tables: numbers of the tables with audio and its column; new ones are added.
-    """
-    places = [_place(example.audio, tables) for example in batch]
-    stats = _stats(str(file_of(one.audio)) for one in batch)
-    columns = {
-        "id": [one.id for one in batch],
-        "text": [one.text for one in batch],
-        "seconds": [one.seconds for one in batch],
-        "prompt": [one.prompt for one in batch],
-        "cluster": [one.cluster for one in batch],
-        "references": [json.dumps(one.references) if one.references else None for one in batch],
-        "labels": [json.dumps(dict(one.labels)) if one.labels else None for one in batch],
-        "split": [one.split for one in batch],
-        "size": stats[:, 0],
-        "time": stats[:, 1],
-        **dict(zip(_AUDIO, map(list, zip(*places, strict=True)), strict=True)),
-    }
-    arrays = [pa.array(columns[field.name], field.type, from_pandas=False) for field in _SCHEMA]
-    return pa.record_batch(arrays, schema=_SCHEMA)
-
-
-def _place(audio: Audio, tables: dict[tuple[str, str], int]) -> tuple[Any, ...]:
-    """Return what `_AUDIO` names of a clip."""
-    kind = next(number for number, one in enumerate(_KINDS) if isinstance(audio, one))
-    if isinstance(audio, Path):
-        return kind, str(audio), None, 0, 0, 0.0, None
-    if isinstance(audio, Segment):
-        return kind, str(audio.path), None, 0, 0, audio.start, audio.length
-    assert isinstance(audio, (Encoded, Samples, Mel))  # noqa: S101 - no built-in source has others
-    table = tables.setdefault((str(audio.table), audio.column), len(tables))
-    rate = audio.rate if isinstance(audio, Samples) else 0
-    return kind, None, table, audio.row, rate, 0.0, audio.length if isinstance(audio, Mel) else None
-
-
-def _stats(files: Iterable[str]) -> NDArray[np.int64]:
-    """Return size and time of change of each file (n,2), -1 where there is none."""
-    known: dict[str, tuple[int, int]] = {}
-    return np.array([known[one] if one in known else known.setdefault(one, _stat(one)) for one in files])
-
-
-def _stat(file: str) -> tuple[int, int]:
-    try:
-        found = os.stat(file)  # noqa: PTH116 - quicker, for a million files
-    except OSError:
-        return -1, -1
-    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else (-1, -1)
-
-
-def _references(text: str | None) -> tuple[str, ...]:
-    return () if text is None else tuple(json.loads(text))
-
-
-def _labels(text: str | None) -> dict[str, str]:
-    return {} if text is None else json.loads(text)
 
 
 def _keep(file: Path, values: NDArray[Any]) -> None:

@@ -5,10 +5,11 @@ Number ``turn * len(examples) + i`` is example i for the turn-th time: see `data
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from steermoe_core.data.examples import numbered
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Indices = NDArray[np.int64]
+    Indices = NDArray[np.signedinteger[Any]]
 
 
 class Mixture:
@@ -45,7 +46,7 @@ class Mixture:
         """Return the numbers of epoch 0, 1, … in ascending order of their examples, then of their turns."""
         total = self._total
         if not self._quotas:
-            return np.arange(number * total, (number + 1) * total)
+            return numbered(number * total, (number + 1) * total)
         drawn = [
             self._stream(source, quota * number, quota * (number + 1))
             for source, quota in enumerate(self._quotas)
@@ -81,5 +82,9 @@ def quotas(weights: Sequence[float], total: int) -> list[int]:
 def shuffled(values: Indices, *key: int) -> Indices:
     """Return values in a random order that the key alone decides, on every machine."""
     raw = np.random.Philox(np.random.SeedSequence(key)).random_raw(len(values))
-    found: Indices = values[np.argsort(raw, kind="stable")]
+    order = np.argsort(raw)  # several times faster than a stable sort, and the same without ties
+    ordered = raw[order]
+    if (ordered[1:] == ordered[:-1]).any():
+        order = np.argsort(raw, kind="stable")
+    found: Indices = values[order]
     return found

@@ -124,7 +124,11 @@ READERS = {
         "data/sources/folder.py config": "path split file_column",
         **ROWS,
     },
-    JsonlConfig: {"data/sources/jsonl.py config": "path split audio_column offset_column", **ROWS},
+    JsonlConfig: {
+        "data/sources/jsonl.py config": "path split",
+        "data/sources/keys.py config": "audio_column offset_column",
+        **ROWS,
+    },
     ParquetConfig: TABLES,
     DiskConfig: TABLES,
     HubConfig: {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import multiprocessing
 import pickle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from steermoe_core.data import index
@@ -42,7 +42,7 @@ NAMES = [f"text {number}" for number in range(7)]
 def tables(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let every source have an index, in chunks of three rows; return their folder."""
     monkeypatch.setattr(index, "LEAST", 1)
-    for module in ("index", "examples", "sources.rows"):
+    for module in ("index_rows", "examples", "sources.rows"):
         monkeypatch.setattr(f"steermoe_core.data.{module}.CHUNK", 3)
     return own_cache / "tables"
 
@@ -295,14 +295,13 @@ def test_the_rows_take_little_memory(tmp_path: Path) -> None:
     assert few < len(pickle.dumps(list(read_jsonl(JsonlConfig(path=path)))))
 
 
-def _facts(tables: Path) -> Any:
-    (file,) = tables.glob("*/index.json")
-    return json.loads(file.read_text())
+def test_files_are_listed_once(tmp_path: Path, tables: Path) -> None:
+    """A table of audio has its name once in each batch of rows, not in every row."""
+    path = write_parquet(tmp_path / "t.parquet", columns(NAMES))
+    read_parquet(ParquetConfig(path=path))
 
-
-def test_it_says_what_it_holds(tmp_path: Path, tables: Path) -> None:
-    """A table of audio is named once, not in every row."""
-    read_parquet(ParquetConfig(path=write_parquet(tmp_path / "t.parquet", columns(NAMES))))
-
-    assert _facts(tables) == {"tables": [[str(tmp_path / "t.parquet"), "audio"]], "warnings": []}
+    (file,) = tables.glob("*/examples.arrow")
+    batches = list(pa.ipc.open_stream(file.read_bytes()))
+    assert [len(batch) for batch in batches] == [3, 3, 1]
+    assert [batch.column("file").dictionary.to_pylist() for batch in batches] == [[str(path)]] * 3
     assert isinstance(Listed([]).seconds, np.ndarray)

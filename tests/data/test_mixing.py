@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steermoe_core.data.batches import Epochs
-from steermoe_core.data.mixing import Mixture, quotas
+from steermoe_core.data.mixing import Mixture, quotas, shuffled
 from steermoe_core.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 EPOCHS = [[3, 5, 5, 5, 6, 6, 6], [1, 5, 5, 5, 6, 6, 6], [2, 5, 5, 5, 6, 6, 6]]
 weights_of = st.lists(st.floats(0.01, 100.0), min_size=1, max_size=5)
@@ -120,3 +124,35 @@ def test_a_source_without_clips_has_no_share() -> None:
     """When the filters left nothing of a source, its weight cannot be kept."""
     with pytest.raises(DataError, match=r"no clip is left of source 2 of data\.train"):
         Mixture([0, 0], [1.0, 1.0], 17)
+
+
+@given(st.integers(0, 300), st.integers(0, 9))
+def test_an_order_is_a_stable_sort_of_random_numbers(size: int, seed: int) -> None:
+    """It is the same with every version of the engine."""
+    raw = np.random.Philox(np.random.SeedSequence((seed, 3))).random_raw(size)
+
+    assert shuffled(np.arange(size), seed, 3).tolist() == np.argsort(raw, kind="stable").tolist()
+    assert shuffled(np.arange(7), 17, 0).tolist() == [6, 0, 4, 5, 3, 2, 1]
+
+
+@given(st.lists(st.integers(0, 3), max_size=99))
+def test_equal_random_numbers_keep_their_order(raw: list[int]) -> None:
+    """Which happens once in many millions of epochs."""
+
+    class Drawn:
+        def __init__(self, _: object) -> None: ...
+
+        def random_raw(self, _: int) -> NDArray[np.uint64]:
+            return np.array(raw, np.uint64)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("numpy.random.Philox", Drawn)
+        assert shuffled(np.arange(len(raw)), 0).tolist() == sorted(range(len(raw)), key=raw.__getitem__)
+
+
+def test_numbers_are_as_small_as_they_can_be() -> None:
+    """Four bytes each, until that is not enough."""
+    epochs = [Mixture([0] * 2**10, [], 0).epoch(number) for number in (0, 2**21 - 1, 2**21)]
+
+    assert [epoch.dtype for epoch in epochs] == [np.int32, np.int32, np.int64]
+    assert [int(epoch[-1]) for epoch in epochs] == [2**10 - 1, 2**31 - 1, 2**31 + 2**10 - 1]

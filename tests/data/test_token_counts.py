@@ -32,7 +32,7 @@ def test_as_alone(texts: list[str]) -> None:
     """An empty text has none."""
     alone = [WORDS(text, add_special_tokens=False)["input_ids"] if text else [] for text in texts]
 
-    assert tokenised(WORDS, texts) == alone
+    assert list(tokenised(WORDS, texts)) == alone
 
 
 def test_padding_that_was_set_before_adds_nothing() -> None:
@@ -47,7 +47,7 @@ def test_padding_that_was_set_before_adds_nothing() -> None:
 @pytest.mark.parametrize("fast", [True, False])
 def test_a_tokenizer_that_does_more(fast: bool) -> None:  # noqa: FBT001 - a parameter
     """What it does to texts is not left out."""
-    assert tokenised(Slow(fast=fast), ["one", "", "three"]) == [[3, 7], [], [5, 7]]
+    assert list(tokenised(Slow(fast=fast), ["one", "", "three"])) == [[3, 7], [], [5, 7]]
 
 
 def test_an_identity() -> None:

@@ -29,7 +29,7 @@ def test_nobody_listens() -> None:
 def test_an_index_in_the_making(tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its rows are reported as they are written, and not when it is there."""
     monkeypatch.setattr("steermoe_core.data.index.LEAST", 1)
-    monkeypatch.setattr("steermoe_core.data.index.CHUNK", 3)
+    monkeypatch.setattr("steermoe_core.data.sources.blocks._BLOCK", 101)
     lines = [{"audio": f"{n}.wav", "text": "one", "seconds": 1.0} for n in range(7)]
     path, seen = write_manifest(tmp_path / "m.jsonl", *lines), list[int]()
 

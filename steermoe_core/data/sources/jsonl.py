@@ -7,7 +7,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from steermoe_core.data.audio.stored import Segment
-from steermoe_core.data.sources.rows import Columns, Row, column, examples, indexed, missing
+from steermoe_core.data.sources.blocks import rows_in_blocks
+from steermoe_core.data.sources.keys import Keys
+from steermoe_core.data.sources.rows import Row, examples, indexed
 from steermoe_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,19 +21,6 @@ if TYPE_CHECKING:
     from steermoe_core.data.example import Example
     from steermoe_core.system.records import Json
 
-#: Keys that are recognised unless the experiment names others.
-STANDARD = {
-    "prompt": ("prompt",),
-    "cluster": ("cluster", "speaker"),
-    "id": ("id",),
-    "seconds": ("seconds", "duration"),
-    "references": ("references",),
-    "split": ("split",),
-    "labels": ("labels",),
-}
-AUDIO = ("audio", "audio_filepath")
-_DEFAULT_OFFSET = "offset"
-
 
 def read_jsonl(config: JsonlConfig) -> Sequence[Example]:
     """Read a manifest, in its order.
@@ -41,7 +30,13 @@ def read_jsonl(config: JsonlConfig) -> Sequence[Example]:
     :raises DataError: the manifest is missing, a line is not a JSON object or lacks a key, or no clip belongs
         to the chosen part.
     """
-    return indexed(config, [config.path], lambda: examples(_rows(config), config), config.split)
+    return indexed(
+        config,
+        [config.path],
+        lambda: examples(_rows(config), config),
+        config.split,
+        lambda: rows_in_blocks(config),
+    )
 
 
 def _rows(config: JsonlConfig) -> Callable[[], Iterator[Row]]:
@@ -49,17 +44,9 @@ def _rows(config: JsonlConfig) -> Callable[[], Iterator[Row]]:
     # A dict keeps the order, and most lines have the same keys.
     keys = dict.fromkeys(tuple(values) for _, values in _lines(config.path))
     present = list(dict.fromkeys(key for line in keys for key in line))
-    where = str(config.path)
-    columns = Columns.of(config, present, where, STANDARD)
-    audio = column(config.audio_column, AUDIO, present, where)
-    if not audio:
-        raise missing(where, AUDIO, present)
-    default = config.offset_column == _DEFAULT_OFFSET
-    offset = column("" if default else config.offset_column, (_DEFAULT_OFFSET,), present, where)
+    found = Keys.of(config, present)
     clip = lru_cache(config.path.parent.joinpath)  # many spans are of one file
-    return lambda: (
-        _row(config.path, line, values, columns, audio, offset, clip) for line, values in _lines(config.path)
-    )
+    return lambda: (_row(config.path, line, values, found, clip) for line, values in _lines(config.path))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, Json]]:
@@ -97,21 +84,19 @@ def _row(
     path: Path,
     line: int,
     values: Json,
-    columns: Columns,
-    audio: str,
-    offset: str,
+    keys: Keys,
     clip: Callable[[str], Path],
 ) -> Row:
-    place, name = f"{path}:{line}", values.get(audio)
+    place, name = f"{path}:{line}", values.get(keys.audio)
     if not isinstance(name, str) or not name:
-        msg = f"{place}: {audio!r} must name a sound file, is {name!r}"
+        msg = f"{place}: {keys.audio!r} must name a sound file, is {name!r}"
         raise DataError(msg)
-    start = _number(place, values, offset)
-    length = _number(place, values, columns.seconds)
+    start = _number(place, values, keys.offset)
+    length = _number(place, values, keys.columns.seconds)
     file: Audio = clip(name)
     if start is not None:
         file, name = Segment(clip(name), start, length), f"{name}@{start:g}"
-    return Row(place=place, values=values, columns=columns, audio=file, name=name)
+    return Row(place=place, values=values, columns=keys.columns, audio=file, name=name)
 
 
 def _number(place: str, values: Json, key: str) -> float | None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    import pyarrow as pa
+
     from steermoe_core.data.audio.stored import Audio
     from steermoe_core.data.config import SourceConfig
     from steermoe_core.data.examples import Examples
@@ -174,12 +176,17 @@ def examples(rows: Callable[[], Iterable[Row]], config: SourceConfig) -> Iterato
 
 
 def indexed(
-    config: SourceConfig, tables: Sequence[Path], read: Callable[[], Iterator[Example]], split: str
+    config: SourceConfig,
+    tables: Sequence[Path],
+    read: Callable[[], Iterator[Example]],
+    split: str,
+    columns: Callable[[], Iterator[pa.RecordBatch] | None] | None = None,
 ) -> Examples:
     """Return the examples of a source that belong to the chosen parts, at every speed.
 
     :param tables: its files.
     :param read: yields the examples of all parts.
+    :param columns: the same as rows of an index: see `Source`.
     :raises DataError: there are none in these parts, or what `read` raises.
     """
     chosen = {"split", "part", "speeds"} & {field.name for field in attrs.fields(type(config))}
@@ -188,6 +195,7 @@ def indexed(
         settings=repr([type(config).__name__, settings, [str(path) for path in tables]]),
         tables=tables,
         read=read,
+        columns=columns,
     ).examples()
     return take_parts(everything, config, split)
 
@@ -258,7 +266,7 @@ class _Ids:
             names.append(hash(row.optional(row.columns.id) or row.name))
             if not row.columns.prompt:
                 audios.append(hash(row.audio))
-        self._repeated, self._shared = _repeated(names), _repeated(audios)
+        self._repeated, self._shared = repeated(names), repeated(audios)
         self._names: Counter[str] = Counter()
         self._audios: set[Audio] = set()
 
@@ -285,7 +293,7 @@ class _Ids:
         self._audios.add(row.audio)
 
 
-def _repeated(hashes: array[int]) -> set[int]:
+def repeated(hashes: array[int]) -> set[int]:
     """Return the hashes that occur more than once."""
     ordered = np.frombuffer(hashes, np.int64) if hashes else np.zeros(0, np.int64)
     ordered.sort()  # in place: there may be millions

@@ -7,6 +7,7 @@ import json
 import sys
 from contextlib import redirect_stdout, suppress
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from steermoe_core.config.fields import fields_of
 from steermoe_core.config.types import ComponentOf
 from steermoe_core.data.audio.features import log_mels
 from steermoe_core.data.augmentation import Augmented, changes_features, changes_waveforms, stretch
-from steermoe_core.data.examples import Examples
+from steermoe_core.data.examples import CHUNK, Examples
 from steermoe_core.data.padded import Padded, Waveforms
 from steermoe_core.data.token_limit import Room
 from steermoe_core.data.usable import Report, decoded, readable, refuse_tests, usable
@@ -310,12 +311,18 @@ def data_record(examples: Sequence[Example]) -> DataRecord:
 
 def _digest(examples: Examples) -> str:
     columns = map(examples.values, ("id", "text", "size", "prompt", "references"))
+    lines = map(_line, *columns, examples.durations())
     digest = hashlib.sha256()
-    for name, text, bytes_, prompt, references, seconds in zip(*columns, examples.durations(), strict=True):
-        known = [name, text, f"{seconds:.3f}", str(bytes_)]
-        asked = [] if prompt is None else [prompt]
-        digest.update(("\0".join([*known, *asked, *references]) + "\n").encode())
+    while some := "".join(islice(lines, CHUNK)):
+        digest.update(some.encode())
     return digest.hexdigest()
+
+
+def _line(
+    name: str, text: str, size: int, prompt: str | None, references: Sequence[str], seconds: float
+) -> str:
+    asked = references if prompt is None else (prompt, *references)
+    return "\0".join((name, text, f"{seconds:.3f}", str(size), *asked)) + "\n"
 
 
 def metrics_of(experiment: Experiment, registry: Registry) -> list[Metric]:
