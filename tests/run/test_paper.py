@@ -139,6 +139,15 @@ def test_the_ablation_differs_in_the_adapter_alone(encoder: str) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_frozen_weights_have_the_precision_of_the_training(path: Path) -> None:
+    """No step casts them."""
+    experiment = resolve(path, [], REGISTRY).experiment
+
+    assert experiment.train.precision == "bf16"
+    assert experiment.encoder.config.dtype == experiment.decoder.config.dtype == "bfloat16"
+
+
 def test_steps_are_epochs() -> None:
     """Every number of steps is the rounded-up number of batches that its file's comment says."""
     rows = {"librispeech": (28_539 + 104_014, 10), "aishell2": (1_009_223, 2), "clothoaqa": (21_132, 20)}
