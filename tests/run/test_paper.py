@@ -148,6 +148,11 @@ def test_frozen_weights_have_the_precision_of_the_training(path: Path) -> None:
     assert experiment.encoder.config.dtype == experiment.decoder.config.dtype == "bfloat16"
 
 
+def test_little_is_trained_so_nothing_is_partitioned() -> None:
+    """A small trained part leaves nothing for ZeRO's stages 1 and 2: docs/how-to/several-gpus.md."""
+    assert [path.stem for path in FILES if resolve(path, [], REGISTRY).experiment.train.deepspeed] == []
+
+
 def test_steps_are_epochs() -> None:
     """Every number of steps is the rounded-up number of batches that its file's comment says."""
     rows = {"librispeech": (28_539 + 104_014, 10), "aishell2": (1_009_223, 2), "clothoaqa": (21_132, 20)}
