@@ -32,7 +32,9 @@ def costs(
     if train.batch_tokens is not None:
         seconds, places = np.unique(longest, return_inverse=True)
         audio = [audio_tokens(model.encoder, model.projector, one) for one in seconds.tolist()]
-        return (collator.text_positions(examples) + np.array(audio)[places]).astype(float).tolist()
+        positions = collator.text_positions(examples) + np.array(audio)[places]
+        found: list[float] = positions.astype(float).tolist()
+        return found
     return []
 
 
