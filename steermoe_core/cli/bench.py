@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from steermoe_core.run.cost.measure import Measured
     from steermoe_core.run.cost.roofline import Roofline, Share
 
-#: Kinds of operations that the table shows.
+#: Kinds of operations that the table shows; those for which the host waits come on top.
 _MOST = 12
 _COLUMNS = [*tags("figure"), Column("value", "right", least=40)]
 
@@ -103,8 +103,9 @@ def _computed(found: Roofline) -> Iterator[Table]:
     columns = ["ms", "matrix", "memory", "TFLOP", "GB", "kernels", "syncs"]
     parts = [_share(one) for one in found.parts]
     yield Table(title="by part", columns=[*tags("part"), *figures(*columns)], rows=parts)
-    kinds = [[name, *others[:1], *others[3:6]] for name, *others in map(_share, found.operations[:_MOST])]
-    columns = ["ms", "TFLOP", "GB", "kernels"]
+    shown = [one for place, one in enumerate(found.operations) if place < _MOST or one.syncs]
+    kinds = [[name, ms, *others] for name, ms, _, _, *others in map(_share, shown)]
+    columns = ["ms", "TFLOP", "GB", "kernels", "syncs"]
     yield Table(title="by operation", columns=[*tags("operation"), *figures(*columns)], rows=kinds)
 
 
@@ -137,7 +138,8 @@ def _share(one: Share) -> list[str]:
         one.name,
         *(f"{1000 * value:.2f}" for value in (one.seconds, one.matrix, one.memory)),
         *(f"{value:.2f}" for value in (one.tflops, one.gigabytes)),
-        *(f"{value:,.0f}" for value in (one.kernels, one.syncs)),
+        f"{one.kernels:,.0f}",
+        f"{one.syncs:.1f}",
     ]
 
 

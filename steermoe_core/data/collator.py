@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from steermoe_core.data.example import Example
@@ -52,6 +53,11 @@ class Collator(ABC):
     def text_lengths(self, example: Example) -> tuple[int, int, int]:
         """Return the largest numbers of tokens before the audio, after it, and of the answer with its end."""
         return *self.prompt_lengths(), len(self.reference(example)) + 1
+
+    def text_positions(self, examples: Sequence[Example]) -> NDArray[np.int64]:
+        """Return the tokens of each example's prompt and answer, the sums of `text_lengths` (n,)."""
+        sums = (sum(self.text_lengths(example)) for example in examples)
+        return np.fromiter(sums, np.int64, len(examples))
 
     def __call__(self, examples: Sequence[Example]) -> Batch:
         """Return a batch with answers: what a data loader calls."""

@@ -177,6 +177,20 @@ class AsrCollator(Collator):
         before, after = (max(map(len, rows)) for rows in zip(*texts, strict=True))
         return before, after, len(self.answer(example))
 
+    def text_positions(self, examples: Sequence[Example]) -> NDArray[np.int64]:
+        """Return the tokens of each example's prompt and answer (n,), counted in batches, and kept.
+
+        :raises DataError: when an answer holds the end token, or a prompt is missing.
+        """
+        found = Examples.of(examples)
+        counts = None if type(self).text_lengths is not AsrCollator.text_lengths else self._counts(found)
+        if counts is None:
+            return super().text_positions(found)
+        answers, prompts = counts
+        for number in np.flatnonzero((answers < 0) | (prompts < 0))[:1].tolist():
+            self.text_lengths(found[number])  # raises
+        return answers + prompts
+
     def hypothesis(self, answer: Sequence[int]) -> str:
         """Return generated ids as text: up to the first end, without special tokens and the answer prefix."""
         ends = {self.end, self.tokenizer.eos_token_id}
@@ -261,11 +275,14 @@ class AsrCollator(Collator):
     def _limit(self) -> int:
         return min(self.config.max_tokens or self.room.context, self.room.context)
 
-    def _doubtful(self, examples: Examples) -> NDArray[np.bool_]:
-        """Return which examples may not fit whole (n,), by token counts that are made in batches and kept."""
+    def _counts(self, examples: Examples) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Return the tokens of each answer with its end (n,), and of each prompt (n,); -1: there is none.
+
+        They are made in batches, and kept. A class with answers of its own has no such counts.
+        """
         own = type(self)
         if (own.answer, own.reference) != (AsrCollator.answer, AsrCollator.reference):
-            return np.ones(len(examples), bool)
+            return None
         ends = (self.end, self.tokenizer.eos_token_id)
         answers = examples.derived(
             self._named("answer", self.config.answer_prefix, self.config.lower, ends),
@@ -277,6 +294,14 @@ class AsrCollator(Collator):
             ["prompt"],
             self._prompt_counts,
         )
+        return answers, prompts
+
+    def _doubtful(self, examples: Examples) -> NDArray[np.bool_]:
+        """Return which examples may not fit whole (n,)."""
+        counts = self._counts(examples)
+        if counts is None:
+            return np.ones(len(examples), bool)
+        answers, prompts = counts
         doubtful: NDArray[np.bool_] = (
             (answers < 0) | (prompts < 0) | (answers > self.config.max_answer_tokens)
         )

@@ -210,7 +210,7 @@ class _Rows:
     def extended(self, model: Joined, most: int) -> _Rows:
         """Return the rows with further tokens, the same number for each and no more than any may have."""
         decoder, steps = model.decoder, min(most, *(row.limit - len(row.ids) for row in self.rows))
-        lengths = torch.tensor([row.length for row in self.rows], device=self.tokens.device)
+        lengths = _sent([row.length for row in self.rows], self.tokens.device)
         columns = torch.arange(self.ends[0], device=lengths.device)
         mask = (columns >= self.ends[0] - lengths[:, None]).long()  # (B,C), all rows end in the last column
         chosen = [self.tokens]
@@ -241,7 +241,7 @@ class _Rows:
         layers = zip(*(part.moved(alive, columns) for part, alive in parts), strict=True)
         pairs = (zip(*layer, strict=True) for layer in layers)  # keys of all parts, values of all parts
         kept = [(torch.cat(keys), torch.cat(values)) for keys, values in pairs]
-        tokens = torch.cat([part.tokens[alive] for part, alive in parts])
+        tokens = torch.cat([part.tokens[_sent(alive, part.tokens.device)] for part, alive in parts])
         return _Rows(rows, [columns] * len(rows), tokens, decoder.new_cache(kept, len(rows)))
 
     def alive(self) -> list[int]:
@@ -254,9 +254,14 @@ class _Rows:
         The layers leave the cache one by one, so that memory does not hold them twice.
         """
         device = self.tokens.device
-        ends = torch.tensor([self.ends[place] for place in places], device=device)
+        ends = _sent([self.ends[place] for place in places], device)
         source = ends[:, None] - columns + torch.arange(columns, device=device)  # (B,columns), < 0: padding
-        at = (torch.tensor(places, device=device)[:, None], slice(None), source.clamp_min(0))
+        at = (_sent(places, device)[:, None], slice(None), source.clamp_min(0))
         while self.cache.layers:
             layer = self.cache.layers.pop(0)
             yield layer.keys[at].transpose(1, 2), layer.values[at].transpose(1, 2)
+
+
+def _sent(numbers: Sequence[int], device: torch.device) -> torch.Tensor:
+    """Return numbers (n,) on a device, without a wait for it."""
+    return torch.tensor(numbers, device="cpu").to(device, non_blocking=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,13 +26,16 @@ def test_a_measurement(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_roofline(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
-    """The step, its parts and its operations."""
+    """The step, its parts and its operations, with the waits of the host."""
     assert main(["bench", str(rig.file), "--roofline", "h100", "--steps", "1", "--ranks", "2"]) == 0
 
     out = capsys.readouterr().out
     assert out.startswith("a training step on h100, 2 × 3 clips, computed\n")
     for row in ("matrix products, attention", "waiting", "encoder", "adapter", "optimizer", "mm backward"):
         assert f"\n{row} " in out
+    for table in ("part", "operation"):
+        assert f"\nby {table}\n" in out
+    assert re.findall(r"^(part|operation) .*kernels +syncs", out, re.MULTILINE) == ["part", "operation"]
 
 
 def test_json(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:

@@ -183,6 +183,7 @@ def test_answers_of_its_own_are_asked_for() -> None:
 
     assert len(kept) == 1
     assert list(report.left_out) == ["with answers over 5 tokens"]
+    assert made.text_positions(kept).tolist() == [sum(made.text_lengths(kept[0]))]
 
 
 def test_counts_of_an_index_are_kept(
@@ -203,7 +204,12 @@ def test_counts_of_an_index_are_kept(
     monkeypatch.setattr("steermoe_core.data.collators.tokenised", counted)
 
     def texts(**settings: Any) -> list[str]:
-        return list(collator(**settings).fitting(read_jsonl(JsonlConfig(path=path)))[0].values("text"))
+        made = collator(**settings)
+        kept, _ = made.fitting(read_jsonl(JsonlConfig(path=path)))
+        known = list(calls)
+        assert made.text_positions(kept).tolist() == [sum(made.text_lengths(one)) for one in kept]
+        assert calls == known
+        return list(kept.values("text"))
 
     assert len(texts(max_answer_tokens=4)) == 3
     assert calls == [8, 2]

@@ -15,8 +15,9 @@ from steermoe_core.model.config import SoftPromptConfig
 from steermoe_core.model.generate import Answer, Capacity, Questions, answers, generate
 from steermoe_core.model.joined import Joined
 from steermoe_core.model.soft_prompt import SoftPrompt
-from tests.parts import batch, joined, rows_of, save_random, steering
+from tests.parts import TinyConfig, TinyEncoder, batch, joined, rows_of, save_random, steering
 from tests.tiny import tokenizer
+from tests.train.syncs import META, Syncs, on_meta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -243,6 +244,28 @@ def test_an_answer_stops_at_the_end_token(decoder_folder: str) -> None:
     answers = generate(model, batch(model.encoder), [5, 5, 0])
 
     assert answers == [Answer([], "eos"), Answer([], "eos"), Answer([], "limit")]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_host_waits_for_tokens_alone(
+    decoder_folder: str, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    """Once when a batch joins, and once in `every` tokens; never to leave the cache or to join it."""
+    whole = batch(TinyEncoder(TinyConfig()), SECONDS, answers=ANSWERS, **ORDERS[order])
+    model = joined(decoder_folder).to(META)
+    asked = [
+        Questions(rows_of(whole, *rows).to(META), [limit] * 2, rows)
+        for rows, limit in (((0, 1), 13), ((2, 3), 9), ((4, 5), 9))
+    ]
+
+    with on_meta(monkeypatch):
+        for _ in range(2):  # the first time pays for the prefix, which is computed once
+            with Syncs() as counted:
+                found = dict(answers(model, asked, Capacity(rows=4), every=4))
+
+    assert [len(found[row].ids) for row in range(6)] == [13, 13, 9, 9, 9, 9]
+    # The second batch joins the first, and leaves after 2 looks; the third joins, and needs 2; the first 1.
+    assert counted.found == {"copy to the host": 3 + 2 + 2}
 
 
 def test_keeps_no_graph(model: Joined) -> None:

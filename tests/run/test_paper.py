@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import pytest
 
+from steermoe_core.config.flat import differing, flat
 from steermoe_core.config.resolve import resolve
 from steermoe_core.model.weights import shapes_only
 from steermoe_core.plugins import load_registry
@@ -17,6 +18,7 @@ from steermoe_core.run.preview.plan import Parameters, Plan, parameters, plan
 
 PAPER = Path(__file__).parents[2] / "experiments" / "paper"
 FILES = sorted(PAPER.glob("*.toml"))
+TWINS = [path for path in FILES if path.stem.endswith("_true_length")]
 REGISTRY = load_registry()
 
 #: Trained numbers by experts a layer, 0 for the projection alone: L·E·D + L·E·(D+1) + L + H·(D+1), D = 1280.
@@ -121,11 +123,13 @@ def test_thirty_seconds_become_375_audio_tokens(name: str, frames: int, frozen: 
     assert frozen is None or counts["encoder"] == frozen
 
 
-@pytest.mark.parametrize("encoder", ["whisper", "conformer"])
-def test_the_ablation_differs_in_the_adapter_alone(encoder: str) -> None:
-    """Pooling, data, steps, precision and everything else are the steered experiment's."""
+@pytest.mark.parametrize(
+    ("encoder", "lengths"), [("whisper", ""), ("whisper", "_true_length"), ("conformer", "")]
+)
+def test_the_ablation_differs_in_the_adapter_alone(encoder: str, lengths: str) -> None:
+    """Pooling, data, steps, precision, lengths and everything else are the steered experiment's."""
     tables = [
-        resolve(PAPER / f"{encoder}_{variant}_librispeech.toml", [], REGISTRY).table
+        resolve(PAPER / f"{encoder}_{variant}_librispeech{lengths}.toml", [], REGISTRY).table
         for variant in ("layer_wise", "linear")
     ]
 
@@ -139,6 +143,35 @@ def test_the_ablation_differs_in_the_adapter_alone(encoder: str) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_frozen_weights_have_the_precision_of_the_training(path: Path) -> None:
+    """No step casts them."""
+    experiment = resolve(path, [], REGISTRY).experiment
+
+    assert experiment.train.precision == "bf16"
+    assert experiment.encoder.config.dtype == experiment.decoder.config.dtype == "bfloat16"
+
+
+def test_little_is_trained_so_nothing_is_partitioned() -> None:
+    """A small trained part leaves nothing for ZeRO's stages 1 and 2: docs/how-to/several-gpus.md."""
+    assert [path.stem for path in FILES if resolve(path, [], REGISTRY).experiment.train.deepspeed] == []
+
+
+@pytest.mark.parametrize("path", TWINS, ids=lambda path: path.stem)
+def test_a_twin_differs_in_the_lengths_alone(path: Path) -> None:
+    """Its page names both; name, input and budget are all that is its own."""
+    padded = path.with_name(path.name.replace("_true_length", ""))
+    page = (PAPER.parents[1] / "docs" / "how-to" / "full-size.md").read_text(encoding="utf-8")
+
+    assert f"| `{padded.name}` | `{path.name}` |" in page
+    tables = [dict(flat(resolve(file, [], REGISTRY).table)) for file in (padded, path)]
+    found = differing(tables)
+    name, _ = found.pop(("experiment", "name"))
+    assert tables[1]["experiment", "name"] == f"{name}-true-length"
+    assert found.pop(("encoder", "input")) == ["30s", "true-length"]
+    assert found.keys() == {("train", "batch_seconds")}
+
+
 def test_steps_are_epochs() -> None:
     """Every number of steps is the rounded-up number of batches that its file's comment says."""
     rows = {"librispeech": (28_539 + 104_014, 10), "aishell2": (1_009_223, 2), "clothoaqa": (21_132, 20)}
@@ -150,7 +183,7 @@ def test_steps_are_epochs() -> None:
 
 def test_budgets_are_the_papers_batches() -> None:
     """A clip that is padded costs 30 seconds; other budgets are for clips of these seconds."""
-    lengths = {"librispeech": 15.0, "aishell2": 4.3, "clothoaqa": 24.5}
+    lengths = {"librispeech": 15.0, "aishell2": 3.6, "clothoaqa": 24.5}
     for path in FILES:
         experiment = resolve(path, [], REGISTRY).experiment
         train, padded = experiment.train, getattr(experiment.encoder.config, "input", "") == "30s"

@@ -12,6 +12,7 @@ from steermoe_core.config.experiment import TrainConfig
 from steermoe_core.data.collators import AsrCollator
 from steermoe_core.data.config import AsrConfig, FolderConfig
 from steermoe_core.data.sources.folder import read_folder
+from steermoe_core.run.assembly.costs import costs
 from steermoe_core.train.callbacks import Callback
 from steermoe_core.train.journal import Journal
 from steermoe_core.train.zero import trainer_class
@@ -52,13 +53,15 @@ class Bench:
         defaults = {"batch_size": 3, "device": "cpu", "log_every": 1, "warmup": 2, "bucket": 2}
         defaults["learning_rate"] = rates
         settings = TrainConfig(**{**defaults, **config})
+        collator = AsrCollator(AsrConfig(), model.decoder.tokenizer, model.encoder.features)
         return trainer_class(settings)(
             model=model,
             config=settings,
             seed=SEED,
             folder=self.place / "checkpoints",
             examples=self.examples,
-            collate=AsrCollator(AsrConfig(), model.decoder.tokenizer, model.encoder.features),
+            costs=costs(settings, model, collator, self.examples),
+            collate=collator,
             journal=Journal(self.place / "metrics.jsonl"),
             callbacks=callbacks,
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import TrainingArguments
@@ -19,12 +20,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pytest
+    from typing_extensions import Self
 
 ATEN = torch.ops.aten
 META = torch.device("meta")
 #: Operations whose result has a shape that depends on values.
 SHAPED = {ATEN.nonzero.default, ATEN.masked_select.default, ATEN.unique_dim.default, ATEN._unique2.default}
 INDEXED = {ATEN.index.Tensor, ATEN.index_put.default, ATEN.index_put_.default}
+
+
+class _Host(TorchFunctionMode):
+    """Counts what the host sends to the device where no operation shows it."""
+
+    def __init__(self, found: Counter[str]) -> None:
+        super().__init__()
+        self._found = found
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call a function."""
+        result = func(*args, **(kwargs or {}))
+        if func in (torch.tensor, torch.as_tensor) and result.is_meta and result.numel():
+            self._found["copy that waits"] += 1
+        if func is torch.Tensor.__getitem__ and args[0].is_meta:
+            indices = args[1] if isinstance(args[1], tuple) else (args[1],)
+            self._found["index on the host"] += sum(isinstance(index, list) for index in indices)
+        return result
 
 
 class Syncs(TorchDispatchMode):
@@ -39,6 +59,18 @@ class Syncs(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.found: Counter[str] = Counter()
+        self._host = _Host(self.found)
+
+    def __enter__(self) -> Self:
+        """Begin to count."""
+        self._host.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        """End."""
+        super().__exit__(*error)
+        self._host.__exit__(*error)
+        self.found = +self.found  # without those that did not occur
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operation."""

@@ -119,6 +119,8 @@ class TestCounter:
             ("copy to the host", lambda there: there.cpu()),
             ("copy to the host", lambda there: there.tolist()),
             ("copy that waits", lambda _: torch.ones(3).to(META)),
+            ("copy that waits", lambda _: torch.tensor([1, 2], device=META)),
+            ("index on the host", lambda there: there[[0, 2]]),
         ],
     )
     def test_counts(self, kind: str, wait: Any) -> None:

@@ -82,6 +82,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "bf16": {"precision": "bf16"},
     "loader processes": {"workers": 1},
     "by seconds": {"batch_size": None, "batch_seconds": 1.5, "accumulation": 2},
+    "by tokens": {"batch_size": None, "batch_tokens": 40, "accumulation": 2},
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import tarfile
@@ -17,6 +18,8 @@ from steermoe_webdataset.remote import content, identity, opened
 
 #: Extensions of sound files.
 SOUNDS = frozenset({"wav", "flac", "ogg", "opus", "mp3", "m4a"})
+#: Those whose header says their length; libsndfile reads most of an Ogg file to find its last page.
+_WITH_LENGTH = frozenset({"wav", "flac"})
 #: Extensions of texts.
 _TEXT, _OBJECT = "txt", "json"
 
@@ -51,18 +54,34 @@ class Member(EncodedAudio):
         return f"{self.name} in {self.shard}"
 
 
+class _Stream(io.BufferedReader):
+    """A sound file in an archive that is being read.
+
+    :ivar failure: what a read has raised, which libsndfile would swallow.
+    """
+
+    failure: Exception | None = None
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return super().readinto(buffer)
+        except Exception as error:  # noqa: BLE001 - every protocol has its own
+            self.failure = error
+            return 0
+
+
 @attrs.frozen
-class _Loaded(EncodedAudio):
-    """A sound file that has been read."""
+class _Sound(EncodedAudio):
+    """A sound file in an archive, to be measured."""
 
     name: str
-    data: bytes
+    data: bytes | _Stream
 
     @property
     def file(self) -> Path:
         return Path(self.name)
 
-    def content(self) -> bytes:
+    def content(self) -> bytes | _Stream:
         return self.data
 
     def __str__(self) -> str:
@@ -143,10 +162,26 @@ def _take_sound(clip: _Clip, member: tarfile.TarInfo, shard: str, archive: tarfi
         raise DataError(msg)
     clip.sound, clip.start, clip.size = member.name, member.offset_data, member.size
     if archive:
-        try:
-            clip.seconds = _Loaded(member.name, _read(archive, member)).seconds()
-        except DataError:
-            clip.seconds = math.nan  # the run counts clips that cannot be read
+        clip.seconds = _seconds(archive, member)
+
+
+def _seconds(archive: tarfile.TarFile, member: tarfile.TarInfo) -> float:
+    """Return the length of a sound; nan where it cannot be read, which the run counts."""
+    file = archive.extractfile(member)
+    if file is None or PurePosixPath(member.name).suffix[1:].lower() not in _WITH_LENGTH:
+        return _measured(_Sound(member.name, _read(archive, member)))
+    stream = _Stream(file)  # type: ignore[arg-type] # it reads as a raw file does
+    found = _measured(_Sound(member.name, stream))
+    if stream.failure:
+        raise stream.failure
+    return found
+
+
+def _measured(sound: _Sound) -> float:
+    try:
+        return sound.seconds()
+    except DataError:
+        return math.nan
 
 
 def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import math
 import os
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+import soundfile
+from fsspec.implementations.local import LocalFileSystem
 
 from steermoe_core import DataError, SetupError
 from steermoe_webdataset import tar as module
 from steermoe_webdataset.tar import Member, index
 from tests.tars import sound, tar, write_tar
+from tests.tiny import RATE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +30,30 @@ def rows(shard: Path, *, measured: bool = True) -> list[dict[str, object]]:
     """Return the rows of the index of a shard."""
     found: list[dict[str, object]] = index(str(shard), measured=measured).to_pylist()
     return found
+
+
+def noise(seconds: float, kind: str = "WAV") -> bytes:
+    """Return a sound file that no format makes small."""
+    file = io.BytesIO()
+    wave = np.random.default_rng(0).normal(0.0, 0.1, round(seconds * RATE))
+    soundfile.write(file, wave, RATE, format=kind)
+    return file.getvalue()
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, fails: float = math.inf) -> list[int]:
+    """Note the bytes of every read of a shard; one from beyond the byte `fails` fails."""
+    taken: list[int] = []
+
+    class Watched(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > fails:
+                raise OSError("gone")  # noqa: EM101
+            data = super().read(-1 if size is None else size)
+            taken.append(len(data))
+            return data
+
+    monkeypatch.setattr(LocalFileSystem, "open", lambda _, path, *__, **___: Watched(path))
+    return taken
 
 
 class TestIndex:
@@ -58,6 +87,32 @@ class TestIndex:
 
         assert math.isnan(row["seconds"])
         assert asked == ["one.txt"]
+
+    @pytest.mark.parametrize(("kind", "extension"), [("WAV", "wav"), ("FLAC", "flac")])
+    def test_a_length_is_read_from_the_header(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, extension: str
+    ) -> None:
+        """And from the end, which may be missing; what lies between is not read."""
+        shard = tmp_path / "a.tar"
+        shard.write_bytes(tar(**{f"a__{extension}": noise(30.0, kind), "a__txt": "one"}))
+        taken = watched(monkeypatch)
+
+        (row,) = rows(shard)
+
+        assert row["seconds"] == 30.0
+        assert sum(taken) < shard.stat().st_size / 10
+
+    def test_a_failure_in_a_sound_is_no_damaged_sound(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        """A connection that breaks ends the index, instead of a clip in it."""
+        shard = tmp_path / "a.tar"
+        shard.write_bytes(tar(a__wav=noise(30.0), a__txt="one"))
+        watched(monkeypatch, fails=100_000)
+
+        with pytest.raises(DataError, match=r"a.tar: cannot be read \(gone\)"):
+            rows(shard)
+        assert not capfd.readouterr().err
 
     def test_a_sound_that_is_damaged_has_no_length(self, tmp_path: Path) -> None:
         """The run counts it."""

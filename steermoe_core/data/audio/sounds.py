@@ -46,10 +46,13 @@ class _Unseekable(soundfile.SoundFile):  # type: ignore[misc] # untyped
         return False
 
 
-def read(sound: Path | bytes, name: str, start: float = 0.0, seconds: float | None = None) -> Block:
+def read(
+    sound: Path | bytes | IO[bytes], name: str, start: float = 0.0, seconds: float | None = None
+) -> Block:
     """Decode a file, or a span of it.
 
-    :param sound: a file, or its content: wav, flac, ogg, opus, mp3, … or with PyAV m4a, mp4, webm, …
+    :param sound: a file, its content, or a seekable stream of it: wav, flac, ogg, opus, mp3, … or with PyAV
+        m4a, mp4, webm, …
     :param name: its name in errors.
     :param start: seconds from its beginning.
     :param seconds: length of the span; None reads to the end.
@@ -116,7 +119,7 @@ def empty(name: str) -> DataError:
     return DataError(f"{name}: the audio file holds no samples")
 
 
-def _read(sound: Path | bytes, name: str, start: float, seconds: float | None) -> Block:
+def _read(sound: Path | bytes | IO[bytes], name: str, start: float, seconds: float | None) -> Block:
     try:
         with soundfile.SoundFile(_file(sound)) as file:
             first = round(start * file.samplerate)

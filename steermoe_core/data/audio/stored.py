@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
@@ -63,8 +63,8 @@ class EncodedAudio(StoredAudio):
     """The content of a sound file (wav, flac, mp3, …) that is stored inside another file."""
 
     @abstractmethod
-    def content(self) -> bytes | Path:
-        """Return the content, or the path of a file with it.
+    def content(self) -> bytes | Path | IO[bytes]:
+        """Return the content, the path of a file with it, or a seekable stream of it.
 
         :raises DataError: it cannot be read.
         """

@@ -26,15 +26,15 @@ def costs(
 
     :param stretch: largest factor by which augmentation lengthens a clip.
     """
-    longest = (Examples.of(examples).seconds * stretch).tolist()
+    longest = Examples.of(examples).seconds * stretch
     if train.batch_seconds is not None:
-        return seconds_computed(model.encoder, longest)
+        return seconds_computed(model.encoder, longest.tolist())
     if train.batch_tokens is not None:
-        texts = [sum(collator.text_lengths(example)) for example in examples]
-        return [
-            float(text + audio_tokens(model.encoder, model.projector, seconds))
-            for text, seconds in zip(texts, longest, strict=True)
-        ]
+        seconds, places = np.unique(longest, return_inverse=True)
+        audio = [audio_tokens(model.encoder, model.projector, one) for one in seconds.tolist()]
+        positions = collator.text_positions(examples) + np.array(audio)[places]
+        found: list[float] = positions.astype(float).tolist()
+        return found
     return []
 
 

@@ -55,6 +55,15 @@ class Operation:
     bytes: int
 
 
+@attrs.frozen
+class Wait:
+    """A wait of the host for the device: the operator or method that causes it, and where it is called."""
+
+    name: str
+    part: str
+    backward: bool
+
+
 class Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
     """Computes with shapes only, except for integers and masks that depend on no float.
 
@@ -68,7 +77,7 @@ class Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
         super().__init__()  # type: ignore[no-untyped-call] # torch's
         self.bytes = self.peak = 0
         self.operations: list[Operation] = []
-        self.syncs: Counter[tuple[str, str]] = Counter()
+        self.syncs: Counter[Wait] = Counter()
         self.parts = Parts()
         self._recording, self._read = True, ("", 0)
         self._fakes = _fakes()
@@ -136,9 +145,9 @@ class Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
 
     def sync(self, name: str, tensor: Tensor) -> None:
         """Count a wait of the host for the device; reading a tensor element by element is one wait."""
-        place, (part, _) = place_of(tensor), self.parts.now
+        place, (part, backward) = place_of(tensor), self.parts.now
         if self._records(part) and self._read != (name, place):
-            self.syncs[name, part] += 1
+            self.syncs[Wait(name, part, backward)] += 1
         self._read = name, place
 
     def __torch_dispatch__(

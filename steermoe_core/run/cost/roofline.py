@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from steermoe_core.model.joined import Joined
     from steermoe_core.run.cost.gpus import Gpu
     from steermoe_core.run.cost.lengths import Clips
-    from steermoe_core.run.cost.recording import Operation
+    from steermoe_core.run.cost.recording import Operation, Wait
     from steermoe_core.run.cost.trace import Trace
     from steermoe_core.system.records import Json
 
@@ -39,6 +39,7 @@ class Share:
 
     :param matrix: seconds of matrix products, convolutions and attention.
     :param memory: seconds of all other operations, which memory bounds.
+    :param syncs: how often the host waits for the device.
     """
 
     name: str
@@ -175,7 +176,7 @@ class Traced:
         tokens = self._mean(lambda one: one.trace.positions.get("decoder", (0, 0))[0])
         pace = ranks * (1.0 - waiting) / step
         peak = gpu.single if self.train.precision == "fp32" else gpu.half
-        syncs = self._syncs()
+        waits = self._waits()
         return Roofline(
             gpu=gpu.name,
             ranks=ranks,
@@ -186,7 +187,7 @@ class Traced:
             memory=memory,
             launches=kernels * LAUNCH,
             kernels=kernels,
-            syncs=sum(syncs.values()),
+            syncs=sum(waits.values()),
             waiting=waiting,
             clips=clips,
             audio_seconds=self._mean(lambda one: sum(one.clips)),
@@ -196,21 +197,21 @@ class Traced:
             padding=self._padding(),
             mfu=sum(weight * one.flops for one, weight in calls) / step / peak,
             peak_bytes=max(one.trace.peak for one in (*self.batches, *self.longest)),
-            parts=_shares(timed, lambda one: one.part, syncs, PARTS),
-            operations=sorted(_shares(timed, _kind, {}, ()), key=lambda one: -one.seconds),
+            parts=_shares(timed, waits, lambda one: one.part, PARTS),
+            operations=sorted(_shares(timed, waits, _kind), key=lambda one: -one.seconds),
         )
 
     def _mean(self, value: Callable[[Step], float]) -> float:
         """Return the mean of what each batch has, for the batches of a step."""
         return self.train.accumulation * sum(one.weight * value(one) for one in self.batches)
 
-    def _syncs(self) -> dict[str, float]:
-        """Return the waits of the host by part."""
-        found: dict[str, float] = defaultdict(float)
+    def _waits(self) -> dict[Wait, float]:
+        """Return the waits of the host in a step."""
+        found: dict[Wait, float] = defaultdict(float)
         for step in self.batches:
-            for (_, part), times in step.trace.syncs.items():
-                passes = 1 if part == "optimizer" else self.train.accumulation
-                found[part] += times * step.weight * passes
+            for wait, times in step.trace.syncs.items():
+                passes = 1 if wait.part == "optimizer" else self.train.accumulation
+                found[wait] += times * step.weight * passes
         return found
 
     def _costs(self, gpu: Gpu, ranks: int) -> list[float]:
@@ -236,7 +237,7 @@ class Traced:
         return {tower: 1.0 - real / computed for tower, (real, computed) in sums.items()}
 
 
-def _kind(one: Operation) -> str:
+def _kind(one: Operation | Wait) -> str:
     name = "attention" if "dot_product" in one.name else one.name.removesuffix("_backward")
     return f"{name} backward" if one.backward else name
 
@@ -248,14 +249,18 @@ def _seconds(one: Operation, gpu: Gpu) -> float:
 
 def _shares(
     timed: Iterable[tuple[Operation, float, float]],
-    name: Callable[[Operation], str],
-    syncs: dict[str, float],
-    order: Sequence[str],
+    waits: dict[Wait, float],
+    name: Callable[[Operation | Wait], str],
+    order: Sequence[str] = (),
 ) -> list[Share]:
-    """Return operations by a name of theirs."""
+    """Return operations and waits by a name of theirs; some waits are of no operation, such as `tolist`."""
     groups: dict[str, list[tuple[Operation, float, float]]] = defaultdict(list)
     for one in timed:
         groups[name(one[0])].append(one)
+    syncs: dict[str, float] = defaultdict(float)
+    for wait, times in waits.items():
+        syncs[name(wait)] += times
+    names = list(dict.fromkeys((*groups, *syncs)))
     return [
         Share(
             name=key,
@@ -267,5 +272,5 @@ def _shares(
             kernels=sum(weight for _, weight, _ in group),
             syncs=syncs.get(key, 0.0),
         )
-        for key, group in ((key, groups[key]) for key in order or groups if key in groups)
+        for key, group in ((key, groups[key]) for key in order or names if key in names)
     ]

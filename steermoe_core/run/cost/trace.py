@@ -17,7 +17,7 @@ from torch import nn
 from torch.func import functional_call
 
 from steermoe_core.run.cost.fused import counted
-from steermoe_core.run.cost.recording import Host, Operation, Shapes
+from steermoe_core.run.cost.recording import Host, Operation, Shapes, Wait
 from steermoe_core.train.callbacks import Finite, GroupClip
 from steermoe_core.train.groups import optimizer_groups
 
@@ -34,7 +34,7 @@ class Trace:
     """A training step on one batch.
 
     :param operations: of forward and backward pass; `optimizer`: of clipping and the optimizer's step.
-    :param syncs: how often the host waits for the device, by operation and part.
+    :param syncs: how often the host waits for the device.
     :param kept: bytes that the forward pass keeps for the backward pass.
     :param peak: largest number of bytes in use, weights and optimizer aside.
     :param positions: for encoder and decoder, the positions that are real and all that are computed.
@@ -42,7 +42,7 @@ class Trace:
 
     operations: list[Operation]
     optimizer: list[Operation]
-    syncs: dict[tuple[str, str], int]
+    syncs: dict[Wait, int]
     kept: int
     peak: int
     positions: dict[str, tuple[int, int]]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from steermoe_core.data.examples import Examples
 from steermoe_core.errors import DataError, SetupError, SteermoeError
 from steermoe_core.model.weights import shapes_only
 from steermoe_core.run.assembly.builder import Builder
@@ -117,8 +118,7 @@ class Machines:
         experiment = builder.experiment
         longest = min(model.encoder.max_seconds or math.inf, experiment.data.max_seconds)
         if self.lengths == "data":
-            seconds = [example.seconds for example in examples]
-            clips = Clips(seconds=seconds, origin="of the training clips")
+            clips = Clips(seconds=Examples.of(examples).seconds.tolist(), origin="of the training clips")
         else:
             clips = Clips.like(self.lengths, longest)
         text = (0, 0) if collator is None else collator.prompt_lengths()
@@ -151,8 +151,7 @@ def rooflines(resolved: Resolved, registry: Registry, machines: Machines) -> lis
                 examples, _ = builder.train_examples(model.encoder.max_seconds)
             except SteermoeError as error:
                 raise unreadable(str(error)) from error
-        answers = [collator.reference(example) for example in examples] if collator else []
-        token = prepare(model.projector, answers)
+        token = prepare(model.projector, map(collator.reference, examples) if collator else ())
         traced = machines.traced(builder, model, collator, examples, token)
         return [traced.on(gpu, ranks) for gpu in machines.gpus for ranks in machines.ranks]
 

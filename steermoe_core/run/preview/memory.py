@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import attrs
@@ -13,7 +14,7 @@ from steermoe_core.run.cost.trace import trace
 from steermoe_core.train.epochs import budget_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from steermoe_core.config.experiment import TrainConfig
     from steermoe_core.model.joined import Joined
@@ -83,17 +84,21 @@ def held(model: Joined) -> tuple[int, int]:
     return weights, sum(p.numel() for p in model.parameters() if p.requires_grad) * TRAINED_BYTES
 
 
-def prepare(projector: Projector, answers: Sequence[list[int]]) -> int:
+def prepare(projector: Projector, answers: Iterable[list[int]]) -> int:
     """Call `begin` of a projector that needs no frames; its masks become real.
 
-    :param answers: token ids of the training answers, by which it may choose its vocabulary.
-    :returns: a token of the answers.
+    :param answers: token ids of the training answers, by which it may choose its vocabulary; read as needed.
+    :returns: a token of the answers; 0 where there is none.
     """
     for module in projector.modules():
         for name, own in module.named_buffers(recurse=False):
             if not own.is_floating_point():
                 module.register_buffer(name, torch.ones(own.shape, dtype=own.dtype))
-    if answers and not projector.begin_batches:
+    rest = filter(None, answers)
+    first = next(rest, None)
+    if first is None:
+        return 0
+    if not projector.begin_batches:
         with suppress(RuntimeError):  # torch's, where it reads values
-            projector.begin(answers, iter(()))
-    return next((ids[0] for ids in answers if ids), 0)
+            projector.begin(chain([first], rest), iter(()))
+    return first[0]

@@ -11,7 +11,6 @@ from steermoe_core.config.fields import selections
 from steermoe_core.data.examples import Examples
 from steermoe_core.errors import SteermoeError
 from steermoe_core.evaluate.metrics import metric_called
-from steermoe_core.model.projectors import Projector
 from steermoe_core.model.quantised import number_of_weights
 from steermoe_core.model.weights import at_hand, shapes_only
 from steermoe_core.run.assembly.builder import Builder
@@ -131,10 +130,7 @@ def plan(
         train, epochs = experiment.train, _epochs(builder, model, collator, trained)
         if epochs is not None:
             train = counted(train, epochs, len(trained))
-        # The projector may choose its vocabulary by the training answers.
-        reads_answers = type(model.projector).begin is not Projector.begin
-        answers = [collator.reference(example) for example in trained] if collator and reads_answers else []
-        token = prepare(model.projector, answers)
+        token = prepare(model.projector, map(collator.reference, trained) if collator else ())
         costs: list[Cost] = []
         if machines is not None:
             if machines.lengths == "data" and not trained:

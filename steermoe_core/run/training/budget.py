@@ -20,6 +20,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from steermoe_core.data.examples import Examples
 from steermoe_core.errors import SetupError
 from steermoe_core.run.assembly.device import available
 from steermoe_core.train import ranks
@@ -64,8 +65,7 @@ def largest_budget(
     model.encoder.recompute = "encoder" in train.recompute
     model.decoder.recompute = "decoder" in train.recompute
     values = np.asarray(costs)
-    seconds = np.asarray([example.seconds for example in examples])
-    order = np.lexsort((seconds, values))
+    order = np.lexsort((Examples.of(examples).seconds, values))
     room = min(ranks.gathered(_room(model)))
 
     def peak(budget: float) -> float:

@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader
 from steermoe_core.data.audio.features import Kept
 from steermoe_core.data.audio.shards import Shards, ShardWriter
 from steermoe_core.data.example import Example
+from steermoe_core.data.examples import Examples
 from steermoe_core.data.worker_errors import WorkerCollate
 from steermoe_core.errors import SetupError
 from steermoe_core.model.pooling import pool
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from steermoe_core.component import Selection
+    from steermoe_core.data.audio.stored import Audio
     from steermoe_core.data.collator import Collator
     from steermoe_core.data.padded import Padded
     from steermoe_core.model.joined import Joined
@@ -126,7 +128,7 @@ class FrameStore:
         :raises CheckpointError: the disk is full or not writable.
         :raises SetupError: the processes do not see one another's files.
         """
-        groups = self._groups([example.seconds for example in examples], numbers)
+        groups = self._groups(Examples.of(examples).seconds.tolist(), numbers)
         mine = groups[ranks.rank() :: ranks.world()]
         own = self._store(examples, mine, collator, advance, workers)
         names = {number: name for one in ranks.gathered(own) for number, name in one.items()}
@@ -164,7 +166,10 @@ class FrameStore:
     ) -> dict[int, str]:
         """Store the frames of clips that have none, and return the name of each clip."""
         state = cache(_state)
-        names = {number: _name(examples[number], state) for group in groups for number in group}
+        numbers = [number for group in groups for number in group]
+        clips = Examples.of(examples).take(np.array(numbers, np.int64))
+        columns = zip(numbers, clips.values("audio"), clips.values("speed"), strict=True)
+        names = {number: _name(audio, speed, state) for number, audio, speed in columns}
         places = Shards(self.folder, self.dtype).numbers(names.values())
         stored = dict(zip(names, (places >= 0).tolist(), strict=True))
         absent = [group for group in groups if not all(stored[number] for number in group)]
@@ -238,17 +243,16 @@ class _Inputs:
         return numbers, batch.features
 
 
-def _name(example: Example, state: Callable[[Path], str]) -> str:
+def _name(audio: Audio, speed: float, state: Callable[[Path], str]) -> str:
     """Return the name of a clip in shards: where its audio is, the state of that file, and the speed.
 
     No audio is read for it. Equal records are the same audio, see `StoredAudio`.
     """
-    audio = example.audio
     if isinstance(audio, Path):
         place, file = str(audio.absolute()), audio
     else:
         place, file = f"{type(audio).__qualname__}{attrs.astuple(audio)}", audio.file  # type: ignore[arg-type]
-    return hashlib.sha256(f"{place} {state(file)} {example.speed:g}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{place} {state(file)} {speed:g}".encode()).hexdigest()[:32]
 
 
 def _state(file: Path) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 import torch
 
 from steermoe_core.config.experiment import TrainConfig
 from steermoe_core.run.cost.gpus import BANDWIDTH, LAUNCH, MATRIX, Gpu
-from steermoe_core.run.cost.recording import Operation
+from steermoe_core.run.cost.recording import Operation, Wait
 from steermoe_core.run.cost.roofline import Step, Traced
 from steermoe_core.run.cost.trace import Trace
 
@@ -21,7 +22,7 @@ ADAMW = Operation("_foreach_add_", "optimizer", False, torch.float32, 0, 10**9) 
 
 
 def step(*operations: Operation, clips: list[float], weight: float = 1.0, peak: int = 1) -> Step:
-    syncs = {("nonzero", "loss"): 2, ("_local_scalar_dense", "optimizer"): 1}
+    syncs = {Wait("nonzero", "loss", backward=True): 2, Wait("tolist", "optimizer", backward=False): 1}
     positions = {"decoder": (90, 100)}
     trace = Trace(
         operations=list(operations), optimizer=[ADAMW], syncs=syncs, kept=0, peak=peak, positions=positions
@@ -47,9 +48,22 @@ def test_an_operation_takes_the_longer_of_two_times() -> None:
         "projector": 0.002,
         "decoder": 0.01,
         "optimizer": 0.001,
+        "loss": 0.0,
     }
     assert found.mfu == pytest.approx((1.1e10 + 1e6) / (0.026 * GPU.half))
     assert [one.name for one in found.operations][:3] == ["mm", "mm backward", "add"]
+
+
+def test_the_host_waits_in_parts_and_for_operations() -> None:
+    """Also where it waits for none that takes time; the sums are the step's."""
+    found = traced(step(attrs.evolve(SUM, name="nonzero", backward=True), clips=[1.0]), order=[1.0]).on(GPU)
+
+    assert {one.name: one.syncs for one in found.parts if one.syncs} == {"loss": 2, "optimizer": 1}
+    assert {one.name: (one.syncs, one.kernels) for one in found.operations if one.syncs} == {
+        "nonzero backward": (2, 1),
+        "tolist": (1, 0),
+    }
+    assert found.syncs == 3
 
 
 def test_many_small_kernels_take_the_time_of_their_launches() -> None:

@@ -16,6 +16,7 @@ from steermoe_core.run.assembly.builder import Builder
 from steermoe_core.run.cost import recording
 from steermoe_core.run.cost.batch import keeps_frames, noise_batch, phases
 from steermoe_core.run.cost.parts import PARTS
+from steermoe_core.run.cost.recording import Wait
 from steermoe_core.run.cost.trace import Trace, trace
 from steermoe_core.system.hub import nothing_fetched
 from tests.rig import ROOT
@@ -135,9 +136,9 @@ def test_waits_of_the_host_are_counted(rig: Rig, monkeypatch: pytest.MonkeyPatch
 
     more = {key: count - before.get(key, 0) for key, count in after.items()}
     assert {key: count for key, count in more.items() if count} == {
-        ("_local_scalar_dense", "loss"): 1,
-        ("tolist", "loss"): 1,
-        ("tensor", "loss"): 1,
+        Wait("_local_scalar_dense", "loss", backward=False): 1,
+        Wait("tolist", "loss", backward=False): 1,
+        Wait("tensor", "loss", backward=False): 1,
     }
 
 
