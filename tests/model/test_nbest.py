@@ -109,9 +109,7 @@ def test_the_best_sum_is_chosen(model: Joined, weight: float) -> None:
     assert [found[key].ids for key in "abc"] == [best, [5], []]
 
 
-@pytest.mark.parametrize(
-    ("empty", "expected"), [(-4.0, [8]), (-1.0, [8]), (-0.1, [8]), (0.0, [])], ids=str
-)
+@pytest.mark.parametrize(("empty", "expected"), [(-4.0, [8]), (-1.0, [8]), (-0.1, [8]), (0.0, [])], ids=str)
 @pytest.mark.parametrize("weight", [0.0, 0.3])
 def test_nothing_was_said_only_if_ctc_is_sure(
     model: Joined, weight: float, empty: float, expected: list[int]
