@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property
 from itertools import takewhile
-from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from steermoe_core.data.collator import Collator
 from steermoe_core.data.config import CHAT
 from steermoe_core.data.examples import Examples
 from steermoe_core.data.layout import Batch, Layout, ids
-from steermoe_core.data.token_counts import identity, tokenised
+from steermoe_core.data.token_counts import answer_counts, identity, prompt_counts
 from steermoe_core.data.token_limit import Room, cut
 from steermoe_core.data.usable import Report, not_empty
 from steermoe_core.errors import DataError, SetupError
@@ -183,8 +182,8 @@ class AsrCollator(Collator):
         :raises DataError: when an answer holds the end token, or a prompt is missing.
         """
         found = Examples.of(examples)
-        counts = None if type(self).text_lengths is not AsrCollator.text_lengths else self._counts(found)
-        if counts is None:
+        usual = type(self).text_lengths is AsrCollator.text_lengths
+        if not usual or (counts := self._counts(found)) is None:
             return super().text_positions(found)
         answers, prompts = counts
         for number in np.flatnonzero((answers < 0) | (prompts < 0))[:1].tolist():
@@ -325,9 +324,7 @@ class AsrCollator(Collator):
     def _answer_counts(self, texts: Sequence[str]) -> Iterator[int]:
         """Yield the tokens of each answer with its end; -1 where the text holds the end token."""
         said = [self.config.answer_prefix + self._cased(text) if text else "" for text in texts]
-        ends = {self.end, self.tokenizer.eos_token_id}
-        for tokens in tokenised(self.tokenizer, said):
-            yield len(tokens) + 1 if ends.isdisjoint(tokens) else -1
+        return answer_counts(self.tokenizer, said, {self.end, self.tokenizer.eos_token_id})
 
     def _prompt_counts(self, prompts: Sequence[str | None]) -> Iterator[int]:
         """Yield the tokens around the audio with the longest prompt that a clip may get; -1: it gets none."""
@@ -337,15 +334,7 @@ class AsrCollator(Collator):
                 choices[own] = self.choices("", own)
             except DataError:  # `_verdict` names the clip
                 choices[own] = []
-        distinct = list(dict.fromkeys(prompt for several in choices.values() for prompt in several))
-        around = [self._layout.fill(prompt) for prompt in distinct]
-        counts = [
-            len(tokens) for tokens in tokenised(self.tokenizer, [text for pair in around for text in pair])
-        ]
-        tokens = dict(zip(distinct, map(add, counts[::2], counts[1::2]), strict=True))
-        longest = {
-            own: max((tokens[prompt] for prompt in several), default=-1) for own, several in choices.items()
-        }
+        longest = prompt_counts(self.tokenizer, self._layout, choices)
         return (longest[own] for own in prompts)
 
     def _verdict(self, example: Example) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import contextmanager
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from steermoe_core.data.layout import Layout
 
 _PARALLEL = "TOKENIZERS_PARALLELISM"
 #: Whether the user has decided on it.
@@ -27,6 +30,26 @@ def tokenised(tokenizer: Any, texts: Sequence[str]) -> Iterator[list[int]]:
     with _parallel():
         rows = iter(_batch(tokenizer, said) if said else [])
     return (next(rows) if text else [] for text in texts)
+
+
+def answer_counts(tokenizer: Any, texts: Sequence[str], ends: set[int]) -> Iterator[int]:
+    """Yield the tokens of each answer with its end; -1 where the text holds an end token."""
+    for tokens in tokenised(tokenizer, texts):
+        yield len(tokens) + 1 if ends.isdisjoint(tokens) else -1
+
+
+def prompt_counts(
+    tokenizer: Any, layout: Layout, choices: Mapping[str | None, Sequence[str]]
+) -> dict[str | None, int]:
+    """Return the tokens around the audio with the longest of some prompts; -1 where there is none.
+
+    :param choices: by the own prompt of a clip, those that it may get.
+    """
+    distinct = list(dict.fromkeys(prompt for several in choices.values() for prompt in several))
+    around = [text for prompt in distinct for text in layout.fill(prompt)]
+    counts = [len(tokens) for tokens in tokenised(tokenizer, around)]
+    tokens = dict(zip(distinct, map(add, counts[::2], counts[1::2]), strict=True))
+    return {own: max((tokens[prompt] for prompt in several), default=-1) for own, several in choices.items()}
 
 
 def _batch(tokenizer: Any, texts: Sequence[str]) -> Iterable[list[int]]:

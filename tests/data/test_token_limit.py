@@ -201,7 +201,7 @@ def test_counts_of_an_index_are_kept(
         calls.append(len(texts))
         return tokenised(tokens, texts)
 
-    monkeypatch.setattr("steermoe_core.data.collators.tokenised", counted)
+    monkeypatch.setattr("steermoe_core.data.token_counts.tokenised", counted)
 
     def texts(**settings: Any) -> list[str]:
         made = collator(**settings)

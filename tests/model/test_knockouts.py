@@ -13,25 +13,14 @@ from steermoe_aligner.aligner import Aligner
 from steermoe_aligner.config import AlignerConfig
 from steermoe_core.model.adapter import NoAdapter
 from steermoe_core.model.knockouts import ALL_LAYERS, EXPERT, LAYER, MEAN_GATES, Knockout, knockouts, without
-from tests.parts import TinyConfig, TinyEncoder, build_router, noise, router, steering
+from tests.parts import build_router, noise, router, steering
 
 if TYPE_CHECKING:
     from steermoe_core.data.padded import Padded
     from steermoe_core.model.adapter import Adapter
+    from tests.parts import TinyEncoder
 
 GATES = st.lists(st.floats(-4.0, 4.0).filter(lambda gate: abs(gate) > 1e-3), min_size=2, max_size=9)
-
-
-@pytest.fixture(scope="module")
-def encoder() -> TinyEncoder:
-    """Return a tiny encoder of three layers."""
-    return TinyEncoder(TinyConfig())
-
-
-@pytest.fixture(scope="module")
-def features(encoder: TinyEncoder) -> Padded:
-    """Return three clips of 4, 12 and 8 frames."""
-    return encoder.features([noise(0.4, 0), noise(1.2, 1), noise(0.8, 2)])
 
 
 @torch.no_grad()
