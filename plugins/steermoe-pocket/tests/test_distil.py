@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from tokenizers import Regex, Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split
@@ -19,7 +21,7 @@ from steermoe_core.data.padded import Padded
 from steermoe_pocket.config import WeightsConfig
 from steermoe_pocket.conformer import conformer_tiny
 from steermoe_pocket.distil import __main__ as command
-from steermoe_pocket.distil import probe, training
+from steermoe_pocket.distil import export, probe, training
 from steermoe_pocket.distil.settings import Settings, parse
 from steermoe_pocket.distil.stream import BINS, Lesson, Lessons, batches, masked, noisy, varied
 from steermoe_pocket.distil.student import CHARACTERS, Student, Tokens, read
@@ -146,6 +148,25 @@ def test_nothing_to_export_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
     """An empty folder has no weights."""
     assert distil(tmp_path, "--export") == 4
     assert "holds no training" in capsys.readouterr().err
+
+
+def test_it_can_start_from_the_carried_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With their statistics; another shape is refused. The card has their hash."""
+    assert distil(tmp_path / "first", "--steps", "2") == 0
+    weights = tmp_path / "first" / "weights"
+    monkeypatch.setattr(training, "conformer_tiny", lambda _config: weights)
+    monkeypatch.setattr(export, "conformer_tiny", lambda _config: weights)
+
+    assert distil(tmp_path / "second", "--steps", "2", "--carried", "1", "--rate", "0") == 0
+    assert distil(tmp_path / "other", "--steps", "2", "--carried", "1", "--width", "16") == 4
+
+    first, second = (
+        load_file(tmp_path / each / "weights" / "model.safetensors") for each in ("first", "second")
+    )
+    for name, tensor in first.items():
+        torch.testing.assert_close(tensor, second[name], msg=name)
+    card = json.loads((tmp_path / "second" / "weights" / "card.json").read_text())
+    assert card["started_from"] == hashlib.sha256((weights / "model.safetensors").read_bytes()).hexdigest()
 
 
 def test_student_learns(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ import torch
 
 from steermoe_conformer.checkpoint import Checkpoint, write
 from steermoe_conformer.cmvn import Cmvn
+from steermoe_pocket.config import WeightsConfig
+from steermoe_pocket.conformer import conformer_tiny
 from steermoe_pocket.distil.measure import measure
 from steermoe_pocket.distil.probe import frozen, probe
 from steermoe_pocket.distil.training import TRAINED
@@ -49,6 +52,7 @@ def card(training: Training) -> dict[str, Any]:
         "parameters": sum(tensor.numel() for tensor in student.network.parameters()),
         "command": settings.command(),
         "settings": attrs.asdict(settings),
+        "started_from": _carried() if settings.carried else None,
         "steps": training.step,
         "train_hours": {
             name: round(sum(c.seconds for c in found) / 3600, 3) for name, found in clips.items()
@@ -58,6 +62,11 @@ def card(training: Training) -> dict[str, Any]:
         "dev": {name: measure(student, training.lessons, held) for name, held in training.held_out.items()},
         "linear_probe": _probes(training),
     }
+
+
+def _carried() -> str:
+    """Return the SHA-256 of the weights that this package carries."""
+    return hashlib.sha256((conformer_tiny(WeightsConfig()) / "model.safetensors").read_bytes()).hexdigest()
 
 
 def _probes(training: Training) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Settings:
     clip: float = _flag(1.0, "largest norm of the gradient")
     spelling: float = _flag(0.5, "weight of the CTC loss on characters")
     tokens: float = _flag(0.5, "weight of the CTC loss on the language model's tokens")
+    carried: int = _flag(0, "1 starts from the weights that this package carries, 0 from random ones")
     bf16: int = _flag(1, "1 computes in bf16 where that loses little, 0 in fp32")
 
     def command(self) -> str:

@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from steermoe_conformer.network import Network, Shape
 from steermoe_core.data.padded import Padded
+from steermoe_core.errors import SetupError
 from steermoe_pocket.distil.stream import BINS
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from tokenizers import Tokenizer
 
+    from steermoe_conformer.checkpoint import Checkpoint
     from steermoe_pocket.distil.settings import Settings
     from steermoe_pocket.distil.stream import Lesson
 
@@ -88,6 +90,18 @@ class Student(nn.Module):
         """Turn log-mels (B,T,80) into frames (B,T/4,D)."""
         found: Padded = self.network(self.features(features))
         return found
+
+    def start(self, carried: Checkpoint) -> None:
+        """Start from trained weights and the statistics of their features.
+
+        :raises SetupError: they have another shape.
+        """
+        if carried.shape != self.shape:
+            msg = f"the carried conformer is {carried.shape}; give its sizes, or start with --carried 0"
+            raise SetupError(msg)
+        self.network.load_state_dict({name: tensor.float() for name, tensor in carried.state.items()})
+        self.features.mean.copy_(carried.cmvn.mean)
+        self.features.deviation.copy_(carried.cmvn.deviation)
 
     def losses(self, lesson: Lesson, tokens: Tokens) -> Losses:
         """Return the squared error of the teacher's frames, of variance 1, and the CTC losses a frame."""

@@ -12,8 +12,10 @@ import attrs
 import torch
 from torch.utils.data import DataLoader
 
+from steermoe_conformer import checkpoint
 from steermoe_core.errors import SetupError
 from steermoe_pocket.config import WeightsConfig
+from steermoe_pocket.conformer import conformer_tiny
 from steermoe_pocket.distil.measure import measure
 from steermoe_pocket.distil.stream import Lessons, Teacher, clips
 from steermoe_pocket.distil.student import Student, Tokens
@@ -45,7 +47,8 @@ _MEASURED = 25
 class Training:
     """A training in a folder, new or gone on with.
 
-    :raises SetupError: when the folder holds a training with other settings, or none that could be exported.
+    :raises SetupError: the folder holds a training with other settings, or none that could be exported; or
+        the carried weights have another shape.
     """
 
     def __init__(self, command: Command) -> None:
@@ -62,6 +65,8 @@ class Training:
             self.student.parameters(), self.settings.rate, weight_decay=self.settings.decay, betas=(0.9, 0.98)
         )
         self.step, self.seconds, self.heard = 0, 0.0, 0.0
+        if self.settings.carried:
+            self.student.start(checkpoint.read(str(conformer_tiny(WeightsConfig()))))
         self._resume()
         if command.export and not self.step:
             msg = f"{command.folder} holds no training to export; name its --folder"
@@ -86,7 +91,8 @@ class Training:
 
     def _scale(self) -> None:
         measured = list(islice(self._lessons(), _MEASURED))
-        self.student.features.fit(lesson.features for lesson in measured)
+        if not self.settings.carried:
+            self.student.features.fit(lesson.features for lesson in measured)
         self.student.targets.fit(lesson.targets for lesson in measured)
 
     def _lessons(self) -> Iterator[Lesson]:
