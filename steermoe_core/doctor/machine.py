@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from steermoe_core.doctor.finding import Finding
+from steermoe_core.system.cores import cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,11 +139,6 @@ def gpu() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return next(iter(done.stdout.splitlines()), None)
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cache() -> Path:

@@ -1,4 +1,4 @@
-"""The jobs of a sweep or ladder, each a run in its own process: the next unfinished one is chosen and run.
+"""Several jobs, each a run in its own process: the next unfinished one is chosen and run.
 
 The state of a job is in its run folder alone. So whatever ends this process, the same command skips what is
 finished and resumes what was interrupted, and two commands share the work: neither runs what the other is
@@ -8,11 +8,13 @@ running. A process that dies stops no other job; its folder records why it died.
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Literal, cast
 
 import attrs
@@ -21,11 +23,12 @@ from steermoe_core.errors import ExitCode
 from steermoe_core.run.folder.finished import scores_of
 from steermoe_core.run.folder.run_folder import OTHER_RUNS, RunFolder, now, write_text
 from steermoe_core.study.launch import forwarded
+from steermoe_core.system.cores import cores
 from steermoe_core.system.files import saving
 from steermoe_core.train.journal import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from steermoe_core.config.experiment import TrainConfig
@@ -142,56 +145,98 @@ def work(
     *,
     retry_failed: bool = False,
     wait: bool = True,
+    parallel: int = 1,
 ) -> None:
-    """Run the unfinished jobs, one after the other.
+    """Run the unfinished jobs.
 
-    :param tick: called regularly while a job runs.
+    :param tick: called regularly while jobs run.
     :param check: called before a job starts; what it raises ends the work.
     :param retry_failed: resume failed jobs from their last checkpoint.
     :param wait: for the jobs that other processes run, which may leave them unfinished.
+    :param parallel: number of jobs that run at the same time, each on its share of the cores.
     :raises KeyboardInterrupt: stopped on request; every job can be resumed.
     """
-    todo = list(jobs)
-    while todo := unfinished(todo, retry_failed=retry_failed):
-        free = [job for job in todo if not job.folder.in_use]
-        if free:
-            check()
-            todo.remove(free[0])
-            if not _run(free[0], tick):
-                todo.append(free[0])
-        elif wait:  # other processes run all that is left
-            tick()
-            time.sleep(_TICK)
-        else:
-            return
+    todo, running = list(jobs), list[_Process]()
+    with _stopped(running) as stopped:
+        while todo or running:
+            for process in [one for one in running if one.ended]:
+                running.remove(process)
+                if not process.close():
+                    todo.append(process.job)
+            todo = unfinished(todo, retry_failed=retry_failed)
+            free = [] if stopped else [job for job in todo if not job.folder.in_use]
+            if free and len(running) < parallel:
+                check()
+                todo.remove(free[0])
+                running.append(_Process.start(free[0], min(parallel, len(jobs))))
+            elif running or (todo and wait and not stopped):
+                tick()
+                time.sleep(_TICK)
+            else:
+                break
+    tick()
+    if stopped:
+        raise KeyboardInterrupt
 
 
-def _run(job: Job, tick: Callable[[], None]) -> bool:
-    """Run a job's process to its end; return False if another process was quicker to start the job."""
-    with saving(job.folder.path, OTHER_RUNS):
-        job.folder.path.mkdir(parents=True, exist_ok=True)
-    if not job.experiment.exists():
-        write_text(job.experiment, job.toml)
-    with tempfile.TemporaryFile() as stderr:
+@contextmanager
+def _stopped(running: Sequence[_Process]) -> Iterator[list[int]]:
+    """Stop the running processes on a signal, and if the block raises; wait until they have ended.
+
+    :returns: the processes that a signal was passed to.
+    """
+    with forwarded(lambda: [one.process.pid for one in running]) as reached:
+        try:
+            yield reached
+        finally:
+            for one in running:
+                one.process.send_signal(signal.SIGINT)
+            for one in running:
+                one.process.wait()
+                one.close()
+
+
+@attrs.frozen(eq=False)
+class _Process:
+    """The process of a job."""
+
+    job: Job
+    process: subprocess.Popen[bytes]
+    stderr: IO[bytes]
+
+    @classmethod
+    def start(cls, job: Job, parallel: int) -> _Process:
+        """Start a job as one of several that share the cores."""
+        with saving(job.folder.path, OTHER_RUNS):
+            job.folder.path.mkdir(parents=True, exist_ok=True)
+        if not job.experiment.exists():
+            write_text(job.experiment, job.toml)
+        share = {"OMP_NUM_THREADS": str(max(1, cores() // parallel))} if parallel > 1 else {}
+        stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         process = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", "steermoe_core", *job.words],
             stdout=subprocess.DEVNULL,
             stderr=stderr,
+            env={**share, **os.environ},
             start_new_session=True,  # one Ctrl-C reaches it once, from here: it finishes its step and saves
             preexec_fn=end_with_parent,  # noqa: PLW1509 - no thread runs here
         )
-        with forwarded(process, local=False) as stopped:
-            while process.poll() is None:
-                tick()
-                time.sleep(_TICK)
-        if stopped:
-            raise KeyboardInterrupt
-        if process.returncode == ExitCode.RUN_FAILED and job.folder.in_use:
-            return False
-        if process.returncode != ExitCode.OK:
-            _record_failure(job, process.returncode, stderr)
-    tick()
-    return True
+        return cls(job, process, stderr)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process has ended."""
+        return self.process.poll() is not None
+
+    def close(self) -> bool:
+        """Record a failure; return False if another process was quicker to start the job."""
+        code = self.process.returncode
+        with self.stderr:
+            if code == ExitCode.RUN_FAILED and self.job.folder.in_use:
+                return False
+            if code != ExitCode.OK:
+                _record_failure(self.job, code, self.stderr)
+        return True
 
 
 def end_with_parent() -> None:

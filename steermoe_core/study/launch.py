@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, NoReturn
 import attrs
 
 from steermoe_core.errors import ExitCode, SetupError, UsageError
+from steermoe_core.system.cores import cores
 from steermoe_core.system.signals import handled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import FrameType
 
@@ -137,7 +138,7 @@ def become_rank(folder: Path, words: Sequence[str], env: Mapping[str, str]) -> N
 
 def environment(places: Places, train: TrainConfig) -> dict[str, str]:
     """Return the environment of the processes: this one's, and what several on a machine need beside."""
-    threads = train.threads or max(1, (os.cpu_count() or 1) // places.most)  # or each would take all cores
+    threads = train.threads or max(1, cores() // places.most)  # or each would take all cores
     found = {
         "OMP_NUM_THREADS": str(threads),
         "TORCH_CPP_LOG_LEVEL": "ERROR",  # DDP's advice on parameters that are left out on purpose
@@ -157,9 +158,10 @@ def launch(words: Sequence[str], env: Mapping[str, str], *, local: bool) -> int:
     :raises SetupError: the launcher, or what waits for a process of the run, was killed.
     """
     process = subprocess.Popen(words, env=env, start_new_session=True)  # noqa: S603 - our own command
-    with forwarded(process, local=local) as reached:
+    pid = process.pid
+    with forwarded(lambda: (_children(pid) if local else []) or [pid], launcher=pid) as reached:
         code = process.wait()
-    if process.pid in reached and code != ExitCode.OK:
+    if pid in reached and code != ExitCode.OK:
         return ExitCode.INTERRUPTED  # the launcher says 1 where it was asked to stop
     if code in set(ExitCode):
         return code
@@ -172,17 +174,22 @@ def launch(words: Sequence[str], env: Mapping[str, str], *, local: bool) -> int:
 
 
 @contextmanager
-def forwarded(process: subprocess.Popen[bytes], *, local: bool) -> Iterator[list[int]]:
-    """Pass the first signal to stop on to every process, the second one to the launcher, which ends them.
+def forwarded(running: Callable[[], Iterable[int]], launcher: int | None = None) -> Iterator[list[int]]:
+    """Pass the first signal to stop on to every running process, and the second one to their launcher.
 
+    :param running: returns the processes' ids. If there is none, the signal interrupts the block.
+    :param launcher: ends them; without one, every process receives both signals.
     :returns: the processes that a signal was passed to.
+    :raises KeyboardInterrupt: a signal came while no process was running.
     """
     reached: list[int] = []
 
     def forward(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
         again = bool(reached)
-        targets = _children(process.pid) if local and not again else []
-        for target in targets or [process.pid]:
+        targets = [launcher] if again and launcher else list(running())
+        if not targets:
+            raise KeyboardInterrupt
+        for target in targets:
             reached.append(target)
             with suppress(ProcessLookupError):  # it ended by itself
                 os.kill(target, signal.SIGTERM if again else signal.SIGINT)

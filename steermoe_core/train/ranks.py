@@ -21,6 +21,7 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from steermoe_core.errors import SetupError, SteermoeError
+from steermoe_core.system.cores import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -88,8 +89,7 @@ def loading_processes(workers: int | Literal["auto"], device: torch.device) -> i
     if device.type == "cpu":
         return 0
     here = max(min(world(), torch.cuda.device_count()), 1)  # processes of this machine
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(max(cores // here - 1, 0), MOST_WORKERS)
+    return min(max(cores() // here - 1, 0), MOST_WORKERS)
 
 
 def barrier() -> None:

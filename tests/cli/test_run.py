@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import load_file
 
 from steermoe_core.cli.main import main
 from tests.rig import told
@@ -70,6 +74,30 @@ def test_every_file_is_checked_before_the_first_starts(rig: Rig, capsys: pytest.
     assert main(["run", *rig.words(), str(second)]) == 2
     assert "second.toml:2:7  error[E102]" in capsys.readouterr().err
     assert not rig.runs.exists()
+
+
+def test_files_can_run_at_the_same_time(
+    rig: Rig, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each in its own process, with the tensors of a run alone; a run that fails stops no other."""
+    monkeypatch.setenv("PYTHONPATH", rig.paths)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    second, third = (rig.folder / name for name in ("second.toml", "third.toml"))
+    second.write_text('extends = "tiny.toml"\nexperiment.name = "second"\nadapter = { use = "none" }\n')
+    third.write_text(
+        'extends = "tiny.toml"\nexperiment.name = "third"\ntrain.learning_rate.steering = 10.0\n'
+    )
+
+    assert main(["run", *rig.words(), str(second), str(third), "--parallel", "2", "--json"]) == 1
+
+    out, err = capsys.readouterr()
+    found = {one["experiment"]: Path(one["run"]) for one in json.loads(out)}
+    assert found.keys() == {"tiny", "second"}
+    assert "3 of 3, third: failed" in err
+    assert main(["run", *rig.words(), "--runs", str(rig.folder / "alone")]) == 0
+    alone = rig.folder / "alone" / found["tiny"].name
+    tensors = [load_file(run / "adapter" / "adapter.safetensors") for run in (found["tiny"], alone)]
+    assert all(torch.equal(tensor, tensors[1][name]) for name, tensor in tensors[0].items())
 
 
 def test_as_a_process(rig: Rig) -> None:

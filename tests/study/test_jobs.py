@@ -1,9 +1,12 @@
-"""Jobs are done one after the other; whatever ends one, the others are done, and its folder says why."""
+"""Jobs run one after the other or at once; whatever ends one, the others run, and its folder says why."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +28,17 @@ if TYPE_CHECKING:
 #: Stands in for Python: notes the folder that it is called for, and does what the file `do` in it says.
 STAND_IN = """#!/bin/sh
 folder=$(dirname "$4")
+stop() { echo '{"state": "interrupted"}' > "$folder/status.json"; exit 130; }
 basename "$folder" >> "$CALLS"
 case $(cat "$folder/do") in
     finish) echo '{"state": "finished"}' > "$folder/status.json" ;;
     late) echo '{"state": "finished"}' > "$folder/status.json"; echo "steermoe: it is in use" >&2; exit 1 ;;
     fail) echo '{"state": "failed", "error": "clip 7"}' > "$folder/status.json"; exit 1 ;;
     die) kill -9 $$ ;;
+    meet) echo '{"state": "finished", "threads": "'$OMP_NUM_THREADS'"}' > "$folder/met"
+          until ls "$folder/../$(cat "$folder/other")/met" > /dev/null 2>&1; do sleep 0.01; done
+          echo '{"state": "finished"}' > "$folder/status.json" ;;
+    wait) trap stop INT; touch "$folder/waits"; while true; do sleep 0.01; done ;;
     refuse) echo "warning: x" >&2; echo "steermoe: no such plugin" >&2; exit 3 ;;
     interrupt) echo '{"state": "interrupted"}' > "$folder/status.json"; exit 130 ;;
 esac
@@ -183,6 +191,61 @@ def test_the_check_comes_before_each_job(bench: Bench) -> None:
     with pytest.raises(RunFolderError):
         work(jobs, bench.tick, check)
     assert states(jobs) == ["finished", "waiting"]
+
+
+def test_parallel_jobs_run_at_the_same_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that wait for each other both finish, each on half of the cores; a third one follows."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("steermoe_core.study.jobs.cores", lambda: 8)
+    jobs = bench.jobs("meet", "meet", "finish")
+    for job, other in zip(jobs, "ba", strict=False):
+        (job.folder.path / "other").write_text(other)
+
+    assert sorted(bench.work(jobs, parallel=2)) == ["a", "b", "c"]
+
+    assert states(jobs) == ["finished"] * 3
+    assert json.loads((jobs[0].folder.path / "met").read_text())["threads"] == "4"
+
+
+def test_a_failed_job_stops_no_parallel_one(bench: Bench) -> None:
+    """Whichever ends first."""
+    jobs = bench.jobs("die", "finish", "fail", "finish")
+
+    assert sorted(bench.work(jobs, parallel=3)) == ["a", "b", "c", "d"]
+
+    assert states(jobs) == ["failed", "finished", "failed", "finished"]
+
+
+def test_a_signal_stops_all_parallel_jobs(bench: Bench) -> None:
+    """Each saves; no further one starts."""
+    jobs = bench.jobs("wait", "wait", "finish")
+
+    def stop_when_both_wait() -> None:
+        if all((job.folder.path / "waits").exists() for job in jobs[:2]) and not stopped:
+            stopped.append(os.kill(os.getpid(), signal.SIGINT))
+
+    stopped = list[None]()
+    with pytest.raises(KeyboardInterrupt):
+        work(jobs, stop_when_both_wait, lambda: None, parallel=2)
+
+    assert states(jobs) == ["interrupted", "interrupted", "waiting"]
+
+
+def test_a_failed_check_stops_running_jobs(bench: Bench) -> None:
+    """They save before the error is raised."""
+    jobs = bench.jobs("wait", "finish")
+    first = jobs[0].folder
+
+    def check() -> None:
+        while first.experiment.exists() and not (first.path / "waits").exists():
+            time.sleep(0.01)
+        if first.experiment.exists():
+            raise RunFolderError
+
+    with pytest.raises(RunFolderError):
+        work(jobs, bench.tick, check, parallel=2)
+
+    assert states(jobs) == ["interrupted", "waiting"]
 
 
 def test_status(bench: Bench) -> None:

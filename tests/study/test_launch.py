@@ -150,7 +150,7 @@ class TestCommand:
 
     def test_processes_share_the_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Unless the experiment or the user says how many each takes."""
-        monkeypatch.setattr(os, "cpu_count", lambda: 8)
+        monkeypatch.setattr(module, "cores", lambda: 8)
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         places = Places.chosen(3, None, "")
 

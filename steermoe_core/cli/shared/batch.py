@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from steermoe_core.cli.shared.flags import add_runs, setting
+from steermoe_core.cli.shared.flags import add_parallel, add_runs, setting
 from steermoe_core.cli.shared.progress import Progress, result, step
 from steermoe_core.cli.shared.scores import add_choice, chosen
 from steermoe_core.cli.shared.table import Table, add_formats, figures, print_tables, words
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 def add_batch(parser: ArgumentParser) -> None:
     """Declare the flags that select what is run and what is printed."""
     add_runs(parser)
+    add_parallel(parser)
     flag = parser.add_argument
     flag("--retry-failed", action="store_true", help="resume failed runs from their last checkpoint")
     one_of = parser.add_mutually_exclusive_group().add_argument
@@ -110,7 +111,8 @@ def _work(title: str, jobs: Sequence[Job], args: Namespace, registry: Registry) 
             console.note(f"started {place.start(workers)}; {note}")
         else:
             with progress.shown() as tick:
-                work(jobs, tick, beginning.check, retry_failed=args.retry_failed)
+                how = {"retry_failed": args.retry_failed, "parallel": args.parallel}
+                work(jobs, tick, beginning.check, **how)
     return ended(progress, console)
 
 

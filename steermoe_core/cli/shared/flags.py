@@ -32,6 +32,12 @@ def add_runs(parser: ArgumentParser) -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help=text)
 
 
+def add_parallel(parser: ArgumentParser) -> None:
+    """Declare `--parallel`."""
+    text = "runs at the same time, each in its own process on its share of the cores (default 1)"
+    parser.add_argument("--parallel", type=count, default=1, metavar="N", help=text)
+
+
 def add_model(parser: ArgumentParser) -> None:
     """Declare the arguments of commands that use a trained model."""
     text = "a run folder, an adapter folder, hub:OWNER/NAME, or the name of a plugin's adapter"

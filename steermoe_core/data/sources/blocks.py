@@ -9,7 +9,6 @@ included: `jsonl` then reads line by line, and its error says which line is wron
 from __future__ import annotations
 
 import json
-import os
 from array import array
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from steermoe_core.data.index_rows import FILE, SPAN, rows_of, stats
 from steermoe_core.data.sources.keys import Keys
 from steermoe_core.data.sources.rows import repeated
 from steermoe_core.errors import DataError
+from steermoe_core.system.cores import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -83,7 +83,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 def _each_in_order(work: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
     """Yield the results for all items, on all cores; few are in memory at the same time."""
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = cores()
     waiting: deque[Future[T]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for item in items:
