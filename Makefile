@@ -1,6 +1,5 @@
 # make setup         install everything into .venv and prepare the pocket lab's models and speech
-# make run           layer-wise steering and its projection-only ablation, at the same time where there are two cores (others:
-#                    make run EXPERIMENTS=experiments/….toml)
+# make run           layer-wise steering and its projection-only ablation (others: make run EXPERIMENTS=experiments/….toml)
 # make test          lint, types, contracts, tests
 # make test-cluster  the tests that wait for a real Slurm, ten minutes
 # make check         lint, types, contracts
@@ -15,7 +14,7 @@ BIN         := $(VENV)/bin
 EXPERIMENTS ?= experiments/whisper_layer_wise.toml experiments/whisper_linear.toml
 # hours of each kind of synthetic speech to prepare, as in experiments/base/recogniser.toml
 HOURS       ?= 1.5
-# number of parallel test processes and of parallel runs
+# number of parallel test processes
 JOBS        ?= $(shell nproc)
 
 PLUGINS     := $(sort $(wildcard plugins/*/pyproject.toml))
@@ -29,7 +28,7 @@ PREPARED    := $(VENV)/prepared.stamp
 setup: $(PREPARED)
 
 run: setup
-	$(BIN)/steermoe run --parallel $(JOBS) $(EXPERIMENTS)
+	$(BIN)/steermoe run $(EXPERIMENTS)
 
 # Each test file runs in one process, so that its fixtures are created once; each process uses one core. Long
 # files start first (tests/conftest.py).
