@@ -15,7 +15,8 @@ from steermoe_core.cli.completion import SCRIPTS
 from steermoe_core.cli.main import main
 from steermoe_core.cli.shared.completing import answer, split
 from steermoe_core.component import KINDS
-from tests.cli.test_cold_start import HEAVY, PROBE
+from tests.cli.test_cold_start import HEAVY, PROBE, TRIES
+from tests.pace import computing, pace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -218,19 +219,27 @@ def test_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", "tcsh"]) == 2
 
 
+#: Seconds of computing of an answer on a fast machine.
+QUICK = 0.3
+
+
 @pytest.mark.parametrize("words", ["", "describe encoder ", "run cold.toml --set train.", "list-plugins --"])
 def test_it_is_quick(words: str, site: Site) -> None:
-    """With ten plugins, less than 0.3 s of computing and nothing heavy."""
+    """With ten plugins, little computing and nothing heavy."""
     for number in range(10):
         site.healthy(f"plugin{number}")
-    clock = 'import time\nprint("took", time.process_time(), file=sys.stderr)\nsys.exit(code)'
-    probe = PROBE.replace("sys.exit(code)", clock)
-    done = site.run("completion", "--line", f"steermoe {words}", code=probe)
+    seconds = []
+    for _ in range(TRIES):
+        start = computing()
+        done = site.run("completion", "--line", f"steermoe {words}", code=PROBE)
+        seconds.append(computing() - start)
+        if seconds[-1] <= QUICK * pace():
+            break
 
     assert done.returncode == 0, done.stderr
     assert done.stdout
     assert not set(HEAVY) & set(done.stderr.partition("loaded:")[2].split())
-    assert float(done.stderr.partition("took ")[2].split()[0]) < 0.3
+    assert min(seconds) <= QUICK * pace()
 
 
 def shell(name: str) -> str:

@@ -53,12 +53,17 @@ def compiling(model: Joined) -> Joined:
     return model
 
 
-def same(one: Any, other: Any) -> None:
-    """Compare loss, gradients and statistics of two steps."""
+def same(one: Any, other: Any, share: float = 0.0) -> None:
+    """Compare loss, gradients and statistics of two steps.
+
+    :param share: of a gradient's largest number by which its numbers may differ, beside `CLOSE`.
+    """
     assert one.loss == pytest.approx(other.loss, rel=1e-5)
     assert one.gradients.keys() == other.gradients.keys()
     for name, gradient in one.gradients.items():
-        torch.testing.assert_close(gradient, other.gradients[name], **CLOSE)
+        wanted = other.gradients[name]
+        atol = CLOSE["atol"] + share * wanted.abs().max().item()
+        torch.testing.assert_close(gradient, wanted, rtol=CLOSE["rtol"], atol=atol)
 
 
 @pytest.mark.parametrize("parts", [(), ("encoder", "decoder")], ids=["kept", "recomputed"])
@@ -115,7 +120,7 @@ def test_inductor_computes_the_same(decoder_folder: str) -> None:
     except SetupError as error:
         pytest.skip(str(error))
     torch._dynamo.reset()
-    same(step(compiling(model_of(decoder_folder))), step(model_of(decoder_folder)))
+    same(step(compiling(model_of(decoder_folder))), step(model_of(decoder_folder)), share=1e-3)
 
 
 @pytest.mark.parametrize(("device", "needed"), [("cpu", "a C++ compiler"), ("cuda", "Triton")])
