@@ -1,7 +1,8 @@
 """`steermoe bench FILE`: what a training step costs: throughput, padding, MFU, memory, shares of time.
 
-Without --roofline, the run's own training takes some steps on this machine, in a folder that is removed.
-With it, the same figures are computed for a GPU that is not here, from the operations of the traced step.
+Without --roofline, the run's own training takes some steps on this machine, in a folder that is removed; with
+--random-weights it needs neither weights nor audio. With --roofline, the same figures are computed for a GPU
+that is not here, from the operations of the traced step.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--steps", type=count, metavar="N", help=text)
     text = "compute the step for this GPU, such as h100, instead of measuring it here"
     parser.add_argument("--roofline", metavar="GPU", help=text)
+    text = "measure with random weights, on noise as long as the clips: nothing is fetched"
+    parser.add_argument("--random-weights", action="store_true", help=text)
     text = "with --roofline: ranks, which wait for the one with the longest clips (default 1)"
     parser.add_argument("--ranks", type=count, default=1, metavar="N", help=text)
     add_lengths(parser)
@@ -44,13 +47,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, session: Session) -> int:
     """Print the figures.
 
-    :raises UsageError: a measurement is given lengths or ranks; it trains on the data in one process.
+    :raises UsageError: flags contradict one another.
     """
     from steermoe_core.config.resolve import resolve
 
-    if (args.lengths != "data" or args.ranks > 1) and not args.roofline:
-        msg = "--lengths and --ranks need --roofline: a measurement trains on the data in one process"
-        raise UsageError(msg)
+    _check(args)
     resolved = resolve(args.file, args.set, session.registry)
     from steermoe_core.run.console import Console
 
@@ -71,7 +72,8 @@ def run(args: Namespace, session: Session) -> int:
         from steermoe_core.run.cost.measure import measure
 
         with console.warnings():
-            found = measure(resolved, session.registry, console, steps=args.steps or 10)
+            noise = args.lengths if args.random_weights else None
+            found = measure(resolved, session.registry, console, steps=args.steps or 10, noise=noise)
         tables = [_measured(found)]
     if args.json:
         say_json(found.as_json())
@@ -80,6 +82,18 @@ def run(args: Namespace, session: Session) -> int:
         session.console.print(table)
         session.console.print()
     return 0
+
+
+def _check(args: Namespace) -> None:
+    if args.roofline and args.random_weights:
+        msg = "--roofline computes with shapes, without any weights; leave out --random-weights"
+        raise UsageError(msg)
+    if args.ranks > 1 and not args.roofline:
+        msg = "--ranks needs --roofline: a measurement trains in one process"
+        raise UsageError(msg)
+    if args.lengths != "data" and not (args.roofline or args.random_weights):
+        msg = "--lengths needs --roofline or --random-weights: a measurement trains on the experiment's clips"
+        raise UsageError(msg)
 
 
 def _computed(found: Roofline) -> Iterator[Table]:
@@ -121,7 +135,8 @@ def _measured(found: Measured) -> Table:
         ("peak memory", f"{found.peak_bytes / 2**20:,.0f} MiB; the plan's estimate is {planned}"),
         *((f"time in {part}", f"{share:.1%}") for part, share in found.shares.items()),
     ]
-    title = f"{found.steps} training steps on {found.device}"
+    steps = "a training step" if found.steps == 1 else f"{found.steps} training steps"
+    title = f"{steps} on {found.device}"
     return Table(title=title, columns=_COLUMNS, rows=rows)
 
 

@@ -155,6 +155,16 @@ class Joined(nn.Module):
         """The projector's time pooling, where it is the first thing that happens to the encoder's output."""
         return self.projector.begins_with if isinstance(self.adapter, NoAdapter) else None
 
+    @property
+    def keepable(self) -> bool:
+        """Whether the encoder computes something of every clip that no adapter changes and that can be kept.
+
+        It is the encoder's output, or the input of the first layer that an adapter changes, where the
+        encoder can begin there.
+        """
+        layer = self.adapter.first_layer
+        return layer is None or (layer > 0 and self.encoder.divisible)
+
     def audio(self, features: Padded) -> Padded:
         """Return the audio tokens (B,A,H)."""
         audio: Padded = self.projector(self.frames(features))[0]

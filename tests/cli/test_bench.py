@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,12 +54,24 @@ def test_json(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     assert published["audio_seconds"] > 10 * own["audio_seconds"]
 
 
+def test_random_weights(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same figures, of clips as long as published ones, without weights and data."""
+    shutil.rmtree(rig.folder / "train")
+    words = ["--steps", "1", "--random-weights", "--lengths", "librispeech", "--set", "data.max_seconds=14"]
+    assert main(["bench", str(rig.file), *words, "--json"]) == 0
+
+    found = json.loads(capsys.readouterr().out)
+    assert 3 < found["audio_seconds"] / found["clips"] < 14
+    assert found["shares"]["decoder"] > 0
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
         (["--roofline", "h1000"], "no GPU is called 'h1000'; did you mean"),
-        (["--lengths", "librispeech"], "--lengths and --ranks need --roofline"),
-        (["--ranks", "2"], "--lengths and --ranks need --roofline"),
+        (["--lengths", "librispeech"], "--lengths needs --roofline or --random-weights"),
+        (["--ranks", "2"], "--ranks needs --roofline"),
+        (["--roofline", "h100", "--random-weights"], "leave out --random-weights"),
         (["--steps", "0"], "'0' is not a whole number of at least 1"),
     ],
 )

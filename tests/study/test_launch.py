@@ -330,6 +330,21 @@ class TestTwoProcesses:
         assert same(run, alone)
         assert set(files(run / "evaluations")) == set(files(alone / "evaluations"))
 
+    @pytest.mark.slow
+    @pytest.mark.parametrize("stage", [1, 3])
+    def test_of_which_one_was_killed_go_on(self, rig: Rig, alone: Path, stage: int) -> None:
+        """By kill -9, whatever DeepSpeed splits: the same command goes on from the last checkpoint."""
+        split = f"train.deepspeed.stage={stage}"
+        broken = started(rig, split, RIG="kill@5", RIG_RANK="1")
+        _, err = broken.communicate(timeout=240)
+        assert broken.returncode == ExitCode.ENVIRONMENT, err
+
+        ended = started(rig, split)
+        _, err = ended.communicate(timeout=240)
+        assert ended.returncode == 0, err
+        assert err.count("resuming from step 4\n") == 1
+        assert same(rig.path(split), alone)
+
 
 def started(rig: Rig, *sets: str, **environment: str) -> subprocess.Popen[str]:
     """Start `steermoe launch` with two processes."""

@@ -1,4 +1,4 @@
-"""A run that is killed and resumed is bit-equal where frames are kept, rows are packed, features computed."""
+"""A run that is killed and resumed is bit-equal however its steps are computed."""
 
 from __future__ import annotations
 
@@ -63,12 +63,35 @@ def on_device(bench: Bench, *callbacks: Callback) -> SteeringTrainer:
     return trainer
 
 
+def quantised(bench: Bench, *callbacks: Callback, kind: str) -> SteeringTrainer:
+    """Return a trainer whose decoder has weights of few bits."""
+    if kind == "nf4":
+        pytest.importorskip("bitsandbytes")
+    model = joined(bench.decoder_folder, quantise=kind)
+    return bench.trainer(*callbacks, model=model, **SETTINGS)
+
+
+def with_settings(**settings: Any) -> Callable[..., SteeringTrainer]:
+    """Return a function that returns a trainer with some settings."""
+
+    def trainer(bench: Bench, *callbacks: Callback) -> SteeringTrainer:
+        return bench.trainer(*callbacks, **{**SETTINGS, **settings})
+
+    return trainer
+
+
 MODES: dict[str, Callable[..., SteeringTrainer]] = {
     "kept frames": kept,
     "kept frames in bf16": lambda *given: kept(*given, dtype="bfloat16"),
     "kept frames of a lower layer": lambda *given: kept(*given, first=2),
     "packed encoder": packed,
     "features on the device": on_device,
+    "int8 decoder": lambda *given: quantised(*given, kind="int8"),
+    "nf4 decoder": lambda *given: quantised(*given, kind="nf4"),
+    "bf16": with_settings(precision="bf16"),
+    "recomputed": with_settings(recompute=["encoder", "decoder"]),
+    "batches of seconds": with_settings(batch_seconds=3.0),
+    "batches of tokens": with_settings(batch_tokens=80),
 }
 
 

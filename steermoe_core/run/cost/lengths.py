@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 import numpy as np
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from steermoe_core.config.experiment import TrainConfig
 
+#: Lengths of training clips: the experiment's own, or a distribution of `DISTRIBUTIONS`.
+Lengths = Literal["data", "librispeech"]
 #: Lengths in seconds at shares of the clips. "librispeech": train-clean-360 with speeds 0.9, 1 and 1.1, as
 #: the recipe of icefall prints them (egs/librispeech/ASR/local/display_manifest_statistics.py). Interpolated,
 #: their mean is 12.6 s, that of the clips themselves.

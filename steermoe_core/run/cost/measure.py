@@ -19,6 +19,7 @@ from unittest.mock import patch
 import attrs
 import numpy as np
 import torch
+from torch import nn
 
 from steermoe_core.data.padded import Padded
 from steermoe_core.errors import UsageError
@@ -26,6 +27,7 @@ from steermoe_core.run.assembly.builder import Builder
 from steermoe_core.run.assembly.device import move, set_threads
 from steermoe_core.run.assembly.parts import placed
 from steermoe_core.run.cost.batch import phases
+from steermoe_core.run.cost.noise import NoiseBuilder
 from steermoe_core.run.cost.trace import trace
 from steermoe_core.run.folder import adapter
 from steermoe_core.run.folder.run_folder import RunFolder
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from steermoe_core.model.joined import Joined
     from steermoe_core.plugins import Registry
     from steermoe_core.run.console import Console
+    from steermoe_core.run.cost.lengths import Lengths
     from steermoe_core.system.records import Json
 
 #: Steps before the counted ones.
@@ -89,28 +92,36 @@ class Measured:
         return attrs.asdict(self)
 
 
-def measure(resolved: Resolved, registry: Registry, console: Console, *, steps: int) -> Measured:
+def measure(
+    resolved: Resolved, registry: Registry, console: Console, *, steps: int, noise: Lengths | None = None
+) -> Measured:
     """Measure training steps of an experiment.
 
     :param steps: number of counted steps.
+    :param noise: measures with random weights, and with noise in place of clips, which are that long.
     :raises UsageError: the experiment trains nothing.
     """
     with (
         TemporaryDirectory(prefix="steermoe-bench-") as folder,
         placed(resolved.experiment, resolved.path, resolved.origins),
     ):
-        builder = Builder(resolved.experiment, registry)
-        if builder.experiment.train.steps == 0:
+        train = resolved.experiment.train
+        clock = Clock("cuda" if _on_gpu(train) else "cpu", steps)
+        if noise is None:
+            builder = Builder(resolved.experiment, registry)
+        else:
+            builder = NoiseBuilder(resolved.experiment, registry, noise, clock.device)
+        train = builder.experiment.train
+        if train.steps == 0:
             msg = "train.steps is 0: there is no training step to measure"
             raise UsageError(msg)
-        set_threads(builder.experiment.train.threads)
-        train = builder.experiment.train
-        clock = Clock("cuda" if _on_gpu(train) else "cpu", steps)
-        with console.task("loading models"):
+        set_threads(train.threads)
+        with console.task("loading models" if noise is None else "filling models with random weights"):
             model = builder.model()
         if True in phases(model, train):
             model.projector.start_steps = 0
-        builder.experiment = attrs.evolve(builder.experiment, train=_shortened(train, clock.last))
+        # Frames of noise are not worth keeping: batches have them as if they were read from disk.
+        builder.set_train(_shortened(train, clock.last, keep_frames=train.keep_frames and noise is None))
         with clock.watching(model):
             Training(
                 builder=builder,
@@ -172,7 +183,8 @@ class Clock(Callback):
     @contextmanager
     def watching(self, model: Joined) -> Iterator[None]:
         """Take the time of a model's parts; the backward pass is cut where gradients arrive."""
-        calls = [(model.encoder, "forward", "encoder"), (model.adapter, "after", "encoder")]
+        calls: list[tuple[nn.Module, str, str]] = [(model.encoder, "forward", "encoder")]
+        calls += [(model.encoder, "from_layer", "encoder"), (model.adapter, "after", "encoder")]
         calls += [(model.projector, "forward", "projector"), (model.projector, "loss", "projector")]
         calls += [(model, "hidden", "decoder"), (model.decoder, "logits", "decoder")]
         frames, inputs, forward = model.frames, model.inputs, model.forward
@@ -234,9 +246,10 @@ class Clock(Callback):
 
     def _timed(self, function: Callable[..., Any], part: str) -> Callable[..., Any]:
         def timed(*args: Any, **named: Any) -> Any:
-            if self._counts and args and isinstance(args[0], Padded) and part in ("encoder", "decoder"):
-                rows, longest = args[0].values.shape[:2]
-                self.positions[part].append((int(args[0].host_lengths.sum()), rows * longest))
+            given = next((one for one in args if isinstance(one, Padded)), None)
+            if self._counts and given is not None and part in ("encoder", "decoder") and part != self._part:
+                rows, longest = given.values.shape[:2]
+                self.positions[part].append((int(given.host_lengths.sum()), rows * longest))
             before = self.enter(part)
             try:
                 return function(*args, **named)
@@ -324,11 +337,17 @@ def _size(batch: Batch) -> float:
     return len(batch) * float(batch.seconds.max())
 
 
-def _shortened(train: TrainConfig, steps: int) -> TrainConfig:
+def _shortened(train: TrainConfig, steps: int, *, keep_frames: bool) -> TrainConfig:
     """Return a training of a few steps in one process, without validation or checkpoints."""
-    validate = attrs.evolve(train.validate, every=0, keep_best=False)
     return attrs.evolve(
-        train, steps=steps, epochs=None, warmup=0, save_every=0, validate=validate, deepspeed=None
+        train,
+        steps=steps,
+        epochs=None,
+        warmup=0,
+        save_every=0,
+        validate=attrs.evolve(train.validate, every=0, keep_best=False),
+        deepspeed=None,
+        keep_frames=keep_frames,
     )
 
 

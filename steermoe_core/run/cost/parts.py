@@ -15,6 +15,8 @@ from steermoe_core.model.recompute import again
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from torch.nn import Module
+
     from steermoe_core.model.joined import Joined
 
 #: Parts of a step. "loss" is what the joined model does around the others: rows put together, cross-entropy.
@@ -63,7 +65,8 @@ class Parts:
     @contextmanager
     def marked(self, model: Joined) -> Iterator[None]:
         """Note inside the block which part is called, and what is padding in its input."""
-        own = [(model.encoder, "forward", "encoder"), (model.adapter, "tap", "adapter")]
+        own: list[tuple[Module, str, str]] = [(model.encoder, "forward", "encoder")]
+        own += [(model.encoder, "from_layer", "encoder"), (model.adapter, "tap", "adapter")]
         own += [(model.adapter, "after", "adapter"), (model.projector, "forward", "projector")]
         own += [(model.projector, "loss", "projector"), (model, "hidden", "decoder")]
         own += [(model.decoder, "embed", "decoder"), (model.decoder, "logits", "decoder")]
@@ -83,9 +86,10 @@ class Parts:
 
     def _noted(self, function: Callable[..., Any], part: str) -> Callable[..., Any]:
         def noted(*args: Any, **named: Any) -> Any:
-            if args and isinstance(args[0], Padded) and part in _TOWERS:
-                rows, longest = args[0].values.shape[:2]
-                self.positions[part] = int(args[0].host_lengths.sum()), rows * longest
+            given = next((one for one in args if isinstance(one, Padded)), None)
+            if given is not None and part in _TOWERS and part not in self._calls:
+                rows, longest = given.values.shape[:2]
+                self.positions[part] = int(given.host_lengths.sum()), rows * longest
             with self.within(part):
                 return function(*args, **named)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     from steermoe_core.plugins import Registry
     from steermoe_core.run.console import Console
     from steermoe_core.run.cost.gpus import Gpu
-
-#: Lengths of training clips: the experiment's own, or a distribution of `DISTRIBUTIONS`.
-Lengths = Literal["data", "librispeech"]
+    from steermoe_core.run.cost.lengths import Lengths
 
 
 @attrs.frozen(kw_only=True)

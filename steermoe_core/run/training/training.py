@@ -260,7 +260,7 @@ class Training:
     def _keep_frames(self, trainer: SteeringTrainer, progress: Progress) -> None:
         """Let the trainer read the encoder's frames from disk; missing ones are computed first."""
         encoder, layer = self.model.encoder, self.model.adapter.first_layer
-        if layer is not None and not (layer and encoder.divisible):
+        if not self.model.keepable:
             which = f"layer {layer} of the encoder, which cannot begin there" if layer else "the encoder"
             self.console.note(f"no frames are kept: an adapter changes {which}")
             return

@@ -179,6 +179,30 @@ def test_kept_frames_need_no_encoder(rig: Rig) -> None:
     assert "encoder" not in {one.part for one in found.operations}
 
 
+def test_frames_kept_below_a_steered_layer(rig: Rig) -> None:
+    """The layers below it cost nothing; those above it, and all parts behind them, what they always cost."""
+    sets = ["encoder.layers=3", "adapter.layers=[2]", "train.keep_frames=true"]
+    model, train = built(rig, *sets)
+    assert keeps_frames(model, train)
+
+    kept, whole = (
+        trace(model, train, noise_batch(model, SECONDS, (3, 2), 2, kept=kept)) for kept in (True, False)
+    )
+
+    forward = {"part": "encoder", "backward": False}
+    (layer,) = {one.flops for one in kept.operations if one.name == "convolution" and not one.backward}
+    assert flops(kept, **forward) == layer
+    assert flops(whole, **forward) > 3 * layer
+    for part in ("adapter", "projector", "decoder"):
+        assert flops(kept, part=part) == flops(whole, part=part)
+    assert kept.positions == whole.positions
+
+
+def test_frames_that_the_first_layer_needs_are_not_kept(rig: Rig) -> None:
+    """An adapter that changes the first layer leaves nothing to keep."""
+    assert not keeps_frames(*built(rig, "adapter.layers=[0]", "train.keep_frames=true"))
+
+
 def test_phases_without_the_language_model(rig: Rig) -> None:
     """The projector's own loss alone: nothing of the decoder is computed."""
     sets = 'projector={use="soft-ctc", start_steps=2}'
