@@ -5,7 +5,7 @@ does before the first step, twice: first without an index in the cache, then wit
 of overlap is made, as after a training that has read every clip. Measured are CPU seconds of all cores, so
 that other work on the machine does not count, seconds by the clock, and two kinds of memory above what the
 imports take: megabytes of the process alone, and megabytes of the index that are mapped, which all ranks and
-workers of a machine share.
+workers of a machine share. From the two largest sizes, the costs of ten million rows are extrapolated.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Sizes of a table without arguments, and of the quick one.
 ROWS, QUICK = (10_000, 100_000, 1_000_000), (4_000,)
+#: The size to which the measured ones are extrapolated.
+LARGEST = 10_000_000
 _SUMS = ("seconds", "clock", "megabytes", "mapped")
 _RATE, _CLIPS = 16_000, 16
 
@@ -173,6 +175,29 @@ def curve(*, quick: bool) -> Iterator[Figure]:
         )
 
 
+def extrapolated(found: dict[int, dict[str, dict[str, float]]], rows: int) -> dict[str, dict[str, float]]:
+    """Return the costs of a number of rows on the line through those of the two largest sizes."""
+    (less, fewer), (more, larger) = sorted(found.items())[-2:]
+    share = (rows - less) / (more - less)
+    return {
+        name: {part: fewer[name][part] + share * (one[part] - fewer[name][part]) for part in one}
+        for name, one in larger.items()
+    }
+
+
+def show(rows: str, found: dict[str, dict[str, float]]) -> None:
+    """Print the costs at one size."""
+    for name, one in found.items():
+        parts = ", ".join(f"{part} {seconds:.2f}" for part, seconds in one.items() if part not in _SUMS)
+        bar = "█" * max(1, round(8 * np.log10(1 + 100 * one["seconds"])))
+        line = (
+            f"{rows:>11} {name:>11} {one['seconds']:8.2f} s CPU {one['clock']:8.2f} s "
+            f"{one['megabytes']:6.0f} MB {one['mapped']:6.0f} MB mapped  {bar} ({parts})"
+        )
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+
 def main() -> None:
     """Print a table of costs against rows, a bar for each size, and write JSON."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.tables", description=__doc__)
@@ -186,19 +211,12 @@ def main() -> None:
     if path := args.start or args.certify:
         sys.stdout.write(json.dumps((start if args.start else certify)(path)) + "\n")
         return
-    found = {}
+    found: dict[int, dict[str, dict[str, float]]] = {}
     for rows in args.rows or ROWS:
         found[rows] = costs(rows)
-        for name, one in found[rows].items():
-            parts = ", ".join(f"{part} {seconds:.2f}" for part, seconds in one.items() if part not in _SUMS)
-            bar = "█" * max(1, round(8 * np.log10(1 + 100 * one["seconds"])))
-            line = (
-                f"{rows:>11,} {name:>11} {one['seconds']:8.2f} s CPU {one['clock']:8.2f} s "
-                f"{one['megabytes']:6.0f} MB "
-                f"{one['mapped']:6.0f} MB mapped  {bar} ({parts})"
-            )
-            sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
+        show(f"{rows:,}", found[rows])
+    if len(found) > 1 and max(found) < LARGEST:
+        show(f"~{LARGEST:,}", extrapolated(found, LARGEST))
     if args.json:
         args.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.benchmarks.__main__ import BENCHMARKS
 from tests.benchmarks.figure import Figure, fastest
+from tests.benchmarks.tables import extrapolated
 
 pytestmark = pytest.mark.slow
 
@@ -30,3 +31,11 @@ def test_the_fastest_repeat_of_each_step_counts() -> None:
     laps = iter([[1.0, 9.0], [5.0, 2.0]])
 
     assert fastest(2, engine=lambda: next(laps)) == {"engine": 3.0}
+
+
+def test_costs_are_extrapolated_along_a_line() -> None:
+    """Through the two largest sizes: the fixed part of a cost counts once."""
+    found = {size: {"first": {"seconds": 2.0 + size / 100}} for size in (300, 100)}
+    found[10] = {"first": {"seconds": 50.0}}
+
+    assert extrapolated(found, 1000) == {"first": {"seconds": pytest.approx(12.0)}}
