@@ -36,8 +36,13 @@ while :; do
     kill -0 $worker 2>/dev/null || break
 done
 
-# 130: stopped by a signal, with a checkpoint. 137: killed, as for lack of memory.
-if [ $code = 130 ] || {{ [ $code = 137 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {restarts} ]; }}; then
+# 130: stopped by a signal, with a checkpoint. 138: ended by SIGUSR1, before it had begun to listen to signals.
+# 137: killed, as for lack of memory.
+case $code in
+130 | 138) again=yes ;;
+137) [ "${{SLURM_RESTART_COUNT:-0}}" -lt {restarts} ] && again=yes ;;
+esac
+if [ -n "$again" ]; then
     # SLURM_JOB_ID of one job of an array is the number of the whole array. A job that Slurm ends, by SIGTERM,
     # is COMPLETING: a cancelled one stays cancelled, and Slurm itself requeues a preempted one.
     job="${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,6 +43,47 @@ def test_the_script(tmp_path: Path) -> None:
     ]
     assert script.startswith("#!/bin/bash\n")
     assert "--time" not in Slurm(SlurmConfig()).script(workers(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("worker", "restarts", "requeued"),
+    [
+        ("exit 0", 0, False),
+        ("exit 1", 0, False),
+        ("exit 130", 0, True),
+        ("kill -USR1 $$", 99, True),
+        ("kill -KILL $$", 0, True),
+        ("kill -KILL $$", 99, False),
+    ],
+    ids=["finished", "failed", "stopped", "told while it starts", "killed", "killed too often"],
+)
+def test_which_workers_return_to_the_queue(
+    tmp_path: Path,
+    worker: str,
+    restarts: int,
+    requeued: bool,  # noqa: FBT001
+) -> None:
+    """The script passes the worker's exit code on, and asks Slurm to start its job again."""
+    asked = tmp_path / "asked"
+    fake = tmp_path / "scontrol"
+    fake.write_text(f'#!/bin/bash\necho "$@" >> {asked}\necho JobState=RUNNING\n')
+    fake.chmod(0o755)
+    told = Workers(command=["bash", "-c", worker], runs=1, folder=tmp_path, name="tiny")
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "SLURM_ARRAY_JOB_ID": "7",
+        "SLURM_ARRAY_TASK_ID": "1",
+        "SLURM_RESTART_COUNT": str(restarts),
+    }
+
+    script = tmp_path / "script.sh"
+    script.write_text(Slurm(SlurmConfig()).script(told))
+    script.chmod(0o755)
+
+    done = subprocess.run([script], env=environment, capture_output=True, check=False)
+
+    assert (done.returncode == 0) == (worker == "exit 0")
+    assert (asked.exists() and "requeue 7_1" in asked.read_text()) is requeued
 
 
 def test_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
