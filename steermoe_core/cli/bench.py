@@ -38,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--roofline", metavar="GPU", help=text)
     text = "measure with random weights, on noise as long as the clips: nothing is fetched"
     parser.add_argument("--random-weights", action="store_true", help=text)
-    text = "with --roofline: ranks, which wait for the one with the longest clips (default 1)"
+    text = "ranks, which wait for the one with the longest clips (default 1); a measurement takes one"
     parser.add_argument("--ranks", type=count, default=1, metavar="N", help=text)
     add_lengths(parser)
     parser.add_argument("--json", action="store_true", help="print JSON with all figures")
@@ -73,7 +73,8 @@ def run(args: Namespace, session: Session) -> int:
 
         with console.warnings():
             noise = args.lengths if args.random_weights else None
-            found = measure(resolved, session.registry, console, steps=args.steps or 10, noise=noise)
+            steps = args.steps or 10
+            found = measure(resolved, session.registry, console, steps=steps, noise=noise, ranks=args.ranks)
         tables = [_measured(found)]
     if args.json:
         say_json(found.as_json())
@@ -87,9 +88,6 @@ def run(args: Namespace, session: Session) -> int:
 def _check(args: Namespace) -> None:
     if args.roofline and args.random_weights:
         msg = "--roofline computes with shapes, without any weights; leave out --random-weights"
-        raise UsageError(msg)
-    if args.ranks > 1 and not args.roofline:
-        msg = "--ranks needs --roofline: a measurement trains in one process"
         raise UsageError(msg)
     if args.lengths != "data" and not (args.roofline or args.random_weights):
         msg = "--lengths needs --roofline or --random-weights: a measurement trains on the experiment's clips"
@@ -108,7 +106,7 @@ def _computed(found: Roofline) -> Iterator[Table]:
         ("utterances/s", f"{found.utterances_per_second:,.1f}"),
         ("tokens/s", f"{found.tokens_per_second:,.0f}"),
         *_padding(found.padding),
-        *([("waiting", f"{found.waiting:.1%} on {found.ranks} ranks")] if found.ranks > 1 else []),
+        *_waiting(found),
         ("MFU", f"{found.mfu:.1%} of the peak"),
         ("activations, longest batch", f"{found.peak_bytes / 2**30:.1f} GiB"),
     ]
@@ -134,10 +132,15 @@ def _measured(found: Measured) -> Table:
         ("MFU", "unknown" if found.mfu is None else f"{found.mfu:.1%} of {_rates(found)}"),
         ("peak memory", f"{found.peak_bytes / 2**20:,.0f} MiB; the plan's estimate is {planned}"),
         *((f"time in {part}", f"{share:.1%}") for part, share in found.shares.items()),
+        *_waiting(found),
     ]
     steps = "a training step" if found.steps == 1 else f"{found.steps} training steps"
     title = f"{steps} on {found.device}"
     return Table(title=title, columns=_COLUMNS, rows=rows)
+
+
+def _waiting(found: Roofline | Measured) -> list[tuple[str, str]]:
+    return [("waiting", f"{found.waiting:.1%} on {found.ranks} ranks")] if found.ranks > 1 else []
 
 
 def _rates(found: Measured) -> str:

@@ -27,6 +27,7 @@ from steermoe_core.run.assembly.builder import Builder
 from steermoe_core.run.assembly.device import move, set_threads
 from steermoe_core.run.assembly.parts import placed
 from steermoe_core.run.cost.batch import phases
+from steermoe_core.run.cost.lengths import Clips, idle, padded
 from steermoe_core.run.cost.noise import NoiseBuilder
 from steermoe_core.run.cost.trace import trace
 from steermoe_core.run.folder import adapter
@@ -70,6 +71,8 @@ class Measured:
     :param peak_bytes: of the process on a CPU, of torch's tensors on a GPU.
     :param planned_bytes: of the largest counted batch, from its trace; None where it cannot be traced.
     :param shares: of the time, by part.
+    :param ranks: for which `waiting` is computed.
+    :param waiting: share of the time in which ranks would wait for the one with the longest clips.
     """
 
     device: str
@@ -86,6 +89,8 @@ class Measured:
     peak_bytes: int
     planned_bytes: int | None
     shares: dict[str, float]
+    ranks: int
+    waiting: float
 
     def as_json(self) -> Json:
         """Return plain values."""
@@ -93,12 +98,19 @@ class Measured:
 
 
 def measure(
-    resolved: Resolved, registry: Registry, console: Console, *, steps: int, noise: Lengths | None = None
+    resolved: Resolved,
+    registry: Registry,
+    console: Console,
+    *,
+    steps: int,
+    noise: Lengths | None = None,
+    ranks: int = 1,
 ) -> Measured:
     """Measure training steps of an experiment.
 
     :param steps: number of counted steps.
     :param noise: measures with random weights, and with noise in place of clips, which are that long.
+    :param ranks: that would share the clips.
     :raises UsageError: the experiment trains nothing.
     """
     with (
@@ -123,7 +135,7 @@ def measure(
         # Frames of noise are not worth keeping: batches have them as if they were read from disk.
         builder.set_train(_shortened(train, clock.last, keep_frames=train.keep_frames and noise is None))
         with clock.watching(model):
-            Training(
+            training = Training(
                 builder=builder,
                 model=model,
                 frozen=adapter.identity(model),
@@ -133,9 +145,11 @@ def measure(
                 folder=RunFolder(Path(folder)),
                 console=console,
                 counted=lambda _: None,
-            ).run()
+            )
+            training.run()
         with console.task("tracing batches"):
-            return _measured(clock, move(model, "cpu"), builder.experiment.train)
+            waiting = 0.0 if ranks == 1 else _waiting(clock, training, ranks)
+            return _measured(clock, move(model, "cpu"), builder.experiment.train, ranks, waiting)
 
 
 def matrix_rate(device: str, dtype: torch.dtype) -> float:
@@ -273,7 +287,22 @@ def _entering(clock: Clock, clip: Callable[..., Any]) -> Callable[..., Any]:
     return clipped
 
 
-def _measured(clock: Clock, model: Joined, train: TrainConfig) -> Measured:
+def _waiting(clock: Clock, training: Training, ranks: int) -> float:
+    """Return the share of time that ranks wait; a batch takes as long as the measured ones of its length."""
+    builder, model = training.builder, training.model
+    examples, _ = builder.fitting(training.collator, builder.train_examples(model.encoder.max_seconds)[0])
+    costs = builder.costs(model, training.collator, examples)
+    clips = Clips(seconds=examples.seconds.tolist(), origin="of the training clips")
+    order = clips.batches(builder.experiment.train, builder.experiment.experiment.seed, costs, ranks)
+    times: dict[float, list[float]] = defaultdict(list)
+    for batches, seconds in zip(clock.batches, clock.seconds, strict=True):
+        times[sum(map(_size, batches)) / len(batches)].append(seconds / len(batches))
+    lengths = sorted(times)
+    means = [sum(times[length]) / len(times[length]) for length in lengths]
+    return idle(np.interp(list(map(padded, order)), lengths, means).tolist(), ranks)
+
+
+def _measured(clock: Clock, model: Joined, train: TrainConfig, ranks: int, waiting: float) -> Measured:
     steps, seconds = len(clock.seconds), sum(clock.seconds)
     batches = [batch for step in clock.batches for batch in step]
     padding = {
@@ -301,6 +330,8 @@ def _measured(clock: Clock, model: Joined, train: TrainConfig) -> Measured:
         peak_bytes=clock.peak,
         planned_bytes=sum(held(model)) + found.peak if found else None,
         shares={part: spent / total for part, spent in clock.parts.items()},
+        ranks=ranks,
+        waiting=waiting,
     )
 
 

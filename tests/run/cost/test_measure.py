@@ -63,6 +63,18 @@ def test_several_batches_a_step(rig: Rig) -> None:
     assert 4 <= measured(rig, "train.accumulation=2", steps=2).clips <= 6
 
 
+def test_ranks_wait_for_the_longest_clips(rig: Rig) -> None:
+    """Several share the batches of the measured process; one waits for nobody."""
+    registry = load_registry()
+    resolved = resolve(rig.file, ["train.bucket=1", "train.batch_size=1"], registry)
+    shares = [
+        measure(resolved, registry, Console(quiet=True), steps=4, ranks=ranks).waiting for ranks in (1, 2)
+    ]
+
+    assert shares[0] == 0.0
+    assert 0.0 < shares[1] < 0.5
+
+
 def test_there_must_be_a_step(rig: Rig) -> None:
     """An experiment that only scores has none."""
     trained = rig.run("train.steps=2") / "adapter"
