@@ -36,8 +36,8 @@ while :; do
     kill -0 $worker 2>/dev/null || break
 done
 
-# 130: stopped by a signal, with a checkpoint. 137: killed, as for lack of memory. 138: ended by SIGUSR1, before
-# it listened to signals.
+# 130: stopped by a signal, with a checkpoint. 137: killed, as for lack of memory. 138: ended by SIGUSR1,
+# before it listened to signals.
 case $code in
 130 | 138) again=yes ;;
 137) [ "${{SLURM_RESTART_COUNT:-0}}" -lt {restarts} ] && again=yes ;;
