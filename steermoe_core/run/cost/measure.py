@@ -117,11 +117,9 @@ def measure(
         TemporaryDirectory(prefix="steermoe-bench-") as folder,
         placed(resolved.experiment, resolved.path, resolved.origins),
     ):
-        train = resolved.experiment.train
-        clock = Clock("cuda" if _on_gpu(train) else "cpu", steps)
-        if noise is None:
-            builder = Builder(resolved.experiment, registry)
-        else:
+        clock = Clock("cuda" if _on_gpu(resolved.experiment.train) else "cpu", steps)
+        builder = Builder(resolved.experiment, registry)
+        if noise is not None:
             builder = NoiseBuilder(resolved.experiment, registry, noise, clock.device)
         train = builder.experiment.train
         if train.steps == 0:
@@ -134,22 +132,27 @@ def measure(
             model.projector.start_steps = 0
         # Frames of noise are not worth keeping: batches have them as if they were read from disk.
         builder.set_train(_shortened(train, clock.last, keep_frames=train.keep_frames and noise is None))
+        training = _training(builder, model, clock, Path(folder), console)
         with clock.watching(model):
-            training = Training(
-                builder=builder,
-                model=model,
-                frozen=adapter.identity(model),
-                splits={},
-                callbacks=[*map(builder.part, builder.experiment.callbacks), clock],
-                validator=None,
-                folder=RunFolder(Path(folder)),
-                console=console,
-                counted=lambda _: None,
-            )
             training.run()
         with console.task("tracing batches"):
             waiting = 0.0 if ranks == 1 else _waiting(clock, training, ranks)
             return _measured(clock, move(model, "cpu"), builder.experiment.train, ranks, waiting)
+
+
+def _training(builder: Builder, model: Joined, clock: Clock, folder: Path, console: Console) -> Training:
+    """Return the training of a run that scores nothing."""
+    return Training(
+        builder=builder,
+        model=model,
+        frozen=adapter.identity(model),
+        splits={},
+        callbacks=[*map(builder.part, builder.experiment.callbacks), clock],
+        validator=None,
+        folder=RunFolder(folder),
+        console=console,
+        counted=lambda _: None,
+    )
 
 
 def matrix_rate(device: str, dtype: torch.dtype) -> float:
