@@ -166,7 +166,9 @@ def test_it_can_start_from_the_carried_weights(tmp_path: Path, monkeypatch: pyte
     for name, tensor in first.items():
         torch.testing.assert_close(tensor, second[name], msg=name)
     card = json.loads((tmp_path / "second" / "weights" / "card.json").read_text())
-    assert card["started_from"] == hashlib.sha256((weights / "model.safetensors").read_bytes()).hexdigest()
+    carried = card["started_from"]
+    assert carried["sha256"] == hashlib.sha256((weights / "model.safetensors").read_bytes()).hexdigest()
+    assert carried["card"] == json.loads((weights / "card.json").read_text())
 
 
 def test_student_learns(tmp_path: Path) -> None:

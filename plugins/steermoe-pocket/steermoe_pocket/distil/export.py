@@ -64,9 +64,11 @@ def card(training: Training) -> dict[str, Any]:
     }
 
 
-def _carried() -> str:
-    """Return the SHA-256 of the weights that this package carries."""
-    return hashlib.sha256((conformer_tiny(WeightsConfig()) / "model.safetensors").read_bytes()).hexdigest()
+def _carried() -> dict[str, Any]:
+    """Return the SHA-256 of the weights that this package carries, and their card."""
+    folder = conformer_tiny(WeightsConfig())
+    weights = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    return {"sha256": weights, "card": json.loads((folder / "card.json").read_text(encoding="utf-8"))}
 
 
 def _probes(training: Training) -> dict[str, Any]:
