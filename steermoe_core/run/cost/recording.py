@@ -24,6 +24,7 @@ from torch.utils.flop_counter import flop_registry
 
 from steermoe_core.data.padded import Padded
 from steermoe_core.run.cost.parts import UNCOUNTED, Parts
+from steermoe_core.run.cost.recurrent import STAND_INS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -251,8 +252,12 @@ class Host(TorchFunctionMode):
                 shapes.sync("tensor", result)
             shapes.watch(result, 0)
             return result
-        if not (func in _READS or func == _device_of) or not self._there(first):
+        if not (func in _READS or func in STAND_INS or func == _device_of) or not self._there(first):
             return func(*args, **kwargs)
+        if func in STAND_INS and isinstance(
+            args[2], (list, tuple)
+        ):  # a packed sequence has its lengths there
+            return STAND_INS[func](*args, **kwargs)
         if func == _device_of:
             return _DEVICE
         if func is torch.Tensor.to and not any(_is_host(one) for one in (*args[1:], *kwargs.values())):
