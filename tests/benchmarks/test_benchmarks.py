@@ -8,7 +8,7 @@ from tests.benchmarks.__main__ import BENCHMARKS
 from tests.benchmarks.figure import Figure, fastest
 from tests.benchmarks.tables import extrapolated
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # minutes on a busy machine
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

@@ -47,6 +47,7 @@ EXECUTED = [
 ]
 
 
+@pytest.mark.timeout(900)  # minutes on a busy machine
 @pytest.mark.parametrize("page", EXECUTED, ids=name)
 def test_a_page_does_what_it_says(page: Path, lab: Lab) -> None:
     """From top to bottom, as a reader would."""
