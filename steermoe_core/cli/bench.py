@@ -38,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--roofline", metavar="GPU", help=text)
     text = "measure with random weights, on noise as long as the clips: nothing is fetched"
     parser.add_argument("--random-weights", action="store_true", help=text)
-    text = "ranks, which wait for the one with the longest clips (default 1); a measurement takes one"
+    text = "say how long so many ranks wait for the one with the longest clips (default 1)"
     parser.add_argument("--ranks", type=count, default=1, metavar="N", help=text)
     add_lengths(parser)
     parser.add_argument("--json", action="store_true", help="print JSON with all figures")

@@ -120,7 +120,7 @@ class NoiseCollator(Collator):
         return replace(batch, ids=tuple(example.id for example in examples), answer=ids(answers))
 
     def prompt_batch(self, waveforms: Sequence[Any], prompts: Sequence[str] | None = None) -> Batch:
-        raise NotImplementedError
+        raise NotImplementedError  # nothing is answered
 
     def prompt_lengths(self) -> tuple[int, int]:
         return self._text
@@ -138,7 +138,7 @@ class NoiseCollator(Collator):
         return found
 
     def hypothesis(self, answer: Sequence[int]) -> str:
-        raise NotImplementedError
+        raise NotImplementedError  # nothing is answered
 
 
 def filled(model: Joined, device: str) -> Joined:
