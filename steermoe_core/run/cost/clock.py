@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Steps before the counted ones.
 WARM_UP = 2
+#: The towers, and their methods that are given the rows which they compute.
+_TOWERS, _GIVEN = ("encoder", "decoder"), ("forward", "from_layer", "hidden")
 
 
 class Clock(Callback):
@@ -79,7 +81,7 @@ class Clock(Callback):
 
         with ExitStack() as stack:
             for part, name, stage in calls:
-                stack.enter_context(patch.object(part, name, self._timed(getattr(part, name), stage)))
+                stack.enter_context(patch.object(part, name, self._timed(getattr(part, name), name, stage)))
             stack.enter_context(patch.object(model, "forward", taken))
             stack.enter_context(patch.object(model, "inputs", cut))
             stack.enter_context(
@@ -120,10 +122,12 @@ class Clock(Callback):
         self._part, self._since = part, now
         return before
 
-    def _timed(self, function: Callable[..., Any], part: str) -> Callable[..., Any]:
+    def _timed(self, function: Callable[..., Any], name: str, part: str) -> Callable[..., Any]:
+        counted = part in _TOWERS and name in _GIVEN
+
         def timed(*args: Any, **named: Any) -> Any:
             given = next((one for one in args if isinstance(one, Padded)), None)
-            if self._counts and given is not None and part in ("encoder", "decoder") and part != self._part:
+            if counted and self._counts and given is not None and part != self._part:
                 rows, longest = given.values.shape[:2]
                 self.positions[part].append((int(given.host_lengths.sum()), rows * longest))
             before = self.enter(part)

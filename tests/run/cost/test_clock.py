@@ -44,6 +44,10 @@ def test_the_parts_are_of_the_counted_steps(decoder_folder: str) -> None:
         clock.seconds
     )  # looks at the time itself
     assert clock.peak > 0
+    frames = given.features.host_lengths
+    once = (int(frames.sum()), len(frames) * int(frames.max()))
+    assert clock.positions["encoder"] == [once, once]  # `after` of an adapter computes no row of the encoder
+    assert len(clock.positions["decoder"]) == 2
 
 
 def test_the_model_is_left_as_it_was(decoder_folder: str) -> None:
